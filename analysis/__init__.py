@@ -1,0 +1,1 @@
+"""What a network and the exact Bayesian predictor say to each other."""

@@ -1,0 +1,104 @@
+"""A sequence model: a cell, then ReLU, hidden layers with ReLU, and a linear layer to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from autoregressive.cells import CELLS, Cell, Params, State
+
+# Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
+# stay in a processor's cache; the backward pass recomputes them.
+_READOUT_CHUNK = 2**18
+
+
+@dataclass(frozen=True)
+class Model:
+    """p(next | past) of a sequence: ``cell`` -> ReLU -> ``readout`` layers -> ``outputs`` logits.
+
+    Parameters are a flat dict: the cell's under ``cell.*``, the read-out's layers as
+    ``readout.{n}.w`` (out, in) and ``readout.{n}.b`` (out,).
+    """
+
+    cell: Cell
+    outputs: int
+    readout: tuple[int, ...] = (64,)
+
+    def init(self, key: Array, timescale: float | None = None) -> Params:
+        """Random parameters: the cell's own initialisation, He-normal read-out, zero biases.
+
+        ``timescale`` is passed to the cell. The last layer starts at a tenth of the scale of the
+        others, so that an untrained model is close to uniform.
+        """
+        key_cell, key_readout = jax.random.split(key)
+        params = {f"cell.{k}": v for k, v in self.cell.init(key_cell, timescale).items()}
+        sizes = (self.cell.hidden, *self.readout, self.outputs)
+        for n, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            scale = (2.0 / fan_in) ** 0.5 * (0.1 if n == len(self.readout) else 1.0)
+            noise = jax.random.normal(jax.random.fold_in(key_readout, n), (fan_out, fan_in))
+            params[f"readout.{n}.w"] = scale * noise
+            params[f"readout.{n}.b"] = jnp.zeros((fan_out,), jnp.float32)
+        return params
+
+    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
+        """The state before the first input, with leading axes ``batch``."""
+        return self.cell.initial_state(batch)
+
+    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+        """One place: x (..., inputs) -> the new state and logits (..., outputs) for the next."""
+        state, h = self.cell.step(cell_params(params), state, x)
+        return state, self._read_out(params, h)
+
+    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+        """All places: xs (B, T, inputs) -> the last state and logits (B, T, outputs).
+
+        Row t of the logits has seen inputs 0..t.
+        """
+        state, hs = self.cell.unroll(cell_params(params), state, jnp.swapaxes(xs, 0, 1))
+        return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
+
+    def logits(self, params: Params, xs: Array) -> Array:
+        """Logits (B, T, outputs) for xs (B, T, inputs), from the initial state."""
+        return self.unroll(params, self.initial_state((xs.shape[0],)), xs)[1]
+
+    def _read_out(self, params: Params, h: Array) -> Array:
+        for n in range(len(self.readout) + 1):
+            h = jax.nn.relu(h) @ params[f"readout.{n}.w"].T + params[f"readout.{n}.b"]
+        return h
+
+    def _read_out_all(self, params: Params, hs: Array) -> Array:
+        """The read-out over (T, B, hidden), in chunks of time that are recomputed backwards."""
+        length, batch, _ = hs.shape
+        chunk = _largest_divisor(length, _READOUT_CHUNK // max(batch * max(self.readout, default=1), 1))
+        if chunk == length:
+            return self._read_out(params, hs)
+        chunks = hs.reshape(length // chunk, chunk, batch, hs.shape[-1])
+        logits = lax.map(jax.checkpoint(lambda h: self._read_out(params, h)), chunks)
+        return logits.reshape(length, batch, self.outputs)
+
+
+def cell_params(params: Params) -> Params:
+    """The cell's own parameters out of a model's."""
+    return {k.removeprefix("cell."): v for k, v in params.items() if k.startswith("cell.")}
+
+
+def make_model(
+    cell: str, hidden: int, inputs: int, outputs: int, readout: Sequence[int] = (64,)
+) -> Model:
+    """A model from a cell's registered name. Errors: ValueError for an unknown cell or a size < 1."""
+    if cell not in CELLS:
+        raise ValueError(f"unknown cell {cell!r}: expected one of {', '.join(sorted(CELLS))}")
+    if min(hidden, inputs, outputs, *readout) < 1:
+        raise ValueError(
+            f"sizes must be 1 or more: hidden {hidden}, read-out {tuple(readout)}, "
+            f"inputs {inputs}, outputs {outputs}"
+        )
+    return Model(CELLS[cell](inputs, hidden), outputs, tuple(readout))
+
+
+def _largest_divisor(n: int, at_most: int) -> int:
+    return max(d for d in range(1, n + 1) if n % d == 0 and d <= max(at_most, 1))

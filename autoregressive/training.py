@@ -1,0 +1,142 @@
+"""Training any model on any source of batches: compiled chunks, several seeds in one program.
+
+``fit`` is a generator. It yields after every chunk, so that the caller decides what to print, what to
+save and when to stop; what it yields is all that is needed to go on later with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, lax
+
+Params = Any
+# (params, batch) -> the loss to descend, and the loss to report.
+Loss = Callable[[Params, Any], tuple[Array, Array]]
+# (data, key, start, n) -> the batches of iterations start .. start + n - 1, stacked; n is static.
+Draw = Callable[[Any, Array, Array, int], Any]
+
+
+class TrainState(NamedTuple):
+    """Everything that training goes on from. Every leaf has a leading axis of seeds."""
+
+    params: Params
+    opt_state: Any
+    average: Params
+    iteration: Array
+
+
+class Progress(NamedTuple):
+    """What ``fit`` yields: the state after a chunk, and the chunk's mean reported loss per seed."""
+
+    state: TrainState
+    iteration: int
+    loss: np.ndarray
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss stopped being finite. The message has the iteration and the last finite loss."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """How to train: a loss, an optimiser, where batches come from.
+
+    ``averaging`` is the span, in iterations, of the exponential moving average of the parameters;
+    0 keeps none, and ``TrainState.average`` is then empty.
+    """
+
+    loss: Loss
+    optimizer: optax.GradientTransformation
+    draw: Draw
+    averaging: float = 0.0
+
+    def init(self, params: Params) -> TrainState:
+        """The state before the first iteration. params: leaves with a leading axis of seeds."""
+        seeds = jax.tree.leaves(params)[0].shape[0]
+        average = jax.tree.map(jnp.zeros_like, params) if self.averaging else ()
+        return TrainState(
+            params, jax.vmap(self.optimizer.init)(params), average, jnp.zeros((seeds,), jnp.int32)
+        )
+
+    def averaged(self, state: TrainState) -> Params:
+        """The parameters to use: the moving average without its start-up bias, if one is kept."""
+        if not self.averaging:
+            return state.params
+        weight = 1 - (1 - 1 / self.averaging) ** jnp.maximum(state.iteration, 1)
+        started = state.iteration > 0
+
+        def pick(average: Array, latest: Array) -> Array:
+            shape = (-1,) + (1,) * (average.ndim - 1)
+            return jnp.where(started.reshape(shape), average / weight.reshape(shape), latest)
+
+        return jax.tree.map(pick, state.average, state.params)
+
+    def _update(self, state: TrainState, batch: Any) -> tuple[TrainState, Array]:
+        grads, reported = jax.grad(self.loss, has_aux=True)(state.params, batch)
+        updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average: Params = ()
+        if self.averaging:
+            average = optax.incremental_update(params, state.average, 1 / self.averaging)
+        return TrainState(params, opt_state, average, state.iteration + 1), reported
+
+    def run(self, state: TrainState, data: Any, keys: Array, start: Array, n: Array, most: int):
+        """``n`` iterations, at most ``most``, from ``start``. Returns the state and the reported
+        losses (seeds, most), zero beyond ``n``. Seeds run one after the other, so that each has the
+        bits it has alone."""
+
+        def one_seed(seed: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+            state, key = seed
+            batches = self.draw(data, key, start, most)
+
+            def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+                state, losses = carry
+                batch = jax.tree.map(lambda b: lax.dynamic_index_in_dim(b, i, 0, False), batches)
+                state, reported = self._update(state, batch)
+                return state, losses.at[i].set(reported)
+
+            return lax.fori_loop(0, n, body, (state, jnp.zeros((most,), jnp.float32)))
+
+        return lax.map(one_seed, (state, keys))
+
+
+def fit(
+    trainer: Trainer,
+    state: TrainState,
+    keys: Array,
+    data: Any,
+    stops: Sequence[int],
+) -> Iterator[Progress]:
+    """Trains from ``state`` through the iteration counts ``stops``, yielding at each.
+
+    keys: one random key a seed; iteration i draws from it and from i alone, so a run that stops and
+    goes on ends with the same bits. data: passed on to the trainer's ``draw``.
+    Errors: TrainingDiverged where the loss is not finite.
+    """
+    start = int(state.iteration[0])
+    stops = [s for s in stops if s > start]
+    most = max(np.diff([0, *stops], prepend=0)[1:], default=0) if stops else 0
+    if not stops:
+        return
+    run = jax.jit(trainer.run, static_argnums=5, donate_argnums=0)
+    finite = np.nan
+    for stop in stops:
+        n = stop - start
+        state, losses = run(state, data, keys, jnp.int32(start), jnp.int32(n), int(most))
+        losses = np.asarray(losses)[:, :n]
+        if not np.isfinite(losses).all():
+            bad = int(np.argmin(np.isfinite(losses).all(0)))
+            before = losses[:, bad - 1].mean() if bad else finite
+            raise TrainingDiverged(
+                f"the loss was not finite at iteration {start + bad + 1}; the last finite loss was "
+                f"{before:.4f} nats. Try a smaller learning rate."
+            )
+        finite, start = float(losses[:, -1].mean()), stop
+        yield Progress(state, stop, losses.mean(1))

@@ -1,0 +1,27 @@
+"""What is to be learnt, its exact answer, and the learner."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# Loaded on first use, so that `meta-learn --help` does not wait for JAX.
+_PUBLIC = {
+    "DirichletCategorical": "meta_learning.process",
+    "FixedCategorical": "meta_learning.process",
+    "Process": "meta_learning.process",
+    "Streams": "meta_learning.process",
+    "PROCESSES": "meta_learning.process",
+    "REFERENCES": "meta_learning.predictors",
+    "Learner": "meta_learning.learner",
+    "RECIPES": "meta_learning.learner",
+    "train": "meta_learning.learner",
+    "EXPERIMENTS": "meta_learning.experiments",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'meta_learning' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
