@@ -125,7 +125,7 @@ def fit(
     most = max(np.diff([0, *stops], prepend=0)[1:], default=0) if stops else 0
     if not stops:
         return
-    run = jax.jit(trainer.run, static_argnums=5, donate_argnums=0)
+    run = jax.jit(trainer.run, static_argnums=5)
     finite = np.nan
     for stop in stops:
         n = stop - start

@@ -14,8 +14,8 @@ _PUBLIC = {
     "PROCESSES": "meta_learning.process",
     "REFERENCES": "meta_learning.predictors",
     "Learner": "meta_learning.learner",
-    "RECIPES": "meta_learning.learner",
-    "train": "meta_learning.learner",
+    "RECIPES": "meta_learning.recipes",
+    "train": "meta_learning.trained",
     "EXPERIMENTS": "meta_learning.experiments",
 }
 __all__ = sorted(_PUBLIC)

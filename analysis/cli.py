@@ -1,0 +1,49 @@
+"""The ``meta-learn`` command."""
+
+from __future__ import annotations
+
+import click
+
+from analysis.commands.compare import compare
+from analysis.commands.experiments import experiments
+from autoregressive.versions import package_version
+
+_START = """\
+Start here:
+
+\b
+  meta-learn compare --alpha 10,1,1 --T 20
+  meta-learn compare --experiment M2 --seeds 5
+  meta-learn experiments --out coursework
+"""
+
+
+
+def _print_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"meta-learn {package_version()}")
+        context.exit()
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=_START,
+    invoke_without_command=True,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Print the version and exit.",
+)  # fmt: skip
+@click.pass_context
+def main(context: click.Context) -> None:
+    """How far is a trained sequence network from the Bayes-optimal predictor?
+
+    Trains LSTMs and GRUs on streams whose exact Bayesian predictor is known, and says in nats, with
+    95% intervals, how close the network comes to it. Results go to stdout, progress to stderr.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+main.add_command(compare)
+main.add_command(experiments)

@@ -1,0 +1,220 @@
+"""What every command shares: options, parameter types, errors as one line, progress."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from meta_learning.trained import Point
+
+
+class Numbers(click.ParamType):
+    """Comma-separated numbers, checked by ``check``: a name in meta_learning.process."""
+
+    def __init__(self, name: str, check: str, example: str):
+        self.name = name
+        self.check = check
+        self.example = example
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        from meta_learning import process
+
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"expected numbers with commas, like {self.example}; got {value!r}")
+        try:
+            return getattr(process, self.check)(numbers)
+        except ValueError as error:
+            self.fail(f"{error}; for example {self.example}")
+
+
+class TaskLength(click.ParamType):
+    """T: a whole number >= 1 or inf."""
+
+    name = "T"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        from meta_learning.process import check_task_length
+
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"expected a whole number of 1 or more, or inf; got {value!r}")
+        try:
+            return check_task_length(number)
+        except ValueError as error:
+            self.fail(str(error))
+
+
+ALPHA = Numbers("alpha", "check_alpha", "10,1,1")
+PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
+TASK_LENGTH = TaskLength()
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
+
+    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1),
+                  help="First random seed.")  # fmt: skip
+    @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.")
+    @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
+                  show_default=True, help="Where networks run.")  # fmt: skip
+    @click.option("--quiet", is_flag=True, help="No progress; errors are still shown.")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, no report "
+                  "unless --out is given.")  # fmt: skip
+    @functools.wraps(command)
+    def wrapped(*args: Any, device: str, quiet: bool, **kwargs: Any) -> None:
+        with one_line_errors():
+            _logging_to_stderr(quiet)
+            choose_device(device)
+            command(*args, quiet=quiet, **kwargs)
+
+    return wrapped
+
+
+def choose_device(device: str) -> None:
+    """Pins JAX to a platform before it starts one. Errors: ClickException without a GPU."""
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    if device != "gpu":
+        return
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "highest")
+    try:
+        jax.devices("gpu")
+    except RuntimeError:
+        raise click.ClickException(
+            "no GPU that JAX can use; install with the extra [cuda13] on a machine that has one, "
+            "or drop --device gpu"
+        ) from None
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A user's mistake or a machine's refusal becomes one line and exit code 1, never a traceback.
+
+    META_LEARN_DEBUG=1 shows the traceback. SIGTERM stops a run as Ctrl-C does.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:  # not the main thread: nobody sends it signals
+        before = None
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        if isinstance(error, click.exceptions.Exit) or os.environ.get("META_LEARN_DEBUG"):
+            raise
+        raise click.ClickException(_one_line(error)) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot read or write{where}: {error.strerror}; try another --out folder or free space"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _logging_to_stderr(quiet: bool) -> None:
+    root = logging.getLogger("meta_learning")
+    root.handlers = [_Echo()]
+    root.setLevel(logging.ERROR if quiet else logging.INFO)
+    root.propagate = False
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
+@contextmanager
+def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
+    """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
+    only that line. Nothing is shown where nothing was trained."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+    last: list[Point] = []
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(label, total=1, loss="", visible=False)
+
+        def on_point(point: Point) -> None:
+            last[:] = [point]
+            bar.update(
+                task,
+                total=point.iterations,
+                completed=point.iteration,
+                loss=f"held-out {point.held_out_loss:.4f} nats",
+                visible=True,
+            )
+
+        yield on_point
+    if last and not quiet:
+        click.echo(
+            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s, "
+            f"held-out loss {last[0].held_out_loss:.4f} nats a drawn symbol",
+            err=True,
+        )
+
+
+def print_json(value: Any) -> None:
+    """One strict JSON document on stdout."""
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def nats(value: float | None) -> str:
+    """A number of nats for a table: fixed point, or scientific where that would lose it."""
+    if value is None:
+        return "-"
+    if value == 0:
+        return "0"
+    return f"{value:.5f}" if abs(value) >= 0.001 else f"{value:.2e}"
+
+
+def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
+    """An interval for a table."""
+    return "" if ci95[0] is None else f"[{form(ci95[0])}, {form(ci95[1])}]"
+
+
+def percent(value: float | None) -> str:
+    """A share for a table."""
+    return "-" if value is None else f"{100 * value:.2f}%"

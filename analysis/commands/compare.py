@@ -1,0 +1,449 @@
+"""``meta-learn compare``: train or load a network, and say how far from Bayes it is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.commands.common import (
+    ALPHA,
+    PROBABILITIES,
+    TASK_LENGTH,
+    interval,
+    nats,
+    percent,
+    print_json,
+    shared_options,
+    training_progress,
+)
+
+if TYPE_CHECKING:
+    from analysis.compare import Comparison
+    from analysis.report import Panel, Table
+    from meta_learning.learner import Learner
+    from meta_learning.process import DirichletCategorical, Process
+
+DEFAULT_OUT = Path("meta-learn-report")
+
+_EXAMPLES = """\
+Examples:
+
+\b
+  meta-learn compare --alpha 10,1,1 --T 20
+  meta-learn compare --experiment M2 --seeds 5 --out m2
+  meta-learn compare --alpha 10,1,1 --T 20 --recipe coursework
+  meta-learn compare --checkpoint m2/network-seed0.safetensors --p 1,0,0
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
+@click.option("--T", "task_length", type=TASK_LENGTH,
+              help="Task length, RESET included; inf for no RESET.")  # fmt: skip
+@click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name.")
+@click.option("--checkpoint", type=click.Path(path_type=Path),
+              help="Compare a saved network instead of training one.")  # fmt: skip
+@click.option("--test-alpha", type=ALPHA, help="Prior of the test streams.  [as trained]")
+@click.option("--test-T", "test_task_length", type=TASK_LENGTH,
+              help="Task length of the test streams.  [as trained]")  # fmt: skip
+@click.option("--p", type=PROBABILITIES, help="Test streams whose p is always this: 1,0,0.")
+@click.option("--recipe", default="default", show_default=True, metavar="NAME",
+              help="How to train: default or coursework.")  # fmt: skip
+@click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
+@click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
+@click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
+@click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
+@click.option("--learning-rate", type=float, help="Peak learning rate.")
+@click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
+@click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
+              help="Hidden units.")  # fmt: skip
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 1000),
+              help="Networks to train, with seeds from --seed on.")  # fmt: skip
+@click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
+              help="Test streams.")  # fmt: skip
+@shared_options
+def compare(
+    alpha: tuple[float, ...] | None,
+    task_length: float | None,
+    experiment: str | None,
+    checkpoint: Path | None,
+    test_alpha: tuple[float, ...] | None,
+    test_task_length: float | None,
+    p: tuple[float, ...] | None,
+    recipe: str,
+    budget: int | None,
+    iterations: int | None,
+    batch_size: int | None,
+    unroll: int | None,
+    learning_rate: float | None,
+    cell: str,
+    hidden: int,
+    seeds: int,
+    streams: int,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """How far is a network from the exact Bayesian predictor?
+
+    Trains a network on streams of a Dirichlet-categorical process (or finds it in the cache, or
+    loads --checkpoint), computes the exact posterior predictive, and prints the gap
+    KL(Bayes || network) in nats with a 95% interval. The report, with figures, goes to --out
+    (default: ./meta-learn-report).
+    """
+    if test_alpha is not None and p is not None:
+        raise click.UsageError("give --test-alpha or --p, not both")
+    if out is None and not as_json:
+        out = DEFAULT_OUT
+    if out is not None:
+        from analysis.report import check_folder
+
+        check_folder(out)
+    if checkpoint is None:
+        from meta_learning.recipes import make_recipe
+
+        made = make_recipe(
+            recipe,
+            budget=budget,
+            iterations=iterations,
+            batch_size=batch_size,
+            unroll=unroll,
+            learning_rate=learning_rate,
+        )
+        process = training_process(alpha, task_length, experiment)
+        prior, source = test_processes(process, test_alpha, test_task_length, p)
+        learners = train_with_progress(process, made, cell, hidden, range(seed, seed + seeds), quiet)
+    else:
+        for name, given in (("--alpha", alpha), ("--T", task_length), ("--experiment", experiment)):
+            if given is not None:
+                raise click.UsageError(
+                    f"{name} cannot be given with --checkpoint, which has its own; "
+                    "use --test-alpha, --test-T or --p for the test streams"
+                )
+        from meta_learning.learner import Learner
+
+        learners = [Learner.load(checkpoint)]
+        process = process_of(learners[0], checkpoint)
+        prior, source = test_processes(process, test_alpha, test_task_length, p)
+
+    comparison = run_comparison(learners, process, prior, source, seed, streams)
+    from analysis.results import document, estimate_all
+
+    found = document(comparison, estimate_all(comparison))
+    if out is not None:
+        write_report(out, comparison, found, learners, seed)
+    if as_json:
+        print_json(found)
+    else:
+        print_summary(comparison, found)
+        click.echo(f"Report: {out}/report.html")
+
+
+def training_process(
+    alpha: tuple[float, ...] | None, task_length: float | None, experiment: str | None
+) -> DirichletCategorical:
+    """The process to train on. Errors: UsageError where it is not determined, or twice."""
+    from meta_learning.experiments import EXPERIMENTS
+    from meta_learning.process import DirichletCategorical
+
+    if experiment is not None:
+        if alpha is not None or task_length is not None:
+            raise click.UsageError("--experiment sets alpha and T; give it or --alpha and --T")
+        if experiment not in EXPERIMENTS:
+            raise click.UsageError(
+                f"unknown experiment {experiment!r}: expected one of {', '.join(EXPERIMENTS)}"
+            )
+        return EXPERIMENTS[experiment]
+    if alpha is None or task_length is None:
+        raise click.UsageError(
+            "say what to train on: --alpha and --T (for example --alpha 10,1,1 --T 20), "
+            "--experiment, or --checkpoint"
+        )
+    return DirichletCategorical(alpha, task_length)
+
+
+def process_of(learner: Learner, path: Path) -> DirichletCategorical:
+    """The process a saved network was trained on. Errors: CheckpointError where it is not told."""
+    from autoregressive.checkpoint import CheckpointError
+    from meta_learning.process import DirichletCategorical
+
+    try:
+        settings = learner.settings["process"]
+        T = settings["T"]
+        return DirichletCategorical(settings["alpha"], float("inf") if T is None else T)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say what it was trained on: {error}") from None
+
+
+def test_processes(
+    process: DirichletCategorical,
+    test_alpha: tuple[float, ...] | None,
+    test_task_length: float | None,
+    p: tuple[float, ...] | None,
+) -> tuple[DirichletCategorical, Process]:
+    """The references' prior at the test streams' T, and the source of the test streams."""
+    from meta_learning.process import DirichletCategorical, FixedCategorical
+
+    T = process.T if test_task_length is None else test_task_length
+    for name, given in (("--test-alpha", test_alpha), ("--p", p)):
+        if given is not None and len(given) != process.num_symbols:
+            raise click.UsageError(
+                f"{name} has {len(given)} entries, but the network knows {process.num_symbols} "
+                "symbols; they must agree"
+            )
+    prior = DirichletCategorical(process.alpha, T)
+    if p is not None:
+        return prior, FixedCategorical(p, T)
+    return prior, prior if test_alpha is None else DirichletCategorical(test_alpha, T)
+
+
+test_processes.__test__ = False  # type: ignore[attr-defined]
+
+
+def train_with_progress(
+    process: DirichletCategorical, recipe: Any, cell: str, hidden: int, seeds: Any, quiet: bool
+) -> list[Learner]:
+    """Learners from the cache or trained now, with a progress bar."""
+    from autoregressive.cache import cache_folder
+    from meta_learning.trained import train
+
+    many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
+        return train(
+            process,
+            recipe,
+            seeds=seeds,
+            cell=cell,
+            hidden=hidden,
+            folder=cache_folder(),
+            on_point=on_point,
+        )
+
+
+def run_comparison(
+    learners: list[Learner],
+    process: DirichletCategorical,
+    prior: DirichletCategorical,
+    source: Process,
+    seed: int,
+    streams: int,
+) -> Comparison:
+    """Scores learners on streams drawn with the test key of ``seed``."""
+    import jax
+
+    from analysis.compare import compare as score
+    from meta_learning.learner import TEST
+    from meta_learning.process import json_task_length
+    from meta_learning.trained import stream_length
+
+    comparison = score(
+        [learner.log_predictive for learner in learners],
+        prior,
+        source,
+        key=jax.random.fold_in(jax.random.key(seed), TEST),
+        streams=streams,
+        length=stream_length(source.task_length),
+        seeds=[learner.settings.get("seed", 0) for learner in learners],
+    )
+    settings = learners[0].settings
+    recipe = settings.get("recipe", {})
+    comparison.settings = {
+        "train_T": json_task_length(process.T),
+        "cell": settings["cell"],
+        "hidden": settings["hidden"],
+        "recipe": recipe.get("name"),
+        "iterations": recipe.get("iterations"),
+        "batch_size": recipe.get("batch_size"),
+        "unroll": recipe.get("unroll"),
+        "symbols": recipe.get("iterations", 0)
+        * recipe.get("batch_size", 0)
+        * recipe.get("unroll", 0),
+    }
+    return comparison
+
+
+def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]:
+    """The comparison's numbers as text: the ladder, and the network's own figures."""
+    from analysis.figures import ROLES
+    from analysis.report import Table
+
+    gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
+    tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
+        "gap_test" in found) else None  # fmt: skip
+    names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
+    rows = []
+    for name in names:
+        row = [ROLES[name][0], nats(found["loss"][name]), interval(found["loss_ci95"][name])]
+        row.append(nats(gaps.get(name)))
+        if tests is not None:
+            row.append(nats(tests.get(name)))
+        rows.append(row)
+    head = ["predictor", "loss", "95% interval", "gap to Bayes"]
+    ladder = Table(
+        "Loss of every predictor on the same test streams, nats a drawn symbol",
+        head + ([] if tests is None else ["gap to Bayes (test prior)"]),
+        rows,
+        "Gap: mean of KL(Bayes || predictor). The oracle knows each task's p and can beat Bayes. "
+        "All know where RESET comes.",
+    )
+    gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
+    figures = [
+        ["share of the gap closed", percent(closed["mean"]), interval(closed["ci95"], percent)],
+        ["gap KL(Bayes || network)", nats(gap["mean"]), interval(gap["ci95"])],
+        ["regret against the oracle", nats(regret["oracle"]["mean"]),
+         interval(regret["oracle"]["ci95"])],
+        ["realised regret against Bayes", nats(regret["realised"]["mean"]),
+         interval(regret["realised"]["ci95"])],
+        ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
+        ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
+    ]  # fmt: skip
+    over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
+    network = Table(
+        "The network",
+        ["quantity", "value", "95% interval"],
+        figures,
+        f"Intervals are over {over}. Share of the gap closed: 1 - gap(network) / gap(memoryless). "
+        "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
+    )
+    return [network, ladder]
+
+
+def headline(comparison: Comparison, found: dict[str, Any]) -> str:
+    """The answer in one or two sentences."""
+    gap, closed = found["gap"], found["gap_closed"]
+    if gap["mean"] is None:
+        return "These tasks have no drawn symbol (T=1): there is nothing to predict but RESET."
+    text = (
+        f"The network is {nats(gap['mean'])} nats a symbol from Bayes "
+        f"(95% interval {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
+    )
+    if closed["mean"] is None:
+        return text + "; a memoryless predictor is Bayes here, so there is no share to close."
+    return (
+        f"{text}. It closes {percent(closed['mean'])} "
+        f"({percent(closed['ci95'][0])} to {percent(closed['ci95'][1])}) of the gap between a "
+        "memoryless predictor and Bayes."
+    )
+
+
+def title_of(comparison: Comparison) -> str:
+    """What was compared, for headings."""
+    s = comparison.settings
+    kind = f"{s['cell'].upper()}-{s['hidden']}"
+    T = "inf" if s["train_T"] is None else s["train_T"]
+    alpha = ", ".join(f"{a:g}" for a in comparison.prior.alpha)
+    trained = f"{kind} trained on Dirichlet({alpha}), T={T}"
+    if not comparison.off_prior and comparison.prior.T == (s["train_T"] or float("inf")):
+        return trained
+    test = comparison.source.settings()
+    values = ", ".join(f"{v:g}" for v in test.get("alpha", test.get("p")))
+    where = f"Dirichlet({values})" if "alpha" in test else f"p = ({values})"
+    return f"{trained}, tested on {where}, T={'inf' if test['T'] is None else test['T']}"
+
+
+def print_summary(comparison: Comparison, found: dict[str, Any]) -> None:
+    """Tables on stdout, at most 80 columns where it is not a wider terminal."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=80)
+    console.print(f"[bold]{title_of(comparison)}[/bold]")
+    for table in summary_tables(comparison, found):
+        console.print(as_rich(table))
+    console.print(headline(comparison, found))
+
+
+def as_rich(table: Table) -> Any:
+    """A report's table for the terminal."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left",
+                      title_style="", pad_edge=False)  # fmt: skip
+    for n, name in enumerate(table.head):
+        shown.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
+    """The figures of one comparison."""
+    from analysis import figures
+    from analysis.report import Panel
+
+    panels = []
+    if learners[0].history:
+        panels.append(
+            Panel(
+                "learning-curves",
+                figures.learning_curves({title_of(comparison): [x.history for x in learners]}),
+                "Training and held-out loss falling towards the dashed Bayes loss as training "
+                "symbols grow; below, held-out loss above Bayes on a log axis.",
+                "Loss at drawn places against training symbols, one line a seed. The dashed line "
+                "is the exact Bayesian predictor on the same held-out streams: no predictor has a "
+                "lower expected loss.",
+            )
+        )
+    positions = len(comparison.networks[0].gap_by_position)
+    if positions:
+        panels.insert(
+            0,
+            Panel(
+                "predictions",
+                figures.predictions(comparison),
+                "Predicted probability of each symbol and of RESET along one test stream: the "
+                "network's line against the posterior mean and its 95% band.",
+                "Probabilities of the next symbol along one test stream, each made before the "
+                "symbol was seen. The grey band is the central 95% of the exact posterior over p; "
+                "at every RESET it returns to the prior.",
+            ),
+        )
+        panels.insert(
+            1,
+            Panel(
+                "gap-by-position",
+                figures.gap_by_position({title_of(comparison): comparison}),
+                "KL from Bayes to the network and to each reference predictor by position within "
+                "the task, on a log axis.",
+                "Where within a task each predictor differs from Bayes; the band is two standard "
+                "errors. A curve is missing where the predictor is Bayes exactly.",
+            ),
+        )
+    return panels
+
+
+def write_report(
+    out: Path, comparison: Comparison, found: dict[str, Any], learners: list[Learner], seed: int
+) -> None:
+    """The folder of one comparison: report.html, figures, JSON, netCDF, networks, manifest."""
+    from analysis.report import manifest, write_json, write_netcdf, write_page
+    from analysis.results import to_datatree
+
+    for learner in learners:
+        learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
+    write_json(out / "comparison.json", found)
+    write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
+    run = manifest(found["test"] | comparison.settings, comparison.seeds, test_seed=seed)
+    write_json(out / "manifest.json", run)
+    write_page(
+        out,
+        title=title_of(comparison),
+        lead=headline(comparison, found),
+        tables=summary_tables(comparison, found),
+        panels=panels_of(comparison, learners),
+        command=command_line(),
+        run=run,
+    )
+
+
+def command_line() -> str:
+    """The command as it was typed, without the path of the program."""
+    import shlex
+
+    return shlex.join(["meta-learn", *sys.argv[1:]])

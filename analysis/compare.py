@@ -1,0 +1,248 @@
+"""How far predictors are from Bayes on shared streams, in nats, with intervals.
+
+A predictor is anything that gives log p(x_t | x_<t); networks and references are treated alike.
+Averages are over the places where a symbol is drawn. The gap is KL(Bayes || predictor) over all
+K + 1 outcomes with 0 log 0 = 0: its mean estimates the expected excess loss far more precisely than
+the difference of two losses does. Streams are drawn and scored in chunks, so memory does not grow
+with their number beyond a few numbers a stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from meta_learning.predictors import REFERENCES
+from meta_learning.process import DirichletCategorical, Process, Streams, drawn_places
+
+Predictor = Callable[[Any], np.ndarray]
+_CHUNK_SYMBOLS = 250_000
+
+
+@dataclass
+class Scores:
+    """One predictor on the test streams; every array has one entry a stream, or one a position.
+
+    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. leak: mean probability
+    of RESET at drawn places. miss: mean of 1 - it at RESET places. NaN where there is no such place.
+    """
+
+    loss: np.ndarray
+    gap: np.ndarray
+    leak: np.ndarray
+    miss: np.ndarray
+    gap_by_position: np.ndarray
+    gap_by_position_se: np.ndarray
+    gap_test: np.ndarray | None = None
+
+
+@dataclass
+class Example:
+    """One test stream with what was predicted along it.
+
+    symbols: int (L,). network, bayes, oracle: probabilities (L, K+1). low, high: the central 95%
+    interval of the posterior over p before each place (L, K); NaN at RESET places.
+    """
+
+    symbols: np.ndarray
+    network: np.ndarray
+    bayes: np.ndarray
+    oracle: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass
+class Comparison:
+    """Scores of networks (one a seed) and of the reference ladder on the same streams."""
+
+    prior: DirichletCategorical
+    source: Process
+    networks: list[Scores]
+    references: dict[str, Scores]
+    length: int
+    seeds: list[int]
+    example: Example
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def streams(self) -> int:
+        return len(self.references["bayes"].loss)
+
+    @property
+    def off_prior(self) -> bool:
+        """Whether the streams come from another source than the training prior."""
+        return self.source != self.prior
+
+
+def compare(
+    networks: Sequence[Predictor],
+    prior: DirichletCategorical,
+    source: Process,
+    *,
+    key: jax.Array,
+    streams: int = 10_000,
+    length: int,
+    seeds: Sequence[int] = (0,),
+    references: Mapping[str, Any] = REFERENCES,
+) -> Comparison:
+    """Scores ``networks`` and the reference ladder on ``streams`` streams of ``source``.
+
+    prior: what the networks were trained on, at the test streams' T; 'bayes' and 'memoryless' use
+    it. Where ``source`` is another Dirichlet-categorical process, 'bayes_test' is Bayes under its
+    alpha, and every predictor gets a ``gap_test`` from it.
+    Errors: ValueError where prior and source differ in K or T, or streams < 2.
+    """
+    if prior.num_symbols != source.num_symbols:
+        raise ValueError(
+            f"the test streams have {source.num_symbols} symbols, the network was trained with "
+            f"{prior.num_symbols}; they must agree"
+        )
+    if prior.task_length != source.task_length:
+        raise ValueError(
+            f"the references must know the streams' T: prior has {prior.task_length}, "
+            f"source {source.task_length}"
+        )
+    if streams < 2:
+        raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
+    drawn = drawn_places(length, source.task_length)
+    test_prior = source if isinstance(source, DirichletCategorical) and source != prior else None
+
+    names = [*references] + (["bayes_test"] if test_prior else [])
+    parts: dict[Any, list[_Part]] = {n: [] for n in [*names, *range(len(networks))]}
+    example: Example | None = None
+    per_chunk = min(streams, max(1, _CHUNK_SYMBOLS // length))
+    for index, start in enumerate(range(0, streams, per_chunk)):
+        # Every chunk is drawn whole, so that one compiled program serves all.
+        drawn_chunk = source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
+        keep = min(per_chunk, streams - start)
+        chunk = Streams(*(np.asarray(a)[:keep] for a in drawn_chunk))
+        log_q = {name: reference(prior, source, chunk) for name, reference in references.items()}
+        if test_prior:
+            log_q["bayes_test"] = test_prior.log_predictive(chunk.symbols)
+        bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
+        for name, rows in log_q.items():
+            parts[name].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn))
+        for number, network in enumerate(networks):
+            rows = network(chunk.symbols)
+            parts[number].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn))
+            if example is None:
+                example = _example(rows[0], log_q, prior, chunk)
+        del log_q
+    assert example is not None, "compare needs at least one network"
+
+    positions = _positions(length, source.task_length)
+    scores = {name: _joined(part, positions) for name, part in parts.items()}
+    return Comparison(
+        prior,
+        source,
+        [scores[n] for n in range(len(networks))],
+        {name: scores[name] for name in names},
+        length,
+        list(seeds),
+        example,
+    )
+
+
+def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
+    p = np.exp(log_p)
+    with np.errstate(invalid="ignore"):
+        terms = p * (log_p - log_q)
+    return np.where(p > 0, terms, 0.0).sum(-1)
+
+
+@dataclass
+class _Part:
+    loss: np.ndarray
+    gap: np.ndarray
+    leak: np.ndarray
+    miss: np.ndarray
+    gap_test: np.ndarray | None
+    by_place: np.ndarray  # gap (streams, drawn places)
+
+
+def _score(
+    log_q: np.ndarray,
+    bayes: np.ndarray,
+    bayes_test: np.ndarray | None,
+    symbols: np.ndarray,
+    drawn: np.ndarray,
+) -> _Part:
+    picked = np.take_along_axis(log_q, symbols[..., None], axis=-1)[..., 0]
+    gap = kl(bayes[:, drawn], log_q[:, drawn])
+    reset = np.exp(log_q[..., -1])
+    return _Part(
+        loss=_mean(-picked[:, drawn]),
+        gap=_mean(gap),
+        leak=_mean(reset[:, drawn]),
+        miss=_mean(1 - reset[:, ~drawn]),
+        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
+        by_place=gap,
+    )
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over places, NaN where there are none."""
+    return values.mean(-1) if values.shape[-1] else np.full(len(values), np.nan)
+
+
+def _positions(length: int, task_length: float) -> int:
+    """Drawn places in one task, or in the stream where there is no RESET."""
+    return length if math.isinf(task_length) else min(int(task_length) - 1, length)
+
+
+def _joined(parts: list[_Part], positions: int) -> Scores:
+    def whole(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    # A stream's tasks are averaged first: streams, not places, are independent.
+    total = np.zeros(positions)
+    squares = np.zeros(positions)
+    count = 0
+    for part in parts:
+        if not positions or part.by_place.shape[1] % positions:
+            continue
+        by_stream = part.by_place.reshape(len(part.by_place), -1, positions).mean(1)
+        total += by_stream.sum(0)
+        squares += (by_stream**2).sum(0)
+        count += len(by_stream)
+    mean = total / max(count, 1)
+    variance = np.maximum(squares / max(count, 1) - mean**2, 0.0) * count / max(count - 1, 1)
+    return Scores(
+        loss=whole("loss"),
+        gap=whole("gap"),
+        leak=whole("leak"),
+        miss=whole("miss"),
+        gap_by_position=mean,
+        gap_by_position_se=np.sqrt(variance / max(count, 1)),
+        gap_test=None if parts[0].gap_test is None else whole("gap_test"),
+    )
+
+
+def _example(
+    network: np.ndarray, log_q: dict[str, np.ndarray], prior: DirichletCategorical, chunk: Streams
+) -> Example:
+    from scipy.stats import beta
+
+    from meta_learning.process import task_counts
+
+    symbols = chunk.symbols[0]
+    weights = np.asarray(prior.alpha) + task_counts(symbols, prior.num_symbols, prior.T)
+    rest = weights.sum(-1, keepdims=True) - weights
+    low, high = beta.ppf(0.025, weights, rest), beta.ppf(0.975, weights, rest)
+    resets = ~drawn_places(len(symbols), prior.T)
+    low[resets] = high[resets] = np.nan
+    return Example(
+        symbols,
+        np.exp(network),
+        np.exp(log_q["bayes"][0]),
+        np.exp(log_q["oracle"][0]),
+        low,
+        high,
+    )

@@ -1,0 +1,233 @@
+"""Results as matplotlib figures. Nothing is computed here but what a legend needs.
+
+One style for all: the colour-blind safe palette of Okabe and Ito, a line style for each role beside
+its colour, units on every axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from analysis.compare import Comparison, Example
+
+# Okabe and Ito (2008).
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+SYMBOL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, BLACK)
+
+# label, colour, line style, marker
+ROLES: dict[str, tuple[str, str, str, str]] = {
+    "network": ("network", VERMILLION, "-", "o"),
+    "bayes": ("Bayes", BLACK, "--", ""),
+    "bayes_test": ("Bayes (test prior)", BLACK, "-.", "D"),
+    "oracle": ("oracle", GREEN, ":", ""),
+    "memoryless": ("memoryless", BLUE, "-.", "s"),
+    "kt": ("KT (alpha = 1/2)", PURPLE, ":", "^"),
+    "laplace": ("Laplace (alpha = 1)", ORANGE, "--", "v"),
+    "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
+}
+
+STYLE = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "meta-learn",
+    "figure.constrained_layout.use": True,
+}
+
+
+def predictions(comparison: Comparison, places: int = 60) -> Figure:
+    """Predicted probabilities along one test stream: network against the posterior mean and its 95%
+    band, a panel a symbol, and the probability of RESET below."""
+    with matplotlib.rc_context(STYLE):
+        symbols = comparison.prior.num_symbols
+        figure = Figure(figsize=(7.2, 1.25 * (symbols + 1) + 0.7))
+        axes = figure.subplots(symbols + 1, 1, sharex=True, squeeze=False)[:, 0]
+        for outcome, axis in enumerate(axes):
+            draw_outcome(axis, comparison.example, outcome, places)
+        axes[0].set_title(
+            "One test stream: the network's next-symbol probabilities and the exact posterior's",
+            pad=10,
+        )
+        axes[-1].set_xlabel("place in the stream (grey lines: RESET)")
+        figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> None:
+    """One outcome's probability along a stream; for a symbol also the posterior's interval, the true
+    p, and a mark wherever the symbol came."""
+    shown = slice(0, min(places, len(example.symbols)))
+    symbols = example.symbols[shown]
+    t = np.arange(1, len(symbols) + 1)
+    edges = np.append(t - 0.5, t[-1] + 0.5)
+    reset = example.network.shape[-1] - 1
+    if outcome != reset:
+        low, high = example.low[shown, outcome], example.high[shown, outcome]
+        axis.fill_between(t, low, high, step="mid", color="#cccccc", linewidth=0)
+        truth = np.where(symbols == reset, np.nan, example.oracle[shown, outcome])
+        axis.stairs(truth, edges, baseline=None, color=GREEN, linestyle=":")
+    axis.stairs(example.network[shown, outcome], edges, baseline=None, color=VERMILLION)
+    axis.stairs(example.bayes[shown, outcome], edges, baseline=None, color=BLACK, linestyle="--",
+                linewidth=1)  # fmt: skip
+    here = t[symbols == outcome]
+    axis.plot(here, np.full(len(here), 1.07), "|", color="#555555", clip_on=False)
+    for place in t[symbols == reset]:
+        axis.axvline(place + 0.5, color="#999999", linewidth=0.8)
+    axis.set_ylim(-0.02, 1.1)
+    axis.set_yticks([0, 0.5, 1])
+    axis.set_xlim(0.5, len(symbols) + 0.5)
+    axis.grid(axis="x", visible=False)
+    axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
+
+
+def _prediction_legend() -> list[Any]:
+    return [
+        Line2D([], [], color=ROLES["network"][1], label="network"),
+        Line2D([], [], color=BLACK, linestyle="--", label="Bayes (posterior mean)"),
+        Patch(color="#cccccc", label="95% interval for p"),
+        Line2D([], [], color=GREEN, linestyle=":", label="true p"),
+        Line2D([], [], color="#555555", marker="|", linestyle="", label="symbol drawn"),
+    ]
+
+
+def gap_by_position(comparisons: Mapping[str, Comparison]) -> Figure:
+    """KL(Bayes || predictor) by position within the task, on a log axis, a panel a comparison."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(max(4.6, 3.6 * len(comparisons)), 3.4))
+        axes = figure.subplots(1, len(comparisons), sharey=True, squeeze=False)[0]
+        for axis, (title, comparison) in zip(axes, comparisons.items(), strict=True):
+            _draw_gap(axis, comparison)
+            axis.set_title(title)
+        axes[0].set_ylabel("KL(Bayes || predictor), nats a symbol")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _draw_gap(axis: Axes, comparison: Comparison) -> None:
+    networks = comparison.networks
+    positions = np.arange(1, len(networks[0].gap_by_position) + 1)
+    curves = {"network": np.mean([n.gap_by_position for n in networks], axis=0)}
+    curves |= {
+        name: scores.gap_by_position
+        for name, scores in comparison.references.items()
+        if name not in ("bayes", "oracle")
+    }
+    if len(networks) > 1:
+        se = np.std([n.gap_by_position for n in networks], axis=0, ddof=1) / math.sqrt(
+            len(networks)
+        )
+    else:
+        se = networks[0].gap_by_position_se
+    for name, curve in curves.items():
+        label, colour, line, marker = ROLES[name]
+        # Positions where a reference is Bayes exactly cannot stand on a log axis.
+        shown = np.where(curve > 1e-12, curve, np.nan)
+        if np.isfinite(shown).any():
+            axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label)
+    low = np.maximum(curves["network"] - 2 * se, 1e-12)
+    axis.fill_between(
+        positions, low, curves["network"] + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0
+    )
+    axis.set_yscale("log")
+    axis.set_xlabel("position within the task (drawn symbols)")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Train and held-out loss against training symbols, with the Bayes loss as the floor.
+
+    histories: title -> one learning-curve dict a seed (``Learner.history``). Below each panel, the
+    held-out loss above the floor on a log axis shows what the upper one cannot.
+    """
+    with matplotlib.rc_context(STYLE):
+        columns = len(histories)
+        figure = Figure(figsize=(max(4.8, 3.4 * columns), 4.4))
+        axes = figure.subplots(2, columns, sharex="col", sharey="row", squeeze=False)
+        for column, (title, seeds) in enumerate(histories.items()):
+            upper, lower = axes[0, column], axes[1, column]
+            for number, history in enumerate(seeds):
+                symbols = np.asarray(history["symbols"]) / 1e6
+                floor = float(np.ravel(history["bayes_loss"])[0])
+                first = number == 0
+                upper.plot(symbols, history["train_loss"], color=BLUE, alpha=0.8, linewidth=1,
+                           label="training streams" if first else None)  # fmt: skip
+                upper.plot(symbols, history["held_out_loss"], color=VERMILLION, linestyle="-",
+                           label="held-out streams" if first else None)  # fmt: skip
+                upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
+                              label="Bayes, same held-out streams" if first else None)  # fmt: skip
+                excess = np.asarray(history["held_out_loss"]) - floor
+                lower.plot(symbols, np.where(excess > 0, excess, np.nan), color=VERMILLION)
+            upper.set_title(title)
+            lower.set_yscale("log")
+            lower.set_xlabel("training symbols (millions)")
+        axes[0, 0].set_ylabel("loss, nats a drawn symbol")
+        axes[1, 0].set_ylabel("held-out loss\nabove Bayes (nats)")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
+    """The networks' gap by position on the same axes, one curve a comparison."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.4))
+        axis = figure.subplots()
+        looks = zip(
+            (BLUE, VERMILLION, GREEN, PURPLE), ("-", "--", "-.", ":"), ("o", "s", "^", "D"),
+            strict=True,
+        )  # fmt: skip
+        for (title, comparison), (colour, line, marker) in zip(
+            comparisons.items(), looks, strict=False
+        ):
+            curve = np.mean([n.gap_by_position for n in comparison.networks], axis=0)
+            places = np.arange(1, len(curve) + 1)
+            axis.plot(places, curve, color=colour, linestyle=line, marker=marker, label=title)
+        axis.set_yscale("log")
+        axis.set_xlabel("position within the task (drawn symbols)")
+        axis.set_ylabel("KL(Bayes || network), nats a symbol")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def predictions_side_by_side(
+    comparisons: Mapping[str, Comparison], symbol: int = 0, places: int = 40
+) -> Figure:
+    """The probability of one symbol along a test stream, network against Bayes, a row each."""
+    with matplotlib.rc_context(STYLE):
+        rows = len(comparisons)
+        figure = Figure(figsize=(7.2, 1.35 * rows + 0.9))
+        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        for axis, (title, comparison) in zip(axes, comparisons.items(), strict=True):
+            draw_outcome(axis, comparison.example, symbol, places)
+            axis.set_title(title, pad=10)
+        axes[-1].set_xlabel("place in the stream (grey lines: RESET)")
+        figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
+    return figure

@@ -1,0 +1,87 @@
+"""Means with 95% intervals, and what the intervals are over.
+
+One seed: percentile bootstrap of whole streams (Efron 1979), "streams". Several seeds: Student t over
+the seeds' own values on shared streams, "seeds".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_RESAMPLES = 2_000
+# A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
+Statistic = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95% interval; None where the quantity does not exist or is infinite."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def ci95(self) -> list[float | None]:
+        return [self.low, self.high]
+
+
+def estimates(
+    values: Mapping[str, np.ndarray], statistics: Mapping[str, Statistic]
+) -> dict[str, Estimate]:
+    """Every statistic of the means of ``values``, with its interval.
+
+    values: name -> (seeds, streams); (1, streams) or (streams,) for what all seeds share.
+    statistics: name -> function of {name: mean}.
+    """
+    arrays = {name: np.atleast_2d(v) for name, v in values.items()}
+    seeds = max(len(v) for v in arrays.values())
+    means: dict[str, Any] = {name: v.mean(-1) for name, v in arrays.items()}
+    if seeds > 1:
+        return {
+            name: student(np.broadcast_to(statistic(means), (seeds,)))
+            for name, statistic in statistics.items()
+        }
+    draws = resampled_means(np.stack([v[0] for v in arrays.values()], axis=-1))
+    resampled = dict(zip(arrays, draws.T, strict=True))
+    centre = {name: v[0] for name, v in means.items()}
+    return {
+        name: _percentiles(statistic(centre), statistic(resampled))
+        for name, statistic in statistics.items()
+    }
+
+
+def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Bootstrap means of whole rows: values (streams, quantities) -> (resamples, quantities)."""
+    n = len(values)
+    rng = np.random.default_rng([seed, n])
+    out = np.empty((_RESAMPLES, values.shape[1]))
+    rows = max(1, min(_RESAMPLES, 4_000_000 // n))
+    for start in range(0, _RESAMPLES, rows):
+        count = min(rows, _RESAMPLES - start)
+        picks = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
+        weights = np.bincount(picks.ravel(), minlength=count * n).reshape(count, n)
+        out[start : start + count] = weights @ values / n
+    return out
+
+
+def student(each: np.ndarray) -> Estimate:
+    """The mean of independent values (n,), n >= 2, with its Student t interval."""
+    from scipy.stats import t
+
+    if not np.isfinite(each).all():
+        return Estimate(None, None, None)
+    half = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))
+    return Estimate(float(each.mean()), float(each.mean() - half), float(each.mean() + half))
+
+
+def _percentiles(centre: Any, draws: Any) -> Estimate:
+    if not math.isfinite(centre):
+        return Estimate(None, None, None)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(float(centre), float(low), float(high))

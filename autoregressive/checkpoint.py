@@ -1,0 +1,114 @@
+"""Checkpoints: named tensors and a JSON header in one safetensors file. No pickle.
+
+The header sits in the file's metadata under ``meta-learn``, beside a SHA-256 digest over header and
+tensors, so that flipped bytes are noticed. Files are written beside and renamed: a reader sees the
+old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+# The largest file that is opened: networks here have 1e4 to 1e6 numbers.
+_MOST_BYTES = 2**30
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read or does not fit. One line: what was expected, what came."""
+
+
+def save(path: str | Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+    """Writes tensors (name -> array) and a JSON header to ``path``, atomically.
+
+    Errors: OSError where the file cannot be written; nothing is left behind then.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    metadata = {"format": str(FORMAT), "meta-learn": text, "digest": _digest(arrays, text)}
+    write_atomically(path, to_bytes(arrays, metadata))
+
+
+def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors and the header of a checkpoint.
+
+    Errors: CheckpointError where the file is missing, truncated, altered, not a checkpoint of this
+    program, or of another format version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise CheckpointError(
+            f"no checkpoint at {path}: {error.strerror or error}; check the path"
+        ) from None
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file; a checkpoint is one .safetensors file")
+    if size > _MOST_BYTES:
+        raise CheckpointError(f"{path} has {size} bytes; a checkpoint has at most {_MOST_BYTES}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "meta-learn" not in metadata:
+                raise CheckpointError(
+                    f"{path} is a safetensors file but not one that meta-learn wrote: "
+                    "its header is missing"
+                )
+            if metadata.get("format") != str(FORMAT):
+                raise CheckpointError(
+                    f"{path} was written by another version of meta-learn (format "
+                    f"{metadata.get('format')}, expected {FORMAT}); train it anew"
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint (truncated or another kind of file): {error}"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
+    text = metadata["meta-learn"]
+    if _digest(tensors, text) != metadata.get("digest"):
+        raise CheckpointError(f"{path} is damaged: its contents do not match its own checksum")
+    return tensors, json.loads(text)
+
+
+def write_atomically(path: str | Path, data: bytes | str) -> None:
+    """Writes a whole file beside ``path`` and renames it. Errors: OSError; nothing is left then."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(data, str):
+        data = data.encode()
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files private to the user
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def _digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype.str} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,51 @@
+"""What a result depends on besides its arguments: versions, device, number formats."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+@cache
+def package_version() -> str:
+    """The installed version of meta-learn."""
+    try:
+        return version("meta-learn")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of this program and of what decides its numbers."""
+    import jax
+    import jaxlib
+    import numpy
+    import numpyro
+    import optax
+
+    return {
+        "meta-learn": package_version(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": jaxlib.__version__,
+        "numpy": numpy.__version__,
+        "numpyro": numpyro.__version__,
+        "optax": optax.__version__,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Device and number formats in force, for a run's manifest."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform}:{device.device_kind}",
+        "platform": platform.platform(),
+        "float": "float32 networks, float64 references",
+        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
+        "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
+    }

@@ -1,0 +1,175 @@
+"""The meta-learner: a sequence model that predicts the next symbol of a process's streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from autoregressive import checkpoint
+from autoregressive.checkpoint import CheckpointError
+from autoregressive.model import Model, make_model
+from autoregressive.training import Trainer
+from meta_learning.process import Process, drawn_places
+from meta_learning.recipes import Recipe
+
+# Symbols evaluated in one compiled call: bounds the memory of a prediction.
+_EVALUATION_CHUNK = 2**18
+# Which of a seed's random keys is used for what.
+INIT, TRAINING, HELD_OUT, TEST = range(4)
+
+
+def learner_model(num_symbols: int, cell: str = "lstm", hidden: int = 32) -> Model:
+    """The network of the coursework: cell -> ReLU -> 64 -> ReLU -> K + 1 outcomes."""
+    return make_model(cell, hidden, num_symbols + 1, num_symbols + 1)
+
+
+def encode(symbols: Array, num_symbols: int) -> Array:
+    """The network's inputs RESET, x_1, .., x_{L-1}, one-hot: (B, L) -> float32 (B, L, K+1)."""
+    start = jnp.full((*symbols.shape[:-1], 1), num_symbols, symbols.dtype)
+    shifted = jnp.concatenate([start, symbols[..., :-1]], axis=-1)
+    return jax.nn.one_hot(shifted, num_symbols + 1, dtype=jnp.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A trained network as a predictor.
+
+    num_symbols: K, without RESET. settings: how it came to be, as JSON values. history: the learning
+    curves, arrays of one length: ``symbols``, ``train_loss``, ``held_out_loss``, and the numbers
+    ``bayes_loss``, in nats a drawn symbol.
+    """
+
+    model: Model
+    params: dict[str, Array]
+    num_symbols: int
+    settings: dict[str, Any]
+    history: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def log_predictive(self, symbols: Any) -> np.ndarray:
+        """log q(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
+
+        The network runs in float32; its logits are normalised in float64, so every row sums to 1.
+        Errors: ValueError where a symbol is outside 0..K.
+        """
+        symbols = np.asarray(symbols)
+        if symbols.size and not (symbols.min() >= 0 and symbols.max() <= self.num_symbols):
+            raise ValueError(
+                f"this network knows the symbols 0..{self.num_symbols}, RESET included; "
+                f"got {symbols.min()}..{symbols.max()}"
+            )
+        flat = symbols.reshape(-1, symbols.shape[-1])
+        rows = max(1, min(_EVALUATION_CHUNK // max(flat.shape[-1], 1), len(flat)))
+        out = np.empty((*flat.shape, self.num_symbols + 1))
+        for start in range(0, len(flat), rows):
+            chunk = flat[start : start + rows]
+            # A short last chunk is padded, so that one compiled program serves all.
+            padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
+            logits = np.asarray(
+                _logits(self.model, self.num_symbols, self.params, padded), np.float64
+            )[: len(chunk)]
+            top = logits.max(-1, keepdims=True)
+            shifted = logits - top
+            log_sum = np.log(np.exp(shifted).sum(-1, keepdims=True))
+            out[start : start + len(chunk)] = shifted - log_sum
+        return out.reshape(*symbols.shape, self.num_symbols + 1)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the network, its settings and its learning curves. Errors: OSError."""
+        tensors = {f"params.{k}": np.asarray(v) for k, v in self.params.items()}
+        tensors |= {f"history.{k}": np.asarray(v) for k, v in self.history.items()}
+        checkpoint.save(path, tensors, {"kind": "meta-learner", **self.settings})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Learner:
+        """Reads what ``save`` wrote.
+
+        Errors: CheckpointError where the file is no checkpoint, is damaged, holds another kind of
+        network, or its tensors do not fit the network its header describes.
+        """
+        tensors, header = checkpoint.load(path)
+        kind = header.pop("kind", None)
+        if kind != "meta-learner":
+            raise CheckpointError(f"{path} holds a {kind!r}, expected a 'meta-learner'")
+        try:
+            num_symbols = int(header["num_symbols"])
+            model = learner_model(num_symbols, header["cell"], int(header["hidden"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: the header is incomplete or wrong: {error}") from None
+        params = _part(tensors, "params.")
+        check_params(path, model, params)
+        return cls(
+            model,
+            {k: jnp.asarray(v) for k, v in params.items()},
+            num_symbols,
+            header,
+            _part(tensors, "history."),
+        )
+
+
+def check_params(path: str | Path, model: Model, params: dict[str, Any]) -> None:
+    """Errors: CheckpointError unless names, shapes and types are those of the model's parameters."""
+    expected = jax.eval_shape(model.init, jax.random.key(0))
+    if set(params) != set(expected):
+        odd = sorted(set(params) ^ set(expected))
+        raise CheckpointError(
+            f"{path} is of another architecture: tensors {', '.join(odd)} are missing or not "
+            "expected"
+        )
+    for name, spec in expected.items():
+        value = params[name]
+        if value.shape != spec.shape or value.dtype != spec.dtype:
+            raise CheckpointError(
+                f"{path} is of another architecture: tensor {name} is {value.dtype} "
+                f"{value.shape}, expected {spec.dtype} {spec.shape}"
+            )
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; train it anew")
+
+
+def _part(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:
+    return model.logits(params, encode(symbols, num_symbols))
+
+
+_logits = jax.jit(_logits_of, static_argnums=(0, 1))
+
+
+def losses(
+    model: Model, num_symbols: int, params: Any, symbols: Array, drawn: np.ndarray
+) -> tuple[Array, Array]:
+    """Mean of -log q over all places, and over the drawn ones (bool (L,)), in nats."""
+    logits = _logits_of(model, num_symbols, params, symbols)
+    targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
+    nats = optax.softmax_cross_entropy(logits, targets)
+    weights = drawn / max(drawn.sum(), 1)
+    return nats.mean(), (nats.mean(0) * weights).sum()
+
+
+def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
+    """Trains ``model`` on fresh streams of ``process``, drawn on the device, cut at the unroll.
+
+    The loss is the mean of -log q(x_t | x_<t) over all places; what is reported, over drawn ones.
+    """
+    drawn = drawn_places(recipe.unroll, process.task_length)
+
+    def loss(params: Any, symbols: Array) -> tuple[Array, Array]:
+        return losses(model, process.num_symbols, params, symbols, drawn)
+
+    def draw(data: Any, key: Array, start: Array, n: int) -> Array:
+        def one(iteration: Array) -> Array:
+            key_now = jax.random.fold_in(key, iteration)
+            return process.sample(key_now, recipe.batch_size, recipe.unroll)
+
+        return jax.vmap(one)(start + jnp.arange(n))
+
+    return Trainer(loss, recipe.optimizer(), draw, recipe.averaging * recipe.iterations)

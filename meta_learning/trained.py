@@ -1,0 +1,287 @@
+"""Learners from the cache, or trained now; a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autoregressive import checkpoint
+from autoregressive.checkpoint import CheckpointError
+from autoregressive.training import Trainer, TrainState, fit
+from autoregressive.versions import versions
+from meta_learning.learner import (
+    HELD_OUT,
+    INIT,
+    TRAINING,
+    Learner,
+    learner_model,
+    losses,
+    make_trainer,
+)
+from meta_learning.process import PROCESSES, Process, drawn_places
+from meta_learning.recipes import Recipe
+
+log = logging.getLogger(__name__)
+
+HELD_OUT_STREAMS = 512
+# A kill loses at most this many seconds of training; an interrupt loses nothing.
+_SAVE_EVERY_S = 2.0
+
+
+class Point(NamedTuple):
+    """A point of the learning curves while training runs. Losses in nats, mean over seeds."""
+
+    iteration: int
+    iterations: int
+    train_loss: float
+    held_out_loss: float
+
+
+def stream_length(task_length: float) -> int:
+    """L of test streams: whole tasks, about 100 symbols. T * max(1, floor(100 / T)); 100 for inf."""
+    if task_length == float("inf"):
+        return 100
+    return int(task_length) * max(1, 100 // int(task_length))
+
+
+def learner_settings(
+    process: Process, recipe: Recipe, cell: str, hidden: int, seed: int
+) -> dict[str, Any]:
+    """What decides a trained network, as JSON values: the identity under which it is cached."""
+    (name,) = (n for n, kind in PROCESSES.items() if type(process) is kind)
+    return {
+        "process": {"name": name, **process.settings()},
+        "num_symbols": process.num_symbols,
+        "cell": cell,
+        "hidden": hidden,
+        "recipe": recipe.settings(),
+        "seed": seed,
+    }
+
+
+def train(
+    process: Process,
+    recipe: Recipe,
+    *,
+    seeds: Sequence[int] = (0,),
+    cell: str = "lstm",
+    hidden: int = 32,
+    folder: Path | None = None,
+    on_point: Callable[[Point], None] = lambda point: None,
+) -> list[Learner]:
+    """One learner a seed. Those found under ``folder`` are loaded, the rest trained together.
+
+    folder: where finished networks are kept and where an unfinished run is saved; None keeps none.
+    Errors: ValueError for an unknown cell or a size < 1; TrainingDiverged.
+    """
+    wanted = [learner_settings(process, recipe, cell, hidden, seed) for seed in seeds]
+    found = {s["seed"]: _from_cache(folder, s) for s in wanted}
+    missing = [s for s in wanted if found[s["seed"]] is None]
+    if missing:
+        for learner in _train_together(process, recipe, missing, folder, on_point):
+            found[learner.settings["seed"]] = learner
+            with _cache_may_fail(folder):
+                if folder is not None:
+                    learner.save(_network_path(folder, learner.settings))
+    return [learner for seed in seeds if (learner := found[seed]) is not None]
+
+
+def _train_together(
+    process: Process,
+    recipe: Recipe,
+    settings: list[dict[str, Any]],
+    folder: Path | None,
+    on_point: Callable[[Point], None],
+) -> list[Learner]:
+    num_symbols = process.num_symbols
+    model = learner_model(num_symbols, settings[0]["cell"], settings[0]["hidden"])
+    trainer = make_trainer(process, model, recipe)
+    roots = [jax.random.key(s["seed"]) for s in settings]
+    inits = [model.init(jax.random.fold_in(k, INIT), recipe.timescale) for k in roots]
+    state = trainer.init(jax.tree.map(lambda *leaves: jnp.stack(leaves), *inits))
+    keys = jnp.stack([jax.random.fold_in(k, TRAINING) for k in roots])
+
+    length = stream_length(process.task_length)
+    drawn = drawn_places(length, process.task_length)
+    held_out = jnp.stack(
+        [process.sample(jax.random.fold_in(k, HELD_OUT), HELD_OUT_STREAMS, length) for k in roots]
+    )
+    bayes = [_bayes_loss(process, symbols, drawn) for symbols in held_out]
+
+    @jax.jit
+    def held_out_loss(state: TrainState) -> Any:
+        def one(seed: Any) -> Any:
+            return losses(model, num_symbols, seed[0], seed[1], drawn)[1]
+
+        return jax.lax.map(one, (trainer.averaged(state), held_out))
+
+    run = _Run(folder, settings, trainer)
+    state, history = run.resume(state)
+    if not history["symbols"]:
+        run.add_point(history, 0, np.full(len(settings), np.nan), held_out_loss(state))
+    every = recipe.iterations_per_point
+    stops = sorted({*range(every, recipe.iterations, every), recipe.iterations})
+    with run.saved_on_interrupt():
+        for progress in fit(trainer, state, keys, None, stops):
+            evaluated = np.asarray(held_out_loss(progress.state))
+            symbols = progress.iteration * recipe.batch_size * recipe.unroll
+            run.add_point(history, symbols, progress.loss, evaluated)
+            run.keep(progress.state, history)
+            on_point(
+                Point(
+                    progress.iteration,
+                    recipe.iterations,
+                    float(progress.loss.mean()),
+                    float(evaluated.mean()),
+                )
+            )
+            state = progress.state
+    averaged = trainer.averaged(state)
+    run.done()
+
+    learners = []
+    for index, of_seed in enumerate(settings):
+        curves = {
+            "symbols": np.asarray(history["symbols"], np.int64),
+            "train_loss": np.asarray(history["train_loss"])[:, index],
+            "held_out_loss": np.asarray(history["held_out_loss"])[:, index],
+            "bayes_loss": np.asarray(bayes[index]),
+        }
+        params = jax.tree.map(lambda leaf, i=index: leaf[i], averaged)
+        header = {**of_seed, "versions": versions()}
+        learners.append(Learner(model, params, num_symbols, header, curves))
+    return learners
+
+
+def _bayes_loss(process: Process, symbols: Any, drawn: np.ndarray) -> float:
+    if not drawn.any():
+        return float("nan")
+    symbols = np.asarray(symbols)
+    picked = np.take_along_axis(process.log_predictive(symbols), symbols[..., None], -1)[..., 0]
+    return float(-picked[:, drawn].mean())
+
+
+class _Run:
+    """An unfinished training on disk: the whole state, so that it ends with the bits it would have
+    had."""
+
+    def __init__(self, folder: Path | None, settings: list[dict[str, Any]], trainer: Trainer):
+        self.folder = folder
+        self.trainer = trainer
+        self.header = {"kind": "unfinished", "settings": settings, "versions": versions()}
+        name = _digest({"settings": settings})
+        self.path = None if folder is None else folder / "unfinished" / f"{name}.safetensors"
+        self.saved_at = time.monotonic()
+        self.latest: tuple[TrainState, dict[str, list[Any]]] | None = None
+
+    def resume(self, fresh: TrainState) -> tuple[TrainState, dict[str, list[Any]]]:
+        history: dict[str, list[Any]] = {"symbols": [], "train_loss": [], "held_out_loss": []}
+        if self.path is None or not self.path.exists():
+            return fresh, history
+        try:
+            tensors, header = checkpoint.load(self.path)
+        except CheckpointError as error:
+            log.warning("starting anew: %s", error)
+            return fresh, history
+        leaves, structure = jax.tree.flatten(fresh)
+        stored = [tensors.get(f"state.{i}") for i in range(len(leaves))]
+        fits = all(
+            s is not None and s.shape == x.shape and s.dtype == x.dtype
+            for s, x in zip(stored, leaves, strict=True)
+        )
+        if header != self.header or not fits:
+            log.warning("starting anew: %s is from another version or machine", self.path)
+            return fresh, history
+        for name in history:
+            history[name] = list(tensors[f"history.{name}"])
+        state = jax.tree.unflatten(structure, [jnp.asarray(s) for s in stored])
+        log.info("going on from iteration %d", int(state.iteration[0]))
+        return state, history
+
+    @staticmethod
+    def add_point(history: dict[str, list[Any]], symbols: int, train: Any, held_out: Any) -> None:
+        history["symbols"].append(symbols)
+        history["train_loss"].append(np.asarray(train, np.float32))
+        history["held_out_loss"].append(np.asarray(held_out, np.float32))
+
+    def keep(self, state: TrainState, history: dict[str, list[Any]]) -> None:
+        self.latest = (state, history)
+        if time.monotonic() - self.saved_at > _SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        if self.path is None or self.latest is None:
+            return
+        state, history = self.latest
+        leaves = jax.tree.leaves(state)
+        tensors = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        tensors |= {f"history.{k}": np.asarray(v) for k, v in history.items()}
+        with _cache_may_fail(self.folder):
+            checkpoint.save(self.path, tensors, self.header)
+        self.saved_at = time.monotonic()
+
+    @contextmanager
+    def saved_on_interrupt(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.save()
+            if self.path is not None and self.path.exists():
+                log.warning("stopped; the same command goes on from here")
+            raise
+
+    def done(self) -> None:
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None:
+    if folder is None:
+        return None
+    path = _network_path(folder, settings)
+    if not path.exists():
+        return None
+    try:
+        learner = Learner.load(path)
+    except CheckpointError as error:
+        log.warning("training anew: %s", error)
+        return None
+    made_by = learner.settings.get("versions", {}).get("meta-learn")
+    if made_by != versions()["meta-learn"]:
+        log.warning("training anew: the cached %s was written by meta-learn %s", path, made_by)
+        return None
+    return learner
+
+
+@contextmanager
+def _cache_may_fail(folder: Path | None) -> Iterator[None]:
+    """A cache that cannot be written costs time, not the result."""
+    try:
+        yield
+    except OSError as error:
+        log.warning(
+            "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
+            folder,
+            error.strerror or error,
+        )
+
+
+def _network_path(folder: Path, settings: dict[str, Any]) -> Path:
+    identity = {k: v for k, v in settings.items() if k != "versions"}
+    return folder / "networks" / f"{_digest(identity)}.safetensors"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]
+
+
