@@ -66,15 +66,14 @@ def predictions(comparison: Comparison, places: int = 60) -> Figure:
     band, a panel a symbol, and the probability of RESET below."""
     with matplotlib.rc_context(STYLE):
         symbols = comparison.prior.num_symbols
-        figure = Figure(figsize=(7.2, 1.25 * (symbols + 1) + 0.7))
+        figure = Figure(figsize=(7.2, 1.45 * (symbols + 1) + 0.9))
         axes = figure.subplots(symbols + 1, 1, sharex=True, squeeze=False)[:, 0]
         for outcome, axis in enumerate(axes):
             draw_outcome(axis, comparison.example, outcome, places)
         axes[0].set_title(
             "One test stream: the network's next-symbol probabilities and the exact posterior's",
-            pad=10,
         )
-        axes[-1].set_xlabel("place in the stream (grey lines: RESET)")
+        axes[-1].set_xlabel("place in the stream (grey lines: RESETs)")
         figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
     return figure
 
@@ -87,20 +86,27 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     t = np.arange(1, len(symbols) + 1)
     edges = np.append(t - 0.5, t[-1] + 0.5)
     reset = example.network.shape[-1] - 1
+    # A symbol's probability at RESET places is 0 for everyone: left out, so that the axis can zoom.
+    here = np.ones(len(t), bool) if outcome == reset else symbols != reset
+    network, bayes, truth = (
+        np.where(here, rows[shown, outcome], np.nan)
+        for rows in (example.network, example.bayes, example.oracle)
+    )
+    drawn = [network, bayes]
     if outcome != reset:
         low, high = example.low[shown, outcome], example.high[shown, outcome]
-        axis.fill_between(t, low, high, step="mid", color="#cccccc", linewidth=0)
-        truth = np.where(symbols == reset, np.nan, example.oracle[shown, outcome])
+        axis.stairs(high, edges, baseline=low, fill=True, color="#cccccc")
         axis.stairs(truth, edges, baseline=None, color=GREEN, linestyle=":")
-    axis.stairs(example.network[shown, outcome], edges, baseline=None, color=VERMILLION)
-    axis.stairs(example.bayes[shown, outcome], edges, baseline=None, color=BLACK, linestyle="--",
-                linewidth=1)  # fmt: skip
-    here = t[symbols == outcome]
-    axis.plot(here, np.full(len(here), 1.07), "|", color="#555555", clip_on=False)
+        drawn += [low, high, truth]
+    axis.stairs(network, edges, baseline=None, color=VERMILLION)
+    axis.stairs(bayes, edges, baseline=None, color=BLACK, linestyle="--", linewidth=1)
+    bottom, top = np.nanmin(drawn), np.nanmax(drawn)
+    room = max(0.12 * (top - bottom), 0.01)
+    axis.set_ylim(max(bottom - room, -0.05), top + 2 * room)
+    came = t[symbols == outcome]
+    axis.plot(came, np.full(len(came), top + 1.3 * room), "|", color="#555555")
     for place in t[symbols == reset]:
-        axis.axvline(place + 0.5, color="#999999", linewidth=0.8)
-    axis.set_ylim(-0.02, 1.1)
-    axis.set_yticks([0, 0.5, 1])
+        axis.axvline(place, color="#999999", linewidth=0.8)
     axis.set_xlim(0.5, len(symbols) + 0.5)
     axis.grid(axis="x", visible=False)
     axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
@@ -177,11 +183,11 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                 floor = float(np.ravel(history["bayes_loss"])[0])
                 first = number == 0
                 upper.plot(symbols, history["train_loss"], color=BLUE, alpha=0.8, linewidth=1,
-                           label="training streams" if first else None)  # fmt: skip
+                           label="training" if first else None)  # fmt: skip
                 upper.plot(symbols, history["held_out_loss"], color=VERMILLION, linestyle="-",
-                           label="held-out streams" if first else None)  # fmt: skip
+                           label="held-out" if first else None)  # fmt: skip
                 upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
-                              label="Bayes, same held-out streams" if first else None)  # fmt: skip
+                              label="Bayes" if first else None)  # fmt: skip
                 excess = np.asarray(history["held_out_loss"]) - floor
                 lower.plot(symbols, np.where(excess > 0, excess, np.nan), color=VERMILLION)
             upper.set_title(title)
@@ -223,11 +229,11 @@ def predictions_side_by_side(
     """The probability of one symbol along a test stream, network against Bayes, a row each."""
     with matplotlib.rc_context(STYLE):
         rows = len(comparisons)
-        figure = Figure(figsize=(7.2, 1.35 * rows + 0.9))
+        figure = Figure(figsize=(7.2, 1.7 * rows + 0.9))
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         for axis, (title, comparison) in zip(axes, comparisons.items(), strict=True):
             draw_outcome(axis, comparison.example, symbol, places)
-            axis.set_title(title, pad=10)
-        axes[-1].set_xlabel("place in the stream (grey lines: RESET)")
+            axis.set_title(title)
+        axes[-1].set_xlabel("place in the stream (grey lines: RESETs)")
         figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
     return figure

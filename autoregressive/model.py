@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ class Model:
     outputs: int
     readout: tuple[int, ...] = (64,)
 
+    @partial(jax.jit, static_argnums=(0, 2))
     def init(self, key: Array, timescale: float | None = None) -> Params:
         """Random parameters: the cell's own initialisation, He-normal read-out, zero biases.
 

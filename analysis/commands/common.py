@@ -87,7 +87,12 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choose_device(device: str) -> None:
-    """Pins JAX to a platform before it starts one. Errors: ClickException without a GPU."""
+    """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
+    folder, which belongs to the user. Errors: ClickException without a GPU."""
+    from autoregressive.cache import cache_folder
+
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     if device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
     if device != "gpu":
