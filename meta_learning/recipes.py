@@ -30,6 +30,7 @@ class Recipe:
     batch_size: int
     unroll: int
     learning_rate: float
+    optimizer_name: str = "adam"
     schedule: str = "constant"
     warmup: float = 0.0
     clip: float | None = None
@@ -55,19 +56,22 @@ class Recipe:
         return max(1, _SYMBOLS_PER_POINT // (self.batch_size * self.unroll))
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam (Kingma and Ba 2015) with this recipe's schedule and clipping."""
+        """Adam (Kingma and Ba 2015) or SOAP (Vyas et al. 2024) with this recipe's schedule."""
         import optax
+
+        from autoregressive.soap import scale_by_soap
 
         rate: Any = self.learning_rate
         if self.schedule == "cosine":
-            warmup = min(max(1, round(self.warmup * self.iterations)), self.iterations - 1)
+            warmup = max(1, round(self.warmup * self.iterations))
             rate = optax.warmup_cosine_decay_schedule(
                 0.0, self.learning_rate, warmup, max(self.iterations, warmup + 1)
             )
-        adam = optax.adam(rate)
-        if self.clip is None:
-            return adam
-        return optax.chain(optax.clip_by_global_norm(self.clip), adam)
+        direction = {"adam": optax.scale_by_adam, "soap": scale_by_soap}[self.optimizer_name]()
+        parts = [direction, optax.scale_by_learning_rate(rate)]
+        if self.clip is not None:
+            parts.insert(0, optax.clip_by_global_norm(self.clip))
+        return optax.chain(*parts)
 
     def settings(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
@@ -78,13 +82,15 @@ RECIPES: dict[str, Recipe] = {
     "coursework": Recipe("coursework", 1_000, 64, 100, learning_rate=0.001),
     "default": Recipe(
         "default",
-        8_000,
-        8,
+        16_000,
+        4,
         100,
         learning_rate=0.01,
+        optimizer_name="soap",
         schedule="cosine",
         warmup=0.05,
         clip=1.0,
+        timescale=100.0,
     ),
 }
 

@@ -89,16 +89,16 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def choose_device(device: str) -> None:
     """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
     folder, which belongs to the user. Errors: ClickException without a GPU."""
-    from autoregressive.cache import cache_folder
-
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    if device == "cpu":
-        os.environ["JAX_PLATFORMS"] = "cpu"
-    if device != "gpu":
-        return
     import jax
 
+    from autoregressive.cache import cache_folder
+
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    if device != "gpu":
+        return
     jax.config.update("jax_default_matmul_precision", "highest")
     try:
         jax.devices("gpu")
@@ -222,4 +222,4 @@ def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
 
 def percent(value: float | None) -> str:
     """A share for a table."""
-    return "-" if value is None else f"{100 * value:.2f}%"
+    return "-" if value is None else f"{100 * value:.3f}%"

@@ -1,0 +1,146 @@
+"""SOAP: Adam in the slowly turning eigenbasis of Shampoo's preconditioner (Vyas et al. 2024).
+
+Each layer is one matrix: its weights side by side with its bias as the last column, one row a
+pre-activation. For a gradient G the second moments G G' and G' G are averaged; every few steps their
+eigenvectors are refreshed by one step of power iteration with a QR decomposition; Adam's second
+moment is kept in that basis. Layers here have at most a few hundred rows, so the cost is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+Matrices = dict[str, Array]
+
+
+class SoapState(NamedTuple):
+    """Moments and eigenbases of every layer's matrix, by the layer's name."""
+
+    count: Array
+    mean: Matrices
+    square: Matrices
+    rows: Matrices
+    columns: Matrices
+    row_basis: Matrices
+    column_basis: Matrices
+
+
+def layers(params: Mapping[str, Array]) -> dict[str, list[str]]:
+    """Which parameters form one matrix: names with the same prefix and as many rows, in the order of
+    their names' last parts reversed, so that a bias comes last."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(params, reverse=True):
+        groups.setdefault(f"{name.rpartition('.')[0]}/{params[name].shape[0]}", []).append(name)
+    return groups
+
+
+def join(params: Mapping[str, Array]) -> Matrices:
+    """The layers' matrices (rows, columns) out of a flat dict of weights and biases."""
+    return {
+        layer: jnp.concatenate([_two_d(params[name]) for name in names], axis=1)
+        for layer, names in layers(params).items()
+    }
+
+
+def split(matrices: Matrices, like: Mapping[str, Array]) -> dict[str, Array]:
+    """The inverse of ``join``, with the names and shapes of ``like``."""
+    out = {}
+    for layer, names in layers(like).items():
+        column = 0
+        for name in names:
+            width = _two_d(like[name]).shape[1]
+            part = matrices[layer][:, column : column + width]
+            out[name] = part.reshape(like[name].shape)
+            column += width
+    return out
+
+
+def scale_by_soap(
+    b1: float = 0.95, b2: float = 0.999, shampoo: float = 0.99, eps: float = 1e-8, every: int = 20
+) -> optax.GradientTransformation:
+    """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
+
+    b1, b2: Adam's decay rates. shampoo: the decay of the second moments of rows and columns. every:
+    steps between refreshments of the eigenbases.
+    """
+
+    def init(params: Mapping[str, Array]) -> SoapState:
+        matrices = join(params)
+        zeros = jax.tree.map(jnp.zeros_like, matrices)
+        row_eye = {k: jnp.eye(m.shape[0]) for k, m in matrices.items()}
+        column_eye = {k: jnp.eye(m.shape[1]) for k, m in matrices.items()}
+        return SoapState(
+            jnp.zeros((), jnp.int32),
+            zeros,
+            zeros,
+            jax.tree.map(jnp.zeros_like, row_eye),
+            jax.tree.map(jnp.zeros_like, column_eye),
+            row_eye,
+            column_eye,
+        )
+
+    def update(
+        gradients: Any, state: SoapState, params: Any = None
+    ) -> tuple[dict[str, Array], SoapState]:
+        g = join(gradients)
+        n = state.count + 1
+        mean = _moving(b1, state.mean, g)
+        rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
+        columns = _moving(shampoo, state.columns, {k: v.T @ v for k, v in g.items()})
+
+        def keep() -> tuple[Matrices, Matrices]:
+            return state.row_basis, state.column_basis
+
+        def first() -> tuple[Matrices, Matrices]:
+            return _each(_eigenvectors, rows), _each(_eigenvectors, columns)
+
+        def refresh() -> tuple[Matrices, Matrices]:
+            def turn(moment: Array, basis: Array) -> Array:
+                return jnp.linalg.qr(moment @ basis)[0]
+
+            return (
+                jax.tree.map(turn, rows, state.row_basis),
+                jax.tree.map(turn, columns, state.column_basis),
+            )
+
+        which = jnp.where(n == every, 1, jnp.where(n % every == 0, 2, 0))
+        left, right = lax.switch(which, [keep, first, refresh])
+
+        def rotate(layer: str, matrix: Array) -> Array:
+            return left[layer].T @ matrix @ right[layer]
+
+        square = _moving(b2, state.square, {k: rotate(k, v) ** 2 for k, v in g.items()})
+        mean_bias, square_bias = 1 - b1**n, 1 - b2**n
+        direction = {
+            k: left[k]
+            @ (rotate(k, mean[k] / mean_bias) / (jnp.sqrt(square[k] / square_bias) + eps))
+            @ right[k].T
+            for k in g
+        }
+        state = SoapState(n, mean, square, rows, columns, left, right)
+        return split(direction, gradients), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def _two_d(value: Array) -> Array:
+    return value[:, None] if value.ndim == 1 else value
+
+
+def _moving(decay: float, average: Matrices, latest: Matrices) -> Matrices:
+    return {k: decay * average[k] + (1 - decay) * latest[k] for k in latest}
+
+
+def _each(function: Callable[[Array], Array], matrices: Matrices) -> Matrices:
+    return {k: function(m) for k, m in matrices.items()}
+
+
+def _eigenvectors(moment: Array) -> Array:
+    """Columns in order of falling eigenvalue."""
+    return jnp.linalg.eigh(moment)[1][:, ::-1]
