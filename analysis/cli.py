@@ -18,7 +18,6 @@ Start here:
 """
 
 
-
 def _print_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
     if asked:
         click.echo(f"meta-learn {package_version()}")

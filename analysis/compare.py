@@ -213,7 +213,8 @@ def _joined(parts: list[_Part], positions: int) -> Scores:
         squares += (by_stream**2).sum(0)
         count += len(by_stream)
     mean = total / max(count, 1)
-    variance = np.maximum(squares / max(count, 1) - mean**2, 0.0) * count / max(count - 1, 1)
+    with np.errstate(invalid="ignore"):  # the oracle's gap can be infinite
+        variance = np.maximum(squares / max(count, 1) - mean**2, 0.0) * count / max(count - 1, 1)
     return Scores(
         loss=whole("loss"),
         gap=whole("gap"),

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import matplotlib.colors
 import numpy as np
 
 matplotlib.use("Agg")
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from analysis.compare import Comparison, Example
 
@@ -38,7 +40,7 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
 }
 
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "font.size": 9,
@@ -163,18 +165,18 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
     )
     axis.set_yscale("log")
     axis.set_xlabel("position within the task (drawn symbols)")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Train and held-out loss against training symbols, with the Bayes loss as the floor.
 
     histories: title -> one learning-curve dict a seed (``Learner.history``). Below each panel, the
-    held-out loss above the floor on a log axis shows what the upper one cannot.
+    gap to Bayes on held-out streams, on a log axis, shows what the upper one cannot.
     """
     with matplotlib.rc_context(STYLE):
         columns = len(histories)
-        figure = Figure(figsize=(max(4.8, 3.4 * columns), 4.4))
+        figure = Figure(figsize=(max(4.8, 2.6 * columns), 4.4))
         axes = figure.subplots(2, columns, sharex="col", sharey="row", squeeze=False)
         for column, (title, seeds) in enumerate(histories.items()):
             upper, lower = axes[0, column], axes[1, column]
@@ -188,13 +190,12 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                            label="held-out" if first else None)  # fmt: skip
                 upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
                               label="Bayes" if first else None)  # fmt: skip
-                excess = np.asarray(history["held_out_loss"]) - floor
-                lower.plot(symbols, np.where(excess > 0, excess, np.nan), color=VERMILLION)
+                lower.plot(symbols, history["held_out_gap"], color=VERMILLION)
             upper.set_title(title)
             lower.set_yscale("log")
             lower.set_xlabel("training symbols (millions)")
         axes[0, 0].set_ylabel("loss, nats a drawn symbol")
-        axes[1, 0].set_ylabel("held-out loss\nabove Bayes (nats)")
+        axes[1, 0].set_ylabel("KL(Bayes || network)\nnats a symbol")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
@@ -218,22 +219,49 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
         axis.set_yscale("log")
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
-def predictions_side_by_side(
-    comparisons: Mapping[str, Comparison], symbol: int = 0, places: int = 40
+def predictions_shared(
+    rows: Mapping[str, Mapping[str, Comparison]], symbol: int = 0, places: int = 40
 ) -> Figure:
-    """The probability of one symbol along a test stream, network against Bayes, a row each."""
+    """The probability of one symbol along test streams that several networks saw: a row a stream,
+    in it each network and Bayes under its prior. rows: title -> name -> comparison."""
+    looks = ((BLUE, "-"), (VERMILLION, "-"), (GREEN, "-"))
     with matplotlib.rc_context(STYLE):
-        rows = len(comparisons)
-        figure = Figure(figsize=(7.2, 1.7 * rows + 0.9))
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-        for axis, (title, comparison) in zip(axes, comparisons.items(), strict=True):
-            draw_outcome(axis, comparison.example, symbol, places)
+        figure = Figure(figsize=(7.2, 1.9 * len(rows) + 0.8))
+        axes = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+        for axis, (title, networks) in zip(axes, rows.items(), strict=True):
+            for (name, comparison), (colour, line) in zip(networks.items(), looks, strict=False):
+                example = comparison.example
+                symbols = example.symbols[:places]
+                drawn = symbols != example.network.shape[-1] - 1
+                edges = np.arange(len(symbols) + 1) + 0.5
+                for values, style, width, label in (
+                    (example.network, line, 1.6, f"{name}: network"),
+                    (example.bayes, "--", 1.0, f"{name}: Bayes, its prior"),
+                ):
+                    shown = np.where(drawn, values[:places, symbol], np.nan)
+                    shade = colour if style == line else _darker(colour)
+                    axis.stairs(shown, edges, baseline=None, color=shade, linestyle=style,
+                                linewidth=width, label=label)  # fmt: skip
+            came = np.flatnonzero(symbols == symbol) + 1
+            axis.plot(came, np.full(len(came), 1.05), "|", color="#555555")
+            for place in np.flatnonzero(~drawn) + 1:
+                axis.axvline(place, color="#999999", linewidth=0.8)
+            axis.set_ylim(-0.02, 1.1)
+            axis.set_xlim(0.5, len(symbols) + 0.5)
+            axis.grid(axis="x", visible=False)
             axis.set_title(title)
-        axes[-1].set_xlabel("place in the stream (grey lines: RESETs)")
-        figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
+            axis.set_ylabel(f"p(symbol {symbol})")
+        axes[-1].set_xlabel("place in the stream (grey lines: RESETs; ticks above: symbol came)")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
+
+
+def _darker(colour: str) -> tuple[float, float, float]:
+    red, green, blue = matplotlib.colors.to_rgb(colour)
+    return 0.55 * red, 0.55 * green, 0.55 * blue

@@ -37,6 +37,8 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
 
     for name in ["network", *comparison.references]:
         add(f"loss.{name}", both("loss", name))
+        if name == "oracle":  # it knows more than Bayes does: a gap between them says nothing
+            continue
         add(f"gap.{name}", both("gap", name))
         if comparison.networks[0].gap_test is not None:
             add(f"gap_test.{name}", both("gap_test", name))
@@ -60,6 +62,7 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
     prior, settings = comparison.prior, comparison.settings
     by_position = np.mean([s.gap_by_position for s in comparison.networks], axis=0)
     names = [n.removeprefix("loss.") for n in found if n.startswith("loss.")]
+    rungs = [n for n in names if n not in ("network", "oracle")]
     out = {
         "alpha": list(prior.alpha),
         "T": settings.get("train_T", json_task_length(prior.T)),
@@ -74,7 +77,7 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
             "ci95": found["gap.network"].ci95,
             "by_position": [finite(v) for v in by_position],
             "memoryless": found["gap.memoryless"].mean,
-            "references": {n: found[f"gap.{n}"].mean for n in names if _is_reference(n)},
+            "references": {n: found[f"gap.{n}"].mean for n in rungs},
         },
         "gap_closed": {"mean": found["gap_closed"].mean, "ci95": found["gap_closed"].ci95},
         "regret": {
@@ -93,14 +96,9 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
         out["gap_test"] = {
             "mean": found["gap_test.network"].mean,
             "ci95": found["gap_test.network"].ci95,
-            "references": {n: found[f"gap_test.{n}"].mean for n in names if _is_reference(n)},
+            "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
         }
     return out
-
-
-def _is_reference(name: str) -> bool:
-    """Whether a gap to Bayes says anything: the oracle knows more than Bayes does."""
-    return name not in ("network", "oracle")
 
 
 def interval_kind(comparison: Comparison) -> str:
@@ -130,7 +128,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     def of_references(field: str) -> np.ndarray:
         return np.stack([getattr(s, field) for s in references.values()])
 
-    def scores(lead: str, stacked: Any) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    def scores(lead: str, stacked: Any) -> dict[str, Any]:
         fields = [f for f in ("loss", "gap", "leak", "miss", "gap_test") if _has(networks[0], f)]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se"):
@@ -144,9 +142,9 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         "example": _example_dataset(comparison, drawn),
     }
     if learners and learners[0].history:
-        curves = {
+        curves: dict[str, Any] = {
             k: (("seed", "point"), np.stack([x.history[k] for x in learners]))
-            for k in ("train_loss", "held_out_loss")
+            for k in ("train_loss", "held_out_loss", "held_out_gap")
         }
         curves["bayes_loss"] = (
             ("seed",),

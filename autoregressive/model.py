@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +40,7 @@ class Model:
         key_cell, key_readout = jax.random.split(key)
         params = {f"cell.{k}": v for k, v in self.cell.init(key_cell, timescale).items()}
         sizes = (self.cell.hidden, *self.readout, self.outputs)
-        for n, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             scale = (2.0 / fan_in) ** 0.5 * (0.1 if n == len(self.readout) else 1.0)
             noise = jax.random.normal(jax.random.fold_in(key_readout, n), (fan_out, fan_in))
             params[f"readout.{n}.w"] = scale * noise
@@ -75,7 +76,9 @@ class Model:
     def _read_out_all(self, params: Params, hs: Array) -> Array:
         """The read-out over (T, B, hidden), in chunks of time that are recomputed backwards."""
         length, batch, _ = hs.shape
-        chunk = _largest_divisor(length, _READOUT_CHUNK // max(batch * max(self.readout, default=1), 1))
+        chunk = _largest_divisor(
+            length, _READOUT_CHUNK // max(batch * max(self.readout, default=1), 1)
+        )
         if chunk == length:
             return self._read_out(params, hs)
         chunks = hs.reshape(length // chunk, chunk, batch, hs.shape[-1])

@@ -22,7 +22,7 @@ Matrices = dict[str, Array]
 class SoapState(NamedTuple):
     """Moments and eigenbases of every layer's matrix, by the layer's name."""
 
-    count: Array
+    step: Array
     mean: Matrices
     square: Matrices
     rows: Matrices
@@ -89,7 +89,7 @@ def scale_by_soap(
         gradients: Any, state: SoapState, params: Any = None
     ) -> tuple[dict[str, Array], SoapState]:
         g = join(gradients)
-        n = state.count + 1
+        n = state.step + 1
         mean = _moving(b1, state.mean, g)
         rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
         columns = _moving(shampoo, state.columns, {k: v.T @ v for k, v in g.items()})

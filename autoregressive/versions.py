@@ -42,10 +42,11 @@ def environment() -> dict[str, Any]:
     import jax
 
     device = jax.devices()[0]
+    config: Any = jax.config
     return {
         "device": f"{device.platform}:{device.device_kind}",
         "platform": platform.platform(),
         "float": "float32 networks, float64 references",
-        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
-        "threefry_partitionable": bool(jax.config.jax_threefry_partitionable),
+        "matmul_precision": str(config.jax_default_matmul_precision or "default"),
+        "threefry_partitionable": bool(config.jax_threefry_partitionable),
     }

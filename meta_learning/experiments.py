@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from meta_learning.process import DirichletCategorical, FixedCategorical, Process
 
@@ -18,10 +18,9 @@ EXPERIMENTS: dict[str, DirichletCategorical] = {
 }
 
 
-class TestStream(NamedTuple):
+@dataclass(frozen=True)
+class StreamKind:
     """One of the coursework's test streams. ``make(T)`` gives the process at a task length."""
-
-    __test__ = False  # not a test class, whatever its name
 
     name: str
     title: str
@@ -35,8 +34,8 @@ class TestStream(NamedTuple):
         return DirichletCategorical(self.alpha, T)
 
 
-TEST_STREAMS: dict[str, TestStream] = {
-    "1": TestStream("1", "tasks from Dirichlet(10, 1, 1)", alpha=CONCENTRATED),
-    "2": TestStream("2", "tasks from Dirichlet(1.3, 1.3, 1.3)", alpha=FLAT),
-    "3": TestStream("3", "always p = (1, 0, 0)", p=ALWAYS_FIRST),
+TEST_STREAMS: dict[str, StreamKind] = {
+    "1": StreamKind("1", "tasks from Dirichlet(10, 1, 1)", alpha=CONCENTRATED),
+    "2": StreamKind("2", "tasks from Dirichlet(1.3, 1.3, 1.3)", alpha=FLAT),
+    "3": StreamKind("3", "always p = (1, 0, 0)", p=ALWAYS_FIRST),
 }

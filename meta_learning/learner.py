@@ -42,8 +42,8 @@ class Learner:
     """A trained network as a predictor.
 
     num_symbols: K, without RESET. settings: how it came to be, as JSON values. history: the learning
-    curves, arrays of one length: ``symbols``, ``train_loss``, ``held_out_loss``, and the numbers
-    ``bayes_loss``, in nats a drawn symbol.
+    curves, arrays of one length: ``symbols``, ``train_loss``, ``held_out_loss``, ``held_out_gap``
+    (KL from Bayes), and the number ``bayes_loss``, in nats a drawn symbol.
     """
 
     model: Model

@@ -31,8 +31,8 @@ class Streams(NamedTuple):
     """Sampled streams. symbols: int (batch, length). latent: the process's own latent values, for
     the processes here the probabilities p (batch, tasks, K)."""
 
-    symbols: Array | np.ndarray
-    latent: Array | np.ndarray
+    symbols: Any
+    latent: Any
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def check_task_length(T: float) -> float:
     """T as an int, or math.inf. Errors: ValueError unless it is an integer >= 1 or infinite."""
     if not math.isnan(T) and math.isinf(T) and T > 0:
         return math.inf
-    if math.isnan(T) or T != int(T) or T < 1:
+    if math.isnan(T) or int(T) != T or T < 1:
         raise ValueError(
             f"T must be a whole number of 1 or more (RESET included), or inf for no RESET; got {T:g}"
         )

@@ -111,7 +111,7 @@ def make_recipe(
     """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}: expected one of {', '.join(sorted(RECIPES))}")
-    changes = {
+    changes: dict[str, Any] = {
         "iterations": iterations,
         "batch_size": batch_size,
         "unroll": unroll,

@@ -24,8 +24,8 @@ from meta_learning.learner import (
     INIT,
     TRAINING,
     Learner,
+    encode,
     learner_model,
-    losses,
     make_trainer,
 )
 from meta_learning.process import PROCESSES, Process, drawn_places
@@ -93,7 +93,7 @@ def train(
             with _cache_may_fail(folder):
                 if folder is not None:
                     learner.save(_network_path(folder, learner.settings))
-    return [learner for seed in seeds if (learner := found[seed]) is not None]
+    return [one for seed in seeds if (one := found[seed]) is not None]
 
 
 def _train_together(
@@ -116,33 +116,46 @@ def _train_together(
     held_out = jnp.stack(
         [process.sample(jax.random.fold_in(k, HELD_OUT), HELD_OUT_STREAMS, length) for k in roots]
     )
-    bayes = [_bayes_loss(process, symbols, drawn) for symbols in held_out]
+    log_bayes = np.stack([process.log_predictive(symbols) for symbols in np.asarray(held_out)])
+    bayes = [
+        _bayes_loss(rows, symbols, drawn)
+        for rows, symbols in zip(log_bayes, np.asarray(held_out), strict=True)
+    ]
+    targets = jnp.asarray(np.exp(log_bayes[..., drawn, :]), jnp.float32)
 
     @jax.jit
-    def held_out_loss(state: TrainState) -> Any:
-        def one(seed: Any) -> Any:
-            return losses(model, num_symbols, seed[0], seed[1], drawn)[1]
+    def evaluate(state: TrainState) -> tuple[Any, Any]:
+        """Held-out loss at drawn places, and the gap KL(Bayes || network) there, each (seeds,)."""
 
-        return jax.lax.map(one, (trainer.averaged(state), held_out))
+        def one(seed: Any) -> Any:
+            params, symbols, p = seed
+            log_q = jax.nn.log_softmax(
+                model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
+            )
+            here = symbols[:, drawn]
+            picked = jnp.take_along_axis(log_q, here[..., None], -1)
+            return -picked.mean(), (jax.scipy.special.xlogy(p, p) - p * log_q).sum(-1).mean()
+
+        return jax.lax.map(one, (trainer.averaged(state), held_out, targets))
 
     run = _Run(folder, settings, trainer)
     state, history = run.resume(state)
     if not history["symbols"]:
-        run.add_point(history, 0, np.full(len(settings), np.nan), held_out_loss(state))
+        run.add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
     every = recipe.iterations_per_point
     stops = sorted({*range(every, recipe.iterations, every), recipe.iterations})
     with run.saved_on_interrupt():
         for progress in fit(trainer, state, keys, None, stops):
-            evaluated = np.asarray(held_out_loss(progress.state))
+            held_out_loss, held_out_gap = evaluate(progress.state)
             symbols = progress.iteration * recipe.batch_size * recipe.unroll
-            run.add_point(history, symbols, progress.loss, evaluated)
+            run.add_point(history, symbols, progress.loss, held_out_loss, held_out_gap)
             run.keep(progress.state, history)
             on_point(
                 Point(
                     progress.iteration,
                     recipe.iterations,
                     float(progress.loss.mean()),
-                    float(evaluated.mean()),
+                    float(held_out_loss.mean()),
                 )
             )
             state = progress.state
@@ -155,6 +168,7 @@ def _train_together(
             "symbols": np.asarray(history["symbols"], np.int64),
             "train_loss": np.asarray(history["train_loss"])[:, index],
             "held_out_loss": np.asarray(history["held_out_loss"])[:, index],
+            "held_out_gap": np.asarray(history["held_out_gap"])[:, index],
             "bayes_loss": np.asarray(bayes[index]),
         }
         params = jax.tree.map(lambda leaf, i=index: leaf[i], averaged)
@@ -163,12 +177,10 @@ def _train_together(
     return learners
 
 
-def _bayes_loss(process: Process, symbols: Any, drawn: np.ndarray) -> float:
-    if not drawn.any():
-        return float("nan")
-    symbols = np.asarray(symbols)
-    picked = np.take_along_axis(process.log_predictive(symbols), symbols[..., None], -1)[..., 0]
-    return float(-picked[:, drawn].mean())
+def _bayes_loss(log_bayes: np.ndarray, symbols: np.ndarray, drawn: np.ndarray) -> float:
+    """Bayes's mean loss at drawn places, NaN where there are none."""
+    picked = np.take_along_axis(log_bayes, symbols[..., None], -1)[..., 0][:, drawn]
+    return float(-picked.mean()) if picked.size else float("nan")
 
 
 class _Run:
@@ -185,7 +197,8 @@ class _Run:
         self.latest: tuple[TrainState, dict[str, list[Any]]] | None = None
 
     def resume(self, fresh: TrainState) -> tuple[TrainState, dict[str, list[Any]]]:
-        history: dict[str, list[Any]] = {"symbols": [], "train_loss": [], "held_out_loss": []}
+        names = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
+        history: dict[str, list[Any]] = {name: [] for name in names}
         if self.path is None or not self.path.exists():
             return fresh, history
         try:
@@ -209,10 +222,13 @@ class _Run:
         return state, history
 
     @staticmethod
-    def add_point(history: dict[str, list[Any]], symbols: int, train: Any, held_out: Any) -> None:
+    def add_point(
+        history: dict[str, list[Any]], symbols: int, train: Any, held_out: Any, gap: Any
+    ) -> None:
         history["symbols"].append(symbols)
         history["train_loss"].append(np.asarray(train, np.float32))
         history["held_out_loss"].append(np.asarray(held_out, np.float32))
+        history["held_out_gap"].append(np.asarray(gap, np.float32))
 
     def keep(self, state: TrainState, history: dict[str, list[Any]]) -> None:
         self.latest = (state, history)
@@ -283,5 +299,3 @@ def _network_path(folder: Path, settings: dict[str, Any]) -> Path:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]
-
-

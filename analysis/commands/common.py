@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from analysis.report import Table
     from meta_learning.trained import Point
 
 
@@ -141,7 +142,9 @@ def _interrupt(number: int, frame: Any) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename}" if error.filename else ""
-        return f"cannot read or write{where}: {error.strerror}; try another --out folder or free space"
+        return (
+            f"cannot read or write{where}: {error.strerror}; try another --out folder or free space"
+        )
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -223,3 +226,27 @@ def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
 def percent(value: float | None) -> str:
     """A share for a table."""
     return "-" if value is None else f"{100 * value:.3f}%"
+
+
+def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None:
+    """Tables on stdout, at most 80 columns wide off a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=80)
+    console.print(title, style="bold", markup=False)
+    for table in tables:
+        shown = RichTable(
+            title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="",
+            pad_edge=False,
+        )  # fmt: skip
+        for n, name in enumerate(table.head):
+            shown.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+    if closing:
+        console.print(closing, markup=False)

@@ -16,6 +16,7 @@ from analysis.commands.common import (
     nats,
     percent,
     print_json,
+    print_tables,
     shared_options,
     training_progress,
 )
@@ -116,7 +117,9 @@ def compare(
         )
         process = training_process(alpha, task_length, experiment)
         prior, source = test_processes(process, test_alpha, test_task_length, p)
-        learners = train_with_progress(process, made, cell, hidden, range(seed, seed + seeds), quiet)
+        learners = train_with_progress(
+            process, made, cell, hidden, range(seed, seed + seeds), quiet
+        )
     else:
         for name, given in (("--alpha", alpha), ("--T", task_length), ("--experiment", experiment)):
             if given is not None:
@@ -337,39 +340,19 @@ def title_of(comparison: Comparison) -> str:
     T = "inf" if s["train_T"] is None else s["train_T"]
     alpha = ", ".join(f"{a:g}" for a in comparison.prior.alpha)
     trained = f"{kind} trained on Dirichlet({alpha}), T={T}"
-    if not comparison.off_prior and comparison.prior.T == (s["train_T"] or float("inf")):
+    if not comparison.off_prior and (s["train_T"] or float("inf")) == comparison.prior.T:
         return trained
     test = comparison.source.settings()
-    values = ", ".join(f"{v:g}" for v in test.get("alpha", test.get("p")))
+    values = ", ".join(f"{v:g}" for v in test.get("alpha") or test["p"])
     where = f"Dirichlet({values})" if "alpha" in test else f"p = ({values})"
     return f"{trained}, tested on {where}, T={'inf' if test['T'] is None else test['T']}"
 
 
 def print_summary(comparison: Comparison, found: dict[str, Any]) -> None:
     """Tables on stdout, at most 80 columns where it is not a wider terminal."""
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, width=80)
-    console.print(f"[bold]{title_of(comparison)}[/bold]")
-    for table in summary_tables(comparison, found):
-        console.print(as_rich(table))
-    console.print(headline(comparison, found))
-
-
-def as_rich(table: Table) -> Any:
-    """A report's table for the terminal."""
-    from rich import box
-    from rich.table import Table as RichTable
-
-    shown = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left",
-                      title_style="", pad_edge=False)  # fmt: skip
-    for n, name in enumerate(table.head):
-        shown.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown
+    print_tables(
+        title_of(comparison), summary_tables(comparison, found), headline(comparison, found)
+    )
 
 
 def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
@@ -384,7 +367,7 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
                 "learning-curves",
                 figures.learning_curves({title_of(comparison): [x.history for x in learners]}),
                 "Training and held-out loss falling towards the dashed Bayes loss as training "
-                "symbols grow; below, held-out loss above Bayes on a log axis.",
+                "symbols grow; below, the gap to Bayes on a log axis.",
                 "Loss at drawn places against training symbols, one line a seed. The dashed line "
                 "is the exact Bayesian predictor on the same held-out streams: no predictor has a "
                 "lower expected loss.",
