@@ -62,7 +62,7 @@ def split(matrices: Matrices, like: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def scale_by_soap(
-    b1: float = 0.95, b2: float = 0.999, shampoo: float = 0.99, eps: float = 1e-8, every: int = 20
+    b1: float = 0.9, b2: float = 0.999, shampoo: float = 0.99, eps: float = 1e-8, every: int = 20
 ) -> optax.GradientTransformation:
     """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
 

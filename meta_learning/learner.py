@@ -172,4 +172,10 @@ def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
 
         return jax.vmap(one)(start + jnp.arange(n))
 
-    return Trainer(loss, recipe.optimizer(), draw, recipe.averaging * recipe.iterations)
+    how = recipe.optimization
+    return Trainer(
+        loss,
+        how.transformation(recipe.iterations),
+        draw,
+        how.averaging * recipe.iterations,
+    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError
-from autoregressive.training import Trainer, TrainState, fit
+from autoregressive.training import TrainState, fit
+from autoregressive.unfinished import History, Unfinished, cache_may_fail
 from autoregressive.versions import versions
 from meta_learning.learner import (
     HELD_OUT,
@@ -34,8 +32,7 @@ from meta_learning.recipes import Recipe
 log = logging.getLogger(__name__)
 
 HELD_OUT_STREAMS = 512
-# A kill loses at most this many seconds of training; an interrupt loses nothing.
-_SAVE_EVERY_S = 2.0
+_CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 
 
 class Point(NamedTuple):
@@ -90,7 +87,7 @@ def train(
     if missing:
         for learner in _train_together(process, recipe, missing, folder, on_point):
             found[learner.settings["seed"]] = learner
-            with _cache_may_fail(folder):
+            with cache_may_fail(folder):
                 if folder is not None:
                     learner.save(_network_path(folder, learner.settings))
     return [one for seed in seeds if (one := found[seed]) is not None]
@@ -138,17 +135,18 @@ def _train_together(
 
         return jax.lax.map(one, (trainer.averaged(state), held_out, targets))
 
-    run = _Run(folder, settings, trainer)
-    state, history = run.resume(state)
+    path = None if folder is None else folder / "unfinished" / f"{_digest(settings)}.safetensors"
+    run = Unfinished(path, {"settings": settings, "versions": versions()})
+    state, history = run.resume(state, _CURVES)
     if not history["symbols"]:
-        run.add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
+        add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
     every = recipe.iterations_per_point
     stops = sorted({*range(every, recipe.iterations, every), recipe.iterations})
     with run.saved_on_interrupt():
         for progress in fit(trainer, state, keys, None, stops):
             held_out_loss, held_out_gap = evaluate(progress.state)
             symbols = progress.iteration * recipe.batch_size * recipe.unroll
-            run.add_point(history, symbols, progress.loss, held_out_loss, held_out_gap)
+            add_point(history, symbols, progress.loss, held_out_loss, held_out_gap)
             run.keep(progress.state, history)
             on_point(
                 Point(
@@ -164,101 +162,26 @@ def _train_together(
 
     learners = []
     for index, of_seed in enumerate(settings):
-        curves = {
-            "symbols": np.asarray(history["symbols"], np.int64),
-            "train_loss": np.asarray(history["train_loss"])[:, index],
-            "held_out_loss": np.asarray(history["held_out_loss"])[:, index],
-            "held_out_gap": np.asarray(history["held_out_gap"])[:, index],
-            "bayes_loss": np.asarray(bayes[index]),
-        }
+        curves = {name: np.asarray(history[name])[:, index] for name in _CURVES[1:]}
+        curves["symbols"] = np.asarray(history["symbols"], np.int64)
+        curves["bayes_loss"] = np.asarray(bayes[index])
         params = jax.tree.map(lambda leaf, i=index: leaf[i], averaged)
         header = {**of_seed, "versions": versions()}
         learners.append(Learner(model, params, num_symbols, header, curves))
     return learners
 
 
+def add_point(history: History, symbols: int, *losses: Any) -> None:
+    """Adds a point to the learning curves, in the order of their names; one number a seed each."""
+    history["symbols"].append(symbols)
+    for name, values in zip(_CURVES[1:], losses, strict=True):
+        history[name].append(np.asarray(values, np.float32))
+
+
 def _bayes_loss(log_bayes: np.ndarray, symbols: np.ndarray, drawn: np.ndarray) -> float:
     """Bayes's mean loss at drawn places, NaN where there are none."""
     picked = np.take_along_axis(log_bayes, symbols[..., None], -1)[..., 0][:, drawn]
     return float(-picked.mean()) if picked.size else float("nan")
-
-
-class _Run:
-    """An unfinished training on disk: the whole state, so that it ends with the bits it would have
-    had."""
-
-    def __init__(self, folder: Path | None, settings: list[dict[str, Any]], trainer: Trainer):
-        self.folder = folder
-        self.trainer = trainer
-        self.header = {"kind": "unfinished", "settings": settings, "versions": versions()}
-        name = _digest({"settings": settings})
-        self.path = None if folder is None else folder / "unfinished" / f"{name}.safetensors"
-        self.saved_at = time.monotonic()
-        self.latest: tuple[TrainState, dict[str, list[Any]]] | None = None
-
-    def resume(self, fresh: TrainState) -> tuple[TrainState, dict[str, list[Any]]]:
-        names = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
-        history: dict[str, list[Any]] = {name: [] for name in names}
-        if self.path is None or not self.path.exists():
-            return fresh, history
-        try:
-            tensors, header = checkpoint.load(self.path)
-        except CheckpointError as error:
-            log.warning("starting anew: %s", error)
-            return fresh, history
-        leaves, structure = jax.tree.flatten(fresh)
-        stored = [tensors.get(f"state.{i}") for i in range(len(leaves))]
-        fits = all(
-            s is not None and s.shape == x.shape and s.dtype == x.dtype
-            for s, x in zip(stored, leaves, strict=True)
-        )
-        if header != self.header or not fits:
-            log.warning("starting anew: %s is from another version or machine", self.path)
-            return fresh, history
-        for name in history:
-            history[name] = list(tensors[f"history.{name}"])
-        state = jax.tree.unflatten(structure, [jnp.asarray(s) for s in stored])
-        log.info("going on from iteration %d", int(state.iteration[0]))
-        return state, history
-
-    @staticmethod
-    def add_point(
-        history: dict[str, list[Any]], symbols: int, train: Any, held_out: Any, gap: Any
-    ) -> None:
-        history["symbols"].append(symbols)
-        history["train_loss"].append(np.asarray(train, np.float32))
-        history["held_out_loss"].append(np.asarray(held_out, np.float32))
-        history["held_out_gap"].append(np.asarray(gap, np.float32))
-
-    def keep(self, state: TrainState, history: dict[str, list[Any]]) -> None:
-        self.latest = (state, history)
-        if time.monotonic() - self.saved_at > _SAVE_EVERY_S:
-            self.save()
-
-    def save(self) -> None:
-        if self.path is None or self.latest is None:
-            return
-        state, history = self.latest
-        leaves = jax.tree.leaves(state)
-        tensors = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-        tensors |= {f"history.{k}": np.asarray(v) for k, v in history.items()}
-        with _cache_may_fail(self.folder):
-            checkpoint.save(self.path, tensors, self.header)
-        self.saved_at = time.monotonic()
-
-    @contextmanager
-    def saved_on_interrupt(self) -> Iterator[None]:
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.save()
-            if self.path is not None and self.path.exists():
-                log.warning("stopped; the same command goes on from here")
-            raise
-
-    def done(self) -> None:
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
 
 
 def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None:
@@ -277,19 +200,6 @@ def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None
         log.warning("training anew: the cached %s was written by meta-learn %s", path, made_by)
         return None
     return learner
-
-
-@contextmanager
-def _cache_may_fail(folder: Path | None) -> Iterator[None]:
-    """A cache that cannot be written costs time, not the result."""
-    try:
-        yield
-    except OSError as error:
-        log.warning(
-            "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
-            folder,
-            error.strerror or error,
-        )
 
 
 def _network_path(folder: Path, settings: dict[str, Any]) -> Path:

@@ -149,10 +149,11 @@ def _one_line(error: Exception) -> str:
 
 
 def _logging_to_stderr(quiet: bool) -> None:
-    root = logging.getLogger("meta_learning")
-    root.handlers = [_Echo()]
-    root.setLevel(logging.ERROR if quiet else logging.INFO)
-    root.propagate = False
+    for package in ("autoregressive", "meta_learning", "analysis"):
+        logger = logging.getLogger(package)
+        logger.handlers = [_Echo()]
+        logger.setLevel(logging.ERROR if quiet else logging.INFO)
+        logger.propagate = False
 
 
 class _Echo(logging.Handler):
