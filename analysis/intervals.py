@@ -43,9 +43,11 @@ def estimates(
     seeds = max(len(v) for v in arrays.values())
     means: dict[str, Any] = {name: v.mean(-1) for name, v in arrays.items()}
     if seeds > 1:
+        each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
+        # What all seeds share has no spread over seeds, and so no interval over them.
         return {
-            name: student(np.broadcast_to(statistic(means), (seeds,)))
-            for name, statistic in statistics.items()
+            name: student(values) if len(values) > 1 else _alone(values[0])
+            for name, values in each.items()
         }
     draws = resampled_means(np.stack([v[0] for v in arrays.values()], axis=-1))
     resampled = dict(zip(arrays, draws.T, strict=True))
@@ -78,6 +80,10 @@ def student(each: np.ndarray) -> Estimate:
         return Estimate(None, None, None)
     half = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))
     return Estimate(float(each.mean()), float(each.mean() - half), float(each.mean() + half))
+
+
+def _alone(value: Any) -> Estimate:
+    return Estimate(float(value) if math.isfinite(value) else None, None, None)
 
 
 def _percentiles(centre: Any, draws: Any) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -192,17 +193,24 @@ def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], Non
                 task,
                 total=point.iterations,
                 completed=point.iteration,
-                loss=f"held-out {point.held_out_loss:.4f} nats",
+                loss=_held_out(point),
                 visible=True,
             )
 
         yield on_point
     if last and not quiet:
         click.echo(
-            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s, "
-            f"held-out loss {last[0].held_out_loss:.4f} nats a drawn symbol",
+            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s "
+            f"{_held_out(last[0])}",
             err=True,
         )
+
+
+def _held_out(point: Point) -> str:
+    """The held-out loss, where tasks have drawn symbols at all."""
+    if math.isnan(point.held_out_loss):
+        return ""
+    return f"held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
 
 
 def print_json(value: Any) -> None:
