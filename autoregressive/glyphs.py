@@ -34,8 +34,10 @@ _AT_ONCE = 500
 _HEIGHT = (17.0, 20.5)
 _ASPECT = (0.85, 1.15)
 _SLANT = (-0.2, 0.3)
-_STROKE = (1.6, 3.1)
+_STROKE = (1.5, 3.0)
 _SHIFT = (-1.5, 1.5)
+# Pixels: where a bold font is made thinner, its hairlines must not vanish.
+_MOST_INWARDS = -0.25
 
 
 class Outlines(NamedTuple):
@@ -87,7 +89,8 @@ def _render(outlines: Outlines, chance: np.ndarray) -> np.ndarray:
     # A glyph's own unit in pixels: the mean of the two directions, which differ by the aspect.
     unit = height * np.sqrt(aspect)
     distance = unit * _interpolate(outlines.distance[font, digit], x, y)
-    distance += (stroke - unit * outlines.stroke[font, digit, None, None]) / 2
+    outwards = (stroke - unit * outlines.stroke[font, digit, None, None]) / 2
+    distance += np.maximum(outwards, _MOST_INWARDS)
     # A pixel is covered by half where the outline runs through its middle.
     return np.rint(255 * np.clip(distance + 0.5, 0, 1)).astype(np.uint8)
 
