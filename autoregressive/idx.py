@@ -1,0 +1,89 @@
+"""The IDX format of the MNIST files, read from gzip without trust.
+
+A file is a magic number, one big-endian 32-bit length per axis, then unsigned bytes. What the
+header declares is checked before memory is taken, and no more is decompressed than it declares.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoregressive.errors import DataError
+
+_MOST_ITEMS = 100_000
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of IDX file: its magic number, and the shape (..., *shape) of an item."""
+
+    name: str
+    magic: int
+    shape: tuple[int, ...]
+
+
+IMAGES = Kind("images", 0x00000803, (28, 28))
+LABELS = Kind("labels", 0x00000801, ())
+
+
+def parse_idx(compressed: bytes, kind: Kind, source: str) -> np.ndarray:
+    """The items of a gzipped IDX file, uint8 (n, *kind.shape), 1 <= n <= 100,000.
+
+    source: what to call the file in messages. Errors: DataError for anything but a whole, sound
+    file of this kind.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(compressed)) as file:
+            shape = _header(file, kind, source)
+            length = math.prod(shape)
+            content = _read_at_most(file, length + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{source} is not a whole gzip file ({error}): fetch it again") from error
+    if len(content) != length:
+        came = "more" if len(content) > length else f"{len(content):,}"
+        raise DataError(
+            f"{source} declares {length:,} bytes of {kind.name} but holds {came}: fetch it again"
+        )
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _header(file: gzip.GzipFile, kind: Kind, source: str) -> tuple[int, ...]:
+    """The shape that the header declares, where it is that of ``kind``."""
+    axes = 1 + len(kind.shape)
+    header = file.read(4 + 4 * axes)
+    if len(header) < 4 + 4 * axes:
+        raise DataError(
+            f"{source} should start with an IDX header of {4 + 4 * axes} bytes but holds only "
+            f"{len(header)}: fetch it again"
+        )
+    magic, *shape = (int(n) for n in np.frombuffer(header, ">u4"))
+    if magic != kind.magic:
+        raise DataError(
+            f"{source} does not hold MNIST {kind.name}: expected the magic number "
+            f"0x{kind.magic:08x}, got 0x{magic:08x}; were files swapped or renamed?"
+        )
+    if tuple(shape[1:]) != kind.shape or not 1 <= shape[0] <= _MOST_ITEMS:
+        wanted = " x ".join(["n", *map(str, kind.shape)])
+        raise DataError(
+            f"{source} should hold {wanted} {kind.name} with n from 1 to {_MOST_ITEMS:,}, but "
+            f"declares {' x '.join(map(str, shape))}: fetch it again"
+        )
+    return tuple(shape)
+
+
+def _read_at_most(file: gzip.GzipFile, length: int) -> bytearray:
+    """Up to ``length`` bytes, in chunks, so that a short file that declares much takes little."""
+    content = bytearray()
+    while len(content) < length:
+        chunk = file.read(min(_CHUNK, length - len(content)))
+        if not chunk:
+            break
+        content += chunk
+    return content

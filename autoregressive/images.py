@@ -1,0 +1,88 @@
+"""Binary images, eight pixels to the byte, read as sequences from top-left to bottom-right."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autoregressive.errors import DataError
+
+if TYPE_CHECKING:
+    from jax import Array
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """n binary images of one split. packed: uint8 (n, ceil(places / 8)), as np.packbits packs.
+
+    Errors: DataError where ``packed`` has another type or shape.
+    """
+
+    name: str
+    split: str
+    packed: np.ndarray
+    shape: tuple[int, int] = (28, 28)
+
+    def __post_init__(self) -> None:
+        width = -(-self.places // 8)
+        packed = self.packed
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != width:
+            raise DataError(
+                f"packed images should be uint8 (n, {width}), got {packed.dtype} {packed.shape}: "
+                "pack them with pack()"
+            )
+
+    @property
+    def places(self) -> int:
+        """The pixels of an image, which is the length of its sequence."""
+        return math.prod(self.shape)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the packed pixels."""
+        return hashlib.sha256(self.packed.tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def images(self, indices: ArrayLike | slice = slice(None)) -> np.ndarray:
+        """Pixels 0 or 1, uint8 (..., places), for integers (...) from 0 to n - 1 or for a slice.
+
+        Errors: DataError for indices that are not whole numbers or outside the set.
+        """
+        if isinstance(indices, slice):
+            chosen = np.arange(len(self))[indices]
+        else:
+            chosen = np.asarray(indices)
+        if chosen.size and chosen.dtype.kind not in "iu":
+            raise DataError(f"image indices should be whole numbers, got {chosen.dtype}")
+        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
+            raise DataError(
+                f"the {self.split} images of {self.name} are numbered 0 to {len(self) - 1}, "
+                f"got {chosen.min()} to {chosen.max()}"
+            )
+        return np.unpackbits(self.packed[chosen.astype(np.int64)], axis=-1, count=self.places)
+
+
+def binarise(grey: np.ndarray) -> np.ndarray:
+    """grey / 255 > 0.1, strictly, for grey levels uint8 (...). Returns bool (...)."""
+    return grey > 25  # 0.1 is level 25.5: in whole numbers there is nothing to round
+
+
+def pack(pixels: np.ndarray) -> np.ndarray:
+    """bool (n, rows, columns) -> uint8 (n, ceil(places / 8)), the first pixel the highest bit."""
+    return np.packbits(pixels.reshape(len(pixels), math.prod(pixels.shape[1:])), axis=-1)
+
+
+def unpack(packed: Array, places: int = 784) -> Array:
+    """uint8 (..., ceil(places / 8)) -> float32 (..., places) of 0 and 1, inside compiled code."""
+    import jax.numpy as jnp
+
+    return jnp.unpackbits(packed, axis=-1, count=places).astype(jnp.float32)
