@@ -84,6 +84,33 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return tensors, json.loads(text)
 
 
+def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The tensors whose name starts with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def check_params(path: str | Path, expected: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    """Errors: CheckpointError unless names, shapes and types are the expected ones, all finite.
+
+    expected: name -> anything with a shape and a dtype.
+    """
+    if set(params) != set(expected):
+        odd = sorted(set(params) ^ set(expected))
+        raise CheckpointError(
+            f"{path} is of another architecture: tensors {', '.join(odd)} are missing or not "
+            "expected"
+        )
+    for name, spec in expected.items():
+        value = params[name]
+        if value.shape != spec.shape or value.dtype != spec.dtype:
+            raise CheckpointError(
+                f"{path} is of another architecture: tensor {name} is {value.dtype} "
+                f"{value.shape}, expected {spec.dtype} {spec.shape}"
+            )
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; train it anew")
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Writes a whole file beside ``path`` and renames it. Errors: OSError; nothing is left then."""
     path = Path(path)

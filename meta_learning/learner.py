@@ -13,7 +13,7 @@ import optax
 from jax import Array
 
 from autoregressive import checkpoint
-from autoregressive.checkpoint import CheckpointError
+from autoregressive.checkpoint import CheckpointError, check_params, part
 from autoregressive.model import Model, make_model
 from autoregressive.training import Trainer
 from meta_learning.process import Process, drawn_places
@@ -102,39 +102,15 @@ class Learner:
             model = learner_model(num_symbols, header["cell"], int(header["hidden"]))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: the header is incomplete or wrong: {error}") from None
-        params = _part(tensors, "params.")
-        check_params(path, model, params)
+        params = part(tensors, "params.")
+        check_params(path, jax.eval_shape(model.init, jax.random.key(0)), params)
         return cls(
             model,
             {k: jnp.asarray(v) for k, v in params.items()},
             num_symbols,
             header,
-            _part(tensors, "history."),
+            part(tensors, "history."),
         )
-
-
-def check_params(path: str | Path, model: Model, params: dict[str, Any]) -> None:
-    """Errors: CheckpointError unless names, shapes and types are those of the model's parameters."""
-    expected = jax.eval_shape(model.init, jax.random.key(0))
-    if set(params) != set(expected):
-        odd = sorted(set(params) ^ set(expected))
-        raise CheckpointError(
-            f"{path} is of another architecture: tensors {', '.join(odd)} are missing or not "
-            "expected"
-        )
-    for name, spec in expected.items():
-        value = params[name]
-        if value.shape != spec.shape or value.dtype != spec.dtype:
-            raise CheckpointError(
-                f"{path} is of another architecture: tensor {name} is {value.dtype} "
-                f"{value.shape}, expected {spec.dtype} {spec.shape}"
-            )
-        if not np.isfinite(value).all():
-            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; train it anew")
-
-
-def _part(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:
