@@ -122,14 +122,14 @@ def fit(
     """
     start = int(state.iteration[0])
     stops = [s for s in stops if s > start]
-    most = max(np.diff([0, *stops], prepend=0)[1:], default=0) if stops else 0
     if not stops:
         return
+    most = int(np.diff([start, *stops]).max())
     run = jax.jit(trainer.run, static_argnums=5)
     finite = np.nan
     for stop in stops:
         n = stop - start
-        state, losses = run(state, data, keys, jnp.int32(start), jnp.int32(n), int(most))
+        state, losses = run(state, data, keys, jnp.int32(start), jnp.int32(n), most)
         losses = np.asarray(losses)[:, :n]
         if not np.isfinite(losses).all():
             bad = int(np.argmin(np.isfinite(losses).all(0)))
