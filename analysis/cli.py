@@ -6,6 +6,7 @@ import click
 
 from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
+from analysis.commands.pixels import pixels
 from autoregressive.versions import package_version
 
 _START = """\
@@ -46,3 +47,4 @@ def main(context: click.Context) -> None:
 
 main.add_command(compare)
 main.add_command(experiments)
+main.add_command(pixels)

@@ -132,6 +132,11 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         raise
 
 
+def settings_digest(settings: Any) -> str:
+    """A short name for JSON values, for the files of what they decide."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:24]
+
+
 def _digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):

@@ -102,12 +102,13 @@ class PixelPoint(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """The network after so many epochs, scored on all train and all test images."""
+    """The network after so many epochs; at 0, 1 and the last with its scores on all train and all
+    test images."""
 
     epoch: int
     network: PixelNetwork
-    train: Evaluation
-    test: Evaluation
+    train: Evaluation | None
+    test: Evaluation | None
 
 
 def pixel_settings(
@@ -170,8 +171,8 @@ def train_pixels(
     """Trains a network of images; goes on from ``unfinished`` if that file fits.
 
     Learning curves have four points an epoch, on fixed images: the first 10,000 of train and the
-    first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, with scores on all images
-    at 0, 1 and the last epoch, which is where a network can be kept.
+    first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where a network
+    can be kept.
     Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
     """
     import time
@@ -212,9 +213,16 @@ def train_pixels(
         return losses[1]
 
     def finish_epoch(state: TrainState, epoch: int) -> None:
-        if epoch in (0, 1, recipe.epochs):
-            now = network(state)
-            on_epoch(Epoch(epoch, now, evaluate(now, train), evaluate(now, test)))
+        now = network(state)
+        scored = epoch in (0, 1, recipe.epochs)
+        on_epoch(
+            Epoch(
+                epoch,
+                now,
+                evaluate(now, train) if scored else None,
+                evaluate(now, test) if scored else None,
+            )
+        )
 
     if not history["images"]:
         add_point(state, 0.0)

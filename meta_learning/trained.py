@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autoregressive.checkpoint import CheckpointError
+from autoregressive.checkpoint import CheckpointError, settings_digest
 from autoregressive.training import TrainState, fit
 from autoregressive.unfinished import History, Unfinished, cache_may_fail
 from autoregressive.versions import versions
@@ -135,7 +133,11 @@ def _train_together(
 
         return jax.lax.map(one, (trainer.averaged(state), held_out, targets))
 
-    path = None if folder is None else folder / "unfinished" / f"{_digest(settings)}.safetensors"
+    path = (
+        None
+        if folder is None
+        else folder / "unfinished" / f"{settings_digest(settings)}.safetensors"
+    )
     run = Unfinished(path, {"settings": settings, "versions": versions()})
     state, history = run.resume(state, _CURVES)
     if not history["symbols"]:
@@ -204,8 +206,4 @@ def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None
 
 def _network_path(folder: Path, settings: dict[str, Any]) -> Path:
     identity = {k: v for k, v in settings.items() if k != "versions"}
-    return folder / "networks" / f"{_digest(identity)}.safetensors"
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]
+    return folder / "networks" / f"{settings_digest(identity)}.safetensors"

@@ -259,3 +259,10 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
         console.print(shown)
     if closing:
         console.print(closing, markup=False)
+
+
+def command_line() -> str:
+    """The command as it was typed, without the path of the program."""
+    import shlex
+
+    return shlex.join(["meta-learn", *sys.argv[1:]])

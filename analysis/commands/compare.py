@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from analysis.commands.common import (
     ALPHA,
     PROBABILITIES,
     TASK_LENGTH,
+    command_line,
     interval,
     nats,
     percent,
@@ -423,10 +423,3 @@ def write_report(
         command=command_line(),
         run=run,
     )
-
-
-def command_line() -> str:
-    """The command as it was typed, without the path of the program."""
-    import shlex
-
-    return shlex.join(["meta-learn", *sys.argv[1:]])

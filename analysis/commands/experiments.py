@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.common import (
+    command_line,
     interval,
     nats,
     percent,
@@ -206,7 +207,6 @@ def _write(
     learners: dict[str, list[Learner]],
     seed: int,
 ) -> None:
-    from analysis.commands.compare import command_line
     from analysis.report import manifest, write_json, write_netcdf, write_page
     from analysis.results import to_datatree
 

@@ -1,0 +1,118 @@
+"""Pixel networks' results as figures, in the style of ``analysis.figures``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from analysis.figures import BLACK, BLUE, STYLE, VERMILLION
+from autoregressive.continuation import Continuation
+from autoregressive.pixels import Evaluation
+
+# Pixel looks: white and black where the image is given, light and dark orange where it was made.
+_GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
+
+
+def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Figure:
+    """Train and test loss of each network against epochs. images: train images in an epoch."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.6, 3.4))
+        axis = figure.subplots()
+        for number, (name, history) in enumerate(histories.items()):
+            epochs = np.asarray(history["images"]) / images
+            marker = "osD^"[number % 4]
+            axis.plot(epochs, history["train_loss"], color=BLUE, linestyle="--", marker=marker,
+                      label=f"{name}: train")  # fmt: skip
+            axis.plot(epochs, history["test_loss"], color=VERMILLION, marker=marker,
+                      label=f"{name}: test")  # fmt: skip
+        axis.set_xlabel("epochs")
+        axis.set_ylabel("cross-entropy, nats a pixel")
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:.2f}")
+        axis.yaxis.set_minor_formatter("{x:.2f}")
+        axis.tick_params(axis="y", which="minor", labelsize=7)
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def loss_map(evaluation: Evaluation, shape: tuple[int, int]) -> Figure:
+    """The mean loss of every pixel place as an image; the first pixel is not scored."""
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(4.4, 3.6))
+        axis = figure.subplots()
+        values = np.concatenate([[np.nan], evaluation.by_place]).reshape(shape)
+        shown = axis.imshow(values, cmap="cividis", vmin=0)
+        figure.colorbar(shown, label="mean loss, nats")
+        axis.set_xlabel("column (pixels)")
+        axis.set_ylabel("row (pixels)")
+    return figure
+
+
+def calibration(evaluation: Evaluation) -> Figure:
+    """How often a pixel was 1 against the predicted probability, in ten equal bins, with the number
+    of pixels in each."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.4, 4.2))
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
+        upper.plot(evaluation.bin_predicted, evaluation.bin_observed, color=VERMILLION, marker="o",
+                   label="network")  # fmt: skip
+        upper.set_ylabel("share of pixels that were 1")
+        upper.legend()
+        lower.bar(np.arange(10) / 10 + 0.05, evaluation.bin_count, width=0.09, color=BLUE)
+        lower.set_yscale("log")
+        lower.set_ylabel("pixels")
+        lower.set_xlabel("predicted probability of 1")
+    return figure
+
+
+def continuations(
+    images: np.ndarray,
+    runs: Continuation,
+    chosen: Mapping[str, int],
+    shape: tuple[int, int],
+    horizons: Sequence[int] = (1, 10, 28, 300),
+    samples: int = 5,
+) -> Figure:
+    """A block for each chosen image: the truth, what was given, and samples at every horizon (one for
+    a horizon of 1). chosen: title -> index. Made pixels are orange."""
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        rows, columns = len(horizons), samples + 1
+        figure = Figure(figsize=(10.2, 3.3))
+        blocks: Any = figure.subfigures(1, len(chosen), wspace=0.03)
+        for block, (title, index) in zip(np.atleast_1d(blocks), chosen.items(), strict=True):
+            block.suptitle(title, fontsize=9)
+            axes = block.subplots(rows, columns)
+            for axis in axes.ravel():
+                axis.set_axis_off()
+            _show(axes[0, 0], images[index], images.shape[1], shape)
+            axes[0, 0].set_title("truth", fontsize=7, loc="center")
+            given = images[index].copy()
+            given[runs.first :] = 0
+            _show(axes[1, 0], given, images.shape[1], shape)
+            axes[1, 0].set_title("given", fontsize=7, loc="center")
+            for row, horizon in enumerate(horizons):
+                for sample in range(1 if horizon == 1 else samples):
+                    made = given.copy()
+                    end = runs.first + horizon
+                    made[runs.first : end] = runs.samples[index, sample, :horizon]
+                    _show(axes[row, 1 + sample], made, runs.first, shape, end)
+                axes[row, 1].set_title(f"{horizon} px", fontsize=7, loc="left")
+    return figure
+
+
+def _show(axis: Any, pixels: np.ndarray, first: int, shape: tuple[int, int], end: int = 0) -> None:
+    """One image; pixels first .. end-1 in the colours of what was made."""
+    codes = pixels.astype(int).copy()
+    codes[first:end] += 2
+    axis.imshow(codes.reshape(shape), cmap=_GIVEN_AND_MADE, vmin=0, vmax=3, interpolation="nearest")
+    axis.add_patch(
+        matplotlib.patches.Rectangle(
+            (-0.5, -0.5), shape[1], shape[0], fill=False, edgecolor="#bbbbbb", linewidth=0.5
+        )
+    )

@@ -1,0 +1,31 @@
+"""Networks that come with the package, so that nothing needs to be trained first.
+
+Made by ``meta-learn pixels train``; ``weights/*.json`` beside them are the manifests of those runs.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+
+from autoregressive.checkpoint import CheckpointError
+from autoregressive.pixels import PixelNetwork
+
+DEFAULT_PIXELS = "lstm-32"
+
+
+def packaged_pixels(name: str = DEFAULT_PIXELS) -> PixelNetwork:
+    """A packaged network of MNIST images. Errors: CheckpointError for an unknown name."""
+    known = packaged_names()
+    if name not in known:
+        raise CheckpointError(f"no packaged network {name!r}: expected one of {', '.join(known)}")
+    with as_file(files("autoregressive") / "weights" / f"{name}.safetensors") as path:
+        return PixelNetwork.load(path)
+
+
+def packaged_names() -> list[str]:
+    """The names that ``packaged_pixels`` knows."""
+    folder = files("autoregressive") / "weights"
+    if not folder.is_dir():
+        return []
+    stems = (item.name for item in folder.iterdir() if item.name.endswith(".safetensors"))
+    return sorted(name.removesuffix(".safetensors") for name in stems)
