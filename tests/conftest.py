@@ -9,7 +9,8 @@ import pytest
 
 # A network and a comparison small enough to train in seconds.
 TINY = (
-    "--iterations", "6", "--batch-size", "4", "--unroll", "8", "--hidden", "4", "--streams", "60",
+    "--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",
+    "--hidden", "4", "--streams", "60",
 )  # fmt: skip
 TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
 
