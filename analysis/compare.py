@@ -29,7 +29,8 @@ class Scores:
     """One predictor on the test streams; every array has one entry a stream, or one a position.
 
     loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. leak: mean probability
-    of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places. NaN where there is no such place.
+    of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
+    NaN where there is no such place.
     """
 
     loss: np.ndarray

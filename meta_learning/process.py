@@ -283,7 +283,7 @@ def check_probabilities(p: Sequence[float]) -> tuple[float, ...]:
 
 def check_task_length(T: float) -> float:
     """T as an int, or math.inf. Errors: ValueError unless it is an integer >= 1 or infinite."""
-    if T == math.inf:
+    if math.inf == T:
         return math.inf
     if not math.isfinite(T) or int(T) != T or T < 1:
         raise ValueError(

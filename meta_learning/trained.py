@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,7 +259,8 @@ class _Run:
 
     def done(self) -> None:
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            with _cache_may_fail(self.folder):
+                self.path.unlink(missing_ok=True)
 
 
 def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None:
@@ -285,11 +287,16 @@ def _cache_may_fail(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        log.warning(
-            "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
-            folder,
-            error.strerror or error,
-        )
+        _warn_once(folder, error.strerror or str(error))
+
+
+@cache
+def _warn_once(folder: Path | None, reason: str) -> None:
+    log.warning(
+        "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
+        folder,
+        reason,
+    )
 
 
 def _network_path(folder: Path, settings: dict[str, Any]) -> Path:

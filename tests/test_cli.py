@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import resource
 import subprocess
 import sys
 
@@ -207,18 +205,22 @@ def test_a_file_in_the_place_of_the_output_folder_is_kept(network_file, tmp_path
     assert out.read_text() == "mine"
 
 
-def program(*arguments, **more):
-    return subprocess.run(
-        [sys.executable, "-c", "from analysis.cli import main; main()", *map(str, arguments)],
-        capture_output=True, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}, **more,
-    )  # fmt: skip
+# The command on a disk that takes no file beyond 2 KiB.
+ON_A_FULL_DISK = """
+import resource
+from analysis.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+main()
+"""
 
 
 def test_a_full_disk_ends_in_one_line_and_no_half_written_file(network_file, tmp_path):
     out = tmp_path / "out"
-    result = program(
-        "compare", "--checkpoint", network_file, "--streams", 60, "--out", out, "--quiet",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048)),
+    result = subprocess.run(
+        [sys.executable, "-c", ON_A_FULL_DISK, "compare", "--checkpoint", str(network_file),
+         "--streams", "60", "--out", str(out), "--quiet"],
+        capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stdout == ""
