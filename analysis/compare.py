@@ -29,7 +29,8 @@ class Scores:
     """One predictor on the test streams; every array has one entry a stream, or one a position.
 
     loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. leak: mean probability
-    of RESET at drawn places. miss: mean of 1 - it at RESET places. NaN where there is no such place.
+    of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
+    NaN where there is no such place.
     """
 
     loss: np.ndarray
@@ -177,10 +178,11 @@ def _score(
     picked = np.take_along_axis(log_q, symbols[..., None], axis=-1)[..., 0]
     gap = kl(bayes[:, drawn], log_q[:, drawn])
     reset = np.exp(log_q[..., -1])
+    has_reset = not drawn.all()
     return _Part(
         loss=_mean(-picked[:, drawn]),
         gap=_mean(gap),
-        leak=_mean(reset[:, drawn]),
+        leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
         by_place=gap,

@@ -81,7 +81,13 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     text = metadata["meta-learn"]
     if _digest(tensors, text) != metadata.get("digest"):
         raise CheckpointError(f"{path} is damaged: its contents do not match its own checksum")
-    return tensors, json.loads(text)
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path}: the header is not a JSON object")
+    return tensors, header
 
 
 def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -121,10 +121,11 @@ def fit(
     Errors: TrainingDiverged where the loss is not finite.
     """
     start = int(state.iteration[0])
+    # The longest chunk of the whole run, so that going on runs the same program.
+    most = int(max(np.diff([0, *stops]), default=0))
     stops = [s for s in stops if s > start]
     if not stops:
         return
-    most = int(np.diff([start, *stops]).max())
     run = jax.jit(trainer.run, static_argnums=5)
     finite = np.nan
     for stop in stops:
@@ -134,9 +135,12 @@ def fit(
         if not np.isfinite(losses).all():
             bad = int(np.argmin(np.isfinite(losses).all(0)))
             before = losses[:, bad - 1].mean() if bad else finite
+            last = f"the last finite loss was {before:.4f} nats" if np.isfinite(before) else (
+                "there was no finite loss before it"
+            )  # fmt: skip
             raise TrainingDiverged(
-                f"the loss was not finite at iteration {start + bad + 1}; the last finite loss was "
-                f"{before:.4f} nats. Try a smaller learning rate."
+                f"the loss was not finite at iteration {start + bad + 1}; {last}. "
+                "Try a smaller learning rate."
             )
         finite, start = float(losses[:, -1].mean()), stop
         yield Progress(state, stop, losses.mean(1))

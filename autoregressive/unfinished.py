@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ class Unfinished:
     def done(self) -> None:
         """Removes the file: the run is finished."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            with cache_may_fail(self.path.parent):
+                self.path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -101,8 +103,13 @@ def cache_may_fail(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        log.warning(
-            "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
-            folder,
-            error.strerror or error,
-        )
+        _warn_once(folder, error.strerror or str(error))
+
+
+@cache
+def _warn_once(folder: Path | None, reason: str) -> None:
+    log.warning(
+        "cannot keep networks under %s (%s); set META_LEARN_CACHE to a writable folder",
+        folder,
+        reason,
+    )

@@ -21,6 +21,8 @@ from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
 _EVALUATION_CHUNK = 2**18
+# What a learning curve holds, a number each point.
+CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 # Which of a seed's random keys is used for what.
 INIT, TRAINING, HELD_OUT, TEST = range(4)
 
@@ -98,19 +100,42 @@ class Learner:
         if kind != "meta-learner":
             raise CheckpointError(f"{path} holds a {kind!r}, expected a 'meta-learner'")
         try:
-            num_symbols = int(header["num_symbols"])
-            model = learner_model(num_symbols, header["cell"], int(header["hidden"]))
+            _check_settings(header)
+            num_symbols = header["num_symbols"]
+            model = learner_model(num_symbols, header["cell"], header["hidden"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: the header is incomplete or wrong: {error}") from None
-        params = part(tensors, "params.")
+        params, history = part(tensors, "params."), part(tensors, "history.")
         check_params(path, jax.eval_shape(model.init, jax.random.key(0)), params)
+        _check_history(path, history)
         return cls(
             model,
             {k: jnp.asarray(v) for k, v in params.items()},
             num_symbols,
             header,
-            part(tensors, "history."),
+            history,
         )
+
+
+def _check_settings(header: dict[str, Any]) -> None:
+    """Errors: ValueError, TypeError where what names files or is multiplied is not a plain number."""
+    recipe = header.get("recipe", {})
+    if not isinstance(recipe, dict):
+        raise TypeError(f"recipe is {type(recipe).__name__}, expected an object")
+    sizes = {name: recipe.get(name, 1) for name in ("iterations", "batch_size", "unroll")}
+    sizes |= {name: header[name] for name in ("num_symbols", "hidden")}
+    for name, value in {**sizes, "seed": header.get("seed", 0)}.items():
+        if type(value) is not int or not 0 <= value < 2**31:
+            raise ValueError(f"{name} is {value!r}, expected a whole number")
+
+
+def _check_history(path: str | Path, history: dict[str, np.ndarray]) -> None:
+    """Errors: CheckpointError unless the learning curves are there in one length, or not at all."""
+    curves = [history.get(name) for name in CURVES]
+    lengths = {None if c is None or c.ndim != 1 else len(c) for c in curves}
+    floor = history.get("bayes_loss")
+    if history and (len(lengths) > 1 or None in lengths or floor is None or floor.size != 1):
+        raise CheckpointError(f"{path}: the learning curves are incomplete or of different lengths")
 
 
 def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:

@@ -283,9 +283,9 @@ def check_probabilities(p: Sequence[float]) -> tuple[float, ...]:
 
 def check_task_length(T: float) -> float:
     """T as an int, or math.inf. Errors: ValueError unless it is an integer >= 1 or infinite."""
-    if not math.isnan(T) and math.isinf(T) and T > 0:
+    if math.inf == T:
         return math.inf
-    if math.isnan(T) or int(T) != T or T < 1:
+    if not math.isfinite(T) or int(T) != T or T < 1:
         raise ValueError(
             f"T must be a whole number of 1 or more (RESET included), or inf for no RESET; got {T:g}"
         )

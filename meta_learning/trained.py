@@ -16,6 +16,7 @@ from autoregressive.training import TrainState, fit
 from autoregressive.unfinished import History, Unfinished, cache_may_fail
 from autoregressive.versions import versions
 from meta_learning.learner import (
+    CURVES,
     HELD_OUT,
     INIT,
     TRAINING,
@@ -30,7 +31,6 @@ from meta_learning.recipes import Recipe
 log = logging.getLogger(__name__)
 
 HELD_OUT_STREAMS = 512
-_CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 
 
 class Point(NamedTuple):
@@ -139,7 +139,7 @@ def _train_together(
         else folder / "unfinished" / f"{settings_digest(settings)}.safetensors"
     )
     run = Unfinished(path, {"settings": settings, "versions": versions()})
-    state, history = run.resume(state, _CURVES)
+    state, history = run.resume(state, CURVES)
     if not history["symbols"]:
         add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
     every = recipe.iterations_per_point
@@ -164,7 +164,7 @@ def _train_together(
 
     learners = []
     for index, of_seed in enumerate(settings):
-        curves = {name: np.asarray(history[name])[:, index] for name in _CURVES[1:]}
+        curves = {name: np.asarray(history[name])[:, index] for name in CURVES[1:]}
         curves["symbols"] = np.asarray(history["symbols"], np.int64)
         curves["bayes_loss"] = np.asarray(bayes[index])
         params = jax.tree.map(lambda leaf, i=index: leaf[i], averaged)
@@ -176,7 +176,7 @@ def _train_together(
 def add_point(history: History, symbols: int, *losses: Any) -> None:
     """Adds a point to the learning curves, in the order of their names; one number a seed each."""
     history["symbols"].append(symbols)
-    for name, values in zip(_CURVES[1:], losses, strict=True):
+    for name, values in zip(CURVES[1:], losses, strict=True):
         history[name].append(np.asarray(values, np.float32))
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,8 @@ def choose_device(device: str) -> None:
 
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    # Compiled programs that cannot be kept cost time, not the result: nothing to tell the user.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     if device != "gpu":

@@ -1,0 +1,61 @@
+"""What every test shares: no test touches the user's cache, and trained networks are made once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+# A network and a comparison small enough to train in seconds.
+TINY = (
+    "--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",
+    "--hidden", "4", "--streams", "60",
+)  # fmt: skip
+TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """Where programs that tests start keep what JAX compiled."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch, compiled):
+    """The cache folder of this test alone; it does not exist yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("META_LEARN_CACHE", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(compiled))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    monkeypatch.delenv("META_LEARN_DEBUG", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_cache(tmp_path_factory):
+    """A cache that holds the network of ``TRAIN``."""
+    from click.testing import CliRunner
+
+    from analysis.cli import main
+
+    folder = tmp_path_factory.mktemp("trained")
+    environment = os.environ | {"META_LEARN_CACHE": str(folder)}
+    result = CliRunner().invoke(main, [*TRAIN, "--json"], env=environment)
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def filled_cache(cache, trained_cache):
+    """This test's own copy of ``trained_cache``."""
+    shutil.copytree(trained_cache, cache)
+    return cache
+
+
+@pytest.fixture
+def network_file(filled_cache):
+    """The checkpoint that ``TRAIN`` leaves in its cache."""
+    (path,) = (filled_cache / "networks").iterdir()
+    return path

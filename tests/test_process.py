@@ -1,0 +1,309 @@
+"""Processes: their samples, their exact predictive, and the reference ladder's exact values."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import jax
+import judges
+import numpy as np
+import pytest
+from numpyro.infer.util import log_density
+from scipy.stats import chisquare
+
+from meta_learning.predictors import REFERENCES, wrong_alpha
+from meta_learning.process import (
+    PROCESSES,
+    DirichletCategorical,
+    FixedCategorical,
+    Streams,
+    drawn_places,
+    task_counts,
+)
+
+EXAMPLES = [example for kind in PROCESSES.values() for example in kind.examples()]
+LENGTH = 12
+MANY, SHORT = 40_000, 5
+# A two-sided normal deviation this large, or a chi-square's p-value this small, comes by chance less
+# than once in ten million; the seeds are fixed, so what passes once passes always.
+SIGMAS, RAREST = 5.5, 1e-7
+
+every_process = pytest.mark.parametrize("process", EXAMPLES, ids=repr)
+dirichlets = pytest.mark.parametrize(
+    "process", [e for e in EXAMPLES if isinstance(e, DirichletCategorical)], ids=repr
+)
+
+
+@cache
+def drawn_once(process, batch, length):
+    """Compiled and drawn once for all tests of a process."""
+    return process.sample_with_latent(jax.random.key(0), batch, length)
+
+
+def sampled(process, batch=64):
+    """The first ``batch`` of 64 streams of LENGTH places."""
+    return Streams(*(np.asarray(a)[:batch] for a in drawn_once(process, 64, LENGTH)))
+
+
+def many(process):
+    """MANY short streams."""
+    return Streams(*map(np.asarray, drawn_once(process, MANY, SHORT)))
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 5, math.inf])
+@pytest.mark.parametrize(
+    "alpha",
+    [
+        (1.0, 1.0),
+        (1e-3, 1e3),
+        (0.1, 1e-3),
+        (10.0, 1.0, 1.0),
+        (1e-3, 1e-3, 1e-3),
+        (1e3, 1e-3, 0.7),
+        *(tuple(np.random.default_rng(K).gamma(1.0, 2.0, K)) for K in (2, 3)),
+    ],
+    ids=str,
+)
+def test_every_short_history_agrees_with_exact_fractions(alpha, T):
+    streams = judges.all_streams(len(alpha), T, 7)  # histories of 0 to 6 places before 7 rows
+    wanted = np.array([judges.log_predictive(alpha, T, stream) for stream in streams])
+    got = DirichletCategorical(alpha, T).log_predictive(streams)
+    np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
+
+
+@every_process
+def test_density_over_posterior_is_the_predictive_of_the_whole_stream(process):
+    T = process.task_length
+    tasks = 1 if math.isinf(T) else LENGTH // int(T)
+    length = LENGTH if math.isinf(T) else int(T) * tasks
+    symbols = sampled(process, 4).symbols[:, :length]
+    drawn = symbols[:, drawn_places(length, T)].reshape(4, tasks, -1)
+    counts = (drawn[..., None] == np.arange(process.num_symbols)).sum(-2)
+    observed = np.moveaxis(drawn, -1, 0) if drawn.size else None
+    given = {"streams": 4, "tasks": tasks, "draws": drawn.shape[-1]}
+    p = np.random.default_rng(1).dirichlet(np.ones(process.num_symbols), (4, tasks))
+
+    @jax.jit
+    def densities(p):
+        if not hasattr(process, "posterior"):  # p is known: nothing to divide by
+            return log_density(process.model, (observed,), given, {})[0], 0.0
+        joint = log_density(process.model, (observed,), given, {"p": p})[0]
+        return joint, process.posterior(counts).log_prob(p).sum()
+
+    with jax.enable_x64(True):
+        joint, posterior = map(float, densities(p))
+    rows = process.log_predictive(symbols)
+    scored = np.take_along_axis(rows, symbols[..., None], -1).sum()
+    assert joint - posterior == pytest.approx(scored, rel=1e-9, abs=1e-12)
+
+
+@every_process
+def test_rows_are_normalised_float64_and_know_RESET(process):
+    symbols = sampled(process).symbols
+    rows = process.log_predictive(symbols)
+    drawn = drawn_places(LENGTH, process.task_length)
+    assert rows.dtype == np.float64
+    assert rows.shape == (64, LENGTH, process.num_symbols + 1)
+    np.testing.assert_allclose(np.exp(rows).sum(-1), 1.0, rtol=0, atol=1e-14 * (LENGTH + 1))
+    assert (np.exp(rows[:, drawn, -1]) == 0).all()
+    assert (np.exp(rows[:, ~drawn, -1]) == 1).all()
+
+
+@every_process
+def test_changing_a_symbol_changes_no_row_up_to_it(process):
+    symbols = sampled(process, 8).symbols
+    before = process.log_predictive(symbols)
+    for t in np.flatnonzero(drawn_places(LENGTH, process.task_length)):
+        changed = symbols.copy()
+        changed[:, t] = (changed[:, t] + 1) % process.num_symbols
+        np.testing.assert_array_equal(
+            process.log_predictive(changed)[:, : t + 1], before[:, : t + 1]
+        )
+
+
+@every_process
+def test_leading_axes_are_batches(process):
+    symbols = sampled(process, 6).symbols
+    rows = process.log_predictive(symbols)
+    np.testing.assert_array_equal(
+        process.log_predictive(symbols.reshape(2, 3, LENGTH)).reshape(rows.shape), rows
+    )
+    np.testing.assert_array_equal(process.log_predictive(symbols[0]), rows[0])
+
+
+@every_process
+def test_samples_have_their_shape_and_RESET_at_its_places(process):
+    streams = sampled(process, 5)
+    symbols = streams.symbols
+    tasks = 1 if math.isinf(process.task_length) else -(-LENGTH // int(process.task_length))
+    assert symbols.shape == (5, LENGTH)
+    assert symbols.dtype == np.int32
+    assert streams.latent.shape == (5, tasks, process.num_symbols)
+    resets = [judges.is_reset(t, process.task_length) for t in range(LENGTH)]
+    np.testing.assert_array_equal(symbols == process.num_symbols, np.broadcast_to(resets, (5, 12)))
+
+
+@every_process
+def test_the_same_key_gives_the_same_bits(process):
+    equal = type(process)(*vars(process).values())
+    assert equal == process
+    again = equal.sample_with_latent(jax.random.key(0), 64, LENGTH)
+    np.testing.assert_array_equal(sampled(process).symbols, again.symbols)
+    np.testing.assert_array_equal(sampled(process).latent, again.latent)
+    np.testing.assert_array_equal(process.sample(jax.random.key(0), 64, LENGTH), again.symbols)
+
+
+@every_process
+def test_sampled_streams_follow_the_exact_predictive(process):
+    streams = judges.all_streams(process.num_symbols, process.task_length, SHORT)
+    rows = process.log_predictive(streams)
+    probability = np.exp(np.take_along_axis(rows, streams[..., None], -1).sum((-2, -1)))
+    code = (process.num_symbols + 1) ** np.arange(SHORT)[::-1]  # all_streams comes in this order
+    seen = np.bincount(many(process).symbols @ code, minlength=code[0] ** 2)[streams @ code]
+    assert probability.sum() == pytest.approx(1, rel=1e-12)
+    assert seen.sum() == MANY
+    assert (seen[probability == 0] == 0).all()
+    rare = MANY * probability < 5
+    expected = np.append(MANY * probability[~rare], MANY * probability[rare].sum())
+    counts = np.append(seen[~rare], seen[rare].sum())
+    likely = expected > 0
+    if likely.sum() > 1:
+        assert chisquare(counts[likely], expected[likely]).pvalue > RAREST
+
+
+@dirichlets
+def test_latent_has_the_first_two_moments_of_its_dirichlet(process):
+    p = many(process).latent.astype(np.float64).reshape(-1, process.num_symbols)
+    alpha = np.array(process.alpha)
+    total = alpha.sum()
+    second = (np.outer(alpha, alpha) + np.diag(alpha)) / (total * (total + 1))
+    for values, exact in ((p, alpha / total), (p[:, :, None] * p[:, None, :], second)):
+        error = np.abs(values.mean(0) - exact)
+        assert (error < SIGMAS * values.std(0) / math.sqrt(len(p))).all()
+
+
+def test_latents_of_tiny_alpha_are_probabilities():
+    process = DirichletCategorical((1e-3, 1e-3, 1e-3), 4)
+    p = np.asarray(process.sample_with_latent(jax.random.key(0), 300, 12).latent)
+    assert np.isfinite(p).all()
+    np.testing.assert_allclose(p.sum(-1), 1.0, atol=1e-6)
+
+
+def test_jax_keeps_its_float_width():
+    for process in EXAMPLES:
+        process.log_predictive(sampled(process).symbols)
+        process.log_predictive_given_latent(sampled(process))
+    assert not jax.config.jax_enable_x64
+    assert jax.numpy.ones(1).dtype == np.float32
+
+
+def test_counts_clear_at_RESET_and_leave_it_out():
+    stream = [0, 1, 1, 3, 2, 2, 2, 3]
+    counts = task_counts(np.array(stream), 3, 4)
+    np.testing.assert_array_equal(
+        counts[[0, 3, 4, 7]], [[0, 0, 0], [1, 2, 0], [0, 0, 0], [0, 0, 3]]
+    )
+
+
+@pytest.mark.parametrize(
+    "alpha", [(), (1,), (1, 0), (1, -1, 1), (1, math.inf), (1, math.nan)], ids=str
+)
+def test_alpha_is_checked(alpha):
+    with pytest.raises(ValueError, match="alpha"):
+        DirichletCategorical(alpha, 5)
+
+
+@pytest.mark.parametrize("T", [0, -1, 2.5, math.nan, -math.inf])
+@pytest.mark.parametrize("make", [lambda T: DirichletCategorical((1, 1), T),
+                                  lambda T: FixedCategorical((1, 0), T)])  # fmt: skip
+def test_T_is_checked(make, T):
+    with pytest.raises(ValueError, match="T must be a whole number"):
+        make(T)
+
+
+@pytest.mark.parametrize("p", [(1,), (0.5, 0.6), (-0.5, 1.5), (math.nan, 1), ()], ids=str)
+def test_p_is_checked(p):
+    with pytest.raises(ValueError, match="p "):
+        FixedCategorical(p, 5)
+
+
+@every_process
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x, K: x.astype(float), "integers"),
+        (lambda x, K: x * 0 - 1, "must lie in"),
+        (lambda x, K: x * 0 + K + 1, "must lie in"),
+        (lambda x, K: np.where(x == K, 0, K), "RESET"),
+        (lambda x, K: x[0, 0], "last axis"),
+    ],
+)
+def test_streams_are_checked(process, spoil, message):
+    symbols = spoil(sampled(process, 2).symbols, process.num_symbols)
+    with pytest.raises(ValueError, match=message):
+        process.log_predictive(symbols)
+
+
+def test_posterior_and_model_check_their_arguments():
+    process = DirichletCategorical((1, 1, 1), 5)
+    with pytest.raises(ValueError, match="counts must end"):
+        process.posterior([1, 2])
+    with pytest.raises(ValueError, match="has 4 draws"):
+        process.model(draws=5)
+    with pytest.raises(ValueError, match="infinite"):
+        DirichletCategorical((1, 1), math.inf).model()
+
+
+# Values of a task of T=20, in nats a draw: the definition's five decimals.
+EXACT = {
+    (10.0, 1.0, 1.0): {"oracle": 0.49574, "bayes": 0.54067,
+                       "memoryless": 0.02542, "kt": 0.07324, "laplace": 0.10059},
+    (1.0, 1.0, 1.0): {"oracle": 0.83333, "bayes": 0.93171, "memoryless": 0.16690, "kt": 0.00923},
+}  # fmt: skip
+PSEUDO_COUNTS = {"memoryless": None, "kt": 0.5, "laplace": 1.0}
+
+
+@pytest.mark.parametrize("alpha", EXACT, ids=str)
+def test_enumeration_gives_the_values_of_the_definitions(alpha):
+    wanted = EXACT[alpha]
+    assert judges.oracle_loss(alpha) == pytest.approx(wanted["oracle"], abs=5e-6)
+    for name in wanted.keys() & PSEUDO_COUNTS.keys():
+        loss, excess = judges.exact_losses(alpha, 20, PSEUDO_COUNTS[name])
+        assert loss == pytest.approx(wanted["bayes"], abs=5e-6)
+        assert excess == pytest.approx(wanted[name], abs=5e-6)
+
+
+@pytest.mark.parametrize("name", PSEUDO_COUNTS)
+@pytest.mark.parametrize("alpha", [*EXACT, (0.4, 2.0, 7.0)], ids=str)
+def test_ladder_has_the_exact_excess_over_bayes(alpha, name):
+    prior = DirichletCategorical(alpha, 20)
+    weights, places, symbols = judges.prefixes(alpha, 20)
+    assert weights.sum() == pytest.approx(1, rel=1e-12)
+    rows = {
+        who: REFERENCES[who](prior, prior, Streams(symbols, None))[np.arange(len(symbols)), places]
+        for who in ("bayes", name)
+    }
+    bayes, other = rows["bayes"][:, :-1], rows[name][:, :-1]
+    excess = (weights[:, None] * np.exp(bayes) * (bayes - other)).sum()
+    loss = -(weights[:, None] * np.exp(bayes) * bayes).sum()
+    wanted_loss, wanted_excess = judges.exact_losses(alpha, 20, PSEUDO_COUNTS[name])
+    assert loss == pytest.approx(wanted_loss, rel=1e-11)
+    assert excess == pytest.approx(wanted_excess, rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize("alpha", EXACT, ids=str)
+def test_oracle_loss_is_the_mean_entropy(alpha):
+    process = DirichletCategorical(alpha, 20)
+    streams = process.sample_with_latent(jax.random.key(0), 4_000, 20)
+    rows = REFERENCES["oracle"](process, process, streams)[:, 0, :-1]
+    entropy = -(np.exp(rows) * np.where(np.isfinite(rows), rows, 0)).sum(-1)
+    error = abs(entropy.mean() - judges.oracle_loss(alpha))
+    assert error < SIGMAS * entropy.std() / math.sqrt(len(entropy))
+
+
+def test_wrong_alpha_is_never_the_right_one():
+    for alpha in ((10.0, 1.0, 1.0), (1.3, 1.3, 1.3), (1.3, 1.3)):
+        assert wrong_alpha(alpha) != alpha
+        assert len(wrong_alpha(alpha)) == len(alpha)
+    assert wrong_alpha((1.3, 1.3, 1.3)) == (10.0, 1.0, 1.0)
