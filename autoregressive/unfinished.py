@@ -26,14 +26,15 @@ History = dict[str, list[Any]]
 
 
 class Unfinished:
-    """Where a run is saved while it trains, under ``path``; None saves nothing.
+    """Where a run is saved while it trains, under ``folder``; None saves nothing.
 
-    settings: what decides the run, as JSON values, versions included. A file with other settings is
+    name: tells the run from others in the same folder. settings: what decides the run, as JSON values, versions included. A file with other settings is
     not gone on from.
     """
 
-    def __init__(self, path: Path | None, settings: Mapping[str, Any]):
-        self.path = path
+    def __init__(self, folder: Path | None, name: str, settings: Mapping[str, Any]):
+        self.folder = folder
+        self.path = None if folder is None else folder / "unfinished" / f"{name}.safetensors"
         self.header = {"kind": "unfinished", **settings}
         self.saved_at = time.monotonic()
         self.latest: tuple[TrainState, History] | None = None
@@ -75,7 +76,7 @@ class Unfinished:
         state, history = self.latest
         tensors = {f"state.{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))}
         tensors |= {f"history.{name}": np.asarray(v) for name, v in history.items()}
-        with cache_may_fail(self.path.parent):
+        with cache_may_fail(self.folder):
             checkpoint.save(self.path, tensors, self.header)
         self.saved_at = time.monotonic()
 
@@ -93,7 +94,7 @@ class Unfinished:
     def done(self) -> None:
         """Removes the file: the run is finished."""
         if self.path is not None:
-            with cache_may_fail(self.path.parent):
+            with cache_may_fail(self.folder):
                 self.path.unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ import pytest
 from conftest import TRAIN
 
 from autoregressive import checkpoint
+from autoregressive.optimization import Optimization
 from autoregressive.training import Trainer, TrainingDiverged, fit
 from meta_learning.learner import learner_model, make_trainer
 from meta_learning.process import PROCESSES, DirichletCategorical
@@ -27,8 +28,10 @@ PROCESS = DirichletCategorical((10, 1, 1), 5)
 # Every part of a recipe at once: warm-up and decay, clipping, a moving average, chrono gates.
 RECIPE = dataclasses.replace(
     make_recipe("coursework", iterations=12, batch_size=2, unroll=10),
-    schedule="cosine", warmup=0.25, clip=1.0, averaging=0.25, timescale=10.0,
-)  # fmt: skip
+    optimization=Optimization(
+        0.01, schedule="cosine", warmup=0.25, clip=1.0, averaging=0.25, timescale=10.0
+    ),
+)
 
 
 def assert_same_bits(one, other):
@@ -48,7 +51,8 @@ def begin(recipe=RECIPE, cell="lstm", seeds=(0,)):
     ("cell", "optimizer"), [("lstm", "adam"), ("gru", "adam"), ("lstm", "soap")]
 )
 def test_a_run_that_stops_and_goes_on_has_the_bits_of_one_that_does_not(cell, optimizer):
-    recipe = dataclasses.replace(RECIPE, optimizer_name=optimizer)
+    how = dataclasses.replace(RECIPE.optimization, optimizer=optimizer)
+    recipe = dataclasses.replace(RECIPE, optimization=how)
     whole = [p.state for p in fit(*begin(recipe, cell), None, STOPS)]
     trainer, _, keys = begin(recipe, cell)
     saved = jax.tree.map(lambda leaf: jnp.asarray(np.array(leaf)), whole[0])
@@ -177,25 +181,26 @@ def test_recipes_keep_the_budget_they_are_given(name):
     assert make_recipe(name, budget=100_000).symbols <= 100_000
     assert make_recipe(name, iterations=7).iterations == 7
     for iterations in (1, 2, 50):
-        make_recipe(name, iterations=iterations).optimizer()
+        make_recipe(name).optimization.transformation(iterations)
 
 
 # The command, which after every point of the curves says so and waits for a line on its stdin.
 WAITING = """
 import sys
 from analysis.cli import main
-from meta_learning import recipes, trained
+from autoregressive import unfinished
+from meta_learning import recipes
 
 recipes._SYMBOLS_PER_POINT = 64
-trained._SAVE_EVERY_S = 0.0
-keep = trained._Run.keep
+unfinished.SAVE_EVERY_S = 0.0
+keep = unfinished.Unfinished.keep
 
 def keep_and_wait(self, *state):
     keep(self, *state)
     print("kept", file=sys.stderr, flush=True)
     sys.stdin.readline()
 
-trained._Run.keep = keep_and_wait
+unfinished.Unfinished.keep = keep_and_wait
 main(sys.argv[1:])
 """
 
