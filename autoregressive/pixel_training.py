@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jax import Array, lax
 
+from autoregressive.checkpoint import settings_digest
 from autoregressive.images import ImageSet, unpack
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
@@ -164,11 +165,11 @@ def train_pixels(
     hidden: int = 32,
     readout: tuple[int, ...] = (64,),
     seed: int = 0,
-    unfinished: Path | None = None,
+    folder: Path | None = None,
     on_point: Callable[[PixelPoint], None] = lambda point: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> PixelNetwork:
-    """Trains a network of images; goes on from ``unfinished`` if that file fits.
+    """Trains a network of images; goes on with an unfinished run under ``folder``.
 
     Learning curves have four points an epoch, on fixed images: the first 10,000 of train and the
     first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where a network
@@ -189,7 +190,8 @@ def train_pixels(
     ones = int(train.images(slice(None))[:, 0].sum())
     first_pixel = (ones + 0.5) / (len(train) + 1)
 
-    run = Unfinished(unfinished, {"settings": settings, "versions": versions()})
+    name = f"pixels-{settings_digest(settings)}"
+    run = Unfinished(folder, name, {"settings": settings, "versions": versions()})
     state, history = run.resume(state, _CURVES)
     steps = recipe.steps(len(train))
     total = steps * recipe.epochs

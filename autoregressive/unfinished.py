@@ -28,7 +28,8 @@ History = dict[str, list[Any]]
 class Unfinished:
     """Where a run is saved while it trains, under ``folder``; None saves nothing.
 
-    name: tells the run from others in the same folder. settings: what decides the run, as JSON values, versions included. A file with other settings is
+    name: tells the run from others in the same folder.
+    settings: what decides the run, as JSON values, versions included. A file with other settings is
     not gone on from.
     """
 

@@ -133,12 +133,9 @@ def _train_together(
 
         return jax.lax.map(one, (trainer.averaged(state), held_out, targets))
 
-    path = (
-        None
-        if folder is None
-        else folder / "unfinished" / f"{settings_digest(settings)}.safetensors"
+    run = Unfinished(
+        folder, settings_digest(settings), {"settings": settings, "versions": versions()}
     )
-    run = Unfinished(path, {"settings": settings, "versions": versions()})
     state, history = run.resume(state, CURVES)
     if not history["symbols"]:
         add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))

@@ -93,9 +93,8 @@ def train(
     from analysis.commands import pixel_pages as pages
     from analysis.report import Panel, check_folder, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
-    from autoregressive.checkpoint import settings_digest
     from autoregressive.datasets import load
-    from autoregressive.pixel_training import make_pixel_recipe, pixel_settings, train_pixels
+    from autoregressive.pixel_training import make_pixel_recipe, train_pixels
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
@@ -103,7 +102,6 @@ def train(
     out = out or Path("meta-learn-pixels")
     check_folder(out)
     images, test = load(data, "train"), load(data, "test")
-    identity = settings_digest(pixel_settings(images, made, cell, hidden, readout, seed))
 
     def on_epoch(epoch: Epoch) -> None:
         epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
@@ -120,7 +118,7 @@ def train(
             hidden=hidden,
             readout=readout,
             seed=seed,
-            unfinished=cache_folder() / "unfinished" / f"pixels-{identity}.safetensors",
+            folder=cache_folder(),
             on_point=on_point,
             on_epoch=on_epoch,
         )
