@@ -203,17 +203,17 @@ def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], Non
         yield on_point
     if last and not quiet:
         click.echo(
-            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s "
-            f"{_held_out(last[0])}",
+            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s"
+            f"{_held_out(last[0], before=', ')}",
             err=True,
         )
 
 
-def _held_out(point: Point) -> str:
+def _held_out(point: Point, before: str = "") -> str:
     """The held-out loss, where tasks have drawn symbols at all."""
     if math.isnan(point.held_out_loss):
         return ""
-    return f"held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
+    return f"{before}held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
 
 
 def print_json(value: Any) -> None:
