@@ -1,7 +1,7 @@
 """Checkpoints: named tensors and a JSON header in one safetensors file. No pickle.
 
-The header sits in the file's metadata under ``meta-learn``, beside a SHA-256 digest over header and
-tensors, so that flipped bytes are noticed. Files are written beside and renamed: a reader sees the
+The file's metadata has one entry, ``meta-learn``: the version of this layout, a SHA-256 digest over
+header and tensors, so that flipped bytes are noticed, and the header, with a space between them. Files are written beside and renamed: a reader sees the
 old file or the new one, never half of one.
 """
 
@@ -35,7 +35,8 @@ def save(path: str | Path, tensors: Mapping[str, Any], header: Mapping[str, Any]
 
     arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    metadata = {"format": str(FORMAT), "meta-learn": text, "digest": _digest(arrays, text)}
+    # One entry: several would be written in no fixed order, and equal networks differ as files.
+    metadata = {"meta-learn": f"{FORMAT} {_digest(arrays, text)} {text}"}
     write_atomically(path, to_bytes(arrays, metadata))
 
 
@@ -66,10 +67,11 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                     f"{path} is a safetensors file but not one that meta-learn wrote: "
                     "its header is missing"
                 )
-            if metadata.get("format") != str(FORMAT):
+            version, _, rest = metadata["meta-learn"].partition(" ")
+            if version != str(FORMAT):
                 raise CheckpointError(
                     f"{path} was written by another version of meta-learn (format "
-                    f"{metadata.get('format')}, expected {FORMAT}); train it anew"
+                    f"{version[:20]}, expected {FORMAT}); train it anew"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
@@ -78,8 +80,8 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         ) from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
-    text = metadata["meta-learn"]
-    if _digest(tensors, text) != metadata.get("digest"):
+    digest, _, text = rest.partition(" ")
+    if _digest(tensors, text) != digest:
         raise CheckpointError(f"{path} is damaged: its contents do not match its own checksum")
     try:
         header = json.loads(text)

@@ -26,6 +26,9 @@ from jax import Array
 from numpyro.handlers import seed as seeded
 from numpyro.handlers import trace
 
+# Test streams hold whole tasks: a longer one is better asked for as endless.
+MOST_TASK_LENGTH = 100_000
+
 
 class Streams(NamedTuple):
     """Sampled streams. symbols: int (batch, length). latent: the process's own latent values, for
@@ -289,6 +292,8 @@ def check_task_length(T: float) -> float:
         raise ValueError(
             f"T must be a whole number of 1 or more (RESET included), or inf for no RESET; got {T:g}"
         )
+    if T > MOST_TASK_LENGTH:
+        raise ValueError(f"T must be at most {MOST_TASK_LENGTH}, or inf for no RESET; got {T:g}")
     return int(T)
 
 

@@ -107,13 +107,12 @@ def test_any_bytes_are_refused(path, content):
     one_line_of(path)
 
 
-def crafted(path, tensors=TENSORS, header=HEADER, **metadata):
+def crafted(path, tensors=TENSORS, header=HEADER, version=checkpoint.FORMAT):
     """A file whose checksum is right, whatever is in it: not every file comes from a friend."""
     text = header if isinstance(header, str) else json.dumps(header)
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
-    known = {"format": str(checkpoint.FORMAT), "meta-learn": text}
-    known["digest"] = checkpoint._digest(arrays, text)
-    path.write_bytes(to_safetensors(arrays, known | metadata))
+    entry = f"{version} {checkpoint._digest(arrays, text)} {text}"
+    path.write_bytes(to_safetensors(arrays, {"meta-learn": entry}))
 
 
 def test_files_that_are_no_checkpoints_are_refused(path, tmp_path):
@@ -121,11 +120,18 @@ def test_files_that_are_no_checkpoints_are_refused(path, tmp_path):
     assert "not a file" in one_line_of(tmp_path)
     path.write_bytes(to_safetensors(TENSORS))
     assert "not one that meta-learn wrote" in one_line_of(path)
-    crafted(path, format="2")
+    crafted(path, version=2)
     assert "format 2, expected 1" in one_line_of(path)
     for header in ("[]", "1", "null", '"x"', "{", "[" * 100_000):
         crafted(path, header=header)
         one_line_of(path)
+
+
+def test_equal_checkpoints_are_equal_files(path):
+    before = path.read_bytes()
+    for _ in range(5):
+        checkpoint.save(path, TENSORS, HEADER)
+        assert path.read_bytes() == before
 
 
 def test_a_failing_write_leaves_the_old_file_and_nothing_beside_it(path, monkeypatch):

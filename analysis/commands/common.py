@@ -264,6 +264,12 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
         console.print(closing, markup=False)
 
 
+def arguments() -> dict[str, Any]:
+    """The arguments of the command that runs, as JSON values, for its manifest."""
+    params = click.get_current_context().params
+    return {k: json.loads(json.dumps(v, default=str)) for k, v in params.items()}
+
+
 def command_line() -> str:
     """The command as it was typed, without the path of the program."""
     import shlex

@@ -11,6 +11,7 @@ from analysis.commands.common import (
     ALPHA,
     PROBABILITIES,
     TASK_LENGTH,
+    arguments,
     command_line,
     interval,
     nats,
@@ -412,7 +413,7 @@ def write_report(
         learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
     write_json(out / "comparison.json", found)
     write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
-    run = manifest(found["test"] | comparison.settings, comparison.seeds, test_seed=seed)
+    run = manifest(arguments(), comparison.seeds, test_seed=seed)
     write_json(out / "manifest.json", run)
     write_page(
         out,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.common import (
+    arguments,
     command_line,
     interval,
     nats,
@@ -219,7 +220,7 @@ def _write(
                 to_datatree(comparison, group),
             )
     seeds = next(iter(comparisons.values()))["1"].seeds
-    run = manifest(next(iter(comparisons.values()))["1"].settings, seeds, test_seed=seed)
+    run = manifest(arguments(), seeds, test_seed=seed)
     write_json(out / "experiments.json", found)
     write_json(out / "manifest.json", run)
     best = {n: found[n]["1" if n in ("M1", "M2") else "2"]["gap_closed"]["mean"] for n in found}

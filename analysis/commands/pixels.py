@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.common import (
+    arguments,
     command_line,
     print_json,
     print_tables,
@@ -137,7 +138,7 @@ def train(
         "curves": {k: [float(x) for x in v] for k, v in network.history.items()},
     }
     table = pages.training_table(summary, data)
-    run = manifest(network.settings, [seed], data_digest=images.digest)
+    run = manifest(arguments(), [seed], data_digest=images.digest)
     write_json(out / "training.json", document)
     write_json(out / "manifest.json", run)
     from analysis import pixel_figures
@@ -199,7 +200,7 @@ def evaluate(
     evaluation = px.evaluate(network, images)
     document = scores(evaluation) | {"images": len(images), "data": data}
     if out is not None:
-        run = manifest({"data": data}, [seed], data_digest=images.digest)
+        run = manifest(arguments(), [seed], data_digest=images.digest)
         write_json(out / "evaluation.json", document)
         write_json(out / "manifest.json", run)
         write_page(
@@ -280,7 +281,7 @@ def continue_(
                 "chosen": {k: int(v) for k, v in chosen.items()}}  # fmt: skip
     tables = [pages.continuation_table(results)]
     if out is not None:
-        made = manifest({"data": data, "images": count, "samples": samples}, [seed],
+        made = manifest(arguments(), [seed],
                         data_digest=test.digest)  # fmt: skip
         write_json(out / "continuation.json", document)
         write_json(out / "manifest.json", made)
