@@ -1,8 +1,8 @@
 """Checkpoints: named tensors and a JSON header in one safetensors file. No pickle.
 
 The file's metadata has one entry, ``meta-learn``: the version of this layout, a SHA-256 digest over
-header and tensors, so that flipped bytes are noticed, and the header, with a space between them. Files are written beside and renamed: a reader sees the
-old file or the new one, never half of one.
+header and tensors, so that flipped bytes are noticed, and the header, with a space between them.
+Files are written beside and renamed: a reader sees the old file or the new one, never half of one.
 """
 
 from __future__ import annotations

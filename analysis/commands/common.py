@@ -267,7 +267,13 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
 def arguments() -> dict[str, Any]:
     """The arguments of the command that runs, as JSON values, for its manifest."""
     params = click.get_current_context().params
-    return {k: json.loads(json.dumps(v, default=str)) for k, v in params.items()}
+    return {k: v if v is None else _plain(v) for k, v in params.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, int | float) and math.isfinite(value) else str(value)
 
 
 def command_line() -> str:
