@@ -83,7 +83,7 @@ def continuations(
     a horizon of 1). chosen: title -> index. Made pixels are orange."""
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         rows, columns = len(horizons), samples + 1
-        figure = Figure(figsize=(10.2, 3.3))
+        figure = Figure(figsize=(11, 3.9))
         blocks: Any = figure.subfigures(1, len(chosen), wspace=0.03)
         for block, (title, index) in zip(np.atleast_1d(blocks), chosen.items(), strict=True):
             block.suptitle(title, fontsize=9)
@@ -113,6 +113,12 @@ def _show(axis: Any, pixels: np.ndarray, first: int, shape: tuple[int, int], end
     axis.imshow(codes.reshape(shape), cmap=_GIVEN_AND_MADE, vmin=0, vmax=3, interpolation="nearest")
     axis.add_patch(
         matplotlib.patches.Rectangle(
-            (-0.5, -0.5), shape[1], shape[0], fill=False, edgecolor="#bbbbbb", linewidth=0.5
+            (-0.5, -0.5),
+            shape[1],
+            shape[0],
+            fill=False,
+            edgecolor="#bbbbbb",
+            linewidth=0.6,
+            clip_on=False,
         )
     )

@@ -45,7 +45,7 @@ def environment() -> dict[str, Any]:
     config: Any = jax.config
     return {
         "device": f"{device.platform}:{device.device_kind}",
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "float": "float32 networks, float64 references",
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
         "threefry_partitionable": bool(config.jax_threefry_partitionable),

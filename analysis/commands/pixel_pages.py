@@ -45,10 +45,10 @@ def training_table(summary: Mapping[int, Mapping[str, Any]], data: str) -> Table
         rows.append(cells)
     return Table(
         "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
-        ["epoch", "train", "accuracy", "test", "accuracy", "report of 2018"],
+        ["epoch", "train", "accuracy", "test", "accuracy", "report"],
         rows,
         BINARISATION + " All train and all test images. The report's figures are those of one "
-        "training batch and of a read-out of two layers of 64.",
+        "training batch and of a read-out of two layers of 64 (a student's report of 2018).",
     )
 
 
