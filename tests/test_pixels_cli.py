@@ -1,6 +1,8 @@
 """``meta-learn pixels`` offline, on digits drawn from fonts, and its refusals."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -81,6 +83,18 @@ def test_continuation_compares_networks(trained, tmp_path):
         assert one["truth"]["mean"] == pytest.approx(one["crossed"]["mean"], rel=1e-5)
     assert len(set(document["chosen"].values())) == 3
     assert (tmp_path / "continuations.png").exists()
+
+
+def test_two_trainings_with_one_cache_both_end_well(cache, tmp_path):
+    command = [sys.executable, "-m", "analysis", "pixels", "train", *TINY, "--json", "--out"]
+    both = [
+        subprocess.Popen([*command, tmp_path / name], stdout=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    one, other = (json.loads(process.communicate()[0])["epochs"] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert one == other
+    assert list((cache / "unfinished").iterdir()) == []
 
 
 def test_bad_input_is_one_line(trained, tmp_path):

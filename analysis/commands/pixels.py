@@ -94,6 +94,7 @@ def train(
     from analysis.commands import pixel_pages as pages
     from analysis.report import Panel, check_folder, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
+    from autoregressive.checkpoint import settings_digest
     from autoregressive.datasets import load
     from autoregressive.pixel_training import make_pixel_recipe, train_pixels
 
@@ -107,7 +108,11 @@ def train(
     def on_epoch(epoch: Epoch) -> None:
         epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
         if epoch.train is not None and epoch.test is not None:
-            row = {"train": scores(epoch.train), "test": scores(epoch.test)}
+            row = {
+                "run": settings_digest(epoch.network.settings),
+                "train": scores(epoch.train),
+                "test": scores(epoch.test),
+            }
             write_json(out / f"epoch-{epoch.epoch}.json", row)
 
     with _progress(quiet) as on_point:
@@ -125,11 +130,7 @@ def train(
         )
     network.save(out / "network.safetensors")
     # From the files, since a run that was resumed scored its first epochs in an earlier process.
-    summary = {
-        epoch: json.loads((out / f"epoch-{epoch}.json").read_text())
-        for epoch in sorted({0, 1, made.epochs})
-        if (out / f"epoch-{epoch}.json").exists()
-    }
+    summary = _scored_epochs(out, settings_digest(network.settings), {0, 1, made.epochs})
     seconds = float(network.history["seconds"][-1])
     document = {
         "settings": network.settings,
@@ -299,6 +300,13 @@ def continue_(
     else:
         print_tables(f"Continuing {len(truth)} test images of {data}", tables)
         click.echo(f"Report: {out}/report.html")
+
+
+def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
+    """The scores that ``run`` left in the folder; another run's are not taken for them."""
+    paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
+    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
+    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
 
 
 def choose_images(run: Any) -> dict[str, int]:
