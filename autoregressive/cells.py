@@ -16,7 +16,6 @@ with the reset gate applied after the recurrent matrix product, as in cuDNN).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,108 +23,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-Params = dict[str, Array]
-State = tuple[Array, ...]
+from autoregressive.unroll import Params, RecurrentCell, State
 
 
 def sigmoid(a: Array) -> Array:
     """1 / (1 + exp(-a)), through tanh: one transcendental, no overflow."""
     return 0.5 * jnp.tanh(0.5 * a) + 0.5
-
-
-@dataclass(frozen=True)
-class Cell(ABC):
-    """A causal sequence layer: what comes out at place t depends on the inputs up to t only.
-
-    ``inputs`` and ``hidden`` are the sizes of the input and of the output at each place.
-    """
-
-    inputs: int
-    hidden: int
-
-    @abstractmethod
-    def init(self, key: Array, timescale: float | None = None) -> Params:
-        """Random parameters. ``timescale`` is the longest memory, in steps, that the initial gates
-        should span; None leaves the cell's plain initialisation."""
-
-    @abstractmethod
-    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
-        """The state before the first input, zeros, with leading axes ``batch``."""
-
-    @abstractmethod
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        """One place. x: (..., inputs). Returns the new state and the output (..., hidden)."""
-
-    @abstractmethod
-    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        """All places at once, equal to the loop over ``step`` up to rounding.
-
-        xs: (T, B, inputs), time first. Returns the last state and the outputs (T, B, hidden).
-        """
-
-
-@dataclass(frozen=True)
-class RecurrentCell(Cell):
-    """A gated cell: two matrix products, one with the input and one with the hidden state, then
-    element-wise gates. The split is what lets one hand-written backward pass serve every such cell.
-
-    ``state[0]`` is the hidden state, which is also the output.
-    """
-
-    @property
-    @abstractmethod
-    def gates(self) -> int:
-        """The number of gates, each ``hidden`` wide."""
-
-    @abstractmethod
-    def combine(self, state: State, from_input: Array, from_hidden: Array) -> tuple[State, Array]:
-        """The element-wise part. Both inputs are pre-activations (..., gates * hidden).
-
-        Returns the new state and the activations that ``combine_backward`` wants kept.
-        """
-
-    @abstractmethod
-    def combine_backward(
-        self, before: State, after: State, kept: Array, d_after: State
-    ) -> tuple[State, Array]:
-        """Cotangents of ``combine``: of the state before it, and of its pre-activations, packed."""
-
-    def input_part(self, packed: Array) -> Array:
-        """The cotangent of ``from_input`` (..., gates * hidden) out of the packed one."""
-        return packed
-
-    def hidden_part(self, packed: Array) -> Array:
-        """The cotangent of ``from_hidden`` (..., gates * hidden) out of the packed one."""
-        return packed
-
-    def hidden_bias(self, params: Params) -> Array | None:
-        """A bias (gates * hidden,) added to the product with the hidden state, if there is one."""
-        return None
-
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        from_input = x @ params["w_ih"].T + params["b"]
-        from_hidden = state[0] @ params["w_hh"].T
-        bias = self.hidden_bias(params)
-        if bias is not None:
-            from_hidden = from_hidden + bias
-        state, _ = self.combine(state, from_input, from_hidden)
-        return state, state[0]
-
-    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        from autoregressive.unroll import recurrent_unroll
-
-        return recurrent_unroll(self, params, state, xs)
-
-    def _weights(self, key: Array) -> Params:
-        """Glorot-uniform over the joint matrix of input and hidden state, zero biases."""
-        key_ih, key_hh = jax.random.split(key)
-        width = self.gates * self.hidden
-        bound = (6.0 / (self.inputs + self.hidden + width)) ** 0.5
-        return {
-            "w_ih": jax.random.uniform(key_ih, (width, self.inputs), jnp.float32, -bound, bound),
-            "w_hh": jax.random.uniform(key_hh, (width, self.hidden), jnp.float32, -bound, bound),
-            "b": jnp.zeros((width,), jnp.float32),
-        }
 
 
 def _log_timescales(key: Array, hidden: int, timescale: float) -> Array:

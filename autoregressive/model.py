@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from autoregressive.cells import CELLS, Cell, Params, State
+from autoregressive.cells import CELLS
+from autoregressive.unroll import Cell, Params, State
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
 # stay in a processor's cache; the backward pass recomputes them.
