@@ -109,9 +109,13 @@ def compare(
             f"the references must know the streams' T: prior has {prior.task_length}, "
             f"source {source.task_length}"
         )
+    T = source.task_length
+    if length < 1 or (not math.isinf(T) and length % int(T)):
+        raise ValueError(f"test streams must hold whole tasks: length {length} at T={T}")
     if streams < 2:
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
     drawn = drawn_places(length, source.task_length)
+    positions = _positions(length, source.task_length)
     test_prior = source if isinstance(source, DirichletCategorical) and source != prior else None
 
     names = [*references] + (["bayes_test"] if test_prior else [])
@@ -128,17 +132,15 @@ def compare(
             log_q["bayes_test"] = test_prior.log_predictive(chunk.symbols)
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
         for name, rows in log_q.items():
-            parts[name].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn))
+            parts[name].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn, positions))
         for number, network in enumerate(networks):
             rows = network(chunk.symbols)
-            parts[number].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn))
+            parts[number].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn, positions))
             if example is None:
                 example = _example(rows[0], log_q, prior, chunk)
-        del log_q
     assert example is not None, "compare needs at least one network"
 
-    positions = _positions(length, source.task_length)
-    scores = {name: _joined(part, positions) for name, part in parts.items()}
+    scores = {name: _joined(part) for name, part in parts.items()}
     return Comparison(
         prior,
         source,
@@ -165,7 +167,9 @@ class _Part:
     leak: np.ndarray
     miss: np.ndarray
     gap_test: np.ndarray | None
-    by_place: np.ndarray  # gap (streams, drawn places)
+    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square.
+    position_sum: np.ndarray
+    position_squares: np.ndarray
 
 
 def _score(
@@ -174,9 +178,12 @@ def _score(
     bayes_test: np.ndarray | None,
     symbols: np.ndarray,
     drawn: np.ndarray,
+    positions: int,
 ) -> _Part:
     picked = np.take_along_axis(log_q, symbols[..., None], axis=-1)[..., 0]
     gap = kl(bayes[:, drawn], log_q[:, drawn])
+    # A stream's tasks are averaged first: streams, not places, are independent.
+    by_stream = gap.reshape(len(gap), -1, positions).mean(1) if positions else gap
     reset = np.exp(log_q[..., -1])
     has_reset = not drawn.all()
     return _Part(
@@ -185,7 +192,8 @@ def _score(
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
-        by_place=gap,
+        position_sum=by_stream.sum(0),
+        position_squares=(by_stream**2).sum(0),
     )
 
 
@@ -199,31 +207,23 @@ def _positions(length: int, task_length: float) -> int:
     return length if math.isinf(task_length) else min(int(task_length) - 1, length)
 
 
-def _joined(parts: list[_Part], positions: int) -> Scores:
+def _joined(parts: list[_Part]) -> Scores:
     def whole(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    # A stream's tasks are averaged first: streams, not places, are independent.
-    total = np.zeros(positions)
-    squares = np.zeros(positions)
-    count = 0
-    for part in parts:
-        if not positions or part.by_place.shape[1] % positions:
-            continue
-        by_stream = part.by_place.reshape(len(part.by_place), -1, positions).mean(1)
-        total += by_stream.sum(0)
-        squares += (by_stream**2).sum(0)
-        count += len(by_stream)
-    mean = total / max(count, 1)
+    total = np.sum([part.position_sum for part in parts], axis=0)
+    squares = np.sum([part.position_squares for part in parts], axis=0)
+    count = sum(len(part.loss) for part in parts)
+    mean = total / count
     with np.errstate(invalid="ignore"):  # the oracle's gap can be infinite
-        variance = np.maximum(squares / max(count, 1) - mean**2, 0.0) * count / max(count - 1, 1)
+        variance = np.maximum(squares / count - mean**2, 0.0) * count / max(count - 1, 1)
     return Scores(
         loss=whole("loss"),
         gap=whole("gap"),
         leak=whole("leak"),
         miss=whole("miss"),
         gap_by_position=mean,
-        gap_by_position_se=np.sqrt(variance / max(count, 1)),
+        gap_by_position_se=np.sqrt(variance / count),
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),
     )
 

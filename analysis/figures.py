@@ -25,8 +25,7 @@ from analysis.compare import Comparison, Example
 
 # Okabe and Ito (2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-SYMBOL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, BLACK)
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 # label, colour, line style, marker
 ROLES: dict[str, tuple[str, str, str, str]] = {
@@ -39,6 +38,12 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "laplace": ("Laplace (alpha = 1)", ORANGE, "--", "v"),
     "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
 }
+
+
+def look(name: str) -> tuple[str, str, str, str]:
+    """Label, colour, line style and marker of a predictor; one without a role gets its own name."""
+    return ROLES.get(name, (name.replace("_", " "), "#777777", "-", "+"))
+
 
 STYLE: Any = {
     "figure.dpi": 110,
@@ -154,7 +159,7 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
     else:
         se = networks[0].gap_by_position_se
     for name, curve in curves.items():
-        label, colour, line, marker = ROLES[name]
+        label, colour, line, marker = look(name)
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = np.where(curve > 1e-12, curve, np.nan)
         if np.isfinite(shown).any():
@@ -220,7 +225,7 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(loc="outside lower center", ncols=4)
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

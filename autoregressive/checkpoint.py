@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 # The largest file that is opened: networks here have 1e4 to 1e6 numbers.
 _MOST_BYTES = 2**30
 

@@ -43,7 +43,8 @@ class Model:
         sizes = (self.cell.hidden, *self.readout, self.outputs)
         for n, (fan_in, fan_out) in enumerate(pairwise(sizes)):
             scale = (2.0 / fan_in) ** 0.5 * (0.1 if n == len(self.readout) else 1.0)
-            noise = jax.random.normal(jax.random.fold_in(key_readout, n), (fan_out, fan_in))
+            key_layer = jax.random.fold_in(key_readout, n)
+            noise = jax.random.normal(key_layer, (fan_out, fan_in), jnp.float32)
             params[f"readout.{n}.w"] = scale * noise
             params[f"readout.{n}.b"] = jnp.zeros((fan_out,), jnp.float32)
         return params

@@ -73,8 +73,8 @@ def scale_by_soap(
     def init(params: Mapping[str, Array]) -> SoapState:
         matrices = join(params)
         zeros = jax.tree.map(jnp.zeros_like, matrices)
-        row_eye = {k: jnp.eye(m.shape[0]) for k, m in matrices.items()}
-        column_eye = {k: jnp.eye(m.shape[1]) for k, m in matrices.items()}
+        row_eye = {k: jnp.eye(m.shape[0], dtype=m.dtype) for k, m in matrices.items()}
+        column_eye = {k: jnp.eye(m.shape[1], dtype=m.dtype) for k, m in matrices.items()}
         return SoapState(
             jnp.zeros((), jnp.int32),
             zeros,

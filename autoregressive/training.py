@@ -100,7 +100,7 @@ class Trainer:
                 state, losses = carry
                 batch = jax.tree.map(lambda b: lax.dynamic_index_in_dim(b, i, 0, False), batches)
                 state, reported = self._update(state, batch)
-                return state, losses.at[i].set(reported)
+                return state, losses.at[i].set(reported.astype(jnp.float32))
 
             return lax.fori_loop(0, n, body, (state, jnp.zeros((most,), jnp.float32)))
 

@@ -61,6 +61,11 @@ class Learner:
         Errors: ValueError where a symbol is outside 0..K.
         """
         symbols = np.asarray(symbols)
+        if symbols.ndim < 1 or symbols.shape[-1] < 1 or symbols.dtype.kind not in "iu":
+            raise ValueError(
+                f"symbols must be whole numbers with a last axis of one or more places; "
+                f"got {symbols.dtype} {symbols.shape}"
+            )
         if symbols.size and not (symbols.min() >= 0 and symbols.max() <= self.num_symbols):
             raise ValueError(
                 f"this network knows the symbols 0..{self.num_symbols}, RESET included; "
@@ -126,7 +131,7 @@ def _check_settings(header: dict[str, Any]) -> None:
     sizes |= {name: header[name] for name in ("num_symbols", "hidden")}
     for name, value in {**sizes, "seed": header.get("seed", 0)}.items():
         if type(value) is not int or not 0 <= value < 2**31:
-            raise ValueError(f"{name} is {value!r}, expected a whole number")
+            raise ValueError(f"{name} is {value!r}, expected a whole number below 2**31")
 
 
 def _check_history(path: str | Path, history: dict[str, np.ndarray]) -> None:
@@ -152,7 +157,7 @@ def losses(
     logits = _logits_of(model, num_symbols, params, symbols)
     targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
     nats = optax.softmax_cross_entropy(logits, targets)
-    weights = drawn / max(drawn.sum(), 1)
+    weights = jnp.asarray(drawn / max(drawn.sum(), 1), jnp.float32)
     return nats.mean(), (nats.mean(0) * weights).sum()
 
 

@@ -93,6 +93,8 @@ class Process(ABC):
     @partial(jax.jit, static_argnums=(0, 2, 3))
     def sample_with_latent(self, key: Array, batch: int, length: int) -> Streams:
         """As ``sample``, with the latent values of every task: one compiled call of the model."""
+        if batch < 1 or length < 1:
+            raise ValueError(f"batch and length must be 1 or more; got {batch} and {length}")
         endless = math.isinf(self.task_length)
         tasks = 1 if endless else -(-length // int(self.task_length))
         run = trace(seeded(self.model, key))
@@ -269,6 +271,11 @@ def check_alpha(alpha: Sequence[float]) -> tuple[float, ...]:
         raise ValueError(f"alpha needs two or more entries, one a symbol; got {_show(values)}")
     if not all(math.isfinite(a) and a > 0 for a in values):
         raise ValueError(f"every entry of alpha must be positive and finite; got {_show(values)}")
+    if not all(1e-6 <= a <= 1e6 for a in values):
+        raise ValueError(
+            "every entry of alpha must be between 1e-6 and 1e6, where float32 can draw from it; "
+            f"got {_show(values)}"
+        )
     return values
 
 

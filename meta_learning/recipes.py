@@ -42,8 +42,9 @@ class Recipe:
 
     @property
     def iterations_per_point(self) -> int:
-        """Iterations between two points of the learning curves."""
-        return max(1, _SYMBOLS_PER_POINT // (self.batch_size * self.unroll))
+        """Iterations between two points of the learning curves; short runs have 20 points too."""
+        usual = _SYMBOLS_PER_POINT // (self.batch_size * self.unroll)
+        return max(1, min(usual, self.iterations // 20))
 
     def settings(self) -> dict[str, Any]:
         """All fields as plain JSON values."""

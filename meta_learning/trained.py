@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,10 @@ from meta_learning.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
-HELD_OUT_STREAMS = 512
+# Weights times symbols in one compiled chunk: some seconds on two cores.
+_CHUNK_WORK = 10**10
+# Held-out symbols: 512 streams of about 100.
+HELD_OUT_SYMBOLS = 51_200
 
 
 class Point(NamedTuple):
@@ -83,6 +87,13 @@ def train(
     found = {s["seed"]: _from_cache(folder, s) for s in wanted}
     missing = [s for s in wanted if found[s["seed"]] is None]
     if missing:
+        if process.task_length < math.inf and process.task_length > recipe.unroll:
+            log.warning(
+                "tasks of T=%d are longer than the unroll of %d: the network never sees a RESET; "
+                "a longer --unroll shows it some",
+                process.task_length,
+                recipe.unroll,
+            )
         for learner in _train_together(process, recipe, missing, folder, on_point):
             found[learner.settings["seed"]] = learner
             with cache_may_fail(folder):
@@ -108,8 +119,9 @@ def _train_together(
 
     length = stream_length(process.task_length)
     drawn = drawn_places(length, process.task_length)
+    held_out_streams = max(2, HELD_OUT_SYMBOLS // length)
     held_out = jnp.stack(
-        [process.sample(jax.random.fold_in(k, HELD_OUT), HELD_OUT_STREAMS, length) for k in roots]
+        [process.sample(jax.random.fold_in(k, HELD_OUT), held_out_streams, length) for k in roots]
     )
     log_bayes = np.stack([process.log_predictive(symbols) for symbols in np.asarray(held_out)])
     bayes = [
@@ -140,13 +152,20 @@ def _train_together(
     if not history["symbols"]:
         add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
     every = recipe.iterations_per_point
-    stops = sorted({*range(every, recipe.iterations, every), recipe.iterations})
+    points = {*range(every, recipe.iterations, every), recipe.iterations}
+    weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))  # of all seeds
+    most = max(1, _CHUNK_WORK // (weights * recipe.batch_size * recipe.unroll))
+    between = range(most, recipe.iterations, most) if most < every else ()
     with run.saved_on_interrupt():
-        for progress in fit(trainer, state, keys, None, stops):
-            held_out_loss, held_out_gap = evaluate(progress.state)
+        for progress in fit(trainer, state, keys, None, sorted({*points, *between})):
+            state = progress.state
+            if progress.iteration not in points:
+                run.keep(state, history)
+                continue
+            held_out_loss, held_out_gap = evaluate(state)
             symbols = progress.iteration * recipe.batch_size * recipe.unroll
             add_point(history, symbols, progress.loss, held_out_loss, held_out_gap)
-            run.keep(progress.state, history)
+            run.keep(state, history)
             on_point(
                 Point(
                     progress.iteration,
@@ -155,7 +174,6 @@ def _train_together(
                     float(held_out_loss.mean()),
                 )
             )
-            state = progress.state
     averaged = trainer.averaged(state)
     run.done()
 
@@ -194,9 +212,10 @@ def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None
     except CheckpointError as error:
         log.warning("training anew: %s", error)
         return None
-    made_by = learner.settings.get("versions", {}).get("meta-learn")
-    if made_by != versions()["meta-learn"]:
-        log.warning("training anew: the cached %s was written by meta-learn %s", path, made_by)
+    made_by = learner.settings.get("versions", {})
+    if made_by != versions():
+        other = [f"{k} {v}" for k, v in made_by.items() if versions().get(k) != v]
+        log.warning("training anew: the cached %s was written by %s", path, ", ".join(other))
         return None
     return learner
 

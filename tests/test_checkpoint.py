@@ -120,8 +120,8 @@ def test_files_that_are_no_checkpoints_are_refused(path, tmp_path):
     assert "not a file" in one_line_of(tmp_path)
     path.write_bytes(to_safetensors(TENSORS))
     assert "not one that meta-learn wrote" in one_line_of(path)
-    crafted(path, version=2)
-    assert "format 2, expected 1" in one_line_of(path)
+    crafted(path, version=7)
+    assert "format 7, expected 2" in one_line_of(path)
     for header in ("[]", "1", "null", '"x"', "{", "[" * 100_000):
         crafted(path, header=header)
         one_line_of(path)

@@ -71,7 +71,7 @@ TASK_LENGTH = TaskLength()
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
 
-    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1),
+    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**30),
                   help="First random seed.")  # fmt: skip
     @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.")
     @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
@@ -102,9 +102,10 @@ def choose_device(device: str) -> None:
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
+    else:
+        jax.config.update("jax_default_matmul_precision", "highest")
     if device != "gpu":
         return
-    jax.config.update("jax_default_matmul_precision", "highest")
     try:
         jax.devices("gpu")
     except RuntimeError:
@@ -137,6 +138,15 @@ def one_line_errors() -> Iterator[None]:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Inside it, a ValueError is wrong usage: exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _interrupt(number: int, frame: Any) -> None:
@@ -260,6 +270,9 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
         for row in table.rows:
             shown.add_row(*row)
         console.print(shown)
+        if table.note:
+            console.print(table.note, style="dim", markup=False)
+            console.print()
     if closing:
         console.print(closing, markup=False)
 

@@ -15,6 +15,7 @@ from analysis.commands.common import (
     print_tables,
     shared_options,
     training_progress,
+    usage_errors,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from meta_learning.process import DirichletCategorical, Process
 
 DEFAULT_OUT = Path("meta-learn-report")
+CHECKPOINT_OUT = Path("meta-learn-report-checkpoint")
 
 _EXAMPLES = """\
 Examples:
@@ -94,39 +96,33 @@ def compare(
     if test_alpha is not None and p is not None:
         raise click.UsageError("give --test-alpha or --p, not both")
     if out is None and not as_json:
-        out = DEFAULT_OUT
-    if out is not None:
-        from analysis.report import check_folder
-
-        check_folder(out)
+        out = DEFAULT_OUT if checkpoint is None else CHECKPOINT_OUT
     if checkpoint is None:
         from meta_learning.recipes import make_recipe
 
-        made = make_recipe(
-            recipe,
-            budget=budget,
-            iterations=iterations,
-            batch_size=batch_size,
-            unroll=unroll,
-            learning_rate=learning_rate,
-        )
+        with usage_errors():
+            made = make_recipe(
+                recipe,
+                budget=budget,
+                iterations=iterations,
+                batch_size=batch_size,
+                unroll=unroll,
+                learning_rate=learning_rate,
+            )
         process = training_process(alpha, task_length, experiment)
         prior, source = test_processes(process, test_alpha, test_task_length, p)
+        prepare(out)
         learners = train_with_progress(
             process, made, cell, hidden, range(seed, seed + seeds), quiet
         )
     else:
-        for name, given in (("--alpha", alpha), ("--T", task_length), ("--experiment", experiment)):
-            if given is not None:
-                raise click.UsageError(
-                    f"{name} cannot be given with --checkpoint, which has its own; "
-                    "use --test-alpha, --test-T or --p for the test streams"
-                )
+        refuse_training_options()
         from meta_learning.learner import Learner
 
         learners = [Learner.load(checkpoint)]
         process = process_of(learners[0], checkpoint)
         prior, source = test_processes(process, test_alpha, test_task_length, p)
+        prepare(out)
 
     comparison = run_comparison(learners, process, prior, source, seed, streams)
     from analysis.commands import compare_pages as pages
@@ -146,6 +142,28 @@ def compare(
         click.echo(f"Report: {out}/report.html")
 
 
+def prepare(out: Path | None) -> None:
+    """Makes the report's folder, once all arguments have been understood. Errors: OSError."""
+    if out is not None:
+        from analysis.report import check_folder
+
+        check_folder(out)
+
+
+def refuse_training_options() -> None:
+    """Errors: UsageError where an option of training was given beside --checkpoint."""
+    context = click.get_current_context()
+    training = ("alpha", "task_length", "experiment", "recipe", "budget", "iterations",
+                "batch_size", "unroll", "learning_rate", "cell", "hidden", "seeds")  # fmt: skip
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in training and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[0]} cannot be given with --checkpoint, which has its own; "
+                "use --test-alpha, --test-T or --p for the test streams"
+            )
+
+
 def training_process(
     alpha: tuple[float, ...] | None, task_length: float | None, experiment: str | None
 ) -> DirichletCategorical:
@@ -156,6 +174,7 @@ def training_process(
     if experiment is not None:
         if alpha is not None or task_length is not None:
             raise click.UsageError("--experiment sets alpha and T; give it or --alpha and --T")
+        experiment = experiment.upper()
         if experiment not in EXPERIMENTS:
             raise click.UsageError(
                 f"unknown experiment {experiment!r}: expected one of {', '.join(EXPERIMENTS)}"
@@ -177,7 +196,10 @@ def process_of(learner: Learner, path: Path) -> DirichletCategorical:
     try:
         settings = learner.settings["process"]
         T = settings["T"]
-        return DirichletCategorical(settings["alpha"], float("inf") if T is None else T)
+        process = DirichletCategorical(settings["alpha"], float("inf") if T is None else T)
+        if process.num_symbols != learner.num_symbols:
+            raise ValueError(f"alpha {settings['alpha']}, symbols {learner.num_symbols}")
+        return process
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what it was trained on: {error}") from None
 

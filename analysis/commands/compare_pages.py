@@ -1,0 +1,173 @@
+"""The tables, panels and folder of one comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.common import arguments, command_line, interval, nats, percent
+from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
+
+if TYPE_CHECKING:
+    from analysis.compare import Comparison
+    from meta_learning.learner import Learner
+
+
+def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]:
+    """The comparison's numbers as text: the ladder, and the network's own figures."""
+    from analysis.figures import look
+
+    gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
+    tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
+        "gap_test" in found) else None  # fmt: skip
+    names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
+    rows = []
+    for name in names:
+        row = [look(name)[0], nats(found["loss"][name])]
+        if tests is None:
+            row.append(interval(found["loss_ci95"][name]))
+        row.append(nats(gaps.get(name)))
+        if tests is not None:
+            row.append(nats(tests.get(name)))
+        rows.append(row)
+    head = ["predictor", "loss", *(["95% interval"] if tests is None else []), "gap to Bayes"]
+    ladder = Table(
+        "Loss of every predictor on the same test streams, nats a drawn symbol",
+        head + ([] if tests is None else ["to Bayes (test prior)"]),
+        rows,
+        "Gap: mean of KL(Bayes || predictor). The oracle knows each task's p and can beat Bayes. "
+        "All know where RESET comes.",
+    )
+    gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
+    figures = [
+        ["share of the gap closed", percent(closed["mean"]), interval(closed["ci95"], percent)],
+        ["gap KL(Bayes || network)", nats(gap["mean"]), interval(gap["ci95"])],
+        ["regret against the oracle", nats(regret["oracle"]["mean"]),
+         interval(regret["oracle"]["ci95"])],
+        ["realised regret against Bayes", nats(regret["realised"]["mean"]),
+         interval(regret["realised"]["ci95"])],
+        ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
+        ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
+    ]  # fmt: skip
+    if "gap_test" in found:
+        test = found["gap_test"]
+        figures.insert(
+            2, ["gap to Bayes with the test prior", nats(test["mean"]), interval(test["ci95"])]
+        )
+    over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
+    network = Table(
+        "The network",
+        ["quantity", "value", "95% interval"],
+        figures,
+        f"Intervals are over {over}. Share of the gap closed: 1 - gap(network) / gap(memoryless). "
+        "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
+    )
+    return [network, ladder]
+
+
+def headline(comparison: Comparison, found: dict[str, Any]) -> str:
+    """The answer in one or two sentences."""
+    gap, closed = found["gap"], found["gap_closed"]
+    if gap["mean"] is None:
+        return "These tasks have no drawn symbol (T=1): there is nothing to predict but RESET."
+    text = (
+        f"The network is {nats(gap['mean'])} nats a symbol from Bayes "
+        f"(95% interval over {found['interval']}: {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
+    )
+    if closed["mean"] is None:
+        return text + "; a memoryless predictor is Bayes here, so there is no share to close."
+    return (
+        f"{text}. It closes {percent(closed['mean'])} "
+        f"({percent(closed['ci95'][0])} to {percent(closed['ci95'][1])}) of the gap between a "
+        "memoryless predictor and Bayes."
+    )
+
+
+def trained_on(comparison: Comparison) -> str:
+    """What was trained on what."""
+    s = comparison.settings
+    kind = f"{s['cell'].upper()}-{s['hidden']}"
+    T = "inf" if s["train_T"] is None else s["train_T"]
+    alpha = ", ".join(f"{a:g}" for a in comparison.prior.alpha)
+    return f"{kind} trained on Dirichlet({alpha}), T={T}"
+
+
+def title_of(comparison: Comparison) -> str:
+    """What was compared, for headings."""
+    s = comparison.settings
+    trained = trained_on(comparison)
+    if not comparison.off_prior and (s["train_T"] or float("inf")) == comparison.prior.T:
+        return trained
+    test = comparison.source.settings()
+    values = ", ".join(f"{v:g}" for v in test.get("alpha") or test["p"])
+    where = f"Dirichlet({values})" if "alpha" in test else f"p = ({values})"
+    return f"{trained}, tested on {where}, T={'inf' if test['T'] is None else test['T']}"
+
+
+def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
+    """The figures of one comparison."""
+    from analysis import figures
+
+    panels = []
+    if learners[0].history:
+        panels.append(
+            Panel(
+                "learning-curves",
+                figures.learning_curves({trained_on(comparison): [x.history for x in learners]}),
+                "Training and held-out loss falling towards the dashed Bayes loss as training "
+                "symbols grow; below, the gap to Bayes on a log axis.",
+                "Loss at drawn places against training symbols, one line a seed. The dashed line "
+                "is the exact Bayesian predictor on the same held-out streams: no predictor has a "
+                "lower expected loss.",
+            )
+        )
+    positions = len(comparison.networks[0].gap_by_position)
+    heading = title_of(comparison).replace(", tested", ",\ntested")
+    if positions:
+        panels.insert(
+            0,
+            Panel(
+                "predictions",
+                figures.predictions(comparison),
+                "Predicted probability of each symbol and of RESET along one test stream: the "
+                "network's line against the posterior mean and its 95% band.",
+                "Probabilities of the next symbol along one test stream, each made before the "
+                "symbol was seen. The grey band is the central 95% of the exact posterior over p; "
+                "at every RESET it returns to the prior.",
+            ),
+        )
+        panels.insert(
+            1,
+            Panel(
+                "gap-by-position",
+                figures.gap_by_position({heading: comparison}),
+                "KL from Bayes to the network and to each reference predictor by position within "
+                "the task, on a log axis.",
+                "Where within a task each predictor differs from Bayes; the band is two standard "
+                "errors. A curve is missing where the predictor is Bayes exactly.",
+            ),
+        )
+    return panels
+
+
+def write_report(
+    out: Path, comparison: Comparison, found: dict[str, Any], learners: list[Learner], seed: int
+) -> None:
+    """The folder of one comparison: report.html, figures, JSON, netCDF, networks, manifest."""
+    from analysis.results import to_datatree
+
+    for learner in learners:
+        learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
+    write_json(out / "comparison.json", found)
+    write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
+    run = manifest(arguments(), comparison.seeds, test_seed=seed)
+    write_json(out / "manifest.json", run)
+    write_page(
+        out,
+        title=title_of(comparison),
+        lead=headline(comparison, found),
+        tables=summary_tables(comparison, found),
+        panels=panels_of(comparison, learners),
+        command=command_line(),
+        run=run,
+    )
