@@ -16,7 +16,7 @@ import numpy as np
 
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError
-from autoregressive.training import TrainState
+from autoregressive.training import TrainingDiverged, TrainState
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +83,13 @@ class Unfinished:
 
     @contextmanager
     def saved_on_interrupt(self) -> Iterator[None]:
-        """Inside it, Ctrl-C saves the latest state before it goes on its way."""
+        """Inside it, Ctrl-C saves the latest state before it goes on its way, and a run that diverged
+        leaves nothing to go on from."""
         try:
             yield
+        except TrainingDiverged:
+            self.done()
+            raise
         except KeyboardInterrupt:
             self.save()
             if self.path is not None and self.path.exists():
