@@ -6,6 +6,7 @@ import click
 
 from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
+from analysis.commands.inpaint import inpaint
 from analysis.commands.pixels import pixels
 from autoregressive.versions import package_version
 
@@ -16,6 +17,7 @@ Start here:
   meta-learn compare --alpha 10,1,1 --T 20
   meta-learn compare --experiment M2 --seeds 5
   meta-learn experiments --out coursework
+  meta-learn inpaint --mask square:3
 """
 
 
@@ -47,4 +49,5 @@ def main(context: click.Context) -> None:
 
 main.add_command(compare)
 main.add_command(experiments)
+main.add_command(inpaint)
 main.add_command(pixels)

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autoregressive.scores import kl, place_scores
 from meta_learning.predictors import REFERENCES
 from meta_learning.process import DirichletCategorical, Process, Streams, drawn_places
 
@@ -28,13 +29,15 @@ _CHUNK_SYMBOLS = 250_000
 class Scores:
     """One predictor on the test streams; every array has one entry a stream, or one a position.
 
-    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. leak: mean probability
+    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. brier: the mean Brier
+    score there. leak: mean probability
     of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
     NaN where there is no such place.
     """
 
     loss: np.ndarray
     gap: np.ndarray
+    brier: np.ndarray
     leak: np.ndarray
     miss: np.ndarray
     gap_by_position: np.ndarray
@@ -152,18 +155,11 @@ def compare(
     )
 
 
-def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
-    p = np.exp(log_p)
-    with np.errstate(invalid="ignore"):
-        terms = p * (log_p - log_q)
-    return np.where(p > 0, terms, 0.0).sum(-1)
-
-
 @dataclass
 class _Part:
     loss: np.ndarray
     gap: np.ndarray
+    brier: np.ndarray
     leak: np.ndarray
     miss: np.ndarray
     gap_test: np.ndarray | None
@@ -180,15 +176,15 @@ def _score(
     drawn: np.ndarray,
     positions: int,
 ) -> _Part:
-    picked = np.take_along_axis(log_q, symbols[..., None], axis=-1)[..., 0]
-    gap = kl(bayes[:, drawn], log_q[:, drawn])
+    loss, brier, gap = place_scores(log_q[:, drawn], bayes[:, drawn], symbols[:, drawn])
     # A stream's tasks are averaged first: streams, not places, are independent.
     by_stream = gap.reshape(len(gap), -1, positions).mean(1) if positions else gap
     reset = np.exp(log_q[..., -1])
     has_reset = not drawn.all()
     return _Part(
-        loss=_mean(-picked[:, drawn]),
+        loss=_mean(loss),
         gap=_mean(gap),
+        brier=_mean(brier),
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
@@ -220,6 +216,7 @@ def _joined(parts: list[_Part]) -> Scores:
     return Scores(
         loss=whole("loss"),
         gap=whole("gap"),
+        brier=whole("brier"),
         leak=whole("leak"),
         miss=whole("miss"),
         gap_by_position=mean,

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.figures import BLACK, BLUE, STYLE, VERMILLION
 from autoregressive.continuation import Continuation
 from autoregressive.pixels import Evaluation
+from autoregressive.scores import Calibration
 
 # Pixel looks: white and black where the image is given, light and dark orange where it was made.
 _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
@@ -53,18 +54,17 @@ def loss_map(evaluation: Evaluation, shape: tuple[int, int]) -> Figure:
     return figure
 
 
-def calibration(evaluation: Evaluation) -> Figure:
+def calibration(bins: Calibration) -> Figure:
     """How often a pixel was 1 against the predicted probability, in ten equal bins, with the number
     of pixels in each."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4, 4.2))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
-        upper.plot(evaluation.bin_predicted, evaluation.bin_observed, color=VERMILLION, marker="o",
-                   label="network")  # fmt: skip
+        upper.plot(bins.predicted, bins.observed, color=VERMILLION, marker="o", label="network")
         upper.set_ylabel("share of pixels that were 1")
         upper.legend()
-        lower.bar(np.arange(10) / 10 + 0.05, evaluation.bin_count, width=0.09, color=BLUE)
+        lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
         lower.set_yscale("log")
         lower.set_ylabel("pixels")
         lower.set_xlabel("predicted probability of 1")

@@ -93,6 +93,7 @@ def write_page(
     shown = []
     for panel in panels:
         png = figure_bytes(panel.figure, "png")
+        panel.figure.set_layout_engine("none")  # keeps the layout just computed
         write_atomically(out / f"{panel.name}.png", png)
         write_atomically(out / f"{panel.name}.svg", figure_bytes(panel.figure, "svg"))
         shown.append((panel, base64.b64encode(png).decode()))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
 
-    Names: ``loss.P`` and ``gap.P`` for every predictor P, ``gap_test.P`` off the training prior,
-    ``gap_closed``, ``leak``, ``miss``, and the network's regrets: ``regret.oracle`` (its loss less
-    the oracle's), ``regret.bayes`` (its expectation is the gap) and ``regret.realised`` (its loss
-    less Bayes's on the drawn paths, which can be negative).
+    Names: ``loss.P``, ``brier.P`` and ``gap.P`` for every predictor P, ``gap_test.P`` off the
+    training prior, ``gap_closed``, ``leak``, ``miss``, and the network's regrets: ``regret.oracle``
+    (its loss less the oracle's), ``regret.bayes`` (its expectation is the gap) and
+    ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be negative).
     """
     values: dict[str, np.ndarray] = {}
     statistics: dict[str, Statistic] = {}
@@ -37,6 +37,7 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
 
     for name in ["network", *comparison.references]:
         add(f"loss.{name}", both("loss", name))
+        add(f"brier.{name}", both("brier", name))
         if name == "oracle":  # it knows more than Bayes does: a gap between them says nothing
             continue
         add(f"gap.{name}", both("gap", name))
@@ -72,6 +73,7 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
                  "length": comparison.length},
         "loss": {name: found[f"loss.{name}"].mean for name in names},
         "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
+        "brier": {name: found[f"brier.{name}"].mean for name in names},
         "gap": {
             "mean": found["gap.network"].mean,
             "ci95": found["gap.network"].ci95,
@@ -129,7 +131,8 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         return np.stack([getattr(s, field) for s in references.values()])
 
     def scores(lead: str, stacked: Any) -> dict[str, Any]:
-        fields = [f for f in ("loss", "gap", "leak", "miss", "gap_test") if _has(networks[0], f)]
+        known = ("loss", "gap", "brier", "leak", "miss", "gap_test")
+        fields = [f for f in known if _has(networks[0], f)]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se"):
             out[f] = ((lead, "position"), stacked(f))
@@ -153,7 +156,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         groups["training"] = xr.Dataset(
             curves, {**seeds, "symbols": ("point", learners[0].history["symbols"])}
         )
-    units = {"units": "nats a drawn symbol, except leak and miss (probabilities)"}
+    units = {"units": "nats a drawn symbol, except leak, miss (probabilities) and brier"}
     for group in groups.values():
         group.attrs |= units
     return xr.DataTree.from_dict(groups)

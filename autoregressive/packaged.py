@@ -6,6 +6,7 @@ Made by ``meta-learn pixels train``; ``weights/*.json`` beside them are the mani
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from autoregressive.checkpoint import CheckpointError
 from autoregressive.pixels import PixelNetwork
@@ -20,6 +21,11 @@ def packaged_pixels(name: str = DEFAULT_PIXELS) -> PixelNetwork:
         raise CheckpointError(f"no packaged network {name!r}: expected one of {', '.join(known)}")
     with as_file(files("autoregressive") / "weights" / f"{name}.safetensors") as path:
         return PixelNetwork.load(path)
+
+
+def load_pixels(checkpoint: str | Path | None = None) -> PixelNetwork:
+    """A saved network of images, or the packaged default. Errors: CheckpointError."""
+    return packaged_pixels() if checkpoint is None else PixelNetwork.load(checkpoint)
 
 
 def packaged_names() -> list[str]:

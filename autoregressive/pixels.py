@@ -23,6 +23,7 @@ from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, check_params, part
 from autoregressive.images import ImageSet
 from autoregressive.model import Model, make_model
+from autoregressive.scores import Calibration, bin_sums, from_sums
 
 # Images evaluated in one compiled call: bounds the memory, and stays in a processor's cache.
 _CHUNK_IMAGES = 500
@@ -132,17 +133,13 @@ class Evaluation:
     """Scores of a network on images, x_1 .. x_{P-1}.
 
     nats_per_image: (n,), the sum over scored pixels. accuracy: the share of pixels whose more
-    probable value came. by_place: mean nats (P-1,). calibration: for ten equal bins of the predicted
-    probability of 1, how many pixels, their mean prediction and how often a 1 came, each (10,); NaN
-    where a bin is empty.
+    probable value came. by_place: mean nats (P-1,). calibration: of the predicted probability of 1.
     """
 
     nats_per_image: np.ndarray
     accuracy: float
     by_place: np.ndarray
-    bin_count: np.ndarray
-    bin_predicted: np.ndarray
-    bin_observed: np.ndarray
+    calibration: Calibration
 
     @property
     def cross_entropy(self) -> float:
@@ -163,7 +160,7 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     scored = network.places - 1
     per_image, by_place = np.empty(len(images)), np.zeros(scored)
     right = 0
-    count, predicted, observed = np.zeros(10), np.zeros(10), np.zeros(10)
+    bins = np.zeros((3, 10))
     for start in range(0, len(images), _CHUNK_IMAGES):
         pixels = images.images(slice(start, start + _CHUNK_IMAGES))
         logits = network.logits(pixels)
@@ -172,20 +169,10 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
         per_image[start : start + len(pixels)] = losses.sum(1)
         by_place += losses.sum(0)
         right += int(((logits > 0) == targets).sum())
-        p = 1 / (1 + np.exp(-logits.astype(np.float64).ravel()))
-        bins = np.minimum((p * 10).astype(int), 9)
-        count += np.bincount(bins, minlength=10)
-        predicted += np.bincount(bins, p, minlength=10)
-        observed += np.bincount(bins, targets.ravel(), minlength=10)
-    with np.errstate(invalid="ignore"):
-        return Evaluation(
-            per_image,
-            right / (len(images) * scored),
-            by_place / len(images),
-            count.astype(int),
-            predicted / count,
-            observed / count,
-        )
+        bins += bin_sums(1 / (1 + np.exp(-logits.astype(np.float64))), targets)
+    return Evaluation(
+        per_image, right / (len(images) * scored), by_place / len(images), from_sums(bins)
+    )
 
 
 def padded_chunks(pixels: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarray]]:

@@ -74,7 +74,7 @@ def test_evaluation_agrees_with_nats():
     assert scored.standard_error == pytest.approx(spread, rel=1e-6)
     np.testing.assert_allclose(scored.by_place, nats.mean(0), rtol=1e-6)
     assert scored.accuracy == ((net.logits(pixels) > 0) == pixels[:, 1:]).mean()
-    assert scored.bin_count.sum() == nats.size
+    assert scored.calibration.count.sum() == nats.size
 
 
 @pytest.mark.parametrize(

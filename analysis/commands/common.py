@@ -226,6 +226,14 @@ def _held_out(point: Point, before: str = "") -> str:
     return f"{before}held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
 
 
+def prepare(out: Path | None) -> None:
+    """Makes the report's folder, once all arguments have been understood. Errors: OSError."""
+    if out is not None:
+        from analysis.report import check_folder
+
+        check_folder(out)
+
+
 def print_json(value: Any) -> None:
     """One strict JSON document on stdout."""
     click.echo(json.dumps(value, indent=1, allow_nan=False))

@@ -11,6 +11,7 @@ from analysis.commands.common import (
     ALPHA,
     PROBABILITIES,
     TASK_LENGTH,
+    prepare,
     print_json,
     print_tables,
     shared_options,
@@ -140,14 +141,6 @@ def compare(
             pages.headline(comparison, found),
         )
         click.echo(f"Report: {out}/report.html")
-
-
-def prepare(out: Path | None) -> None:
-    """Makes the report's folder, once all arguments have been understood. Errors: OSError."""
-    if out is not None:
-        from analysis.report import check_folder
-
-        check_folder(out)
 
 
 def refuse_training_options() -> None:

@@ -20,6 +20,12 @@ REPORT = {0: (0.6926, 0.828), 1: (0.1480, 0.937), 5: (0.1136, 0.954)}
 BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on other binarisations."
 
 
+def network_title(network: PixelNetwork) -> str:
+    """A network's cell, size and data."""
+    s = network.settings
+    return f"{s['cell'].upper()}-{s['hidden']} of {s['data']['name']}"
+
+
 def title(network: PixelNetwork) -> str:
     """What was trained, for headings."""
     s = network.settings
@@ -81,7 +87,7 @@ def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Pa
         ),
         Panel(
             "calibration",
-            figures.calibration(evaluation),
+            figures.calibration(evaluation.calibration),
             "Observed share of ones against predicted probability in ten bins, with the diagonal.",
             "Calibration of the predicted probabilities in ten equal bins, and the pixels in each.",
         ),

@@ -192,11 +192,12 @@ def evaluate(
     from analysis.report import check_folder, manifest, write_json, write_page
     from autoregressive import pixels as px
     from autoregressive.datasets import load
+    from autoregressive.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
     if out is not None:
         check_folder(out)
-    network = load_network(checkpoint)
+    network = load_pixels(checkpoint)
     images = load(data, "test")
     evaluation = px.evaluate(network, images)
     document = scores(evaluation) | {"images": len(images), "data": data}
@@ -322,14 +323,6 @@ def choose_images(run: Any) -> dict[str, int]:
     return {"success": success, "failure": failure, "high variance": int(np.argmax(spread))}
 
 
-def load_network(checkpoint: Path | None) -> PixelNetwork:
-    """A saved network of images, or the packaged one."""
-    from autoregressive.packaged import packaged_pixels
-    from autoregressive.pixels import PixelNetwork
-
-    return packaged_pixels() if checkpoint is None else PixelNetwork.load(checkpoint)
-
-
 def scores(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON values."""
     import numpy as np
@@ -340,19 +333,7 @@ def scores(evaluation: Evaluation) -> dict[str, Any]:
         "nats_per_image": float(np.mean(per_image)),
         "nats_per_image_se": float(np.std(per_image, ddof=1) / len(per_image) ** 0.5),
         "accuracy": evaluation.accuracy,
-        "calibration": [
-            {
-                "pixels": int(n),
-                "predicted": float(p) if n else None,
-                "observed": float(o) if n else None,
-            }
-            for n, p, o in zip(
-                evaluation.bin_count,
-                evaluation.bin_predicted,
-                evaluation.bin_observed,
-                strict=True,
-            )
-        ],
+        "calibration": evaluation.calibration.rows(),
     }
 
 

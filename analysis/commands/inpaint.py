@@ -1,0 +1,186 @@
+"""``meta-learn inpaint``: the exact posterior over missing pixels, given past and future."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.commands.common import (
+    arguments,
+    command_line,
+    prepare,
+    print_json,
+    print_tables,
+    shared_options,
+    usage_errors,
+)
+
+if TYPE_CHECKING:
+    from autoregressive.npy import MaskedImages
+    from autoregressive.pixels import PixelNetwork
+
+DEFAULT_OUT = Path("meta-learn-inpainting")
+# More cell steps than this take more than a few seconds on a small machine.
+_LONG = 20_000_000
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  meta-learn inpaint one_pixel_inpainting.npy
+  meta-learn inpaint images.npy --checkpoint run/network.safetensors --json
+  meta-learn inpaint --mask square:3 --images 200
+  meta-learn inpaint --mask row:10 --data glyphs --images 50
+"""
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--checkpoint", type=click.Path(path_type=Path),
+              help="A saved network of images.  [the packaged LSTM-32]")  # fmt: skip
+@click.option("--mask", metavar="KIND:AMOUNT",
+              help="Instead of FILE, lay a mask over test images: square:4, row:10, column:10, "
+              "random:0.01.")  # fmt: skip
+@click.option("--data", default="mnist", show_default=True, metavar="NAME",
+              help="Images under a mask: mnist, or glyphs (drawn from fonts, offline).")  # fmt: skip
+@click.option("--images", "count", default=100, show_default=True, type=click.IntRange(1),
+              help="The first so many test images under a mask.")  # fmt: skip
+@shared_options
+def inpaint(
+    file: Path | None,
+    checkpoint: Path | None,
+    mask: str | None,
+    data: str,
+    count: int,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """What are the missing pixels, given all others, before and after them?
+
+    FILE is an NPY array (2, n, pixels): the images with -1 for missing, then the same images whole;
+    or (n, pixels), the masked images alone. Up to 16 pixels of an image may be missing: every way to
+    fill them in is scored, exactly. The report goes to --out (default: ./meta-learn-inpainting).
+    """
+    from analysis.commands import inpaint_pages as pages
+    from analysis.inpainting import document, estimate
+    from analysis.inpainting import inpaint as run
+    from analysis.report import manifest, write_json, write_page
+    from autoregressive.checkpoint import tensors_digest
+    from autoregressive.inpainting import check_masked
+    from autoregressive.packaged import load_pixels
+
+    context = click.get_current_context()
+    given = [
+        name for name in ("data", "count")
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]  # fmt: skip
+    if (file is None) == (mask is None):
+        raise click.UsageError(
+            "give a FILE of masked images, or --mask to lay one over test images, like "
+            "--mask square:2"
+        )
+    if file is not None and given:
+        raise click.UsageError("--data and --images choose images for --mask; FILE has its own")
+    out = out or (None if as_json else DEFAULT_OUT)
+    network = load_pixels(checkpoint)
+    if file is not None:
+        from autoregressive.npy import read_masked
+
+        images, source = read_masked(file), file.name
+    else:
+        assert mask is not None
+        images, source = _under_mask(mask, data, count, seed), f"test images of {data}"
+    check_masked(images.masked, network.places)
+    prepare(out)
+    shape = image_shape(network.places)
+    with _progress(network, images, quiet) as on_images:
+        inpainting = run(network, images, on_images)
+    found = estimate(inpainting)
+    result = {"kind": images.kind(), **document(inpainting, found)}
+    tables = pages.tables(inpainting, found)
+    title = pages.title(network, images, source)
+    if out is not None:
+        made = manifest(
+            arguments(),
+            [seed],
+            data_digest=tensors_digest({"masked": images.masked}),
+            network_digest=tensors_digest(network.params),
+        )
+        write_json(out / "inpainting.json", result)
+        write_json(out / "manifest.json", made)
+        write_page(
+            out,
+            title=title,
+            lead=pages.lead(inpainting, found),
+            tables=tables,
+            panels=pages.panels(inpainting, images.masked, shape),
+            command=command_line(),
+            run=made,
+        )
+    if as_json:
+        print_json(result)
+    else:
+        print_tables(title, tables, pages.lead(inpainting, found))
+        click.echo(f"Report: {out}/report.html")
+
+
+def image_shape(places: int) -> tuple[int, int]:
+    """Rows and columns to draw an image of so many pixels in: a square, or else one row."""
+    side = math.isqrt(places)
+    return (side, side) if side * side == places else (1, places)
+
+
+def _under_mask(mask: str, data: str, count: int, seed: int) -> MaskedImages:
+    """The first test images with a mask laid over them."""
+    import numpy as np
+
+    from autoregressive.datasets import load
+    from autoregressive.masks import observed
+    from autoregressive.npy import MaskedImages
+
+    test = load(data, "test")
+    if count > len(test):
+        raise click.UsageError(f"--images {count}: {data} has {len(test)} test images")
+    with usage_errors():
+        keep = observed(mask, count, test.shape, seed)
+    truth = test.images(slice(0, count))
+    return MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
+
+
+@contextmanager
+def _progress(
+    network: PixelNetwork, images: MaskedImages, quiet: bool
+) -> Iterator[Callable[[int], None]]:
+    """Says what a long run will cost before it starts, and shows a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autoregressive.inpainting import cost, memory
+
+    steps = cost(images.masked)
+    long = steps > _LONG
+    if long and not quiet:
+        click.echo(
+            f"{len(images.masked)} images, {images.kind()} missing: {steps / 1e6:,.0f} million "
+            f"cell steps in {memory(network, images.masked) / 1e6:,.0f} MB; two cores of 2020 take "
+            "about 4 million a second",
+            err=True,
+        )
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("image {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(bar_width=24),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not long or not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=len(images.masked))
+        yield lambda done: bar.update(task, completed=done)

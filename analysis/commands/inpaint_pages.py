@@ -1,0 +1,137 @@
+"""The tables and panels of ``meta-learn inpaint``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.common import interval, nats, percent
+from analysis.commands.pixel_pages import BINARISATION, network_title
+from analysis.inpainting import PREDICTORS, choose
+from analysis.report import Panel, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.inpainting import Inpainting
+    from analysis.intervals import Estimate
+    from autoregressive.npy import MaskedImages
+    from autoregressive.pixels import PixelNetwork
+
+_NAMES = {
+    "past_and_future": "past and future",
+    "past_and_future_alone": "each pixel alone",
+    "past_only": "past only",
+}
+
+
+def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:
+    """What was filled in by what."""
+    return (
+        f"{images.kind()} missing, {len(images.masked)} images, {source}: {network_title(network)}"
+    )
+
+
+def lead(inpainting: Inpainting, found: Mapping[str, Estimate]) -> str:
+    """The answer in two sentences."""
+    if inpainting.came is None:
+        best, entropy = found["log_prob_best"], found["entropy"]
+        return (
+            f"The most probable completion has log probability {nats(best.mean)} on average, the "
+            f"posterior an entropy of {nats(entropy.mean)} nats an image. The file holds no truth "
+            "to score."
+        )
+    log_p, worth = found["log_posterior_truth"], found["future_worth"]
+    return (
+        f"Given all observed pixels the truth has log probability {nats(log_p.mean)} an image on "
+        f"average; knowing the future is worth {nats(worth.mean)} nats an image "
+        f"(95% interval {interval(worth.ci95)}). The most probable completion is the truth in "
+        f"{percent(found['exact_match'].mean)} of the images."
+    )
+
+
+def tables(inpainting: Inpainting, found: Mapping[str, Estimate]) -> list[Table]:
+    """The means over images, and the predictors of missing pixels beside each other."""
+
+    def row(name: str, label: str, form: Any = nats) -> list[str]:
+        return [label, form(found[name].mean), interval(found[name].ci95, form)]
+
+    head = ["quantity", "mean", "95% interval"]
+    if inpainting.came is None:
+        rows = [
+            row("log_prob_best", "log p(most probable | observed)"),
+            row("entropy", "entropy of the posterior"),
+            row("nll_best", "NLL of the image so filled"),
+        ]
+        note = "Nats an image; intervals over images (bootstrap). "
+        return [Table("The posterior over the missing pixels", head, rows, note + BINARISATION)]
+    summary = Table(
+        "The posterior over the missing pixels",
+        head,
+        [
+            row("log_posterior_truth", "log p(truth | observed)"),
+            row("past_only_log_prob", "log p(truth | past only)"),
+            row("future_worth", "what the future is worth"),
+            row("entropy", "entropy of the posterior"),
+            row("exact_match", "most probable = truth", percent),
+            row("pixel_accuracy", "its pixels that are right", percent),
+            row("nll_truth", "NLL of the true image"),
+            row("nll_best", "NLL, most probable completion"),
+            row("nll_excess", "NLL(truth) - NLL(most probable)"),
+        ],
+        "Nats an image but for shares; intervals over images (bootstrap). The most probable "
+        "completion never has the larger NLL, so it costs less than the truth wherever it is "
+        "wrong: a low NLL is no sign of a right in-painting. " + BINARISATION,
+    )
+    predictors = Table(
+        "Predictors of a missing pixel, at its true value",
+        ["predictor", "loss", "95% interval", "Brier", "gap"],
+        [
+            [_NAMES[name], nats(found[f"loss.{name}"].mean), interval(found[f"loss.{name}"].ci95),
+             nats(found[f"brier.{name}"].mean), nats(found[f"gap.{name}"].mean)]
+            for name in PREDICTORS
+        ],
+        "Nats a missing pixel. Past and future: given all observed pixels and the missing ones "
+        "before it; its losses add up to -log p(truth | observed). Each pixel alone: the marginal. "
+        "Past only: the network's next-pixel probability. Gap: mean of KL(first || predictor).",
+    )  # fmt: skip
+    return [summary, predictors]
+
+
+def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -> list[Panel]:
+    """The chosen images; with the truth also the map of the future's worth and the calibration."""
+    from analysis import inpainting_figures, pixel_figures
+
+    chosen = choose(inpainting)
+    found = [
+        Panel(
+            "posteriors",
+            inpainting_figures.posteriors(inpainting, masked, chosen, shape),
+            "A column an image: masked image, truth where known, most probable completion, "
+            "probability of 1 and entropy of every missing pixel.",
+            "Images chosen by rule from the results. Grey pixels are missing, filled ones are "
+            "orange (dark: 1). Lower rows: the framed part of the image. A column whose truth and "
+            "most probable completion differ is an image the network gets wrong.",
+        )
+    ]
+    bins = inpainting.calibration
+    if bins is None:
+        return found
+    return [
+        *found,
+        Panel(
+            "future-worth",
+            inpainting_figures.future_map(inpainting, shape),
+            "Map over pixel places of the mean gain in log probability by knowing the future.",
+            "What the pixels after a missing one add to the log probability of its true value, "
+            "mean over the images that miss it. Grey: no image misses this pixel. Places that few "
+            "images miss are noisy.",
+        ),
+        Panel(
+            "calibration",
+            pixel_figures.calibration(bins),
+            "Observed share of ones against p(1 | observed) in ten bins, with the diagonal.",
+            "Calibration of the marginals p(x_k = 1 | observed) in ten equal bins, and the missing "
+            "pixels in each.",
+        ),
+    ]

@@ -1,0 +1,103 @@
+"""Which pixels of images are observed.
+
+A mask is a function of (rng, n, shape, amount) that returns observed, bool (n, places): True where a
+pixel is kept, False where it is missing. Every image draws a place of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoregressive.errors import DataError
+
+Mask = Callable[[np.random.Generator, int, tuple[int, int], float], np.ndarray]
+
+
+@dataclass(frozen=True)
+class MaskKind:
+    """A registered mask. amount: what the number after the colon means, for help and messages."""
+
+    amount: str
+    example: str
+    make: Mask
+
+
+def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+    """A square of ``amount`` by ``amount`` pixels is missing, anywhere in the image."""
+    return _patches(rng, n, shape, (_whole("square", amount),) * 2)
+
+
+def row(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+    """``amount`` neighbouring pixels of one row are missing."""
+    return _patches(rng, n, shape, (1, _whole("row", amount)))
+
+
+def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+    """``amount`` neighbouring pixels of one column are missing."""
+    return _patches(rng, n, shape, (_whole("column", amount), 1))
+
+
+def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+    """A share ``amount`` of the pixels is missing, rounded to whole pixels, scattered."""
+    places = math.prod(shape)
+    if not 0 < amount < 1:
+        raise DataError(f"random:{amount:g} should be a share of the pixels, between 0 and 1")
+    missing = max(1, round(amount * places))
+    order = rng.permuted(np.tile(np.arange(places), (n, 1)), axis=1)
+    return order >= missing
+
+
+def _patches(
+    rng: np.random.Generator, n: int, shape: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """A rectangle of ``size`` rows and columns is missing, uniformly over the places it fits."""
+    if size[0] > shape[0] or size[1] > shape[1]:
+        raise DataError(
+            f"a patch of {size[0]} x {size[1]} pixels does not fit into images of "
+            f"{shape[0]} x {shape[1]}"
+        )
+    top = rng.integers(0, shape[0] - size[0] + 1, n)[:, None]
+    left = rng.integers(0, shape[1] - size[1] + 1, n)[:, None]
+    rows, columns = np.divmod(np.arange(math.prod(shape)), shape[1])
+    inside = (rows >= top) & (rows < top + size[0]) & (columns >= left)
+    return ~(inside & (columns < left + size[1]))
+
+
+def _whole(name: str, amount: float) -> int:
+    if amount != int(amount) or amount < 1:
+        raise DataError(f"{name}:{amount:g} should be a whole number of pixels, 1 or more")
+    return int(amount)
+
+
+def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> np.ndarray:
+    """The pixels that a mask like "square:4" leaves, bool (n, places).
+
+    Errors: DataError, one line, for an unknown mask or an amount that makes no sense.
+    """
+    name, _, text = mask.partition(":")
+    if name not in MASKS:
+        raise DataError(f"unknown mask {mask!r}: expected one of {examples()}")
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount):
+        raise DataError(f"{mask!r} should say {MASKS[name].amount}, like {MASKS[name].example}")
+    return MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+
+
+def examples() -> str:
+    """An example of every registered mask."""
+    return ", ".join(kind.example for kind in MASKS.values())
+
+
+MASKS: dict[str, MaskKind] = {
+    "square": MaskKind("the side of the square in pixels", "square:4", square),
+    "row": MaskKind("how many pixels of a row", "row:10", row),
+    "column": MaskKind("how many pixels of a column", "column:10", column),
+    "random": MaskKind("which share of the pixels", "random:0.01", random),
+}

@@ -1,0 +1,92 @@
+"""Scores of log p(x_t | what is known), place by place: the same for every predictor.
+
+A predictor's rows are log-probabilities (..., outcomes); what came is an int (...). Which places
+count, and how they are averaged, is for whoever asks. Everything is float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+def log_loss(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
+    """-log q of what came, in nats: (..., outcomes) and int (...) -> (...)."""
+    came = np.asarray(came, np.int64)
+    return -np.take_along_axis(log_q, came[..., None], axis=-1)[..., 0]
+
+
+def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
+    p = np.exp(log_p)
+    with np.errstate(invalid="ignore"):
+        terms = p * (log_p - log_q)
+    return np.where(p > 0, terms, 0.0).sum(-1)
+
+
+def brier(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
+    """Half the squared distance of q from what came: (..., outcomes) and int (...) -> (...).
+
+    Half of Brier's (1950) sum over outcomes, so that for two outcomes it is (p - x)^2.
+    """
+    q = np.exp(log_q)
+    of_came = np.exp(-log_loss(log_q, came))
+    return 0.5 * ((q**2).sum(-1) - 2 * of_came + 1)
+
+
+class PlaceScores(NamedTuple):
+    """Of one predictor, each (...): ``log_loss``, ``brier``, and the gap KL(reference || it)."""
+
+    loss: np.ndarray
+    brier: np.ndarray
+    gap: np.ndarray
+
+
+def place_scores(log_q: np.ndarray, reference: np.ndarray, came: np.ndarray) -> PlaceScores:
+    """Scores at every place: log_q and reference (..., outcomes), came int (...)."""
+    return PlaceScores(log_loss(log_q, came), brier(log_q, came), kl(reference, log_q))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Predicted probabilities in ten equal bins: how many, their mean, how often it came, each (10,).
+
+    predicted and observed are NaN where a bin is empty.
+    """
+
+    count: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
+
+    def rows(self) -> list[dict[str, float | int | None]]:
+        """The bins as JSON values, None where a bin is empty."""
+        bins = zip(self.count, self.predicted, self.observed, strict=True)
+        return [
+            {
+                "pixels": int(n),
+                "predicted": float(p) if n else None,
+                "observed": float(o) if n else None,
+            }
+            for n, p, o in bins
+        ]
+
+
+def calibration(p: np.ndarray, came: np.ndarray) -> Calibration:
+    """Calibration of predicted probabilities p and whether it came (0 or 1), of any one shape."""
+    return from_sums(bin_sums(p, came))
+
+
+def bin_sums(p: np.ndarray, came: np.ndarray) -> np.ndarray:
+    """For each of ten bins: how many, the sum of p, how many came, (3, 10); adds up over chunks."""
+    p = np.ravel(p).astype(np.float64)
+    bins = np.minimum((p * 10).astype(int), 9)
+    return np.stack([np.bincount(bins, w, minlength=10) for w in (None, p, np.ravel(came))])
+
+
+def from_sums(sums: np.ndarray) -> Calibration:
+    """The calibration that ``bin_sums`` (3, 10) amount to."""
+    count, predicted, observed = sums
+    with np.errstate(invalid="ignore"):
+        return Calibration(count.astype(int), predicted / count, observed / count)

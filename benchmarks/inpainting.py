@@ -1,0 +1,124 @@
+"""In-painting of 2 x 2 patches: prefix-sharing enumeration against naive batched PyTorch.
+
+    python benchmarks/inpainting.py FILE.npy [--repeats 3] [--out results.json]
+
+FILE.npy: masked images in the coursework's format. Both sides use the packaged LSTM-32, all cores,
+float32, after a warm-up: ours with ``autoregressive.inpainting.posteriors``, PyTorch (extra
+``bench``) with nn.LSTM over every completion of every image from pixel 0, read-out included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from autoregressive.inpainting import completions, posteriors
+from autoregressive.model import cell_params
+from autoregressive.npy import read_masked
+from autoregressive.packaged import packaged_pixels
+from autoregressive.pixels import PixelNetwork
+from autoregressive.versions import versions
+
+_BATCH = 1000
+
+
+class TorchNetwork(torch.nn.Module):
+    """The same network: nn.LSTM, ReLU, 64, ReLU, one logit."""
+
+    def __init__(self, network: PixelNetwork):
+        super().__init__()
+        cell = {k: torch.from_numpy(np.array(v)) for k, v in cell_params(network.params).items()}
+        hidden = cell["w_hh"].shape[1]
+        self.lstm = torch.nn.LSTM(1, hidden, batch_first=True)
+        with torch.no_grad():
+            self.lstm.weight_ih_l0.copy_(cell["w_ih"])
+            self.lstm.weight_hh_l0.copy_(cell["w_hh"])
+            self.lstm.bias_ih_l0.copy_(cell["b"])
+            self.lstm.bias_hh_l0.zero_()
+        layers = []
+        for n in range(len(network.model.readout) + 1):
+            w = torch.from_numpy(np.array(network.params[f"readout.{n}.w"]))
+            layer = torch.nn.Linear(w.shape[1], w.shape[0])
+            with torch.no_grad():
+                layer.weight.copy_(w)
+                layer.bias.copy_(torch.from_numpy(np.array(network.params[f"readout.{n}.b"])))
+            layers += [torch.nn.ReLU(), layer]
+        self.readout = torch.nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.readout(self.lstm(x)[0])[..., 0]
+
+
+@torch.inference_mode()
+def naive(network: TorchNetwork, images: np.ndarray) -> np.ndarray:
+    """log p(completion | observed) of images that all miss m pixels, (n, 2^m)."""
+    m = int((images[0] < 0).sum())
+    filled = np.repeat(np.maximum(images, 0)[:, None], 2**m, axis=1)
+    for image, row in zip(images, filled, strict=True):
+        row[:, np.flatnonzero(image < 0)] = completions(m)
+    flat = torch.from_numpy(filled.reshape(-1, images.shape[1]).astype(np.float32))
+    total = []
+    for chunk in flat.split(_BATCH):
+        logits = network(chunk[:, :-1, None])
+        loss = torch.nn.functional.softplus(logits) - chunk[:, 1:] * logits
+        total.append(loss.double().sum(1))
+    log_p = -torch.cat(total).reshape(len(images), -1)
+    return torch.log_softmax(log_p, 1).numpy()
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    images = read_masked(arguments.file).masked
+    network = packaged_pixels()
+    peer = TorchNetwork(network)
+    ours = np.array([p.log_probs for p in posteriors(network, images)])
+    theirs = naive(peer, images)
+    starts_known = images[:, 0] >= 0
+    difference = float(np.abs(ours - theirs)[starts_known].max())
+
+    times: dict[str, list[float]] = {"ours": [], "pytorch": []}
+    for _ in range(arguments.repeats):  # side by side, so that both meet the same load
+        times["ours"].append(seconds(lambda: posteriors(network, images)))
+        times["pytorch"].append(seconds(lambda: naive(peer, images)))
+    middle = {name: statistics.median(values) for name, values in times.items()}
+    result = {
+        "images": len(images),
+        "sequences": int(ours.size),
+        "seconds": times,
+        "median": middle,
+        "ratio": middle["pytorch"] / middle["ours"],
+        "largest_difference_nats": difference,
+        "cores": os.cpu_count(),
+        "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "versions": versions(),
+        "command": "python benchmarks/inpainting.py " + " ".join(sys.argv[1:2]).split("/")[-1],
+    }
+    print(json.dumps(result, indent=1))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
