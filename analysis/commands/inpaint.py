@@ -168,8 +168,8 @@ def _progress(
     if long and not quiet:
         click.echo(
             f"{len(images.masked)} images, {images.kind()} missing: {steps / 1e6:,.0f} million "
-            f"cell steps in {memory(network, images.masked) / 1e6:,.0f} MB; two cores of 2020 take "
-            "about 4 million a second",
+            f"cell steps in {memory(network, images.masked) / 1e6:,.0f} MB; two CPU cores take "
+            "about 3 million a second",
             err=True,
         )
     console = Console(stderr=True)
