@@ -36,7 +36,7 @@ def save(path: str | Path, tensors: Mapping[str, Any], header: Mapping[str, Any]
     arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
     # One entry: several would be written in no fixed order, and equal networks differ as files.
-    metadata = {"meta-learn": f"{FORMAT} {_digest(arrays, text)} {text}"}
+    metadata = {"meta-learn": f"{FORMAT} {tensors_digest(arrays, text)} {text}"}
     write_atomically(path, to_bytes(arrays, metadata))
 
 
@@ -81,7 +81,7 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
     digest, _, text = rest.partition(" ")
-    if _digest(tensors, text) != digest:
+    if tensors_digest(tensors, text) != digest:
         raise CheckpointError(f"{path} is damaged: its contents do not match its own checksum")
     try:
         header = json.loads(text)
@@ -145,7 +145,8 @@ def settings_digest(settings: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
+def tensors_digest(tensors: Mapping[str, np.ndarray], text: str = "") -> str:
+    """SHA-256 over a text and over names, types, shapes and bytes of tensors, in hexadecimal."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         value = tensors[name]
