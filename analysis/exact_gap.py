@@ -8,9 +8,7 @@ mean over positions. The walk over the tree is ``analysis.prefix_tree``, what it
 
 from __future__ import annotations
 
-import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +18,15 @@ import jax
 import numpy as np
 
 from analysis.budget import Budget, by_counts, by_position, exchangeable, probabilities
-from analysis.prefix_tree import Plan, Walk, all_counts, make_plan, tree_cells, tree_nodes
-from autoregressive import checkpoint
-from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
-from autoregressive.unfinished import cache_may_fail
-from autoregressive.versions import versions
+from analysis.count_vectors import all_counts, tree_cells
+from analysis.partial_sums import PartialSums
+from analysis.prefix_tree import Plan, Walk, make_plan, tree_nodes
 from meta_learning.learner import Learner
 from meta_learning.process import Process
-
-log = logging.getLogger(__name__)
 
 MOST_NODES = 10**11
 # Numbers in the sums over count vectors: 128 MiB.
 _MOST_SUMS = 2**24
-# A kill loses at most this many seconds.
-_SAVE_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -131,7 +123,7 @@ def exact_gap(
     network whose outputs are not finite.
     """
     plan = _plan(learner, process, draws)
-    sums = _Sums(folder, learner, plan)
+    sums = PartialSums(folder, learner, plan)
     sums.find()
     on_progress(sums.nodes_done(plan), plan.nodes)
     if sums.done < plan.frontier or sums.done < 0:
@@ -174,7 +166,8 @@ def _walk_of(learner: Learner, plan: Plan, devices: Sequence[jax.Device] | None)
     return Walk(learner.model, learner.params, plan, list(devices or jax.devices()))
 
 
-def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
+def positions(learner: Learner, process: Process, draws: int | None = None) -> int:
+    """D, the draws of one task. Errors: ValueError, as ``exact_gap`` but for the tree's size."""
     exchangeable(process)
     K, T = process.num_symbols, process.task_length
     if learner.num_symbols != K:
@@ -191,6 +184,11 @@ def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
         draws = int(T) - 1
     if draws < 1:
         raise ValueError("a task needs a drawn symbol for an exact gap: T must be 2 or more")
+    return draws
+
+
+def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
+    draws, K = positions(learner, process, draws), process.num_symbols
     # Compared in logarithms: the number itself can have thousands of digits.
     nodes = tree_nodes(K, draws) if draws * math.log(K) < 50 else None
     if nodes is None or nodes > MOST_NODES:
@@ -208,71 +206,7 @@ def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
     return make_plan(learner.model, K, draws)
 
 
-class _Sums:
-    """Sums over histories by count vector, and how many frontier nodes are in them (-1: no stem)."""
-
-    def __init__(self, folder: Path | None, learner: Learner, plan: Plan):
-        self.header = {
-            "kind": "exact-gap",
-            "params": tensors_digest({k: np.asarray(v) for k, v in learner.params.items()}),
-            "model": repr(learner.model),
-            "plan": [plan.symbols, plan.positions, plan.stem, plan.branch, plan.per_device],
-            "platform": jax.default_backend(),
-            "versions": versions(),
-        }
-        name = settings_digest(self.header)
-        self.path = None if folder is None else folder / "exact-gap" / f"{name}.safetensors"
-        self.folder = folder
-        self.values = np.zeros((tree_cells(plan.symbols, plan.positions), plan.symbols + 2))
-        self.done = -1
-        self.saved = -1
-        self.saved_at = time.monotonic()
-
-    def nodes_done(self, plan: Plan) -> int:
-        """Histories that are in the sums."""
-        if self.done < 0:
-            return 0
-        return plan.stem_nodes + self.done * plan.branch_nodes
-
-    def find(self) -> None:
-        """Goes on from the file of the same network, tree and versions, if there is one."""
-        if self.path is None or not self.path.exists():
-            return
-        try:
-            tensors, header = checkpoint.load(self.path)
-        except CheckpointError as error:
-            log.warning("starting anew: %s", error)
-            return
-        values, done = tensors.get("sums"), tensors.get("done")
-        if (
-            header != self.header
-            or values is None
-            or done is None
-            or (values.shape, values.dtype) != (self.values.shape, self.values.dtype)
-            or (done.shape, done.dtype) != ((1,), np.int64)
-        ):
-            log.warning("starting anew: %s was written by another version", self.path)
-            return
-        self.values, self.done = values.copy(), int(done[0])
-        self.saved = self.done
-
-    def reached(self, done: int) -> None:
-        """The sums hold ``done`` frontier nodes; writes them if the last time was a while ago."""
-        self.done = done
-        if time.monotonic() - self.saved_at > _SAVE_EVERY_S:
-            self.save()
-
-    def save(self) -> None:
-        """Writes the sums, unless the file has them already."""
-        if self.path is None or self.done == self.saved:
-            return
-        tensors = {"sums": self.values, "done": np.array([self.done], np.int64)}
-        with cache_may_fail(self.folder):
-            checkpoint.save(self.path, tensors, self.header)
-        self.saved, self.saved_at = self.done, time.monotonic()
-
-
-def _walk(walk: Walk, sums: _Sums, on_progress: Callable[[int, int], None]) -> None:
+def _walk(walk: Walk, sums: PartialSums, on_progress: Callable[[int, int], None]) -> None:
     plan = walk.plan
     stem, frontier = walk.stem()
     if sums.done < 0:

@@ -12,13 +12,12 @@ its budget need, and there are few such cells: 1,330 for the 5.8e8 histories of 
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -27,6 +26,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from analysis.count_vectors import count_vectors, counts_of, draws_of, fold, rows_of, tree_cells
 from autoregressive.model import Model
 
 # Hidden units of a branch's last level: their arrays stay in a core's cache, or fill a GPU.
@@ -91,46 +91,6 @@ def tree_nodes(symbols: int, levels: int) -> int:
     return (symbols**levels - 1) // (symbols - 1)
 
 
-def tree_cells(symbols: int, positions: int) -> int:
-    """Different counts of at most ``positions`` - 1 draws: C(positions - 1 + K, K)."""
-    return math.comb(positions - 1 + symbols, symbols)
-
-
-@cache
-def count_vectors(draws: int, symbols: int) -> np.ndarray:
-    """Every way to share draws among symbols: int64 (cells, K), most of the first symbol first."""
-    chosen = list(itertools.combinations_with_replacement(range(symbols), draws))
-    picks = np.array(chosen, np.int64).reshape(len(chosen), draws)
-    counts = np.zeros((len(chosen), symbols), np.int64)
-    np.add.at(counts, (np.arange(len(chosen))[:, None], picks), 1)
-    counts.flags.writeable = False
-    return counts
-
-
-def all_counts(symbols: int, positions: int) -> np.ndarray:
-    """The count vectors of every level, level by level: the order of every table here."""
-    return np.concatenate([count_vectors(n, symbols) for n in range(positions)])
-
-
-def _index(counts: np.ndarray) -> dict[bytes, int]:
-    return {row.tobytes(): i for i, row in enumerate(counts)}
-
-
-@cache
-def _fold(draws: int, symbols: int) -> np.ndarray:
-    """Where counts of ``draws`` + 1 come from: int (cells after, K), rows of (first symbol, counts of
-    the other draws) flattened; one past the end where the first symbol cannot be k."""
-    before, after = count_vectors(draws, symbols), count_vectors(draws + 1, symbols)
-    where = _index(before)
-    out = np.full(after.shape, symbols * len(before), np.int32)
-    for (row, k), count in np.ndenumerate(after):
-        if count:
-            rest = after[row].copy()
-            rest[k] -= 1
-            out[row, k] = k * len(before) + where[rest.tobytes()]
-    return out
-
-
 def _by_counts(values: Array, symbols: int, depth: int) -> Array:
     """Sums over the orders of ``depth`` draws: (C, K^depth, V) -> (C, cells, V).
 
@@ -141,7 +101,7 @@ def _by_counts(values: Array, symbols: int, depth: int) -> Array:
     for draws in range(1, depth):
         pairs = values.reshape(-1, symbols * len(count_vectors(draws, symbols)), width)
         # Gathers and no scatter: their order of summation is fixed.
-        picked = jnp.take(pairs, _fold(draws, symbols), axis=1, mode="fill", fill_value=0)
+        picked = jnp.take(pairs, fold(draws, symbols), axis=1, mode="fill", fill_value=0)
         values = picked.sum(2)
     return values.reshape(-1, len(count_vectors(depth, symbols)), width)
 
@@ -161,17 +121,28 @@ def node_values(logits: Array) -> Array:
     )
 
 
+def after_reset(model: Model, symbols: int, params: Any) -> tuple[Any, Array]:
+    """The root: the state after a RESET, with one node, and logits (1, K+1)."""
+    reset = jax.nn.one_hot(jnp.array([symbols]), symbols + 1, dtype=jnp.float32)
+    return model.step(params, model.initial_state((1,)), reset)
+
+
+def children(model: Model, symbols: int, params: Any, state: Any) -> tuple[Any, Array]:
+    """One level down, for any model with a ``step``: states of C nodes -> states of their C * K
+    children, the symbol the fastest index, and logits (C, K, K+1)."""
+    inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
+    # One call a symbol, so that children share their parent's product with the recurrent weights.
+    state, logits = jax.vmap(partial(model.step, params, state), out_axes=1)(inputs)
+    return jax.tree.map(lambda s: s.reshape(-1, s.shape[-1]), state), logits
+
+
 def _descend(
     model: Model, symbols: int, depth: int, params: Any, state: Any
 ) -> tuple[list[Array], Any]:
     """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
-    inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
     sums, nodes = [], state[0].shape[0]
     for level in range(1, depth + 1):
-        # One call a symbol, so that children share their parent's product with the recurrent weights.
-        children = jax.vmap(partial(model.step, params, state), out_axes=1)
-        state, logits = children(inputs)
-        state = jax.tree.map(lambda s: s.reshape(-1, s.shape[-1]), state)
+        state, logits = children(model, symbols, params, state)
         values = node_values(logits)
         sums.append(_by_counts(values.reshape(nodes, -1, symbols + 2), symbols, level))
     return sums, state
@@ -180,8 +151,7 @@ def _descend(
 @partial(jax.jit, static_argnums=(0, 1))
 def _stem(model: Model, plan: Plan, params: Any) -> tuple[Array, Any]:
     """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
-    reset = jax.nn.one_hot(jnp.array([plan.symbols]), plan.symbols + 1, dtype=jnp.float32)
-    state, logits = model.step(params, model.initial_state((1,)), reset)
+    state, logits = after_reset(model, plan.symbols, params)
     sums, state = _descend(model, plan.symbols, plan.stem, params, state)
     return jnp.concatenate([node_values(logits), *(s[0] for s in sums)]), state
 
@@ -214,16 +184,13 @@ class Walk:
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
         self.per_call = plan.per_device * len(devices)
         self.rows = _branch_rows(plan)
-        K = plan.symbols
-        # Node i of a level is the history whose draws are the digits of i to the base K.
-        history = np.arange(K**plan.stem)[:, None] // K ** np.arange(plan.stem)[::-1] % K
-        counts = np.stack([(history == k).sum(1) for k in range(K)], axis=-1)
-        where = _index(count_vectors(plan.stem, plan.symbols))
-        self.cell = np.array([where[row.tobytes()] for row in counts.astype(np.int64)])
+        counts = counts_of(draws_of(plan.stem, plan.symbols), plan.symbols)
+        where = rows_of(count_vectors(plan.stem, plan.symbols))
+        self.cell = np.array([where[row.tobytes()] for row in counts])
 
     def stem(self) -> tuple[np.ndarray, Any]:
         """Sums of the stem's levels, float64 (cells, K+2), and the frontier's states in memory."""
-        with _float64():
+        with float64():
             sums, state = _stem(self.model, self.plan, self.params)
             return np.asarray(sums), jax.tree.map(np.asarray, state)
 
@@ -238,7 +205,7 @@ class Walk:
             return np.pad(part, ((0, self.per_call - len(part)), (0, 0)))
 
         chunk = jax.tree.map(piece, frontier)
-        with _float64():
+        with float64():
             return _branches(self.model, self.plan, self.mesh, self.params, chunk)
 
     def trial(self) -> tuple[float, int]:
@@ -248,7 +215,7 @@ class Walk:
         """
         plan, model = self.plan, self.model
         states = jax.tree.map(np.asarray, model.initial_state((plan.frontier,)))
-        with _float64():
+        with float64():
             programs = [_stem.lower(model, plan, self.params).compile()]
             if plan.frontier:
                 chunk = jax.tree.map(np.asarray, model.initial_state((self.per_call,)))
@@ -287,7 +254,7 @@ def _branch_rows(plan: Plan) -> np.ndarray:
     first = tree_cells(plan.symbols, plan.stem + 1)
     columns = []
     for level, below in zip(levels, own, strict=True):
-        where = _index(level)
+        where = rows_of(level)
         for counts in below:
             reached = count_vectors(plan.stem, plan.symbols) + counts
             columns.append([first + where[row.tobytes()] for row in reached])
@@ -296,7 +263,7 @@ def _branch_rows(plan: Plan) -> np.ndarray:
 
 
 @contextmanager
-def _float64() -> Iterator[None]:
+def float64() -> Iterator[None]:
     """Inside it JAX has float64 and full precision of products; its own flags are untouched."""
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         yield

@@ -17,10 +17,12 @@ from hypothesis import given, settings
 from judges import exact_losses, predictive
 
 from analysis import exact_gap as module
+from analysis import partial_sums, prefix_tree
 from analysis.budget import by_counts, by_position, exchangeable, histories, probabilities
 from analysis.compare import compare
+from analysis.count_vectors import all_counts
 from analysis.exact_gap import TERMS, cost, exact_gap
-from analysis.prefix_tree import all_counts, make_plan, tree_nodes
+from analysis.prefix_tree import make_plan, node_values, tree_nodes
 from autoregressive.cells import CELLS
 from autoregressive.model import cell_params
 from meta_learning.learner import Learner, learner_model
@@ -123,8 +125,6 @@ def test_gap_and_budget_are_those_of_enumeration(alpha, T, cell):
 
 def deep(monkeypatch, hidden=6):
     """Small chunks, so that a small tree has a stem and several chunks of branches."""
-    from analysis import prefix_tree
-
     monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS", {"cpu": 27 * hidden})
     monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS_ELSEWHERE", 27 * hidden)
 
@@ -212,7 +212,6 @@ def test_probabilities_of_counts_are_those_of_fractions(alpha):
 def test_terms_are_not_negative_and_sum_to_the_gap(logits, alpha):
     # Any answers to the first two positions: one history, then three with counts of their own, and
     # two histories made to share counts.
-    from analysis.prefix_tree import node_values
 
     with jax.enable_x64(True):
         values = np.asarray(node_values(jax.numpy.asarray(logits).reshape(6, 4)))
@@ -243,7 +242,7 @@ def test_monte_carlo_agrees():
 def test_a_killed_walk_resumes_to_the_same_bits(tmp_path, monkeypatch):
     net, process = learner(), DirichletCategorical((10, 1, 1), 8)
     deep(monkeypatch)
-    monkeypatch.setattr(module, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(partial_sums, "_SAVE_EVERY_S", 0.0)
     whole = exact_gap(net, process)
 
     class Killed(BaseException):
