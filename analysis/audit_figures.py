@@ -27,25 +27,22 @@ PARTS: dict[str, tuple[str, str, str]] = {
 
 def error_budget(found: ExactGap, carried: CarryOver | None = None) -> Figure:
     """The exact gap by position as a stack of its three terms, and what is carried over RESET beside
-    it, with 95% intervals, on the same scale of nats."""
+    it with 95% intervals. The two panels have scales of their own: either can be a hundred times the
+    other."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.4) if carried else (5.2, 3.4))
-        panels = figure.subplots(
-            1,
-            2 if carried else 1,
-            sharey=True,
-            squeeze=False,
-            width_ratios=(3, 2)[: 1 + bool(carried)],
-        )[0]
+        figure = Figure(figsize=(7.8, 3.6) if carried else (5.2, 3.6))
+        widths = (3, 2) if carried else (1,)
+        panels = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
         _draw_terms(panels[0], found)
         if carried is not None:
             _draw_carried(panels[1], carried)
         for axis in panels:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("draw in the task")
+            axis.set_xlim(0.3, len(found.by_position) + 0.7)
+            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
         panels[0].set_ylabel("KL(Bayes || network), nats")
-        panels[0].ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-        figure.legend(loc="outside lower center", ncols=2)
+        figure.legend(loc="outside lower center", ncols=len(panels))
     return figure
 
 
@@ -69,8 +66,8 @@ def _draw_terms(axis: Axes, found: ExactGap) -> None:
         bottom = bottom + values
     axis.axhline(found.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
-    closed = "" if found.gap_closed is None else f", {_closed(found.gap_closed)} of the gap closed"
-    axis.set_title(f"Exact gap {found.gap:.2e} nats a draw{closed}")
+    closed = "" if found.gap_closed is None else f",\n{_closed(found.gap_closed)} of the gap closed"
+    axis.set_title(f"Exact gap {found.gap:.2e} nats a draw{closed}", pad=16)
 
 
 def _draw_carried(axis: Axes, carried: CarryOver) -> None:
@@ -91,7 +88,12 @@ def _draw_carried(axis: Axes, carried: CarryOver) -> None:
         label=f"carried over RESET, 95% interval over {carried.tasks:,} tasks",
     )
     axis.grid(axis="x", visible=False)
-    axis.set_title(f"Added by {carried.past_tasks} tasks before: {carried.mean.mean:+.1e}")
+    axis.set_ylabel("change in KL, nats")
+    axis.set_title(
+        f"Carried over: {carried.mean.mean:+.1e} nats a draw,\n"
+        f"after {carried.past_tasks} other tasks",
+        pad=16,
+    )
 
 
 def _percent(part: float, whole: float) -> str:
