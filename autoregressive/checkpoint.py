@@ -146,7 +146,7 @@ def settings_digest(settings: Any) -> str:
 
 
 def tensors_digest(tensors: Mapping[str, Any], text: str = "") -> str:
-    """SHA-256 of arrays with their names, types and shapes, and of a text beside them."""
+    """SHA-256 over a text and over names, types, shapes and bytes of tensors, in hexadecimal."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         value = np.asarray(tensors[name])

@@ -1,0 +1,61 @@
+"""The ways to share draws among symbols, level by level: the rows of every sum over histories."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import cache
+
+import numpy as np
+
+
+def tree_cells(symbols: int, positions: int) -> int:
+    """Different counts of at most ``positions`` - 1 draws: C(positions - 1 + K, K)."""
+    return math.comb(positions - 1 + symbols, symbols)
+
+
+@cache
+def count_vectors(draws: int, symbols: int) -> np.ndarray:
+    """Every way to share draws among symbols: int64 (cells, K), most of the first symbol first."""
+    chosen = list(itertools.combinations_with_replacement(range(symbols), draws))
+    picks = np.array(chosen, np.int64).reshape(len(chosen), draws)
+    counts = np.zeros((len(chosen), symbols), np.int64)
+    np.add.at(counts, (np.arange(len(chosen))[:, None], picks), 1)
+    counts.flags.writeable = False
+    return counts
+
+
+def all_counts(symbols: int, positions: int) -> np.ndarray:
+    """The count vectors of every level, level by level: the order of every table here."""
+    return np.concatenate([count_vectors(n, symbols) for n in range(positions)])
+
+
+def rows_of(counts: np.ndarray) -> dict[bytes, int]:
+    """Where each count vector of a table stands, by its bytes."""
+    return {row.tobytes(): i for i, row in enumerate(counts)}
+
+
+@cache
+def fold(draws: int, symbols: int) -> np.ndarray:
+    """Where counts of ``draws`` + 1 come from: int (cells after, K), rows of (first symbol, counts of
+    the other draws) flattened; one past the end where the first symbol cannot be k."""
+    before, after = count_vectors(draws, symbols), count_vectors(draws + 1, symbols)
+    where = rows_of(before)
+    out = np.full(after.shape, symbols * len(before), np.int32)
+    for (row, k), count in np.ndenumerate(after):
+        if count:
+            rest = after[row].copy()
+            rest[k] -= 1
+            out[row, k] = k * len(before) + where[rest.tobytes()]
+    return out
+
+
+def draws_of(draws: int, symbols: int) -> np.ndarray:
+    """All histories of a length, int64 (K^draws, draws): node i's draws are the digits of i to the
+    base K."""
+    return np.arange(symbols**draws)[:, None] // symbols ** np.arange(draws)[::-1] % symbols
+
+
+def counts_of(histories: np.ndarray, symbols: int) -> np.ndarray:
+    """Counts of each history, int64: (nodes, draws) -> (nodes, K)."""
+    return np.stack([(histories == k).sum(1) for k in range(symbols)], axis=-1).astype(np.int64)

@@ -1,0 +1,95 @@
+"""Seconds and values of the exact gap: alpha=(10,1,1), the default network trained at T=20.
+
+    python benchmarks/exact_gap.py --T 12 --T 20 --out benchmarks/results/exact-gap.json
+
+The network is taken from the cache or trained first, which is not timed. Nothing of an earlier walk is
+gone on from. Compiling is timed. Beside them, untimed: what 2,000 sampled tasks say of the gap from
+the initial state and of what is carried over RESET, with 95% intervals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+
+from analysis.carry_over import carry_over
+from analysis.exact_gap import cost, exact_gap
+from autoregressive.cache import cache_folder
+from autoregressive.versions import environment, versions
+from meta_learning.learner import Learner
+from meta_learning.process import DirichletCategorical
+from meta_learning.recipes import make_recipe
+from meta_learning.trained import train
+
+ALPHA, TRAINED_AT = (10.0, 1.0, 1.0), 20
+
+
+def network() -> Learner:
+    """The default recipe's LSTM-32, seed 0."""
+    process = DirichletCategorical(ALPHA, TRAINED_AT)
+    return train(process, make_recipe("default"), folder=cache_folder())[0]
+
+
+def measure(learner: Learner, T: int) -> dict[str, Any]:
+    """One exact gap, from nothing compiled."""
+    process = DirichletCategorical(ALPHA, T)
+    jax.clear_caches()
+    start = time.perf_counter()
+    told = cost(learner, process)
+    compiled = time.perf_counter()
+    found = exact_gap(learner, process)
+    end = time.perf_counter()
+    carried = carry_over(learner, process, key=jax.random.key(0))
+    return {
+        "T": T,
+        **found.document(),
+        "seconds": {
+            "whole": end - start,
+            "cost_and_compiling": compiled - start,
+            "told": told.seconds,
+        },
+        "histories_per_second": found.nodes / (end - compiled),
+        "monte_carlo": {
+            "tasks": carried.tasks,
+            "gap": dataclasses.asdict(carried.fresh),
+            "past_tasks": carried.past_tasks,
+            "carry_over": dataclasses.asdict(carried.mean),
+        },
+        "bytes_told": told.bytes,
+        "peak_resident_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+@click.command()
+@click.option("--T", "lengths", type=int, multiple=True, default=(12,), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
+def main(lengths: tuple[int, ...], out: Path | None) -> None:
+    learner = network()
+    document = {
+        "command": " ".join(["python", "benchmarks/exact_gap.py", *sys.argv[1:]]),
+        "alpha": list(ALPHA),
+        "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},
+        "trained_at_T": TRAINED_AT,
+        "versions": versions(),
+        **environment(),
+        "cores": os.cpu_count(),
+        "runs": [measure(learner, T) for T in lengths],
+    }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
