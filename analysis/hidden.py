@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from analysis.compare import kl
 from analysis.dynamics import StepJacobian, step_jacobians
 from analysis.intervals import Estimate, estimates
 from analysis.probes import (
     Score,
+    explained,
     place_probe,
     places_in_task,
     probe,
@@ -20,7 +22,13 @@ from analysis.probes import (
     r_squared,
 )
 from analysis.results import finite
-from analysis.spectrum import Spectrum, principal_components, spectrum
+from analysis.spectrum import (
+    Principal,
+    Spectrum,
+    prediction_basis,
+    principal_components,
+    spectrum,
+)
 from analysis.states import States, part_names, states_along
 from analysis.swaps import Swaps, swap_effects
 from meta_learning.learner import INIT, Learner
@@ -38,22 +46,35 @@ if TYPE_CHECKING:
 # All states of a run, in numbers: 1 GiB in float64.
 MOST_NUMBERS = 2**27
 _SHOWN_STREAMS = 200
-_SHOWN_DIRECTIONS = 3
+_EXPLAINED_DIRECTIONS = 6
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Some held-out streams in the leading directions of the whole state.
+    """Held-out streams in two leading directions of h, by variance and by what the prediction feels.
 
-    coordinates: (streams, L, directions). counts: before each place (streams, L, K). place: within
-    the task, from 1, (L,); drawn: bool (L,). share: of the variance, by direction.
+    by_variance, by_prediction: coordinates (streams, L, 2), the latter of unit variance. counts:
+    before each place (streams, L, K). place: within the task, from 1, (L,). drawn: bool (L,).
     """
 
-    coordinates: np.ndarray
+    by_variance: np.ndarray
+    by_prediction: np.ndarray
     counts: np.ndarray
     place: np.ndarray
     drawn: np.ndarray
-    share: np.ndarray
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What passes a RESET, over the places after and before every RESET within a stream.
+
+    variance: by space, of the state after the RESET over that before it, both about their mean at the
+    same place of the stream. kl: KL(start || here) in nats, mean, between the first prediction of a
+    stream and those after its RESETs. None where streams have no RESET before their last place.
+    """
+
+    variance: dict[str, Estimate]
+    kl: Estimate
 
 
 @dataclass(frozen=True)
@@ -62,8 +83,7 @@ class Hidden:
 
     streams: in all; half of them fit, half are held out. spectra: by space. probes: "trained" and
     "untrained" -> space -> target -> score. place_only: target -> score of the place alone.
-    reset_kept: variance of the state after a RESET over its variance before that RESET, without the
-    stream's first task; None where there is no such RESET. swaps: None where no task is long enough.
+    causes: space -> what its leading directions are explained by. swaps: None where no task is long enough.
     """
 
     process: DirichletCategorical
@@ -74,7 +94,8 @@ class Hidden:
     trajectories: Trajectories
     probes: dict[str, dict[str, dict[str, Score]]]
     place_only: dict[str, Score]
-    reset_kept: Estimate
+    causes: dict[str, dict[str, Score]]
+    carried: Carried
     swaps: Swaps | None
     jacobians: list[StepJacobian]
 
@@ -116,10 +137,9 @@ def examine(
     found = states_along(learner, symbols)
     fitted, held_out = (found.streams(chosen) for chosen in halves)
     spectra = {s: spectrum(learner, fitted, held_out, s, drawn) for s in found.spaces}
+    axes = {s: principal_components(fitted.space(s)) for s in found.spaces}
 
-    targets = {
-        name: values[:, drawn] for name, values in probe_targets(process, symbols).items()
-    }
+    targets = {name: values[:, drawn] for name, values in probe_targets(process, symbols).items()}
     fit_y, held_out_y = ({k: v[chosen] for k, v in targets.items()} for chosen in halves)
     place = places_in_task(process, length)
     before = states_along(initial_learner(learner), symbols)
@@ -136,13 +156,23 @@ def examine(
         streams=streams,
         length=length,
         spectra=spectra,
-        trajectories=_trajectories(process, fitted, held_out, place, drawn),
+        trajectories=_trajectories(learner, process, fitted, held_out, axes["h"]),
         probes=probes,
         place_only={
             name: r_squared(held_out_y[name], place_probe(fit_y[name], place[drawn]))
             for name in targets
         },
-        reset_kept=_reset_kept(process, held_out),
+        causes={
+            name: explained(
+                process,
+                *(
+                    (half.symbols, _coordinates(half.space(name), axis, _EXPLAINED_DIRECTIONS))
+                    for half in (fitted, held_out)
+                ),
+            )
+            for name, axis in axes.items()
+        },
+        carried=_carried(process, held_out),
         swaps=swap_effects(learner, process, key_swaps, streams),
         jacobians=step_jacobians(learner),
     )
@@ -161,37 +191,49 @@ def initial_learner(learner: Learner) -> Learner:
     return Learner(learner.model, params, learner.num_symbols, learner.settings)
 
 
+def _coordinates(values: np.ndarray, axes: Principal, count: int) -> np.ndarray:
+    return (values - axes.mean) @ axes.directions[:, :count]
+
+
 def _trajectories(
+    learner: Learner,
     process: DirichletCategorical,
     fitted: States,
     held_out: States,
-    place: np.ndarray,
-    drawn: np.ndarray,
+    axes: Principal,
 ) -> Trajectories:
-    principal = principal_components(fitted.space(fitted.whole))
+    length = fitted.symbols.shape[1]
+    drawn = drawn_places(length, process.T)
+    felt = prediction_basis(learner, fitted.space("h")[:, drawn])
     shown = held_out.streams(slice(0, _SHOWN_STREAMS))
-    leading = principal.directions[:, :_SHOWN_DIRECTIONS]
-    total = max(principal.eigenvalues.sum(), np.finfo(float).tiny)
+    h = shown.space("h")
     return Trajectories(
-        (shown.space(shown.whole) - principal.mean) @ leading,
+        _coordinates(h, axes, 2),
+        (h - felt.mean) @ felt.encode[:2].T,
         task_counts(shown.symbols, process.num_symbols, process.T),
-        place,
+        places_in_task(process, length),
         drawn,
-        principal.eigenvalues[:_SHOWN_DIRECTIONS] / total,
     )
 
 
-def _reset_kept(process: DirichletCategorical, states: States) -> Estimate:
+def _carried(process: DirichletCategorical, states: States) -> Carried:
     length = states.symbols.shape[1]
     if math.isinf(process.T) or length <= process.T:
-        return Estimate(None, None, None)
+        none = Estimate(None, None, None)
+        return Carried({space: none for space in states.spaces}, none)
     T = int(process.T)
-    values = states.space(states.whole)
-    around = {"before": values[:, T - 1 : -1 : T], "after": values[:, T::T]}
-    spread = {
-        name: ((v - v.mean((0, 1))) ** 2).sum(-1).mean(-1) for name, v in around.items()
-    }
-    return estimates(spread, {"kept": lambda m: m["after"] / m["before"]})["kept"]
+    spread: dict[str, np.ndarray] = {}
+    for space in states.spaces:
+        values = states.space(space)
+        for name, around in (("before", values[:, T - 1 : -1 : T]), ("after", values[:, T::T])):
+            spread[f"{name} {space}"] = ((around - around.mean(0)) ** 2).sum(-1).mean(-1)
+    spread["kl"] = kl(states.log_q[:, :1], states.log_q[:, T::T]).mean(-1)
+    found = estimates(
+        spread,
+        {space: lambda m, s=space: m[f"after {s}"] / m[f"before {s}"] for space in states.spaces}
+        | {"kl": lambda m: m["kl"]},
+    )
+    return Carried({space: found[space] for space in states.spaces}, found["kl"])
 
 
 def document(hidden: Hidden) -> dict[str, Any]:
@@ -209,6 +251,13 @@ def document(hidden: Hidden) -> dict[str, Any]:
         "test": {"streams": hidden.streams, "held_out": hidden.held_out, "length": hidden.length},
         "interval": "streams",
         "spectrum": {name: _spectrum_document(s) for name, s in hidden.spectra.items()},
+        "directions": {
+            space: {
+                cause: [_estimate_document(e) for e in score.by_column]
+                for cause, score in causes.items()
+            }
+            for space, causes in hidden.causes.items()
+        },
         "probes": {
             target: {
                 **{
@@ -219,7 +268,10 @@ def document(hidden: Hidden) -> dict[str, Any]:
             }
             for target in hidden.place_only
         },
-        "reset_variance_kept": _estimate_document(hidden.reset_kept),
+        "carried_through_reset": {
+            "variance": {k: _estimate_document(e) for k, e in hidden.carried.variance.items()},
+            "kl": _estimate_document(hidden.carried.kl),
+        },
         "swaps": None if hidden.swaps is None else _swaps_document(hidden.swaps),
         "jacobian": [_jacobian_document(j) for j in hidden.jacobians],
     }
@@ -276,7 +328,8 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
     groups = {
         "trajectories": xr.Dataset(
             {
-                "coordinate": (("stream", "place", "direction"), shown.coordinates),
+                "by_variance": (("stream", "place", "direction"), shown.by_variance),
+                "by_prediction": (("stream", "place", "direction"), shown.by_prediction),
                 "counts": (("stream", "place", "symbol"), shown.counts),
                 "place_in_task": (("place",), shown.place),
                 "drawn": (("place",), shown.drawn),
@@ -289,8 +342,13 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             f"share_{name}": ((f"first_{len(s.share)}",), s.share)
             for name, s in found.shares.items()
         }
+        explained_by = {
+            f"explained_by_{cause}": (("leading", "bound"), [_triple(e) for e in score.by_column])
+            for cause, score in hidden.causes[space].items()
+        }
         groups[f"spectrum_{space}"] = xr.Dataset(
-            {"eigenvalue": (("direction",), found.eigenvalues), **shares}
+            {"eigenvalue": (("direction",), found.eigenvalues), **shares, **explained_by},
+            {"bound": _BOUNDS},
         )
     groups["probes"] = xr.Dataset(
         {

@@ -6,6 +6,10 @@ states) count as zero, and there is no other regularisation. R^2 is 1 - (sum of 
 of squares about the held-out mean), over drawn places, with a 95% interval from a bootstrap of whole
 held-out streams. R^2 of several columns together adds up both sums over the columns.
 
+A leading direction of the state is explained the other way round (``explained``): how much of its
+variance is a function of the place within the task, how much more is linear in the counts and the
+posterior mean, how much more follows the place in the stream.
+
 Two references say what an R^2 is worth. The untrained network is the one that training started from,
 probed in the same way. The place alone predicts a target by its mean at each place within the task.
 """
@@ -115,3 +119,28 @@ def probe(
         name: r_squared(held_out[name], answers[..., start:end])
         for name, start, end in zip(fit, edges[:-1], edges[1:], strict=True)
     }
+
+
+def explained(
+    process: DirichletCategorical, fit: tuple[Any, Any], held_out: tuple[Any, Any]
+) -> dict[str, Score]:
+    """What coordinates of the state are explained by, as R^2 of ever larger sets of causes.
+
+    fit, held_out: symbols int (B, L) and coordinates (B, L, n). "place": the mean at each place within
+    the task. "counts": besides, least squares on counts and posterior mean. "stream": the same, with
+    the mean at each place of the stream instead of each place of the task.
+    """
+    names = ("counts", "posterior_mean")
+    causes, other_causes = (
+        np.concatenate([probe_targets(process, symbols)[name] for name in names], axis=-1)
+        for symbols, _ in (fit, held_out)
+    )
+    y, other_y = fit[1], held_out[1]
+    length = y.shape[1]
+    places = {"place": places_in_task(process, length), "stream": np.arange(length)}
+    by_place = {k: (place_probe(causes, at), place_probe(y, at)) for k, at in places.items()}
+    # Least squares beside a mean at each place: both sides less those means (Frisch and Waugh).
+    answers = {"place": np.broadcast_to(by_place["place"][1], other_y.shape)}
+    for name, (mean_x, mean_y) in zip(("counts", "stream"), by_place.values(), strict=True):
+        answers[name] = linear_probe(causes - mean_x, y - mean_y, other_causes - mean_x) + mean_y
+    return {name: r_squared(other_y, answer) for name, answer in answers.items()}

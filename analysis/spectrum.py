@@ -9,11 +9,12 @@ q_m. With KL_m the mean of KL(q || q_m) in nats, q the whole state's prediction,
 KL_0 being what is lost by reading out the mean state. The number needed is the smallest m from which
 on the share stays at 99% or more.
 
-Two rankings: by variance (principal components), and by what the prediction feels. The latter takes
-coordinates of unit variance and ranks them by E[J^T F J], J the Jacobian of the logits and F the
-Fisher information diag(q) - q q^T of the prediction: to second order the KL lost is half its trace
-over what is left out (an active subspace, Constantine 2015, under the prediction's own metric). The
-read-out sees h only, so this ranking is of h.
+Two rankings: by variance (principal components of the states at all places), and by what the
+prediction feels. The latter takes coordinates of unit variance over drawn places and ranks them by
+E[J^T F J] there, J the Jacobian of the logits and F the Fisher information diag(q) - q q^T of the
+prediction: to second order the KL lost is half its trace over what is left out (an active subspace,
+Constantine 2015, under the prediction's own metric). The read-out sees h only, so this ranking is of
+h. The second order is an approximation; the share reported is the exact KL of the projected states.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ class Spectrum:
 
     eigenvalues: of the covariance over all places of the first half of the streams, (D,).
     shares: "variance"; where h is in the space also "prediction" (KL over drawn places) and
-    "prediction_with_reset" (over all places), by rank of variance; for h alone the same two under
-    "ranked_prediction" and "ranked_prediction_with_reset", by what the prediction feels. All on the
-    second half of the streams, with 95% intervals over its streams.
+    "prediction_with_reset" (over all places), by rank of variance; for h alone "ranked_prediction"
+    (over drawn places), by what the prediction feels. All on the second half of the streams, with 95%
+    intervals over its streams, the directions held fixed.
     """
 
     space: str
@@ -107,22 +108,25 @@ def spectrum(
         by_variance = Basis(principal.mean, principal.directions.T, principal.directions)
         bases = {"prediction": by_variance}
         if space == "h":
-            bases["ranked_prediction"] = prediction_basis(learner, fitted.space("h"), principal)
+            bases["ranked_prediction"] = prediction_basis(learner, fitted.space("h")[:, drawn])
         for name, basis in bases.items():
             lost = prediction_lost(learner, held_out, values, basis)
             shares[name] = _share_of_prediction(lost[:, drawn].mean(1))
-            if not drawn.all():
-                shares[f"{name}_with_reset"] = _share_of_prediction(lost.mean(1))
+            if name == "prediction" and not drawn.all():
+                shares["prediction_with_reset"] = _share_of_prediction(lost.mean(1))
     return Spectrum(space, principal.eigenvalues, shares)
 
 
-def prediction_basis(learner: Learner, h: np.ndarray, principal: Principal) -> Basis:
-    """Directions of h ranked by what the prediction feels; see the module. h: (..., D).
+def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
+    """Directions of h ranked by what the prediction feels; see the module. h: (..., D), drawn places.
 
     Directions whose variance is below 1e-10 of the largest, float32's rounding, are left out.
     """
     flat = h.reshape(-1, h.shape[-1])
-    sample = flat[:: -(-len(flat) // _STATES_FOR_RANKING)]
+    principal = principal_components(flat)
+    # Drawn at random: a fixed stride would meet the same places of every task again and again.
+    count = min(_STATES_FOR_RANKING, len(flat))
+    sample = flat[np.random.default_rng(0).choice(len(flat), count, replace=False)]
     logits, jacobian = _logits_and_jacobian(
         learner.model, learner.params, jnp.asarray(sample, jnp.float32)
     )

@@ -54,7 +54,7 @@ class States:
 
 
 def space_title(name: str) -> str:
-    """"h and c" for "hc"."""
+    """ "h and c" for "hc"."""
     return " and ".join(name)
 
 
