@@ -6,6 +6,7 @@ import click
 
 from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
+from analysis.commands.hidden import hidden
 from analysis.commands.pixels import pixels
 from autoregressive.versions import package_version
 
@@ -47,4 +48,5 @@ def main(context: click.Context) -> None:
 
 main.add_command(compare)
 main.add_command(experiments)
+main.add_command(hidden)
 main.add_command(pixels)

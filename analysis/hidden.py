@@ -83,7 +83,8 @@ class Hidden:
 
     streams: in all; half of them fit, half are held out. spectra: by space. probes: "trained" and
     "untrained" -> space -> target -> score. place_only: target -> score of the place alone.
-    causes: space -> what its leading directions are explained by. swaps: None where no task is long enough.
+    causes: space -> what its leading directions are explained by. swaps: None where no task is long
+    enough.
     """
 
     process: DirichletCategorical
@@ -117,19 +118,9 @@ def examine(
     Errors: ValueError where the network has no recurrent cell, tasks have no drawn symbol, streams
     < 4, or the states would take more than MOST_NUMBERS numbers.
     """
-    part_names(learner.model)
+    check_can_examine(learner.model, process, streams)
     length = stream_length(process.T)
     drawn = drawn_places(length, process.T)
-    if not drawn.any():
-        raise ValueError("tasks of T=1 have no drawn symbol: there is nothing for a state to hold")
-    if streams < 4:
-        raise ValueError(f"streams are split in two halves of two or more; got {streams}")
-    width = sum(part.size for part in learner.model.initial_state())
-    if streams * length * width > MOST_NUMBERS:
-        raise ValueError(
-            f"{streams} streams of {length} places with states of {width} are more than "
-            f"{MOST_NUMBERS} numbers; use at most {MOST_NUMBERS // (length * width)} streams"
-        )
     key_streams, key_swaps = jax.random.split(key)
     symbols = np.asarray(process.sample(key_streams, streams, length))
     half = streams // 2
@@ -176,6 +167,22 @@ def examine(
         swaps=swap_effects(learner, process, key_swaps, streams),
         jacobians=step_jacobians(learner),
     )
+
+
+def check_can_examine(model: Any, process: DirichletCategorical, streams: int) -> None:
+    """Errors: ValueError, as ``examine``: worth asking before a network is trained."""
+    part_names(model)
+    length = stream_length(process.T)
+    if not drawn_places(length, process.T).any():
+        raise ValueError("tasks of T=1 have no drawn symbol: there is nothing for a state to hold")
+    if streams < 4:
+        raise ValueError(f"streams are split in two halves of two or more; got {streams}")
+    width = sum(part.size for part in model.initial_state())
+    if streams * length * width > MOST_NUMBERS:
+        raise ValueError(
+            f"{streams} streams of {length} places with states of {width} are more than "
+            f"{MOST_NUMBERS} numbers; use at most {MOST_NUMBERS // (length * width)} streams"
+        )
 
 
 def initial_learner(learner: Learner) -> Learner:

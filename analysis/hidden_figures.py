@@ -13,14 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from analysis.figures import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
 from analysis.hidden import Hidden
 from analysis.intervals import Estimate
 from analysis.spectrum import ENOUGH
 from analysis.states import space_title
 
 # label, colour, line style, marker
-_SHARES = {
+_SHARES: dict[str, tuple[str, str, Any, str]] = {
     "variance": ("variance", BLACK, "-", ""),
     "prediction": ("prediction, drawn places", BLUE, "--", "o"),
     "prediction_with_reset": ("prediction, RESET places too", GREEN, ":", "s"),
@@ -33,7 +33,7 @@ _KINDS = {
     "other_counts_h": ("other counts, h only", PURPLE, ":", "^"),
     "same_counts": ("same counts, other order", BLUE, "-", "s"),
 }
-_TARGETS = {
+TARGETS = {
     "counts": "counts",
     "posterior_mean": "posterior mean",
     "log_concentration": "log concentration",
@@ -57,7 +57,8 @@ def spectra(hidden: Hidden) -> Figure:
         figure = Figure(figsize=(max(4.8, 2.6 * len(found)), 5.0))
         axes = figure.subplots(2, len(found), squeeze=False, sharex="col")
         for upper, lower, spectrum in zip(*axes, found, strict=True):
-            size = np.where(spectrum.eigenvalues > 0, spectrum.eigenvalues, np.nan)
+            size = spectrum.eigenvalues[:_SHOWN_DIRECTIONS]
+            size = np.where(size > 0, size, np.nan)
             upper.plot(np.arange(1, len(size) + 1), size, color=BLACK, marker=".")
             upper.set_yscale("log")
             upper.set_title(f"state {space_title(spectrum.space)}")
@@ -70,7 +71,7 @@ def spectra(hidden: Hidden) -> Figure:
             lower.set_ylim(-0.05, 1.05)
             # Where the mean state alone predicts better, the share is far below 0: cut off.
             lower.set_xlabel("number of directions")
-            lower.set_xlim(-0.5, min(len(size), _SHOWN_DIRECTIONS) + 0.5)
+            lower.set_xlim(-0.5, len(size) + 0.5)
             lower.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0, 0].set_ylabel("eigenvalue of the covariance\n(units of the state squared)")
         axes[1, 0].set_ylabel("cumulative share (grey: 99%)")
@@ -92,12 +93,12 @@ def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
     symbols = min(shown.counts.shape[-1], _MOST_PANELS)
     colours = {"place in the task": np.broadcast_to(shown.place, shown.counts.shape[:2])}
     colours |= {f"count of symbol {k}": shown.counts[..., k] for k in range(symbols)}
-    rows = {"by variance": shown.by_variance, "by what the prediction feels": shown.by_prediction}
+    rows = {"by variance": shown.by_variance, "by prediction": shown.by_prediction}
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(2.1 * len(colours) + 0.6, 5.0))
         axes = figure.subplots(2, len(colours), squeeze=False, sharex="row", sharey="row")
-        for line, (ranking, coordinates) in zip(axes, rows.items(), strict=True):
-            for axis, (title, values) in zip(line, colours.items(), strict=True):
+        for row, (ranking, coordinates) in enumerate(rows.items()):
+            for axis, (title, values) in zip(axes[row], colours.items(), strict=True):
                 points = axis.scatter(*coordinates[:, drawn].reshape(-1, coordinates.shape[-1]).T,
                                       c=values[:, drawn].ravel(), s=1.5, cmap="viridis",
                                       linewidths=0, rasterized=True)  # fmt: skip
@@ -106,15 +107,15 @@ def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
                     axis.plot(*path, color=VERMILLION, linestyle=style, linewidth=0.9)
                     axis.plot(*path[:, :1], color=VERMILLION, marker="o", linestyle="",
                               markeredgecolor=BLACK, markeredgewidth=0.5)  # fmt: skip
-                if line is axes[0]:
+                if row == 0:
                     axis.set_title(title)
-                axis.set_xlabel("direction 1")
-                if line is axes[-1]:
+                axis.set_xlabel(f"direction 1 {ranking}")
+                if row == len(rows) - 1:
                     bar = figure.colorbar(points, ax=axes[:, list(colours).index(title)],
                                           location="bottom", fraction=0.05, pad=0.02)  # fmt: skip
                     bar.ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
                     bar.set_label("symbols")
-            line[0].set_ylabel(f"{ranking}:\ndirection 2")
+            axes[row, 0].set_ylabel(f"direction 2 {ranking}")
     return figure
 
 
@@ -168,14 +169,14 @@ def probes(hidden: Hidden) -> Figure:
         axes = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
         targets = list(hidden.place_only)
         for axis, space in zip(axes, spaces, strict=True):
-            for offset, (name, (label, colour, marker)) in enumerate(looks.items()):
+            for offset, (name, (_, colour, marker)) in enumerate(looks.items()):
                 scores = hidden.place_only if name == "place" else hidden.probes[name][space]
                 for row, target in enumerate(targets):
                     _left_over(axis, scores[target].r2, row + 0.2 * (offset - 1), colour, marker)
             axis.set_xscale("log")
             axis.set_title(f"from {space_title(space)}")
             axis.set_xlabel("1 - R², held-out streams")
-            axis.set_yticks(range(len(targets)), [_TARGETS[t] for t in targets])
+            axis.set_yticks(range(len(targets)), [TARGETS[t] for t in targets])
             axis.set_ylim(len(targets) - 0.5, -0.5)
             axis.grid(axis="y", visible=False)
         handles = [
@@ -231,27 +232,37 @@ def _band(curve: Sequence[Estimate]) -> Any:
 
 
 def eigenvalues(hidden: Hidden) -> Figure:
-    """Eigenvalues of the step's Jacobian in the complex plane, a panel an input symbol."""
+    """Eigenvalues of the step's Jacobian in the complex plane, a column an input symbol, and below
+    the time scale of each in symbols, longest first."""
     found = hidden.jacobians
     if len(found) > _MOST_PANELS + 1:  # the first symbols, and RESET
         found = [*found[:_MOST_PANELS], found[-1]]
-    columns = min(len(found), 4)
     angle = np.linspace(0, 2 * np.pi, 200)
     largest = max(1.0, max(j.spectral_radius for j in found)) * 1.1
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.2 * columns + 0.4, 2.9))
-        axes = figure.subplots(1, columns, sharex=True, sharey=True, squeeze=False)[0]
-        for axis, jacobian in zip(axes, found, strict=True):
-            axis.plot(np.cos(angle), np.sin(angle), color=BLACK, linestyle="--", linewidth=0.9)
+        figure = Figure(figsize=(2.1 * len(found) + 0.5, 4.6))
+        axes = figure.subplots(2, len(found), sharex="row", sharey="row", squeeze=False)
+        for upper, lower, jacobian in zip(*axes, found, strict=True):
+            upper.plot(np.cos(angle), np.sin(angle), color=BLACK, linestyle="--", linewidth=0.9)
             values = jacobian.eigenvalues
-            axis.plot(values.real, values.imag, color=VERMILLION, marker="o", markersize=3,
-                      linestyle="", markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
-            axis.set_aspect("equal")
-            axis.set_xlim(-largest, largest)
-            axis.set_ylim(-largest, largest)
+            upper.plot(values.real, values.imag, color=VERMILLION, marker="o", markersize=3,
+                       linestyle="", markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
+            upper.set_aspect("equal")
+            upper.set_xlim(-largest, largest)
+            upper.set_ylim(-largest, largest)
             is_reset = jacobian.symbol == hidden.process.num_symbols
-            name = "RESET" if is_reset else f"symbol {jacobian.symbol}"
-            axis.set_title(f"{name}: |λ| ≤ {jacobian.spectral_radius:.4f}")
-            axis.set_xlabel("real part of λ, a symbol")
-        axes[0].set_ylabel("imaginary part of λ, a symbol")
+            upper.set_title("RESET" if is_reset else f"symbol {jacobian.symbol}")
+            upper.set_xlabel("real part of λ")
+            # Infinite from |lambda| = 1 on: left out.
+            scales = np.where(np.isfinite(jacobian.timescales), jacobian.timescales, np.nan)
+            scales = np.where(scales > 0, scales, np.nan)
+            lower.plot(np.arange(1, len(scales) + 1), scales, color=VERMILLION, marker=".",
+                       linewidth=0.8)  # fmt: skip
+            if np.isfinite(hidden.process.T):
+                lower.axhline(hidden.process.T, color=BLACK, linestyle=":", linewidth=1)
+            lower.set_yscale("log")
+            lower.set_xlabel("rank of λ")
+            lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0, 0].set_ylabel("imaginary part of λ")
+        axes[1, 0].set_ylabel("-1 / log|λ|, symbols\n(dotted: T)")
     return figure

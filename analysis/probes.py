@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.intervals import Estimate, estimates
+from analysis.intervals import Estimate, Statistic, estimates
 from meta_learning.process import DirichletCategorical, task_counts
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
@@ -90,21 +90,23 @@ def r_squared(y: np.ndarray, answer: np.ndarray) -> Score:
         values[f"square{k}"] = (centred[..., k] ** 2).mean(1)
         values[f"mean{k}"] = centred[..., k].mean(1)
 
-    def score(mean: Mapping[str, Any], columns: list[int]) -> Any:
+    every = range(y.shape[-1])
+    found = estimates(
+        values, {"all": _r2_of(every)} | {f"{k}": _r2_of(range(k, k + 1)) for k in every}
+    )
+    return Score(found["all"], [found[f"{k}"] for k in every])
+
+
+def _r2_of(columns: range) -> Statistic:
+    """1 - errors / spread, both added up over columns; NaN where there is no spread."""
+
+    def statistic(mean: Mapping[str, Any]) -> Any:
         error = sum(mean[f"error{k}"] for k in columns)
         spread = sum(mean[f"square{k}"] - mean[f"mean{k}"] ** 2 for k in columns)
         with np.errstate(invalid="ignore", divide="ignore"):
             return 1 - np.asarray(error) / np.where(np.asarray(spread) > 0, spread, np.nan)
 
-    every = list(range(y.shape[-1]))
-    found = estimates(
-        values,
-        {
-            "all": lambda mean: score(mean, every),
-            **{f"{k}": lambda mean, k=k: score(mean, [k]) for k in every},
-        },
-    )
-    return Score(found["all"], [found[f"{k}"] for k in every])
+    return statistic
 
 
 def probe(
