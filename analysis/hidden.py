@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.compare import kl
 from analysis.dynamics import StepJacobian, step_jacobians
-from analysis.intervals import Estimate, estimates
+from analysis.intervals import Estimate, estimates, quotient
 from analysis.probes import (
     Score,
     explained,
@@ -178,10 +178,14 @@ def check_can_examine(model: Any, process: DirichletCategorical, streams: int) -
     if streams < 4:
         raise ValueError(f"streams are split in two halves of two or more; got {streams}")
     width = sum(part.size for part in model.initial_state())
-    if streams * length * width > MOST_NUMBERS:
+    most = MOST_NUMBERS // (length * width)
+    if streams > most:
+        advice = (
+            f"use at most {most} streams" if most >= 4 else "use a shorter T or fewer hidden units"
+        )
         raise ValueError(
             f"{streams} streams of {length} places with states of {width} are more than "
-            f"{MOST_NUMBERS} numbers; use at most {MOST_NUMBERS // (length * width)} streams"
+            f"{MOST_NUMBERS} numbers; {advice}"
         )
 
 
@@ -202,6 +206,12 @@ def _coordinates(values: np.ndarray, axes: Principal, count: int) -> np.ndarray:
     return (values - axes.mean) @ axes.directions[:, :count]
 
 
+def _two(coordinates: np.ndarray) -> np.ndarray:
+    """The first two coordinates; the second is 0 where there is but one."""
+    missing = max(0, 2 - coordinates.shape[-1])
+    return np.pad(coordinates, ((0, 0), (0, 0), (0, missing)))[..., :2]
+
+
 def _trajectories(
     learner: Learner,
     process: DirichletCategorical,
@@ -215,8 +225,8 @@ def _trajectories(
     shown = held_out.streams(slice(0, _SHOWN_STREAMS))
     h = shown.space("h")
     return Trajectories(
-        _coordinates(h, axes, 2),
-        (h - felt.mean) @ felt.encode[:2].T,
+        _two(_coordinates(h, axes, 2)),
+        _two((h - felt.mean) @ felt.encode[:2].T),
         task_counts(shown.symbols, process.num_symbols, process.T),
         places_in_task(process, length),
         drawn,
@@ -237,7 +247,7 @@ def _carried(process: DirichletCategorical, states: States) -> Carried:
     spread["kl"] = kl(states.log_q[:, :1], states.log_q[:, T::T]).mean(-1)
     found = estimates(
         spread,
-        {space: lambda m, s=space: m[f"after {s}"] / m[f"before {s}"] for space in states.spaces}
+        {space: quotient(f"after {space}", f"before {space}") for space in states.spaces}
         | {"kl": lambda m: m["kl"]},
     )
     return Carried({space: found[space] for space in states.spaces}, found["kl"])
@@ -288,6 +298,10 @@ def _estimate_document(estimate: Estimate) -> dict[str, Any]:
     return {"mean": estimate.mean, "ci95": estimate.ci95}
 
 
+def _curve_document(curve: list[Estimate]) -> dict[str, Any]:
+    return {"mean": [e.mean for e in curve], "ci95": [e.ci95 for e in curve]}
+
+
 def _score_document(score: Score) -> dict[str, Any]:
     out = _estimate_document(score.r2)
     if len(score.by_column) > 1:
@@ -310,9 +324,9 @@ def _swaps_document(swaps: Swaps) -> dict[str, Any]:
         "kl": {kind: _estimate_document(e) for kind, e in swaps.mean.items()},
         "ratio_to_other_counts": {k: _estimate_document(e) for k, e in swaps.ratio.items()},
         "draws": swaps.draws.tolist(),
-        "kl_by_draws": {k: [e.mean for e in v] for k, v in swaps.by_draws.items()},
+        "kl_by_draws": {k: _curve_document(v) for k, v in swaps.by_draws.items()},
         "chosen_draws": swaps.chosen,
-        "kl_by_lag": {k: [e.mean for e in v] for k, v in swaps.by_lag.items()},
+        "kl_by_lag": {k: _curve_document(v) for k, v in swaps.by_lag.items()},
     }
 
 

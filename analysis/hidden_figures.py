@@ -37,7 +37,7 @@ TARGETS = {
     "counts": "counts",
     "posterior_mean": "posterior mean",
     "log_concentration": "log concentration",
-    "place": "place in the task",
+    "place": "place in task",
 }
 _CAUSES = {
     "place": ("place in the task", BLACK, ""),
@@ -102,10 +102,11 @@ def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
                 points = axis.scatter(*coordinates[:, drawn].reshape(-1, coordinates.shape[-1]).T,
                                       c=values[:, drawn].ravel(), s=1.5, cmap="viridis",
                                       linewidths=0, rasterized=True)  # fmt: skip
-                for stream, style in zip(range(lines), ("-", "--", ":"), strict=False):
-                    path = coordinates[stream, :length].T
-                    axis.plot(*path, color=VERMILLION, linestyle=style, linewidth=0.9)
-                    axis.plot(*path[:, :1], color=VERMILLION, marker="o", linestyle="",
+                for path, style in zip(
+                    coordinates[:lines, :length], ("-", "--", ":"), strict=False
+                ):
+                    axis.plot(*path.T, color=VERMILLION, linestyle=style, linewidth=0.9)
+                    axis.plot(*path[:1].T, color=VERMILLION, marker="o", linestyle="",
                               markeredgecolor=BLACK, markeredgewidth=0.5)  # fmt: skip
                 if row == 0:
                     axis.set_title(title)

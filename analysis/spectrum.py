@@ -37,6 +37,8 @@ ENOUGH = 0.99
 MOST_DIRECTIONS = 64
 _STATES_FOR_RANKING = 4_000
 _ROWS = 2**15
+# A state that never changes has no direction of unit variance; the square of float64's rounding.
+_NO_VARIANCE = 1e-32
 
 
 class Principal(NamedTuple):
@@ -134,7 +136,8 @@ def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
     felt = np.asarray(jacobian, np.float64)
     felt = np.sqrt(q) * (felt - (q * felt).sum(1, keepdims=True))
     kept = principal.eigenvalues > 1e-10 * principal.eigenvalues[0]
-    scale = np.sqrt(principal.eigenvalues[kept])
+    kept[0] = True
+    scale = np.sqrt(np.maximum(principal.eigenvalues[kept], _NO_VARIANCE))
     directions = principal.directions[:, kept]
     felt = felt.reshape(-1, h.shape[-1]) @ (directions * scale)
     turn = np.linalg.eigh(felt.T @ felt / len(sample))[1][:, ::-1]

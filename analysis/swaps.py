@@ -20,7 +20,6 @@ tasks for 2 <= n <= T - 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,7 @@ import jax
 import numpy as np
 
 from analysis.compare import kl
-from analysis.intervals import Estimate, Statistic, estimates
+from analysis.intervals import Estimate, estimates, quotient
 from analysis.states import part_names, predictions_from, states_along
 from meta_learning.learner import Learner
 from meta_learning.process import DirichletCategorical
@@ -149,8 +148,8 @@ def _summary(
     others = [kind for kind in effects if kind != "other_counts"]
     found = estimates(
         values,
-        {f"mean.{kind}": _quotient(kind, "n") for kind in effects}
-        | {f"ratio.{kind}": _quotient(kind, "other_counts") for kind in others},
+        {f"mean.{kind}": quotient(kind, "n") for kind in effects}
+        | {f"ratio.{kind}": quotient(kind, "other_counts") for kind in others},
     )
     chosen = len(draws) // 2
     return Swaps(
@@ -175,18 +174,6 @@ def _curve(effect: np.ndarray, weight: np.ndarray) -> list[Estimate]:
     values: dict[str, np.ndarray] = {}
     for point, (row, w) in enumerate(zip(effect, weight, strict=True)):
         values |= {f"sum{point}": row * w, f"n{point}": w}
-    statistics = {f"{p}": _quotient(f"sum{p}", f"n{p}") for p in range(len(effect))}
+    statistics = {f"{p}": quotient(f"sum{p}", f"n{p}") for p in range(len(effect))}
     found = estimates(values, statistics)
     return [found[f"{p}"] for p in range(len(effect))]
-
-
-def _quotient(above: str, below: str) -> Statistic:
-    """The ratio of two means; NaN where the lower one is 0."""
-
-    def statistic(mean: Mapping[str, Any]) -> Any:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(mean[above]) / np.where(
-                np.asarray(mean[below]) > 0, mean[below], np.nan
-            )
-
-    return statistic

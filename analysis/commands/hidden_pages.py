@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Probes are listed by symbol up to so many of them, and directions of each part of the state.
 _SYMBOLS_LISTED = 4
 _DIRECTIONS_LISTED = 5
+_OF_SYMBOL = {"counts": "count of", "posterior_mean": "posterior mean"}
 
 
 def title_of(hidden: Hidden) -> str:
@@ -81,8 +82,9 @@ def _spectrum_table(hidden: Hidden) -> Table:
         rows,
         "Directions by variance, found on half of the streams and judged on the other; [95% "
         "interval over its streams]. Prediction: KL(whole state's || projected state's prediction) "
-        f"against that of the mean state, {nats(whole)} nats at drawn places. Ranked by it: "
-        "directions of h in the order of what the prediction feels.",
+        f"against that of the mean state, {nats(whole)} nats at drawn places; with RESETs: "
+        "at all places. Ranked by it: directions of h in the order of what the prediction feels. "
+        "-: nothing to carry, or more than 64.",
     )
 
 
@@ -119,11 +121,11 @@ def _probe_table(hidden: Hidden) -> Table:
     trained, untrained = (hidden.probes[n][hidden.whole] for n in ("trained", "untrained"))
     for target, alone in hidden.place_only.items():
         scores = (trained[target], untrained[target])
-        rows.append([TARGETS[target], *(_both(s.r2, _r2) for s in scores), _r2(alone.r2.mean)])
+        rows.append([TARGETS[target], *(_both(s.r2, _r2) for s in scores), _short(alone.r2.mean)])
         if 1 < len(alone.by_column) <= _SYMBOLS_LISTED:
             for k, place_only in enumerate(alone.by_column):
                 cells = [_both(s.by_column[k], _r2) for s in scores]
-                rows.append([f"  of symbol {k}", *cells, _r2(place_only.mean)])
+                rows.append([f"{_OF_SYMBOL[target]} {k}", *cells, _short(place_only.mean)])
     return Table(
         f"Linear probes of the whole state: R² on {hidden.held_out} held-out streams",
         ["target", "trained [95%]", "untrained [95%]", "place"],
@@ -138,9 +140,9 @@ def _swap_table(swaps: Swaps) -> Table:
     names = {
         "same_counts": "same counts",
         "other_counts": "other counts",
-        "other_counts_bayes": "  by Bayes",
-        "other_counts_h": "  h only",
-        "other_counts_c": "  c only",
+        "other_counts_bayes": "other, Bayes",
+        "other_counts_h": "other, h only",
+        "other_counts_c": "other, c only",
     }
     rows = [
         [name, _both(swaps.mean[kind], nats), _both(swaps.ratio.get(kind), nats)]
@@ -153,7 +155,7 @@ def _swap_table(swaps: Swaps) -> Table:
         rows,
         f"{swaps.tasks} tasks from the initial state on, swapped after {swaps.draws[0]} to "
         f"{swaps.draws[-1]} draws; the same tasks in every row, intervals over tasks. Same counts: "
-        "in another order. By Bayes: the change in the exact predictive, which is 0 for the same "
+        "in another order. Bayes: the change in the exact predictive, which is 0 for the same "
         "counts. h only, c only: the other part of the state stays.",
     )
 
@@ -302,8 +304,12 @@ def _r2(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _count(value: float | None) -> str:
-    return "more than 64" if value is None else f"{value:.0f}"
+    return "-" if value is None else f"{value:.0f}"
 
 
 def _between(estimate: Estimate, form: Callable[[float | None], str]) -> str:
