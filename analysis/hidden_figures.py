@@ -152,7 +152,8 @@ def meaning(hidden: Hidden) -> Figure:
             Patch(facecolor=colour, hatch=hatch, edgecolor="#666666", label=label)
             for label, colour, hatch in _CAUSES.values()
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+        columns = 4 if len(spaces) > 1 else 2
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
 
 
