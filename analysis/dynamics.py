@@ -10,6 +10,7 @@ more than the spectral radius: ``gain``, the largest singular value, is the most
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -73,14 +74,18 @@ def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
 def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np.ndarray:
     """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
     with jax.enable_x64(True):
-        params = _float64(learner.params)
-        flat, unravel = ravel_pytree(_float64(state))
+        before, params, x = _float64((state, learner.params, x))
+        return np.asarray(_jacobian(learner.model, params, before, x))
 
-        def step(before: Any) -> Any:
-            after, _ = learner.model.step(params, unravel(before), jnp.asarray(x, jnp.float64))
-            return ravel_pytree(after)[0]
 
-        return np.asarray(jax.jit(jax.jacobian(step))(flat))
+@partial(jax.jit, static_argnums=0)
+def _jacobian(model: Any, params: Any, state: tuple[Any, ...], x: jax.Array) -> jax.Array:
+    flat, unravel = ravel_pytree(state)
+
+    def step(before: jax.Array) -> jax.Array:
+        return ravel_pytree(model.step(params, unravel(before), x)[0])[0]
+
+    return jax.jacobian(step)(flat)
 
 
 def _float64(tree: Any) -> Any:

@@ -349,9 +349,15 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
     groups = {
         "trajectories": xr.Dataset(
             {
-                "by_variance": (("stream", "place", "direction"), shown.by_variance),
-                "by_prediction": (("stream", "place", "direction"), shown.by_prediction),
-                "counts": (("stream", "place", "symbol"), shown.counts),
+                "by_variance": (
+                    ("stream", "place", "direction"),
+                    shown.by_variance.astype(np.float32),
+                ),
+                "by_prediction": (
+                    ("stream", "place", "direction"),
+                    shown.by_prediction.astype(np.float32),
+                ),
+                "counts": (("stream", "place", "symbol"), shown.counts.astype(np.int32)),
                 "place_in_task": (("place",), shown.place),
                 "drawn": (("place",), shown.drawn),
             },

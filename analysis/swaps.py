@@ -60,11 +60,13 @@ def swap_effects(
 ) -> Swaps | None:
     """Swaps on ``tasks`` tasks of ``process``; None where a task has no place for one (T < 4), or no
     two histories differ. An endless task is cut at 100 draws."""
-    span = stream_length(math.inf) if math.isinf(process.T) else int(process.T) - 1
+    length = stream_length(process.T)
+    span = length if math.isinf(process.T) else int(process.T) - 1
     if span < 3:
         return None
     key_tasks, key_choice = jax.random.split(key)
-    symbols = np.asarray(process.sample(key_tasks, tasks, span))
+    # Whole streams, of which only the first task is kept: the program that draws them exists already.
+    symbols = np.asarray(process.sample(key_tasks, tasks, length))[:, :span]
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key_choice)))
     draws = np.unique(np.linspace(2, span - 1, min(MOST_PLACES, span - 2)).round().astype(int))
 
