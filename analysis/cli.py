@@ -6,6 +6,7 @@ import click
 
 from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
+from analysis.commands.hidden import hidden
 from analysis.commands.inpaint import inpaint
 from analysis.commands.pixels import pixels
 from autoregressive.versions import package_version
@@ -49,5 +50,6 @@ def main(context: click.Context) -> None:
 
 main.add_command(compare)
 main.add_command(experiments)
+main.add_command(hidden)
 main.add_command(inpaint)
 main.add_command(pixels)

@@ -72,6 +72,16 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
     return out
 
 
+def quotient(above: str, below: str) -> Statistic:
+    """The ratio of two means; NaN where the lower one is 0."""
+
+    def statistic(mean: Mapping[str, Any]) -> Any:
+        lower = np.asarray(mean[below])
+        return np.asarray(mean[above]) / np.where(lower > 0, lower, np.nan)
+
+    return statistic
+
+
 def student(each: np.ndarray) -> Estimate:
     """The mean of independent values (n,), n >= 2, with its Student t interval."""
     from scipy.stats import t
@@ -89,5 +99,7 @@ def _alone(value: Any) -> Estimate:
 def _percentiles(centre: Any, draws: Any) -> Estimate:
     if not math.isfinite(centre):
         return Estimate(None, None, None)
+    if not np.isfinite(draws).all():  # some resamples leave nothing to divide by
+        return Estimate(float(centre), None, None)
     low, high = np.quantile(draws, [0.025, 0.975])
     return Estimate(float(centre), float(low), float(high))

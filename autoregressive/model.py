@@ -56,7 +56,7 @@ class Model:
     def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
         """One place: x (..., inputs) -> the new state and logits (..., outputs) for the next."""
         state, h = self.cell.step(cell_params(params), state, x)
-        return state, self._read_out(params, h)
+        return state, self.read_out(params, h)
 
     def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
         """All places: xs (B, T, inputs) -> the last state and logits (B, T, outputs).
@@ -70,7 +70,8 @@ class Model:
         """Logits (B, T, outputs) for xs (B, T, inputs), from the initial state."""
         return self.unroll(params, self.initial_state((xs.shape[0],)), xs)[1]
 
-    def _read_out(self, params: Params, h: Array) -> Array:
+    def read_out(self, params: Params, h: Array) -> Array:
+        """Logits (..., outputs) from the cell's output h (..., hidden)."""
         for n in range(len(self.readout) + 1):
             h = jax.nn.relu(h) @ params[f"readout.{n}.w"].T + params[f"readout.{n}.b"]
         return h
@@ -82,9 +83,9 @@ class Model:
             length, _READOUT_CHUNK // max(batch * max(self.readout, default=1), 1)
         )
         if chunk == length:
-            return self._read_out(params, hs)
+            return self.read_out(params, hs)
         chunks = hs.reshape(length // chunk, chunk, batch, hs.shape[-1])
-        logits = lax.map(jax.checkpoint(lambda h: self._read_out(params, h)), chunks)
+        logits = lax.map(jax.checkpoint(lambda h: self.read_out(params, h)), chunks)
         return logits.reshape(length, batch, self.outputs)
 
 

@@ -143,7 +143,9 @@ def compare(
         click.echo(f"Report: {out}/report.html")
 
 
-def refuse_training_options() -> None:
+def refuse_training_options(
+    instead: str = "; use --test-alpha, --test-T or --p for the test streams",
+) -> None:
     """Errors: UsageError where an option of training was given beside --checkpoint."""
     context = click.get_current_context()
     training = ("alpha", "task_length", "experiment", "recipe", "budget", "iterations",
@@ -152,8 +154,7 @@ def refuse_training_options() -> None:
         source = context.get_parameter_source(option.name or "")
         if option.name in training and source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{option.opts[0]} cannot be given with --checkpoint, which has its own; "
-                "use --test-alpha, --test-T or --p for the test streams"
+                f"{option.opts[0]} cannot be given with --checkpoint, which has its own{instead}"
             )
 
 

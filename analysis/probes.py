@@ -1,0 +1,148 @@
+"""Linear probes: what can be read off the state by a straight line.
+
+A probe is least squares in float64 from the state, with an intercept, fitted on one half of the
+streams and scored on the other; singular values below 1e-6 of the largest (float32's rounding of the
+states) count as zero, and there is no other regularisation. R^2 is 1 - (sum of squared errors) / (sum
+of squares about the held-out mean), over drawn places, with a 95% interval from a bootstrap of whole
+held-out streams. R^2 of several columns together adds up both sums over the columns.
+
+A leading direction of the state is explained the other way round (``explained``): how much of its
+variance is a function of the place within the task, how much more is linear in the counts and the
+posterior mean, how much more follows the place in the stream.
+
+Two references say what an R^2 is worth. The untrained network is the one that training started from,
+probed in the same way. The place alone predicts a target by its mean at each place within the task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analysis.intervals import Estimate, Statistic, estimates
+from meta_learning.process import DirichletCategorical, task_counts
+
+_SMALLEST_SINGULAR_VALUE = 1e-6
+
+
+class Score(NamedTuple):
+    """R^2 on held-out streams: of all columns together, and of each. None where a target is constant."""
+
+    r2: Estimate
+    by_column: list[Estimate]
+
+
+def probe_targets(process: DirichletCategorical, symbols: Any) -> dict[str, np.ndarray]:
+    """What a state might hold, before each place. symbols: int (B, L). Each float64 (B, L, columns).
+
+    "counts": of each symbol in the current task. "posterior_mean": the exact Bayes predictive
+    (alpha_k + n_k) / (sum(alpha) + n). "log_concentration": log(sum(alpha) + n). "place": within the
+    task, from 1.
+    """
+    counts = task_counts(symbols, process.num_symbols, process.task_length)
+    weights = np.asarray(process.alpha) + counts
+    total = weights.sum(-1, keepdims=True)
+    place = np.broadcast_to(places_in_task(process, counts.shape[-2])[:, None], total.shape)
+    return {
+        "counts": counts.astype(np.float64),
+        "posterior_mean": weights / total,
+        "log_concentration": np.log(total),
+        "place": place.astype(np.float64),
+    }
+
+
+def places_in_task(process: DirichletCategorical, length: int) -> np.ndarray:
+    """The place within the task, from 1, of every place of a stream. int (length,)."""
+    places = np.arange(length)
+    return 1 + (places if math.isinf(process.T) else places % int(process.T))
+
+
+def linear_probe(x: np.ndarray, y: np.ndarray, held_out_x: np.ndarray) -> np.ndarray:
+    """Least squares from x (B, L, D) to y (B, L, n); the answer at held_out_x (B', L, D)."""
+    mean_x, mean_y = x.mean((0, 1)), y.mean((0, 1))
+    flat = (x - mean_x).reshape(-1, x.shape[-1])
+    weights, *_ = np.linalg.lstsq(
+        flat, (y - mean_y).reshape(len(flat), -1), rcond=_SMALLEST_SINGULAR_VALUE
+    )
+    return (held_out_x - mean_x) @ weights + mean_y
+
+
+def place_probe(y: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The mean of y (B, L, n) at each place within the task (L,). Returns (1, L, n)."""
+    _, at = np.unique(place, return_inverse=True)
+    by_place = y.mean(0)
+    sums = np.zeros((at.max() + 1, y.shape[-1]))
+    np.add.at(sums, at, by_place)
+    return (sums / np.bincount(at)[:, None])[at][None]
+
+
+def r_squared(y: np.ndarray, answer: np.ndarray) -> Score:
+    """R^2 of an answer to y (B, L, n), with intervals over the streams (first axis)."""
+    # Counted from one of its values, a constant has a variance of exactly 0.
+    shift = y[0, 0]
+    centred = y - shift
+    values: dict[str, np.ndarray] = {}
+    for k in range(y.shape[-1]):
+        values[f"error{k}"] = ((y - answer)[..., k] ** 2).mean(1)
+        values[f"square{k}"] = (centred[..., k] ** 2).mean(1)
+        values[f"mean{k}"] = centred[..., k].mean(1)
+
+    every = range(y.shape[-1])
+    found = estimates(
+        values, {"all": _r2_of(every)} | {f"{k}": _r2_of(range(k, k + 1)) for k in every}
+    )
+    return Score(found["all"], [found[f"{k}"] for k in every])
+
+
+def _r2_of(columns: range) -> Statistic:
+    """1 - errors / spread, both added up over columns; NaN where there is no spread."""
+
+    def statistic(mean: Mapping[str, Any]) -> Any:
+        error = sum(mean[f"error{k}"] for k in columns)
+        spread = sum(mean[f"square{k}"] - mean[f"mean{k}"] ** 2 for k in columns)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return 1 - np.asarray(error) / np.where(np.asarray(spread) > 0, spread, np.nan)
+
+    return statistic
+
+
+def probe(
+    fit: Mapping[str, np.ndarray], held_out: Mapping[str, np.ndarray], x: np.ndarray,
+    held_out_x: np.ndarray,
+) -> dict[str, Score]:  # fmt: skip
+    """A linear probe from x to every target: name -> score."""
+    joint = np.concatenate(list(fit.values()), axis=-1)
+    answers = linear_probe(x, joint, held_out_x)
+    edges = np.cumsum([0, *(y.shape[-1] for y in fit.values())])
+    return {
+        name: r_squared(held_out[name], answers[..., start:end])
+        for name, start, end in zip(fit, edges[:-1], edges[1:], strict=True)
+    }
+
+
+def explained(
+    process: DirichletCategorical, fit: tuple[Any, Any], held_out: tuple[Any, Any]
+) -> dict[str, Score]:
+    """What coordinates of the state are explained by, as R^2 of ever larger sets of causes.
+
+    fit, held_out: symbols int (B, L) and coordinates (B, L, n). "place": the mean at each place within
+    the task. "counts": besides, least squares on counts and posterior mean. "stream": the same, with
+    the mean at each place of the stream instead of each place of the task.
+    """
+    names = ("counts", "posterior_mean")
+    causes, other_causes = (
+        np.concatenate([probe_targets(process, symbols)[name] for name in names], axis=-1)
+        for symbols, _ in (fit, held_out)
+    )
+    y, other_y = fit[1], held_out[1]
+    length = y.shape[1]
+    places = {"place": places_in_task(process, length), "stream": np.arange(length)}
+    by_place = {k: (place_probe(causes, at), place_probe(y, at)) for k, at in places.items()}
+    # Least squares beside a mean at each place: both sides less those means (Frisch and Waugh).
+    answers = {"place": np.broadcast_to(by_place["place"][1], other_y.shape)}
+    for name, (mean_x, mean_y) in zip(("counts", "stream"), by_place.values(), strict=True):
+        answers[name] = linear_probe(causes - mean_x, y - mean_y, other_causes - mean_x) + mean_y
+    return {name: r_squared(other_y, answer) for name, answer in answers.items()}
