@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from analysis.commands.audit import audit
 from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
 from analysis.commands.hidden import hidden
@@ -48,6 +49,7 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+main.add_command(audit)
 main.add_command(compare)
 main.add_command(experiments)
 main.add_command(hidden)
