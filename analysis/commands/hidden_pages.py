@@ -35,8 +35,8 @@ def headline(hidden: Hidden) -> str:
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
-            f"{_count(h['variance'].needed.mean)} directions of h carry 99% of its variance, "
-            f"{_count(h['ranked_prediction'].needed.mean)} carry 99% of the prediction."
+            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance, "
+            f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
         )
     trained, untrained = (
         hidden.probes[network][hidden.whole]["counts"].r2 for network in ("trained", "untrained")
@@ -275,7 +275,7 @@ def write_report(
     out: Path, hidden: Hidden, numbers: dict[str, Any], learner: Learner, seed: int
 ) -> None:
     """The folder: report.html, figures, JSON, netCDF, network, manifest."""
-    from analysis.hidden import to_datatree
+    from analysis.hidden_results import to_datatree
 
     learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
     write_json(out / "hidden.json", numbers)
