@@ -200,7 +200,7 @@ def _jacobian_table(hidden: Hidden) -> Table:
         rows,
         "Radius: the largest |lambda|. Longest, second, third: -1 / log|lambda| in symbols; over T: "
         "how many are longer than a task. Gain: the largest singular value, the most one step can "
-        "stretch a difference. Exact for this network, at this one state.",
+        "stretch a difference. Exact, at the one state that the initial state and RESET lead to.",
     )
 
 
@@ -233,7 +233,7 @@ def panels(hidden: Hidden) -> list[Panel]:
             "each symbol.",
             "h at drawn places of held-out streams. Above: the two directions of most variance. "
             "Below: the two that the prediction feels most, in standard deviations. Lines: the "
-            "first task of three streams, from the dot on.",
+            "first task of three streams, from the dot on; later RESETs need not lead to the dot.",
         ),
         Panel(
             "probes",
@@ -252,9 +252,8 @@ def panels(hidden: Hidden) -> list[Panel]:
                 figures.swap_effect(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
                 "symbols since: far smaller for the same counts than for other counts.",
-                "What another history's state changes. Bands: 95% intervals over tasks. A network "
-                "that holds the counts and nothing else would lie on Bayes's curve for other "
-                "counts, and at 0 for the same ones.",
+                "What another history's state changes. Bands: 95% intervals over tasks. A network that "
+                "is Bayes would lie on Bayes's curve for other counts, and at 0 for the same ones.",
             )
         )
     out.append(
