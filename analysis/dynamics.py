@@ -1,8 +1,8 @@
 """The step of the cell, linearised: how a small difference of states is carried by one symbol.
 
 The Jacobian of (h, c) -> (h', c'), or of h -> h', at one state and one input, in float64. An
-eigenvalue lambda shrinks a difference along its direction by abs(lambda) a step, which forgets it over
--1 / log(abs(lambda)) symbols. The state moves with every symbol, so this is the memory there, not
+eigenvalue lambda shrinks a difference along its direction by ``|lambda|`` a step, which forgets it over
+``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory at that state, not
 of a whole task; and where eigenvectors are far from orthogonal one step can stretch a difference by
 more than the spectral radius: ``gain``, the largest singular value, is the most it can.
 """
@@ -37,7 +37,7 @@ class StepJacobian:
 
     @property
     def timescales(self) -> np.ndarray:
-        """-1 / log(abs(lambda)) in symbols, (D,); 0 at lambda = 0, infinite from modulus 1 on."""
+        """``-1 / log|lambda|`` in symbols, (D,); 0 where lambda is 0, infinite where it is 1 or more."""
         size = np.abs(self.eigenvalues)
         with np.errstate(divide="ignore"):
             return np.where(size < 1, -1 / np.log(np.minimum(size, 1.0)), np.inf)

@@ -162,6 +162,11 @@ def cost(
     return Cost(plan.nodes, held, seconds)
 
 
+def check(learner: Learner, process: Process, draws: int | None = None) -> None:
+    """Errors: ValueError where ``exact_gap`` would refuse these arguments."""
+    _plan(learner, process, draws)
+
+
 def _walk_of(learner: Learner, plan: Plan, devices: Sequence[jax.Device] | None) -> Walk:
     return Walk(learner.model, learner.params, plan, list(devices or jax.devices()))
 

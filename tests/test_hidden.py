@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import TRAIN
 
-from analysis import hidden, probes, swaps
+from analysis import hidden, hidden_results, probes, swaps
 from analysis.cli import main
 from analysis.compare import kl
 from analysis.dynamics import state_after_reset, step_jacobian, step_jacobians
@@ -424,7 +424,7 @@ def test_tasks_of_one_draw_and_without_end(T, last):
     learner.settings.update(cell="gru", hidden=2)
     process = DirichletCategorical(ALPHA, T)
     found = hidden.examine(learner, process, key=jax.random.key(0), streams=4)
-    numbers = strict(json.dumps(hidden.document(found), allow_nan=False))
+    numbers = strict(json.dumps(hidden_results.document(found), allow_nan=False))
     assert numbers["spectrum"].keys() == {"h"}
     assert (numbers["swaps"] is None) == (last is None)
     assert last is None or numbers["swaps"]["draws"][-1] == last

@@ -98,7 +98,7 @@ def audit(
     histories and takes minutes; a stopped run goes on where it was. The report goes to --out
     (default: ./meta-learn-audit).
     """
-    from analysis.exact_gap import positions
+    from analysis.exact_gap import check
     from meta_learning.process import DirichletCategorical
 
     out = out or (None if as_json else DEFAULT_OUT)
@@ -118,7 +118,7 @@ def audit(
         process = process_of(learner, checkpoint)
     if test_task_length is not None:
         process = DirichletCategorical(process.alpha, test_task_length)
-    positions(learner, process, draws)
+    check(learner, process, draws)
     prepare(out)
     _audit(learner, process, draws, tasks, seed, out, quiet, as_json)
 

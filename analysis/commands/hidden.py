@@ -82,7 +82,8 @@ def hidden(
     """
     if out is None and not as_json:
         out = DEFAULT_OUT
-    from analysis.hidden import check_can_examine, document, examine
+    from analysis.hidden import check_can_examine, examine
+    from analysis.hidden_results import document
 
     if checkpoint is None:
         from meta_learning.learner import learner_model

@@ -35,8 +35,8 @@ def headline(hidden: Hidden) -> str:
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
-            f"{_count(h['variance'].needed.mean)} directions of h carry 99% of its variance, "
-            f"{_count(h['ranked_prediction'].needed.mean)} carry 99% of the prediction."
+            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance, "
+            f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
         )
     trained, untrained = (
         hidden.probes[network][hidden.whole]["counts"].r2 for network in ("trained", "untrained")
@@ -200,7 +200,7 @@ def _jacobian_table(hidden: Hidden) -> Table:
         rows,
         "Radius: the largest |lambda|. Longest, second, third: -1 / log|lambda| in symbols; over T: "
         "how many are longer than a task. Gain: the largest singular value, the most one step can "
-        "stretch a difference. Exact for this network, at this one state.",
+        "stretch a difference. Exact, at the one state that the initial state and RESET lead to.",
     )
 
 
@@ -233,7 +233,7 @@ def panels(hidden: Hidden) -> list[Panel]:
             "each symbol.",
             "h at drawn places of held-out streams. Above: the two directions of most variance. "
             "Below: the two that the prediction feels most, in standard deviations. Lines: the "
-            "first task of three streams, from the dot on.",
+            "first task of three streams, from the dot on; later RESETs need not lead to the dot.",
         ),
         Panel(
             "probes",
@@ -252,9 +252,8 @@ def panels(hidden: Hidden) -> list[Panel]:
                 figures.swap_effect(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
                 "symbols since: far smaller for the same counts than for other counts.",
-                "What another history's state changes. Bands: 95% intervals over tasks. A network "
-                "that holds the counts and nothing else would lie on Bayes's curve for other "
-                "counts, and at 0 for the same ones.",
+                "What another history's state changes. Bands: 95% intervals over tasks. A network that "
+                "is Bayes would lie on Bayes's curve for other counts, and at 0 for the same ones.",
             )
         )
     out.append(
@@ -275,7 +274,7 @@ def write_report(
     out: Path, hidden: Hidden, numbers: dict[str, Any], learner: Learner, seed: int
 ) -> None:
     """The folder: report.html, figures, JSON, netCDF, network, manifest."""
-    from analysis.hidden import to_datatree
+    from analysis.hidden_results import to_datatree
 
     learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
     write_json(out / "hidden.json", numbers)
