@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from autoregressive.scores import kl
 from meta_learning.process import DirichletCategorical, Process
 
 
@@ -109,15 +110,15 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
     log_b, log_prior = law.log_predictive(counts), law.log_predictive(np.zeros_like(counts[:1]))
     means = sums / histories(counts)[:, None]
     log_g, leak, reset = means[:, :-2], means[:, -2], means[:, -1]
-    log_z = _log_sum(log_g)
+    log_z = np.logaddexp.reduce(log_g, axis=-1)
     # Terms that are 0 in exact arithmetic come out at +-1e-16.
     return Budget(
-        gap=leak + np.maximum(_kl(log_b, log_g), 0.0),
+        gap=leak + np.maximum(kl(log_b, log_g), 0.0),
         leak=leak,
         order=np.maximum(-log_z, 0.0),
-        counts=np.maximum(_kl(log_b, log_g - log_z[:, None]), 0.0),
+        counts=np.maximum(kl(log_b, log_g - log_z[:, None]), 0.0),
         reset=reset,
-        memoryless=np.maximum(_kl(log_b, log_prior), 0.0),
+        memoryless=np.maximum(kl(log_b, log_prior), 0.0),
     )
 
 
@@ -128,16 +129,3 @@ def by_position(process: Process, counts: np.ndarray, cells: Budget) -> Budget:
     return Budget(
         *(np.bincount(draws, weights * getattr(cells, name)) for name in Budget.__annotations__)
     )
-
-
-def _log_sum(log_p: np.ndarray) -> np.ndarray:
-    top = log_p.max(-1, keepdims=True)
-    return top[..., 0] + np.log(np.exp(log_p - top).sum(-1))
-
-
-def _kl(log_b: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """sum of b (log b - log q), with 0 log 0 = 0. In float64 it is good to some 1e-16 nats."""
-    b = np.exp(log_b)
-    with np.errstate(invalid="ignore"):
-        terms = b * (log_b - log_q)
-    return np.where(b > 0, terms, 0.0).sum(-1)

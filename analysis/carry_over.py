@@ -14,8 +14,8 @@ from operator import itemgetter
 import jax
 import numpy as np
 
-from analysis.compare import kl
 from analysis.intervals import Estimate, estimates
+from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.process import Process
 

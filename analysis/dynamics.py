@@ -19,6 +19,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from analysis.states import part_names
+from autoregressive.double import doubled, float64
 from meta_learning.learner import Learner
 
 
@@ -64,17 +65,17 @@ def step_jacobians(learner: Learner) -> list[StepJacobian]:
 
 def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
     """The state after the initial one has read RESET, float64 vectors."""
-    with jax.enable_x64(True):
-        params = _float64(learner.params)
+    with float64():
+        params = doubled(learner.params)
         x = jnp.eye(learner.num_symbols + 1, dtype=jnp.float64)[-1]
-        state, _ = learner.model.step(params, _float64(learner.model.initial_state()), x)
+        state, _ = learner.model.step(params, doubled(learner.model.initial_state()), x)
         return tuple(np.asarray(part) for part in state)
 
 
 def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np.ndarray:
     """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
-    with jax.enable_x64(True):
-        before, params, x = _float64((state, learner.params, x))
+    with float64():
+        before, params, x = doubled((state, learner.params, x))
         return np.asarray(_jacobian(learner.model, params, before, x))
 
 
@@ -86,7 +87,3 @@ def _jacobian(model: Any, params: Any, state: tuple[Any, ...], x: jax.Array) -> 
         return ravel_pytree(model.step(params, unravel(before), x)[0])[0]
 
     return jax.jacobian(step)(flat)
-
-
-def _float64(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), tree)

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.compare import kl
 from analysis.dynamics import StepJacobian, step_jacobians
 from analysis.intervals import Estimate, estimates, quotient
 from analysis.probes import (
@@ -30,6 +29,7 @@ from analysis.spectrum import (
 )
 from analysis.states import States, part_names, states_along
 from analysis.swaps import Swaps, swap_effects
+from autoregressive.scores import kl
 from meta_learning.learner import INIT, Learner
 from meta_learning.process import (
     DirichletCategorical,

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.intervals import Estimate, Statistic, estimates
+from analysis.intervals import Estimate, Statistic, estimates, quotient
 from autoregressive.inpainting import Posterior, each_posterior, past_only
 from autoregressive.npy import MaskedImages
 from autoregressive.pixels import PixelNetwork
@@ -178,16 +178,12 @@ def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
         pixels |= {f"{kind}.{name}": score for kind, score in scores._asdict().items()}
     values["missing"] = by_image(np.ones(len(inpainting.came)))
     values |= {name: by_image(score.astype(float)) for name, score in pixels.items()}
-    statistics |= {name: _share_of(name) for name in pixels}
+    statistics |= {name: quotient(name, "missing") for name in pixels}
     return _intervals(values, statistics)
 
 
 def _mean_of(name: str) -> Statistic:
     return lambda mean: mean[name]
-
-
-def _share_of(name: str) -> Statistic:
-    return lambda mean: mean[name] / mean["missing"]
 
 
 def _intervals(

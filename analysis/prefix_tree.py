@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from analysis.count_vectors import count_vectors, counts_of, draws_of, fold, rows_of, tree_cells
+from autoregressive.double import float64
 from autoregressive.model import Model
 
 # Hidden units of a branch's last level: their arrays stay in a core's cache, or fill a GPU.
@@ -261,10 +261,3 @@ def _branch_rows(plan: Plan) -> np.ndarray:
             columns.append([first + where[row.tobytes()] for row in reached])
         first += len(level)
     return np.array(columns, np.int64).T
-
-
-@contextmanager
-def float64() -> Iterator[None]:
-    """Inside it JAX has float64 and full precision of products; its own flags are untouched."""
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        yield

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from scipy.special import log_softmax
 
+from autoregressive.scores import normalised
 from meta_learning.learner import Learner, encode
 
 _PARTS = "hcdefg"
@@ -79,12 +79,7 @@ def states_along(learner: Learner, symbols: Any) -> States:
     symbol is outside 0..K.
     """
     names = part_names(learner.model)
-    symbols = np.asarray(symbols)
-    if symbols.size and not (symbols.min() >= 0 and symbols.max() <= learner.num_symbols):
-        raise ValueError(
-            f"this network knows the symbols 0..{learner.num_symbols}, RESET included; "
-            f"got {symbols.min()}..{symbols.max()}"
-        )
+    symbols = learner.checked(symbols)
     states, logits = _along(learner.model, learner.num_symbols, learner.params, symbols)
     parts = dict(zip(names, map(np.asarray, states), strict=True))
     return States(symbols, parts, normalised(logits))
@@ -96,11 +91,6 @@ def predictions_from(learner: Learner, state: tuple[Any, ...], symbols: Any) -> 
     state: arrays (B, width). symbols: int (B, R). Returns float64 (B, R, K+1), nats.
     """
     return normalised(_from(learner.model, learner.num_symbols, learner.params, state, symbols))
-
-
-def normalised(logits: Any) -> np.ndarray:
-    """log-probabilities in float64, as every predictor returns them."""
-    return log_softmax(np.asarray(logits, np.float64), axis=-1)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

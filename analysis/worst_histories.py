@@ -12,11 +12,12 @@ import numpy as np
 from jax import Array
 
 from analysis.budget import exchangeable
-from analysis.compare import kl
 from analysis.count_vectors import counts_of, draws_of
 from analysis.exact_gap import positions
-from analysis.prefix_tree import after_reset, children, float64, node_values, tree_nodes
+from analysis.prefix_tree import after_reset, children, node_values, tree_nodes
+from autoregressive.double import float64
 from autoregressive.model import Model
+from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.process import Process
 

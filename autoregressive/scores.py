@@ -18,6 +18,13 @@ def log_loss(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
     return -np.take_along_axis(log_q, came[..., None], axis=-1)[..., 0]
 
 
+def normalised(logits: np.ndarray) -> np.ndarray:
+    """Logits as log-probabilities over the last axis, so that every row sums to 1."""
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
 def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
     p = np.exp(log_p)

@@ -15,6 +15,7 @@ from jax import Array
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, check_params, part
 from autoregressive.model import Model, make_model
+from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.process import Process, drawn_places
 from meta_learning.recipes import Recipe
@@ -60,6 +61,20 @@ class Learner:
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
         Errors: ValueError where a symbol is outside 0..K.
         """
+        symbols = self.checked(symbols)
+        flat = symbols.reshape(-1, symbols.shape[-1])
+        rows = max(1, min(_EVALUATION_CHUNK // max(flat.shape[-1], 1), len(flat)))
+        out = np.empty((*flat.shape, self.num_symbols + 1))
+        for start in range(0, len(flat), rows):
+            chunk = flat[start : start + rows]
+            # A short last chunk is padded, so that one compiled program serves all.
+            padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
+            logits = _logits(self.model, self.num_symbols, self.params, padded)
+            out[start : start + len(chunk)] = normalised(np.asarray(logits)[: len(chunk)])
+        return out.reshape(*symbols.shape, self.num_symbols + 1)
+
+    def checked(self, symbols: Any) -> np.ndarray:
+        """The symbols as an array. Errors: ValueError as for ``log_predictive``."""
         symbols = np.asarray(symbols)
         if symbols.ndim < 1 or symbols.shape[-1] < 1 or symbols.dtype.kind not in "iu":
             raise ValueError(
@@ -71,21 +86,7 @@ class Learner:
                 f"this network knows the symbols 0..{self.num_symbols}, RESET included; "
                 f"got {symbols.min()}..{symbols.max()}"
             )
-        flat = symbols.reshape(-1, symbols.shape[-1])
-        rows = max(1, min(_EVALUATION_CHUNK // max(flat.shape[-1], 1), len(flat)))
-        out = np.empty((*flat.shape, self.num_symbols + 1))
-        for start in range(0, len(flat), rows):
-            chunk = flat[start : start + rows]
-            # A short last chunk is padded, so that one compiled program serves all.
-            padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
-            logits = np.asarray(
-                _logits(self.model, self.num_symbols, self.params, padded), np.float64
-            )[: len(chunk)]
-            top = logits.max(-1, keepdims=True)
-            shifted = logits - top
-            log_sum = np.log(np.exp(shifted).sum(-1, keepdims=True))
-            out[start : start + len(chunk)] = shifted - log_sum
-        return out.reshape(*symbols.shape, self.num_symbols + 1)
+        return symbols
 
     def save(self, path: str | Path) -> None:
         """Writes the network, its settings and its learning curves. Errors: OSError."""

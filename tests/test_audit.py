@@ -11,9 +11,9 @@ from test_exact_gap import learner
 from analysis import worst_histories as module
 from analysis.audit_figures import PARTS, error_budget
 from analysis.carry_over import carry_over
-from analysis.compare import kl
 from analysis.exact_gap import TERMS, exact_gap
 from analysis.worst_histories import worst_histories
+from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.process import DirichletCategorical
 

@@ -13,9 +13,10 @@ import pytest
 from scipy import stats
 
 from analysis import report, results
-from analysis.compare import compare, kl
+from analysis.compare import compare
 from analysis.intervals import estimates, resampled_means, student
 from autoregressive.cells import CELLS
+from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.predictors import REFERENCES, memoryless
 from meta_learning.process import PROCESSES, DirichletCategorical, FixedCategorical, Streams

@@ -16,7 +16,6 @@ from conftest import TRAIN
 
 from analysis import hidden, hidden_results, probes, swaps
 from analysis.cli import main
-from analysis.compare import kl
 from analysis.dynamics import state_after_reset, step_jacobian, step_jacobians
 from analysis.probes import explained, linear_probe, place_probe, places_in_task, r_squared
 from analysis.spectrum import (
@@ -28,6 +27,7 @@ from analysis.spectrum import (
 )
 from analysis.states import part_names, states_along
 from autoregressive.cells import CELLS
+from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.process import DirichletCategorical, drawn_places, task_counts
 
