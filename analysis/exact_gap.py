@@ -21,6 +21,7 @@ from analysis.budget import Budget, by_counts, by_position, exchangeable, probab
 from analysis.count_vectors import all_counts, tree_cells
 from analysis.partial_sums import PartialSums
 from analysis.prefix_tree import Plan, Walk, make_plan, tree_nodes
+from autoregressive.model import Model
 from meta_learning.learner import Learner
 from meta_learning.process import Process
 
@@ -122,7 +123,7 @@ def exact_gap(
     of the counts, a tree of more than 1e11 histories or of more counts than fit in memory, or a
     network whose outputs are not finite.
     """
-    plan = _plan(learner, process, draws)
+    plan = _plan(learner.model, process, draws)
     sums = PartialSums(folder, learner, plan)
     sums.find()
     on_progress(sums.nodes_done(plan), plan.nodes)
@@ -157,27 +158,27 @@ def cost(
     Compiles its programs, which are not compiled again in the same process, and runs some chunks.
     Errors: as ``exact_gap``, but for the last.
     """
-    plan = _plan(learner, process, draws)
+    plan = _plan(learner.model, process, draws)
     seconds, held = _walk_of(learner, plan, devices).trial()
     return Cost(plan.nodes, held, seconds)
 
 
-def check(learner: Learner, process: Process, draws: int | None = None) -> None:
+def check(model: Model, process: Process, draws: int | None = None) -> None:
     """Errors: ValueError where ``exact_gap`` would refuse these arguments."""
-    _plan(learner, process, draws)
+    _plan(model, process, draws)
 
 
 def _walk_of(learner: Learner, plan: Plan, devices: Sequence[jax.Device] | None) -> Walk:
     return Walk(learner.model, learner.params, plan, list(devices or jax.devices()))
 
 
-def positions(learner: Learner, process: Process, draws: int | None = None) -> int:
+def positions(model: Model, process: Process, draws: int | None = None) -> int:
     """D, the draws of one task. Errors: ValueError, as ``exact_gap`` but for the tree's size."""
     exchangeable(process)
     K, T = process.num_symbols, process.task_length
-    if learner.num_symbols != K:
+    if model.outputs - 1 != K:
         raise ValueError(
-            f"the process has {K} symbols, the network was trained with {learner.num_symbols}; "
+            f"the process has {K} symbols, the network was trained with {model.outputs - 1}; "
             "they must agree"
         )
     if math.isinf(T):
@@ -192,8 +193,8 @@ def positions(learner: Learner, process: Process, draws: int | None = None) -> i
     return draws
 
 
-def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
-    draws, K = positions(learner, process, draws), process.num_symbols
+def _plan(model: Model, process: Process, draws: int | None) -> Plan:
+    draws, K = positions(model, process, draws), process.num_symbols
     # Compared in logarithms: the number itself can have thousands of digits.
     nodes = tree_nodes(K, draws) if draws * math.log(K) < 50 else None
     if nodes is None or nodes > MOST_NODES:
@@ -208,7 +209,7 @@ def _plan(learner: Learner, process: Process, draws: int | None) -> Plan:
             f"K={K} with {draws} draws has {tree_cells(K, draws)} different counts, too many for "
             "memory; ask the exact gap at a smaller T"
         )
-    return make_plan(learner.model, K, draws)
+    return make_plan(model, K, draws)
 
 
 def _walk(walk: Walk, sums: PartialSums, on_progress: Callable[[int, int], None]) -> None:

@@ -61,7 +61,7 @@ def worst_histories(
     """
     if top < 1:
         raise ValueError(f"expected 1 or more histories; got {top}")
-    K, longest = process.num_symbols, positions(learner, process, draws) - 1
+    K, longest = process.num_symbols, positions(learner.model, process, draws) - 1
     law = exchangeable(process)
     best: dict[str, list[History]] = {"gap": [], "weight": []}
     with float64():

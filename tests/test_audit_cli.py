@@ -4,28 +4,15 @@ import json
 import math
 
 import pytest
-from click.testing import CliRunner
+from running import refused, run
 
-from analysis.cli import main
 from analysis.exact_gap import exact_gap
 from meta_learning.learner import Learner
 from meta_learning.process import DirichletCategorical
 
 
-def run(*arguments):
-    return CliRunner().invoke(main, ["audit", *map(str, arguments)])
-
-
-def refused(*arguments):
-    result = run(*arguments)
-    assert result.exit_code in (1, 2)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr.strip().splitlines()[-1]
-
-
 def test_the_command_reports_the_exact_gap(network_file, tmp_path):
-    result = run("--checkpoint", network_file, "--tasks", 50, "--out", tmp_path / "out")
+    result = run("audit", "--checkpoint", network_file, "--tasks", 50, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -43,10 +30,12 @@ def test_the_command_reports_the_exact_gap(network_file, tmp_path):
 
 
 def test_another_task_length_and_no_reset(network_file):
-    result = run("--checkpoint", network_file, "--test-T", 3, "--tasks", 50, "--json", "--quiet")
+    result = run(
+        "audit", "--checkpoint", network_file, "--test-T", 3, "--tasks", 50, "--json", "--quiet"
+    )
     assert result.exit_code == 0, result.stderr
     assert len(json.loads(result.stdout)["gap"]["by_position"]) == 2
-    result = run("--checkpoint", network_file, "--test-T", "inf", "--draws", 3, "--json")
+    result = run("audit", "--checkpoint", network_file, "--test-T", "inf", "--draws", 3, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert len(found["gap"]["by_position"]) == 3
@@ -55,12 +44,18 @@ def test_another_task_length_and_no_reset(network_file):
 
 
 def test_bad_input_is_one_line(network_file, tmp_path):
-    assert "say what to train on" in refused()
-    assert "unknown experiment" in refused("--experiment", "M9")
-    assert "cannot be given with --checkpoint" in refused("--checkpoint", network_file, "--T", 5)
-    assert "no checkpoint" in refused("--checkpoint", tmp_path / "none")
+    assert "say what to train on" in refused("audit")
+    assert "unknown experiment" in refused("audit", "--experiment", "M9")
+    assert "cannot be given with --checkpoint" in refused(
+        "audit", "--checkpoint", network_file, "--T", 5
+    )
+    assert "no checkpoint" in refused("audit", "--checkpoint", tmp_path / "none")
     out = tmp_path / "out"
-    assert "T must be 2" in refused("--checkpoint", network_file, "--test-T", 1, "--out", out)
-    assert "histories" in refused("--checkpoint", network_file, "--test-T", 60, "--out", out)
-    assert "inf" in refused("--checkpoint", network_file, "--test-T", "inf", "--out", out)
+    assert "T must be 2" in refused(
+        "audit", "--checkpoint", network_file, "--test-T", 1, "--out", out
+    )
+    assert "histories" in refused(
+        "audit", "--checkpoint", network_file, "--test-T", 60, "--out", out
+    )
+    assert "inf" in refused("audit", "--checkpoint", network_file, "--test-T", "inf", "--out", out)
     assert not out.exists()

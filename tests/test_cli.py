@@ -8,18 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
 from conftest import TRAIN
-
-from analysis.cli import main
+from running import run
 
 FILES = {"report.html", "comparison.json", "comparison.nc", "manifest.json",
          "network-seed0.safetensors", *(f"{stem}.{kind}" for kind in ("png", "svg")
          for stem in ("predictions", "gap-by-position", "learning-curves"))}  # fmt: skip
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def assert_refused(result, *codes, says=""):

@@ -11,11 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from conftest import TRAIN
+from running import run
 
 from analysis import hidden, hidden_results, probes, swaps
-from analysis.cli import main
 from analysis.dynamics import state_after_reset, step_jacobian, step_jacobians
 from analysis.probes import explained, linear_probe, place_probe, places_in_task, r_squared
 from analysis.spectrum import (
@@ -374,10 +373,6 @@ def test_the_untrained_network_is_where_training_started(network_file):
 def test_more_states_than_memory_should_hold_are_refused():
     with pytest.raises(ValueError, match="use at most"):
         hidden.check_can_examine(learner_model(3, "lstm", 1024), PROCESS, 1_000_000)
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
 def strict(text):

@@ -6,26 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from running import refused, run
 from test_inpainting import masked, naive_log_prob, network
 
-from analysis.cli import main
 from analysis.inpainting import PREDICTORS, choose, document, estimate, inpaint
 from autoregressive.inpainting import posteriors
 from autoregressive.npy import MaskedImages
 from autoregressive.packaged import packaged_pixels
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["inpaint", *map(str, arguments)])
-
-
-def refused(*arguments):
-    result = run(*arguments)
-    assert result.exit_code in (1, 2)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr.strip().splitlines()[-1]
 
 
 def mixed(net, n=40):
@@ -167,7 +154,7 @@ def file(tmp_path_factory):
 
 
 def test_the_command_writes_its_report(file, tmp_path):
-    result = run(file, "--out", tmp_path)
+    result = run("inpaint", file, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
     assert {"report.html", "inpainting.json", "manifest.json", "posteriors.png", "posteriors.svg",
             "future-worth.png", "calibration.png"} <= {p.name for p in tmp_path.iterdir()}  # fmt: skip
@@ -183,32 +170,36 @@ def test_the_command_writes_its_report(file, tmp_path):
 
 def test_the_command_prints_json_alone(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(file, "--json")
+    result = run("inpaint", file, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["images"] == 12
     assert list(tmp_path.iterdir()) == [tmp_path / "cache"] or not list(tmp_path.glob("meta*"))
 
 
 def test_masks_are_laid_over_glyphs(tmp_path):
-    result = run("--mask", "row:3", "--data", "glyphs", "--images", 5, "--json")
+    result = run("inpaint", "--mask", "row:3", "--data", "glyphs", "--images", 5, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["images"], found["missing"], found["kind"]) == (5, [3, 3], "a 1 x 3 patch")
 
 
 def test_bad_input_is_one_line(file, tmp_path):
-    assert "give a FILE" in refused()
-    assert "give a FILE" in refused(file, "--mask", "row:3")
-    assert "choose images for --mask" in refused(file, "--data", "glyphs")
-    assert "unknown mask" in refused("--mask", "blob:3", "--data", "glyphs")
-    assert "missing pixels" in refused("--mask", "square:5", "--data", "glyphs")
-    assert "test images" in refused("--mask", "row:3", "--data", "glyphs", "--images", 10**6)
-    assert "no file" in refused(tmp_path / "none.npy")
+    assert "give a FILE" in refused("inpaint")
+    assert "give a FILE" in refused("inpaint", file, "--mask", "row:3")
+    assert "choose images for --mask" in refused("inpaint", file, "--data", "glyphs")
+    assert "unknown mask" in refused("inpaint", "--mask", "blob:3", "--data", "glyphs")
+    assert "missing pixels" in refused("inpaint", "--mask", "square:5", "--data", "glyphs")
+    assert "test images" in refused(
+        "inpaint", "--mask", "row:3", "--data", "glyphs", "--images", 10**6
+    )
+    assert "no file" in refused("inpaint", tmp_path / "none.npy")
     small = tmp_path / "small.npy"
     np.save(small, np.full((2, 100), -1))
-    assert "(n, 784)" in refused(small)
+    assert "(n, 784)" in refused("inpaint", small)
     np.save(tmp_path / "many.npy", masked(np.zeros((2, 784)), range(17)))
-    assert "17 missing pixels" in refused(tmp_path / "many.npy", "--out", tmp_path / "report")
+    assert "17 missing pixels" in refused(
+        "inpaint", tmp_path / "many.npy", "--out", tmp_path / "report"
+    )
     assert not (tmp_path / "report").exists()
 
 
@@ -222,7 +213,7 @@ DATA = os.environ.get("META_LEARN_DATA")
 @pytest.mark.parametrize("kind", ["one pixel", "a 2 x 2 patch"])
 def test_the_coursework_files(kind):
     paths = {"one pixel": "one_pixel", "a 2 x 2 patch": "2X2_pixels"}
-    result = run(Path(DATA) / "inpainting" / f"{paths[kind]}_inpainting.npy", "--json")
+    result = run("inpaint", Path(DATA) / "inpainting" / f"{paths[kind]}_inpainting.npy", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["kind"] == kind

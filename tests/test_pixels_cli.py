@@ -7,23 +7,12 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from running import refused, run
 
 from analysis.cli import main
 
 TINY = ("--data", "glyphs", "--epochs", "1", "--batch-size", "500", "--hidden", "4",
         "--readout", "4", "--quiet")  # fmt: skip
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["pixels", *map(str, arguments)])
-
-
-def refused(*arguments):
-    result = run(*arguments)
-    assert result.exit_code in (1, 2)
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return result.stderr.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +39,7 @@ def test_training_writes_networks_scores_and_a_page(trained):
 
 def test_evaluation_repeats_the_last_epoch(trained):
     out, document = trained
-    result = run("evaluate", out / "network.safetensors", "--data", "glyphs", "--json")
+    result = run("pixels", "evaluate", out / "network.safetensors", "--data", "glyphs", "--json")
     assert result.exit_code == 0, result.stderr
     evaluation = json.loads(result.stdout)
     assert set(evaluation) >= {"cross_entropy", "nats_per_image", "accuracy", "images", "data"}
@@ -62,7 +51,9 @@ def test_evaluation_repeats_the_last_epoch(trained):
 
 def test_evaluation_draws_its_page(trained, tmp_path):
     out, _ = trained
-    result = run("evaluate", out / "network.safetensors", "--data", "glyphs", "--out", tmp_path)
+    result = run(
+        "pixels", "evaluate", out / "network.safetensors", "--data", "glyphs", "--out", tmp_path
+    )
     assert result.exit_code == 0, result.stderr
     assert {"loss-map.png", "calibration.png", "report.html", "manifest.json"} <= {
         path.name for path in tmp_path.iterdir()
@@ -72,8 +63,9 @@ def test_evaluation_draws_its_page(trained, tmp_path):
 
 def test_continuation_compares_networks(trained, tmp_path):
     out, _ = trained
-    result = run("continue", out / "epoch-0.safetensors", out / "network.safetensors", "--data",
-                 "glyphs", "--images", 4, "--samples", 5, "--out", tmp_path, "--json")  # fmt: skip
+    networks = (out / "epoch-0.safetensors", out / "network.safetensors")
+    options = ("--data", "glyphs", "--images", 4, "--samples", 5, "--out", tmp_path, "--json")
+    result = run("pixels", "continue", *networks, *options)
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     assert set(document["networks"]) == {"epoch-0", "network"}
@@ -99,13 +91,19 @@ def test_two_trainings_with_one_cache_both_end_well(cache, tmp_path):
 
 def test_bad_input_is_one_line(trained, tmp_path):
     out, _ = trained
-    assert "unknown data" in refused("evaluate", out / "network.safetensors", "--data", "cifar")
-    assert "unknown recipe" in refused("train", *TINY, "--recipe", "magic")
-    assert "unknown cell" in refused("train", *TINY, "--cell", "rnn", "--out", tmp_path / "a")
-    assert "whole numbers" in refused("train", "--readout", "a,b")
-    assert "no checkpoint at" in refused("evaluate", tmp_path / "none", "--data", "glyphs")
+    assert "unknown data" in refused(
+        "pixels", "evaluate", out / "network.safetensors", "--data", "cifar"
+    )
+    assert "unknown recipe" in refused("pixels", "train", *TINY, "--recipe", "magic")
+    assert "unknown cell" in refused(
+        "pixels", "train", *TINY, "--cell", "rnn", "--out", tmp_path / "a"
+    )
+    assert "whole numbers" in refused("pixels", "train", "--readout", "a,b")
+    assert "no checkpoint at" in refused(
+        "pixels", "evaluate", tmp_path / "none", "--data", "glyphs"
+    )
     (tmp_path / "cut").write_bytes((out / "network.safetensors").read_bytes()[:-7])
-    assert "truncated" in refused("evaluate", tmp_path / "cut", "--data", "glyphs")
+    assert "truncated" in refused("pixels", "evaluate", tmp_path / "cut", "--data", "glyphs")
 
 
 def test_a_network_of_another_image_size_is_refused(trained, tmp_path):
@@ -116,5 +114,7 @@ def test_a_network_of_another_image_size_is_refused(trained, tmp_path):
     network = PixelNetwork.load(trained[0] / "network.safetensors")
     small = dataclasses.replace(network, places=100, settings=network.settings | {"places": 100})
     small.save(tmp_path / "small.safetensors")
-    assert "100 pixels" in refused("evaluate", tmp_path / "small.safetensors", "--data", "glyphs")
+    assert "100 pixels" in refused(
+        "pixels", "evaluate", tmp_path / "small.safetensors", "--data", "glyphs"
+    )
     assert np.isfinite(small.first_pixel)

@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.common import (
-    ALPHA,
     TASK_LENGTH,
     arguments,
     command_line,
     interval,
     nats,
     percent,
-    prepare,
-    print_json,
-    print_tables,
+    print_results,
+    progress_bar,
     shared_options,
-    usage_errors,
 )
-from analysis.commands.compare import (
-    process_of,
-    refuse_training_options,
-    train_with_progress,
-    training_process,
+from analysis.commands.networks import (
+    NetworkOptions,
+    dirichlet_name,
+    find_networks,
+    network_name,
+    network_options,
 )
 
 if TYPE_CHECKING:
@@ -56,34 +54,17 @@ _TERMS = {
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
-@click.option("--T", "task_length", type=TASK_LENGTH, help="Task length, RESET included.")
-@click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name.")
-@click.option("--checkpoint", type=click.Path(path_type=Path),
-              help="Audit a saved network instead of training one.")  # fmt: skip
+@network_options
 @click.option("--test-T", "test_task_length", type=TASK_LENGTH,
               help="Task length of the audit.  [as trained]")  # fmt: skip
 @click.option("--draws", type=click.IntRange(1), help="Draws to look at where T is inf.")
-@click.option("--recipe", default="default", show_default=True, metavar="NAME",
-              help="How to train: default or coursework.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
-@click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
-@click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-              help="Hidden units.")  # fmt: skip
 @click.option("--tasks", default=10_000, show_default=True, type=click.IntRange(2),
               help="Sampled tasks for the carry-over through RESET.")  # fmt: skip
 @shared_options
 def audit(
-    alpha: tuple[float, ...] | None,
-    task_length: float | None,
-    experiment: str | None,
-    checkpoint: Path | None,
+    network: NetworkOptions,
     test_task_length: float | None,
     draws: int | None,
-    recipe: str,
-    budget: int | None,
-    cell: str,
-    hidden: int,
     tasks: int,
     seed: int,
     out: Path | None,
@@ -101,25 +82,20 @@ def audit(
     from analysis.exact_gap import check
     from meta_learning.process import DirichletCategorical
 
+    def audited(process: DirichletCategorical) -> DirichletCategorical:
+        T = process.T if test_task_length is None else test_task_length
+        return DirichletCategorical(process.alpha, T)
+
     out = out or (None if as_json else DEFAULT_OUT)
-    if checkpoint is None:
-        from meta_learning.recipes import make_recipe
-
-        with usage_errors():
-            made = make_recipe(recipe, budget=budget)
-        process = training_process(alpha, task_length, experiment)
-        prepare(out)
-        (learner,) = train_with_progress(process, made, cell, hidden, [seed], quiet)
-    else:
-        refuse_training_options("; use --test-T for the task length")
-        from meta_learning.learner import Learner
-
-        learner = Learner.load(checkpoint)
-        process = process_of(learner, checkpoint)
-    if test_task_length is not None:
-        process = DirichletCategorical(process.alpha, test_task_length)
-    check(learner, process, draws)
-    prepare(out)
+    (learner,), process = find_networks(
+        network,
+        [seed],
+        out,
+        quiet,
+        lambda model, process: check(model, audited(process), draws),
+        instead="; use --test-T for the task length",
+    )
+    process = audited(process)
     _audit(learner, process, draws, tasks, seed, out, quiet, as_json)
 
 
@@ -178,17 +154,12 @@ def _audit(
             out, title=title, lead=lead, tables=tables, panels=[_panel(found, carried)],
             command=command_line(), run=made,
         )  # fmt: skip
-    if as_json:
-        print_json(document)
-    else:
-        print_tables(title, tables, lead)
-        click.echo(f"Report: {out}/report.html")
+    print_results(document, as_json, title, tables, out, lead)
 
 
 def _title(learner: Learner, process: DirichletCategorical) -> str:
-    alpha = ", ".join(f"{a:g}" for a in process.alpha)
-    s = learner.settings
-    return f"{s['cell'].upper()}-{s['hidden']} on Dirichlet({alpha}), T={process.T}: all histories"
+    network, prior = network_name(learner.settings), dirichlet_name(process.alpha)
+    return f"{network} on {prior}, T={process.T}: all histories"
 
 
 def _lead(found: ExactGap) -> str:
@@ -267,8 +238,7 @@ def _progress(
     learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool
 ) -> Iterator[Callable[[int, int], None]]:
     """Says what a long walk takes before it starts, and shows a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TextColumn
 
     from analysis.exact_gap import cost
 
@@ -280,15 +250,6 @@ def _progress(
                 f"{takes.bytes / 1e6:,.0f} MB; a stopped run goes on where it was",
                 err=True,
             )
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.percentage:.0f}% of all histories"),
-        BarColumn(bar_width=24),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    with bar:
+    with progress_bar(quiet, TextColumn("{task.percentage:.0f}% of all histories")) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, nodes: bar.update(task, completed=done, total=nodes)

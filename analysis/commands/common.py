@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
     from analysis.report import Table
     from meta_learning.trained import Point
 
@@ -175,29 +177,38 @@ class _Echo(logging.Handler):
         click.echo(record.getMessage(), err=True)
 
 
+def progress_bar(quiet: bool, before: ProgressColumn, *after: ProgressColumn) -> Progress:
+    """A bar with time left between columns, on a terminal only; it is gone when it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        before,
+        BarColumn(bar_width=24),
+        *after,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+
+
 @contextmanager
 def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
     """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
     only that line. Nothing is shown where nothing was trained."""
     import time
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TextColumn
 
-    console = Console(stderr=True)
     started = time.monotonic()
     last: list[Point] = []
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+    columns = (
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
     )
-    with bar:
+    with progress_bar(quiet, TextColumn("{task.description}"), *columns) as bar:
         task = bar.add_task(label, total=1, loss="", visible=False)
 
         def on_point(point: Point) -> None:
@@ -283,6 +294,22 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
             console.print()
     if closing:
         console.print(closing, markup=False)
+
+
+def print_results(
+    document: Any,
+    as_json: bool,
+    title: str,
+    tables: Sequence[Table],
+    out: Path | None,
+    closing: str = "",
+) -> None:
+    """What a command says on stdout: one JSON document, or tables and where the report is."""
+    if as_json:
+        print_json(document)
+        return
+    print_tables(title, tables, closing)
+    click.echo(f"Report: {out}/report.html")
 
 
 def arguments() -> dict[str, Any]:

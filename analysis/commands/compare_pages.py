@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.common import arguments, command_line, interval, nats, percent
+from analysis.commands.networks import dirichlet_name, network_name
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ def headline(comparison: Comparison, found: dict[str, Any]) -> str:
 def trained_on(comparison: Comparison) -> str:
     """What was trained on what."""
     s = comparison.settings
-    kind = f"{s['cell'].upper()}-{s['hidden']}"
     T = "inf" if s["train_T"] is None else s["train_T"]
-    alpha = ", ".join(f"{a:g}" for a in comparison.prior.alpha)
-    return f"{kind} trained on Dirichlet({alpha}), T={T}"
+    return f"{network_name(s)} trained on {dirichlet_name(comparison.prior.alpha)}, T={T}"
 
 
 def title_of(comparison: Comparison) -> str:
@@ -99,8 +98,11 @@ def title_of(comparison: Comparison) -> str:
     if not comparison.off_prior and (s["train_T"] or float("inf")) == comparison.prior.T:
         return trained
     test = comparison.source.settings()
-    values = ", ".join(f"{v:g}" for v in test.get("alpha") or test["p"])
-    where = f"Dirichlet({values})" if "alpha" in test else f"p = ({values})"
+    where = (
+        dirichlet_name(test["alpha"])
+        if "alpha" in test
+        else f"p = ({', '.join(f'{v:g}' for v in test['p'])})"
+    )
     return f"{trained}, tested on {where}, T={'inf' if test['T'] is None else test['T']}"
 
 

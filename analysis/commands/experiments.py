@@ -13,8 +13,8 @@ from analysis.commands.common import (
     interval,
     nats,
     percent,
-    print_json,
-    print_tables,
+    prepare,
+    print_results,
     shared_options,
 )
 
@@ -65,16 +65,15 @@ def experiments(
     whose p is always (1,0,0), at its own T. The report goes to --out (default:
     ./meta-learn-experiments).
     """
-    from analysis.commands.compare import run_comparison, train_with_progress
-    from analysis.report import check_folder
+    from analysis.commands.compare import run_comparison
+    from analysis.commands.networks import train_with_progress
     from analysis.results import document, estimate_all
     from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
     from meta_learning.recipes import make_recipe
 
     if out is None and not as_json:
         out = DEFAULT_OUT
-    if out is not None:
-        check_folder(out)
+    prepare(out)
     made = make_recipe(recipe, budget=budget)
     learners: dict[str, list[Learner]] = {}
     comparisons: dict[str, dict[str, Comparison]] = {}
@@ -94,11 +93,8 @@ def experiments(
         found[name] = {key: document(c, estimate_all(c)) for key, c in comparisons[name].items()}
     if out is not None:
         _write(out, comparisons, found, learners, seed)
-    if as_json:
-        print_json(found)
-        return
-    print_tables("The coursework's four models and three test streams", _tables(found))
-    click.echo(f"Report: {out}/report.html")
+    title = "The coursework's four models and three test streams"
+    print_results(found, as_json, title, _tables(found), out)
 
 
 def _tables(found: dict[str, dict[str, Any]]) -> list[Table]:

@@ -6,21 +6,8 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.common import (
-    ALPHA,
-    TASK_LENGTH,
-    prepare,
-    print_json,
-    print_tables,
-    shared_options,
-    usage_errors,
-)
-from analysis.commands.compare import (
-    process_of,
-    refuse_training_options,
-    train_with_progress,
-    training_process,
-)
+from analysis.commands.common import print_results, shared_options
+from analysis.commands.networks import NetworkOptions, find_networks, network_options
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 
@@ -35,38 +22,12 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
-@click.option("--T", "task_length", type=TASK_LENGTH,
-              help="Task length, RESET included; inf for no RESET.")  # fmt: skip
-@click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name.")
-@click.option("--checkpoint", type=click.Path(path_type=Path),
-              help="Look into a saved network instead of training one.")  # fmt: skip
-@click.option("--recipe", default="default", show_default=True, metavar="NAME",
-              help="How to train: default or coursework.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
-@click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
-@click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
-@click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
-@click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
-@click.option("--hidden", "width", default=32, show_default=True, type=click.IntRange(1, 4096),
-              help="Hidden units.")  # fmt: skip
+@network_options
 @click.option("--streams", default=2_000, show_default=True, type=click.IntRange(4),
               help="Test streams, and tasks whose states are swapped.")  # fmt: skip
 @shared_options
 def hidden(
-    alpha: tuple[float, ...] | None,
-    task_length: float | None,
-    experiment: str | None,
-    checkpoint: Path | None,
-    recipe: str,
-    budget: int | None,
-    iterations: int | None,
-    batch_size: int | None,
-    unroll: int | None,
-    learning_rate: float | None,
-    cell: str,
-    width: int,
+    network: NetworkOptions,
     streams: int,
     seed: int,
     out: Path | None,
@@ -85,32 +46,13 @@ def hidden(
     from analysis.hidden import check_can_examine, examine
     from analysis.hidden_results import document
 
-    if checkpoint is None:
-        from meta_learning.learner import learner_model
-        from meta_learning.recipes import make_recipe
-
-        with usage_errors():
-            made = make_recipe(
-                recipe,
-                budget=budget,
-                iterations=iterations,
-                batch_size=batch_size,
-                unroll=unroll,
-                learning_rate=learning_rate,
-            )
-        process = training_process(alpha, task_length, experiment)
-        # What cannot be looked into is not worth training.
-        check_can_examine(learner_model(process.num_symbols, cell, width), process, streams)
-        prepare(out)
-        (learner,) = train_with_progress(process, made, cell, width, [seed], quiet)
-    else:
-        refuse_training_options("")
-        from meta_learning.learner import Learner
-
-        learner = Learner.load(checkpoint)
-        process = process_of(learner, checkpoint)
-        check_can_examine(learner.model, process, streams)
-        prepare(out)
+    (learner,), process = find_networks(
+        network,
+        [seed],
+        out,
+        quiet,
+        lambda model, process: check_can_examine(model, process, streams),
+    )
 
     import jax
 
@@ -122,8 +64,6 @@ def hidden(
     numbers = document(found)
     if out is not None:
         pages.write_report(out, found, numbers, learner, seed)
-    if as_json:
-        print_json(numbers)
-    else:
-        print_tables(pages.title_of(found), pages.tables(found), pages.headline(found))
-        click.echo(f"Report: {out}/report.html")
+    print_results(
+        numbers, as_json, pages.title_of(found), pages.tables(found), out, pages.headline(found)
+    )

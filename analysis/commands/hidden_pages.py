@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.common import arguments, command_line, interval, nats, percent
+from analysis.commands.networks import dirichlet_name, network_name
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ _OF_SYMBOL = {"counts": "count of", "posterior_mean": "posterior mean"}
 def title_of(hidden: Hidden) -> str:
     """Whose state it is, for headings."""
     settings, process = hidden.settings, hidden.process
-    alpha = ", ".join(f"{a:g}" for a in process.alpha)
-    kind = f"{settings['cell'].upper()}-{settings['hidden']}"
-    return f"The hidden state of {kind} trained on Dirichlet({alpha}), T={process.T:g}"
+    network, prior = network_name(settings), dirichlet_name(process.alpha)
+    return f"The hidden state of {network} trained on {prior}, T={process.T:g}"
 
 
 def headline(hidden: Hidden) -> str:

@@ -14,8 +14,8 @@ from analysis.commands.common import (
     arguments,
     command_line,
     prepare,
-    print_json,
-    print_tables,
+    print_results,
+    progress_bar,
     shared_options,
     usage_errors,
 )
@@ -123,11 +123,7 @@ def inpaint(
             command=command_line(),
             run=made,
         )
-    if as_json:
-        print_json(result)
-    else:
-        print_tables(title, tables, pages.lead(inpainting, found))
-        click.echo(f"Report: {out}/report.html")
+    print_results(result, as_json, title, tables, out, pages.lead(inpainting, found))
 
 
 def image_shape(places: int) -> tuple[int, int]:
@@ -158,8 +154,7 @@ def _progress(
     network: PixelNetwork, images: MaskedImages, quiet: bool
 ) -> Iterator[Callable[[int], None]]:
     """Says what a long run will cost before it starts, and shows a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TextColumn
 
     from autoregressive.inpainting import cost, memory
 
@@ -172,15 +167,7 @@ def _progress(
             "about 3 million a second",
             err=True,
         )
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("image {task.completed:.0f}/{task.total:.0f}"),
-        BarColumn(bar_width=24),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not long or not console.is_terminal,
-    )
-    with bar:
+    columns = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
+    with progress_bar(quiet or not long, columns) as bar:
         task = bar.add_task("", total=len(images.masked))
         yield lambda done: bar.update(task, completed=done)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.common import nats, percent
+from analysis.commands.networks import network_name
 from analysis.report import Panel, Table
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on othe
 
 def network_title(network: PixelNetwork) -> str:
     """A network's cell, size and data."""
-    s = network.settings
-    return f"{s['cell'].upper()}-{s['hidden']} of {s['data']['name']}"
+    return f"{network_name(network.settings)} of {network.settings['data']['name']}"
 
 
 def title(network: PixelNetwork) -> str:
@@ -32,7 +32,7 @@ def title(network: PixelNetwork) -> str:
     readout = ",".join(map(str, s["readout"]))
     recipe = s["recipe"]
     return (
-        f"{s['cell'].upper()}-{s['hidden']}, read-out {readout}, on {s['data']['name']}, "
+        f"{network_name(s)}, read-out {readout}, on {s['data']['name']}, "
         f"recipe {recipe['name']}, {recipe['epochs']} epochs"
     )
 

@@ -14,8 +14,9 @@ import click
 from analysis.commands.common import (
     arguments,
     command_line,
-    print_json,
-    print_tables,
+    prepare,
+    print_results,
+    progress_bar,
     shared_options,
 )
 
@@ -92,7 +93,7 @@ def train(
     --out (default: ./meta-learn-pixels).
     """
     from analysis.commands import pixel_pages as pages
-    from analysis.report import Panel, check_folder, manifest, write_json, write_page
+    from analysis.report import Panel, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
     from autoregressive.checkpoint import settings_digest
     from autoregressive.datasets import load
@@ -102,7 +103,7 @@ def train(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
     out = out or Path("meta-learn-pixels")
-    check_folder(out)
+    prepare(out)
     images, test = load(data, "train"), load(data, "test")
 
     def on_epoch(epoch: Epoch) -> None:
@@ -163,11 +164,7 @@ def train(
         command=command_line(),
         run=run,
     )
-    if as_json:
-        print_json(document)
-    else:
-        print_tables(pages.title(network), [table])
-        click.echo(f"Report: {out}/report.html")
+    print_results(document, as_json, pages.title(network), [table], out)
 
 
 @pixels.command(
@@ -189,14 +186,13 @@ def evaluate(
     CHECKPOINT: a saved network; without one, the packaged LSTM-32.
     """
     from analysis.commands import pixel_pages as pages
-    from analysis.report import check_folder, manifest, write_json, write_page
+    from analysis.report import manifest, write_json, write_page
     from autoregressive import pixels as px
     from autoregressive.datasets import load
     from autoregressive.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
-    if out is not None:
-        check_folder(out)
+    prepare(out)
     network = load_pixels(checkpoint)
     images = load(data, "test")
     evaluation = px.evaluate(network, images)
@@ -214,11 +210,7 @@ def evaluate(
             command=command_line(),
             run=run,
         )
-    if as_json:
-        print_json(document)
-    else:
-        print_tables(pages.title(network), [pages.evaluation_table(document)])
-        click.echo(f"Report: {out}/report.html")
+    print_results(document, as_json, pages.title(network), [pages.evaluation_table(document)], out)
 
 
 @pixels.command(
@@ -255,13 +247,12 @@ def continue_(
     import jax
 
     from analysis.commands import pixel_pages as pages
-    from analysis.report import check_folder, manifest, write_json, write_page
+    from analysis.report import manifest, write_json, write_page
     from autoregressive.continuation import HORIZONS, continue_images
     from autoregressive.datasets import load
 
     out = out or (None if as_json else Path("meta-learn-pixels-continuation"))
-    if out is not None:
-        check_folder(out)
+    prepare(out)
     networks = _networks(checkpoints)
     test = load(data, "test")
     truth = test.images(slice(0, count))
@@ -296,11 +287,7 @@ def continue_(
             command=command_line(),
             run=made,
         )
-    if as_json:
-        print_json(document)
-    else:
-        print_tables(f"Continuing {len(truth)} test images of {data}", tables)
-        click.echo(f"Report: {out}/report.html")
+    print_results(document, as_json, f"Continuing {len(truth)} test images of {data}", tables, out)
 
 
 def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
@@ -351,23 +338,13 @@ def _networks(checkpoints: tuple[Path, ...]) -> dict[str, PixelNetwork]:
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TextColumn
 
-    console = Console(stderr=True)
     started = time.monotonic()
-    animated = console.is_terminal and not quiet
-    bar = Progress(
-        TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not animated,
-    )
+    before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
     last: list[PixelPoint] = []
-    with bar:
+    with progress_bar(quiet, before, TextColumn("{task.fields[note]}")) as bar:
+        animated = not bar.disable
         task = bar.add_task("", total=1, note="", visible=False)
 
         def on_point(point: PixelPoint) -> None:

@@ -1,0 +1,196 @@
+"""Which network a command is about: a saved one, or what to train on and how."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.commands.common import (
+    ALPHA,
+    TASK_LENGTH,
+    prepare,
+    training_progress,
+    usage_errors,
+)
+
+if TYPE_CHECKING:
+    from autoregressive.model import Model
+    from meta_learning.learner import Learner
+    from meta_learning.process import DirichletCategorical
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What ``network_options`` read from the command line."""
+
+    alpha: tuple[float, ...] | None
+    task_length: float | None
+    experiment: str | None
+    checkpoint: Path | None
+    recipe: str
+    budget: int | None
+    iterations: int | None
+    batch_size: int | None
+    unroll: int | None
+    learning_rate: float | None
+    cell: str
+    hidden: int
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of ``NetworkOptions``, passed on as one argument ``network``."""
+
+    @click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
+    @click.option("--T", "task_length", type=TASK_LENGTH,
+                  help="Task length, RESET included; inf for no RESET.")  # fmt: skip
+    @click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name.")
+    @click.option("--checkpoint", type=click.Path(path_type=Path),
+                  help="A saved network, instead of training one.")  # fmt: skip
+    @click.option("--recipe", default="default", show_default=True, metavar="NAME",
+                  help="How to train: default or coursework.")  # fmt: skip
+    @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
+    @click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
+    @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
+    @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
+    @click.option("--learning-rate", type=float, help="Peak learning rate.")
+    @click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
+    @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
+                  help="Hidden units.")  # fmt: skip
+    @functools.wraps(command)
+    def wrapped(**kwargs: Any) -> Any:
+        names = [field.name for field in fields(NetworkOptions)]
+        network = NetworkOptions(**{name: kwargs.pop(name) for name in names})
+        return command(network=network, **kwargs)
+
+    return wrapped
+
+
+def find_networks(
+    network: NetworkOptions,
+    seeds: Sequence[int],
+    out: Path | None,
+    quiet: bool,
+    check: Callable[[Model, DirichletCategorical], Any],
+    instead: str = "",
+) -> tuple[list[Learner], DirichletCategorical]:
+    """The saved network, or one a seed from the cache or trained now, and what they were trained on.
+
+    check: called before anything is trained or written, to raise what makes it useless. instead:
+    what to use where an option of training was given beside --checkpoint.
+    """
+    from meta_learning.learner import Learner, learner_model
+
+    if network.checkpoint is not None:
+        _refuse_training_options(instead)
+        learner = Learner.load(network.checkpoint)
+        process = _process_of(learner, network.checkpoint)
+        check(learner.model, process)
+        prepare(out)
+        return [learner], process
+    from meta_learning.recipes import make_recipe
+
+    with usage_errors():
+        recipe = make_recipe(
+            network.recipe,
+            budget=network.budget,
+            iterations=network.iterations,
+            batch_size=network.batch_size,
+            unroll=network.unroll,
+            learning_rate=network.learning_rate,
+        )
+    process = _training_process(network)
+    check(learner_model(process.num_symbols, network.cell, network.hidden), process)
+    prepare(out)
+    learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
+    return learners, process
+
+
+def train_with_progress(
+    process: DirichletCategorical,
+    recipe: Any,
+    cell: str,
+    hidden: int,
+    seeds: Sequence[int],
+    quiet: bool,
+) -> list[Learner]:
+    """Learners from the cache or trained now, with a progress bar."""
+    from autoregressive.cache import cache_folder
+    from meta_learning.trained import train
+
+    many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
+        return train(
+            process,
+            recipe,
+            seeds=seeds,
+            cell=cell,
+            hidden=hidden,
+            folder=cache_folder(),
+            on_point=on_point,
+        )
+
+
+def network_name(settings: Any) -> str:
+    """ "LSTM-32"."""
+    return f"{settings['cell'].upper()}-{settings['hidden']}"
+
+
+def dirichlet_name(alpha: Sequence[float]) -> str:
+    """ "Dirichlet(10, 1, 1)"."""
+    return f"Dirichlet({', '.join(f'{a:g}' for a in alpha)})"
+
+
+def _refuse_training_options(instead: str) -> None:
+    """Errors: UsageError where an option of training was given beside --checkpoint."""
+    context = click.get_current_context()
+    training = {*(f.name for f in fields(NetworkOptions)), "seeds"} - {"checkpoint"}
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in training and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[0]} cannot be given with --checkpoint, which has its own{instead}"
+            )
+
+
+def _training_process(network: NetworkOptions) -> DirichletCategorical:
+    """The process to train on. Errors: UsageError where it is not determined, or twice."""
+    from meta_learning.experiments import EXPERIMENTS
+    from meta_learning.process import DirichletCategorical
+
+    alpha, task_length, experiment = network.alpha, network.task_length, network.experiment
+    if experiment is not None:
+        if alpha is not None or task_length is not None:
+            raise click.UsageError("--experiment sets alpha and T; give it or --alpha and --T")
+        experiment = experiment.upper()
+        if experiment not in EXPERIMENTS:
+            raise click.UsageError(
+                f"unknown experiment {experiment!r}: expected one of {', '.join(EXPERIMENTS)}"
+            )
+        return EXPERIMENTS[experiment]
+    if alpha is None or task_length is None:
+        raise click.UsageError(
+            "say what to train on: --alpha and --T (for example --alpha 10,1,1 --T 20), "
+            "--experiment, or --checkpoint"
+        )
+    return DirichletCategorical(alpha, task_length)
+
+
+def _process_of(learner: Learner, path: Path) -> DirichletCategorical:
+    """The process a saved network was trained on. Errors: CheckpointError where it is not told."""
+    from autoregressive.checkpoint import CheckpointError
+    from meta_learning.process import DirichletCategorical
+
+    try:
+        settings = learner.settings["process"]
+        T = settings["T"]
+        process = DirichletCategorical(settings["alpha"], float("inf") if T is None else T)
+        if process.num_symbols != learner.num_symbols:
+            raise ValueError(f"alpha {settings['alpha']}, symbols {learner.num_symbols}")
+        return process
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say what it was trained on: {error}") from None

@@ -1,0 +1,19 @@
+"""Commands run in this process, for the tests of every command."""
+
+from click.testing import CliRunner, Result
+
+from analysis.cli import main
+
+
+def run(*arguments) -> Result:
+    """``meta-learn`` with these arguments."""
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def refused(*arguments) -> str:
+    """The one line that ``meta-learn`` says when it refuses these arguments."""
+    result = run(*arguments)
+    assert result.exit_code in (1, 2)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip().splitlines()[-1]
