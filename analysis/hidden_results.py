@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.dynamics import StepJacobian
 from analysis.hidden import Hidden
-from analysis.intervals import Estimate
+from analysis.intervals import BOUNDS, Estimate
 from analysis.probes import Score
 from analysis.results import finite
 from analysis.spectrum import Spectrum
@@ -18,8 +17,6 @@ from meta_learning.process import json_task_length
 
 if TYPE_CHECKING:
     import xarray
-
-_BOUNDS = ["mean", "low", "high"]
 
 
 def document(hidden: Hidden) -> dict[str, Any]:
@@ -139,24 +136,24 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             for name, s in found.shares.items()
         }
         explained_by = {
-            f"explained_by_{cause}": (("leading", "bound"), [_triple(e) for e in score.by_column])
+            f"explained_by_{cause}": (("leading", "bound"), [e.bounds for e in score.by_column])
             for cause, score in hidden.causes[space].items()
         }
         groups[f"spectrum_{space}"] = xr.Dataset(
             {"eigenvalue": (("direction",), found.eigenvalues), **shares, **explained_by},
-            {"bound": _BOUNDS},
+            {"bound": list(BOUNDS)},
         )
     groups["probes"] = xr.Dataset(
         {
             f"r2_{name}": (
                 ("space", "target", "bound"),
-                [[_triple(s.r2) for s in of.values()] for of in spaces.values()],
+                [[s.r2.bounds for s in of.values()] for of in spaces.values()],
             )
             for name, spaces in hidden.probes.items()
         }
         | {"r2_place_only": (("target", "bound"),
-                             [_triple(s.r2) for s in hidden.place_only.values()])},
-        {"space": list(hidden.spectra), "target": list(hidden.place_only), "bound": _BOUNDS},
+                             [s.r2.bounds for s in hidden.place_only.values()])},
+        {"space": list(hidden.spectra), "target": list(hidden.place_only), "bound": list(BOUNDS)},
     )  # fmt: skip
     if hidden.swaps is not None:
         swaps = hidden.swaps
@@ -164,14 +161,14 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             {
                 "kl_by_draws": (
                     ("kind", "draws", "bound"),
-                    [[_triple(e) for e in curve] for curve in swaps.by_draws.values()],
+                    [[e.bounds for e in curve] for curve in swaps.by_draws.values()],
                 ),
                 "kl_by_lag": (
                     ("kind", "lag", "bound"),
-                    [[_triple(e) for e in curve] for curve in swaps.by_lag.values()],
+                    [[e.bounds for e in curve] for curve in swaps.by_lag.values()],
                 ),
             },
-            {"kind": list(swaps.by_draws), "draws": swaps.draws, "bound": _BOUNDS},
+            {"kind": list(swaps.by_draws), "draws": swaps.draws, "bound": list(BOUNDS)},
             {"units": "nats", "lags_at_draws": swaps.chosen},
         )
     eigenvalues = np.stack([j.eigenvalues for j in hidden.jacobians])
@@ -184,8 +181,3 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
         {"input": [*symbols, "RESET"]},
     )
     return xr.DataTree.from_dict(groups)
-
-
-def _triple(estimate: Estimate) -> list[float]:
-    values = (estimate.mean, estimate.low, estimate.high)
-    return [math.nan if v is None else v for v in values]

@@ -16,6 +16,8 @@ import numpy as np
 _RESAMPLES = 2_000
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
 Statistic = Callable[[Mapping[str, Any]], Any]
+# What an estimate holds, as a coordinate of labelled arrays.
+BOUNDS = ("mean", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Estimate:
     @property
     def ci95(self) -> list[float | None]:
         return [self.low, self.high]
+
+    @property
+    def bounds(self) -> list[float]:
+        """As ``BOUNDS`` names them; NaN stands for None."""
+        return [math.nan if v is None else v for v in (self.mean, self.low, self.high)]
 
 
 def estimates(
