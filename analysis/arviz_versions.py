@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-# Of all ECDFs of uniform values, those that stay inside a plot's band everywhere.
-BAND = 0.95
 _POINTS = 50
+_BAND_LOOK: Any = {"color": "#999999", "alpha": 0.3}
 
 
 def arviz() -> Any:
@@ -46,27 +45,28 @@ def from_numpyro(mcmc: Any, coords: Mapping[str, Any], dims: Mapping[str, Any]) 
 
 
 def ecdf_difference(
-    pit: xarray.DataArray, *, rows: str, columns: str, lines: Mapping[str, Sequence[Any]]
+    pit: xarray.DataArray, looks: Sequence[tuple[str, str, str]], band: float, label: str
 ) -> Figure:
-    """ArviZ's plot of ECDF minus uniform CDF of values in (0, 1), with its band of 95% for the whole
-    curve (Säilynoja et al. 2022).
+    """ArviZ's plot of ECDF minus uniform CDF of values in (0, 1), with its band for whole curves
+    (Säilynoja et al. 2022).
 
-    pit: dims (rows, columns, the one of ``lines``, "stream"). lines: its name and, for each of its
-    values, (label, colour, line style).
+    pit: dims (rows, columns, curves, values). looks: label, colour and line style of each curve. band:
+    probability that a curve of uniform values stays inside it everywhere. label: the band's.
     """
-    ((name, looks),) = lines.items()
     az = arviz()
     draw = _plot_ecdf if hasattr(az, "plot_ecdf") else _plot_ecdf_pit
-    return draw(az, pit.transpose(rows, columns, name, "stream"), looks)
+    return draw(az, pit, looks, band, label)
 
 
-def _plot_ecdf(az: Any, pit: xarray.DataArray, looks: Sequence[Any]) -> Figure:
+def _plot_ecdf(
+    az: Any, pit: xarray.DataArray, looks: Sequence[Any], band: float, band_label: str
+) -> Figure:
     """ArviZ 0.23."""
     from matplotlib.figure import Figure
     from scipy.stats import uniform
 
     rows, columns, curves, _ = pit.shape
-    figure = Figure(figsize=(1.2 + 2.3 * columns, 0.9 + 1.9 * rows))
+    figure = Figure(figsize=_size(rows, columns))
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for (i, j), axis in np.ndenumerate(axes):
         for n in range(curves):
@@ -79,47 +79,54 @@ def _plot_ecdf(az: Any, pit: xarray.DataArray, looks: Sequence[Any]) -> Figure:
                 # One band serves all curves of a panel. The simulated one of 0.23 is not calibrated
                 # where its seed is a number; this one is worked out.
                 confidence_bands="optimized" if n == 0 else False,
-                ci_prob=BAND,
+                ci_prob=band,
                 plot_kwargs={"color": colour, "linestyle": style, "label": label, "linewidth": 1.2},
-                fill_kwargs={"color": "#999999", "alpha": 0.3, "label": f"{BAND:.0%} band"},
+                fill_kwargs={**_BAND_LOOK, "label": band_label},
                 ax=axis,
             )
         axis.axhline(0, color="black", linewidth=0.6)
     return figure
 
 
-def _plot_ecdf_pit(az: Any, pit: xarray.DataArray, looks: Sequence[Any]) -> Figure:
+def _plot_ecdf_pit(
+    az: Any, pit: xarray.DataArray, looks: Sequence[Any], band: float, band_label: str
+) -> Figure:
     """ArviZ 1.x, whose plot makes its own figure."""
     import matplotlib.pyplot as plt
     import xarray as xr
+    from arviz_stats.ecdf_utils import ecdf_pit
 
-    rows, columns, curve = pit.dims[:3]
+    rows, columns, curves, values = pit.dims
     data = pit.to_dataset(name="pit")
-    figure_size = (1.2 + 2.3 * pit.sizes[columns], 0.9 + 1.9 * pit.sizes[rows])
     plots = az.PlotCollection.grid(
         data,
         backend="matplotlib",
         rows=[rows],
         cols=[columns],
-        aes={"color": [curve], "linestyle": [curve]},
+        aes={"color": [curves], "linestyle": [curves]},
         color=[look[1] for look in looks],
         linestyle=[look[2] for look in looks],
-        figure_kwargs={"figsize": figure_size, "sharex": True, "sharey": True},
+        figure_kwargs={"figsize": _size(*pit.shape[:2]), "sharex": True, "sharey": True},
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # the band's method is to change its name
-        az.plot_ecdf_pit(
-            xr.DataTree.from_dict({"calibration": data}),
-            group="calibration",
-            sample_dims=["stream"],
-            method="envelope",
-            envelope_prob=BAND,
-            plot_collection=plots,
-            visuals={"title": False, "xlabel": False, "remove_axis": False},
-        )
+    az.plot_ecdf_pit(
+        xr.DataTree.from_dict({"calibration": data}),
+        group="calibration",
+        sample_dims=[values],
+        plot_collection=plots,
+        aes_by_visuals={"ecdf_lines": ["color", "linestyle"]},
+        visuals=dict.fromkeys(("title", "xlabel", "p_value_text", "suspicious_points"), False),
+    )
     figure = plots.viz["figure"].item()
     plt.close(figure)
+    # Its own band, method="envelope", fails in 1.3 on NumPy 2; the band's function does not.
+    x, _, low, high = ecdf_pit(np.linspace(0, 1, pit.sizes[values]), band, n_simulations=2_000)
     for axis in figure.axes:
-        for line, (label, *_) in zip(axis.lines, looks, strict=False):
+        axis.fill_between(x, low - x, high - x, label=band_label, **_BAND_LOOK)
+        axis.autoscale(axis="y")
+        for line, (label, *_) in zip(axis.lines[-len(looks) :], looks, strict=True):
             line.set_label(label)
     return figure
+
+
+def _size(rows: int, columns: int) -> tuple[float, float]:
+    return 1.2 + 2.3 * columns, 1.2 + 1.8 * rows

@@ -26,17 +26,26 @@ def calibration(found: RolledForward) -> Figure:
     pit = pit.isel(symbol=slice(symbols), history=slice(len(histories)))
     curves = [(_after(m), *_LOOKS[n]) for n, m in enumerate(histories)]
     with matplotlib.rc_context(STYLE):
-        figure = ecdf_difference(pit, rows="predictor", columns="symbol", lines={"history": curves})
+        figure = ecdf_difference(
+            pit.transpose("predictor", "symbol", "history", "stream"),
+            curves,
+            1 - 0.05 / (symbols * len(histories)),
+            "95% band of all curves of a row",
+        )
         figure.set_layout_engine("constrained")
         for n, axis in enumerate(figure.axes):
             row, symbol = divmod(n, symbols)
             axis.set_title(f"{look(shown[row])[0]}, symbol {symbol}")
-            axis.set_xlabel("")
-            axis.set_ylabel("")
-        figure.supxlabel("rank of what came, as a share of the rolls", fontsize=9)
-        figure.supylabel("ECDF - uniform CDF", fontsize=9)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
-                      ncols=len(curves) + 1)  # fmt: skip
+            axis.set_xlabel("rank of what came / rolls" if row == len(shown) - 1 else "")
+            axis.set_ylabel("ECDF - uniform CDF" if symbol == 0 else "")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("95%"))
+        figure.legend(
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="outside lower center",
+            ncols=len(order),
+        )
     return figure
 
 

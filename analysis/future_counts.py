@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
+import jax
 import numpy as np
+import numpyro.distributions as dist
+from jax import Array
 
 from analysis.count_vectors import count_vectors
 from analysis.intervals import Estimate
@@ -38,43 +42,57 @@ class CountsDistance:
     cells: int
 
 
-def counts_distance(
-    alpha: tuple[float, ...], before: np.ndarray, rolled: np.ndarray
-) -> CountsDistance | None:
-    """The distance of rolled counts from DirichletMultinomial(alpha + before, N).
+@dataclass(frozen=True)
+class CountsLaw:
+    """The exact law of the counts c of the draws that follow some histories.
 
-    before: int (tasks, K), counts of each history. rolled: int (tasks, rolls, K), N in all.
-    None where there are more than 1,500 different counts.
+    cells: int (cells, K), all c. p: their probabilities, (histories, cells), after each different
+    history. members: how many of the histories are that one.
     """
-    tasks, rolls, K = rolled.shape
-    draws = int(rolled[0, 0].sum())
+
+    cells: np.ndarray
+    p: np.ndarray
+    members: np.ndarray
+
+    def distance(self, rolled: np.ndarray) -> CountsDistance | None:
+        """Of rolled counts, int (tasks, rolls, K), from this law. None where there is only one cell."""
+        tasks, rolls, K = rolled.shape
+        seen = np.bincount(_rows(rolled.reshape(-1, K), self.cells), minlength=len(self.cells))
+        merged = _merge(rolls * self.members @ self.p)
+        p, seen = self.p @ merged, seen @ merged
+        if p.shape[1] < 2:
+            return None
+        # Of independent futures: R sum_h (diag p_h - p_h p_h'), less the last cell, which is the rest.
+        p = p[:, :-1]
+        covariance = rolls * (np.diag(self.members @ p) - (p * self.members[:, None]).T @ p)
+        excess = seen[:-1] - rolls * self.members @ p
+        statistic = float(excess @ np.linalg.solve(covariance, excess))
+        return _judged(statistic, p.shape[1], tasks * rolls)
+
+
+def counts_law(alpha: tuple[float, ...], before: np.ndarray, draws: int) -> CountsLaw | None:
+    """DirichletMultinomial(alpha + before, draws) for counts ``before``, int (tasks, K), of histories.
+    None where a future has more than 1,500 different counts."""
+    K = len(alpha)
     if math.comb(draws + K - 1, K - 1) > MOST_CELLS:
         return None
     cells = count_vectors(draws, K)
     histories, members = np.unique(before, axis=0, return_counts=True)
-    log_p = log_probabilities(np.asarray(alpha) + histories, cells)
-    seen = np.bincount(_rows(rolled.reshape(-1, K), cells), minlength=len(cells))
-    p = np.exp(log_p)
-    merged = _merge(rolls * members @ p)
-    p, seen = p @ merged, seen @ merged
-    if p.shape[1] < 2:
-        return None
-    # Of independent futures: R sum_h (diag p_h - p_h p_h'), without the last cell, which is the rest.
-    p = p[:, :-1]
-    covariance = rolls * (np.diag(members @ p) - (p * members[:, None]).T @ p)
-    excess = seen[:-1] - rolls * members @ p
-    statistic = float(excess @ np.linalg.solve(covariance, excess))
-    return _judged(statistic, p.shape[1], tasks * rolls)
+    p = np.exp(log_probabilities(np.asarray(alpha) + histories, cells))
+    return CountsLaw(cells, p, members)
 
 
 def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """NumPyro's log DirichletMultinomial: concentration (histories, K), counts (cells, K) of one
     total -> nats, float64 (histories, cells)."""
-    import numpyro.distributions as dist
-
     with float64():
-        law = dist.DirichletMultinomial(concentration[:, None, :], int(cells[0].sum()))
-        return np.asarray(law.log_prob(cells), np.float64)
+        return np.asarray(_log_probabilities(concentration, int(cells[0].sum()), cells))
+
+
+@partial(jax.jit, static_argnums=1)
+def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
+    law = dist.DirichletMultinomial(concentration[:, None, :], draws)
+    return law.log_prob(cells)
 
 
 def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:

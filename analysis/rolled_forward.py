@@ -24,7 +24,7 @@ import numpy as np
 from jax import Array, lax
 
 from analysis.exact_gap import positions
-from analysis.future_counts import CountsDistance, counts_distance
+from analysis.future_counts import CountsDistance, counts_law
 from analysis.results import finite
 from analysis.urns import Stepwise, bayes, memoryless
 from meta_learning.learner import Learner
@@ -148,6 +148,7 @@ def rolled_forward(
     task = np.eye(K, dtype=np.int64)[streams[:, past:]]
     before = np.stack([task[:, :m].sum(1) for m in histories])
     came = np.stack([task[:, m:].sum(1) for m in histories])
+    laws = [counts_law(alpha, n, draws - m) for n, m in zip(before, histories, strict=True)]
 
     if others is None:
         others = {"bayes": bayes(alpha), "memoryless": memoryless(alpha)}
@@ -162,7 +163,8 @@ def rolled_forward(
             counts, ends = _roll_all(model, K, rolls, params, key_now, streams, past + m, draws - m)
             ranks.append(_ranks(rng, counts, came[j]))
             early.append(ends)
-            distances.append(counts_distance(alpha, before[j], counts))
+            law = laws[j]
+            distances.append(None if law is None else law.distance(counts))
             if name == "network":
                 kept.append(counts)
     shape = (len(rollers), len(histories))
