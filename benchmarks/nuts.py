@@ -54,7 +54,7 @@ def described(run: Sampled, alpha: np.ndarray) -> dict[str, Any]:
 @click.option("--runs", default=40, show_default=True, help="Random alphas and numbers of draws.")
 @click.option("--streams", default=5, show_default=True, help="Posteriors a run.")
 @click.option("--warmup", default=500, show_default=True)
-@click.option("--samples", default=1_000, show_default=True, help="Of each of four chains.")
+@click.option("--samples", default=4_000, show_default=True, help="Of each of four chains.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--netcdf", type=click.Path(path_type=Path), help="The first run's draws.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")

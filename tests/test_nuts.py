@@ -78,6 +78,7 @@ def test_the_draws_open_in_arviz(run, tmp_path):
     data.close()
 
 
+@pytest.mark.slow
 def test_without_draws_it_samples_the_prior():
     process = DirichletCategorical((3.0, 5.0), 1)
     run = nuts(process, np.zeros((0, 3), int), key=jax.random.key(1), warmup=150, samples=250)

@@ -17,14 +17,15 @@ from test_exact_gap import learner, naive_log_predictive
 from analysis.arviz_versions import arviz
 from analysis.audit_results import calibration_dataset, to_datatree
 from analysis.calibration_figures import calibration
-from analysis.carry_over import carry_over
+from analysis.carry_over import CarryOver
 from analysis.commands.calibration_pages import headline, panel, table
 from analysis.exact_gap import exact_gap
 from analysis.future_counts import counts_law
+from analysis.intervals import Estimate
 from analysis.report import write_netcdf
 from analysis.rolled_forward import _ranks, _roll, rolled_forward, uniform_p_values
 from analysis.urns import Urn, bayes, kt, memoryless
-from analysis.worst_histories import worst_histories
+from analysis.worst_histories import History, WorstHistories
 from meta_learning.process import DirichletCategorical
 
 PROCESS = DirichletCategorical((10, 1, 1), 9)
@@ -164,16 +165,15 @@ def test_long_futures_are_not_listed():
 
 def test_edges():
     key, few = jax.random.key(1), {"tasks": 100, "rolls": 19, "others": {}}
-    two = rolled_forward(learner(), DirichletCategorical((10, 1, 1), 2), key=key, **few)
-    assert two.histories == (0,) and two.draws == 1
-    json.dumps(two.document(), allow_nan=False)
+    two = DirichletCategorical((10, 1, 1), 2)
+    found = [rolled_forward(learner(), two, key=key, **few) for _ in range(2)]
+    assert found[0].histories == (0,) and found[0].draws == 1
+    np.testing.assert_array_equal(found[0].ranks, found[1].ranks)
+    json.dumps(found[0].document(), allow_nan=False)
     endless = DirichletCategorical((10, 1, 1), math.inf)
-    found = rolled_forward(learner(), endless, key=key, draws=6, histories=[5, 1], **few)
-    assert found.histories == (1, 5)
-    assert (found.came[0].sum(-1) == 5).all()
-    one = {"histories": [0], "key": key}
-    again = [rolled_forward(learner(), PROCESS, **one, **few).ranks for _ in range(2)]
-    np.testing.assert_array_equal(*again)
+    more = rolled_forward(learner(), endless, key=key, draws=6, histories=[5, 1], **few)
+    assert more.histories == (1, 5)
+    assert (more.came[0].sum(-1) == 5).all()
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,10 @@ def test_it_says_what_it_needs(T, more, message):
 
 def test_a_network_that_is_not_finite_is_refused():
     net = learner()
+    two = DirichletCategorical((10, 1, 1), 2)
     net.params["readout.0.b"] = net.params["readout.0.b"] * np.nan
     with pytest.raises(ValueError, match="not finite"):
-        rolled_forward(net, PROCESS, key=jax.random.key(0), tasks=100, rolls=19, others={})
+        rolled_forward(net, two, key=jax.random.key(0), tasks=100, rolls=19, others={})
 
 
 def test_the_figure_is_arvizs_plot_of_the_ranks(found):
@@ -230,10 +231,14 @@ def test_pages_and_document(found):
 
 
 def test_an_audit_opens_in_arviz(found, tmp_path):
-    net = learner()
-    exact = exact_gap(net, PROCESS)
-    carried = carry_over(net, PROCESS, key=jax.random.key(0), tasks=10, past_tasks=1)
-    worst = worst_histories(net, PROCESS, top=4)
+    exact = exact_gap(learner(), PROCESS)
+    change = [Estimate(0.1 * n, 0.0, None) for n in range(8)]
+    carried = CarryOver(change[1], change, change[2], past_tasks=64, tasks=10)
+    some = [
+        History(symbols, 0.5 / (1 + n), 0.1, np.full(4, 0.25), np.full(4, 0.25))
+        for n, symbols in enumerate([(), (0,), (2, 1)])
+    ]
+    worst = WorstHistories(some[::-1], some, longest=7)
     tree = to_datatree(exact, seed=3, carried=carried, worst=worst, rolled=found)
     write_netcdf(tmp_path / "audit.nc", tree)
     data = arviz().from_netcdf(tmp_path / "audit.nc")
@@ -249,8 +254,9 @@ def test_an_audit_opens_in_arviz(found, tmp_path):
     np.testing.assert_allclose(weighed.values.ravel(), exact.by_position, rtol=1e-9)
     change = data["carry_over"]["change"].sel(bound="mean", seed=3)
     np.testing.assert_array_equal(change.values, [e.mean for e in carried.by_position])
-    symbols = data["worst_histories"]["symbols"].sel(by="gap", place=1).item()
-    assert tuple(map(int, symbols.split())) == worst.by_gap[0].symbols
+    assert data["carry_over"].attrs["past_tasks"] == 64
+    symbols = data["worst_histories"]["symbols"].sel(by="gap").values.ravel()
+    assert symbols.tolist() == ["2 1", "0", ""]
     counts = data["posterior_predictive"]["count"]
     assert counts.dims == ("chain", "draw", "history", "stream", "symbol")
     np.testing.assert_array_equal(counts.sel(history=2).values[0, 7], found.rolled[1, :, 7])
