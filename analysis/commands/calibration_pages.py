@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 def headline(found: RolledForward) -> str:
     """The answer in a sentence or two."""
     p = found.p_value("network")
-    said = "looks calibrated" if p >= 0.05 else "is not calibrated"
-    text = (
-        f"The future that the network implies {said}: ranks of what came among {found.rolls} rolls "
-        f"are uniform with p = {p:.2g}."
-    )
+    if p >= 0.05:
+        said = "No miscalibration is seen in the future that the network implies"
+    elif p >= 0.001:
+        said = "Whether the future that the network implies is calibrated stays in doubt"
+    else:
+        said = "The future that the network implies is not calibrated"
+    text = f"{said}: for uniform ranks of what came among {found.rolls} rolls p is {p:.2g}"
+    if "bayes" in found.predictors:
+        text += f", for exact Bayes by the same code {found.p_value('bayes'):.2g}"
+    text += "."
     first = found.distances[0][0]
     if first is not None:
         text += (
@@ -42,20 +47,20 @@ def table(found: RolledForward) -> Table:
                     look(name)[0],
                     str(m),
                     f"{min(1.0, own.min() * own.size):.2g}",
-                    _distance(found.distances[i][j]),
+                    *_distance(found.distances[i][j]),
                     "0" if found.early_end[i, j] == 0 else f"{found.early_end[i, j]:.1e}",
                 ]
             )
     past = f"after {found.past_tasks} earlier tasks and " if found.past_tasks else ""
     return Table(
         "Is the implied future calibrated?",
-        ["predictor", "draws before", "p, uniform ranks", "counts: nats from exact", "early RESET"],
+        ["predictor", "after", "p", "counts, nats", "95% interval", "early RESET"],
         rows,
-        f"{found.tasks:,} tasks; {past}after the draws before, each predictor is rolled forward "
+        f"{found.tasks:,} tasks; {past}after so many draws each predictor is rolled forward "
         f"{found.rolls} times to the task's end, symbols sampled from its own probabilities without "
         "RESET's. p: the ranks of the true counts are uniform (chi-square in 20 bins, Bonferroni over "
         "symbols). Counts: half the chi-square divergence of the rolled counts from "
-        "DirichletMultinomial, nats a future [95% interval, good where small]. Early RESET: "
+        "DirichletMultinomial, nats a future; the interval holds where it is small. Early RESET: "
         "probability of a RESET before the end.",
     )
 
@@ -75,13 +80,12 @@ def panel(found: RolledForward) -> Panel:
     )
 
 
-def _distance(found: CountsDistance | None) -> str:
+def _distance(found: CountsDistance | None) -> list[str]:
     if found is None:
-        return "-"
-    mean = found.distance.mean
-    if mean is not None and mean > 0.05:
-        return f"{mean:.2g}"
-    return f"{nats(mean)} {interval(found.distance.ci95)}"
+        return ["-", ""]
+    # A large distance is far outside of where its interval holds.
+    large = (found.distance.mean or 0) > 0.05
+    return [nats(found.distance.mean), "" if large else interval(found.distance.ci95)]
 
 
 def _draws(number: int) -> str:

@@ -1,0 +1,50 @@
+"""Is the future that the default network implies calibrated? Repeated tests, and one of many tasks.
+
+    python benchmarks/calibration.py --out benchmarks/results/calibration.json
+
+The default network for alpha=(10,1,1), trained at T=20, from the cache or trained first. A calibrated
+predictor's p-values are below 0.05 in 5% of the repeats at most.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import jax
+from exact_gap import ALPHA, TRAINED_AT, network
+
+from analysis.rolled_forward import rolled_forward
+from autoregressive.versions import environment, versions
+from meta_learning.process import DirichletCategorical
+
+
+@click.command()
+@click.option("--repeats", default=20, show_default=True, help="Tests of 1,000 tasks.")
+@click.option("--tasks", default=20_000, show_default=True, help="Tasks of the one long test.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
+def main(repeats: int, tasks: int, out: Path | None) -> None:
+    learner, process = network(), DirichletCategorical(ALPHA, TRAINED_AT)
+    runs = [rolled_forward(learner, process, key=jax.random.key(n)) for n in range(repeats)]
+    many = rolled_forward(learner, process, key=jax.random.key(0), tasks=tasks)
+    document = {
+        "command": " ".join(["python", "benchmarks/calibration.py", *sys.argv[1:]]),
+        **process.settings(),
+        "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},
+        "repeats": repeats,
+        "p_values": {name: [run.p_value(name) for run in runs] for name in many.predictors},
+        "many_tasks": many.document(),
+        "versions": versions(),
+        **environment(),
+    }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
