@@ -110,7 +110,7 @@ def _direction_table(hidden: Hidden) -> Table:
         rows,
         "Each column adds a cause: the mean at each place of the task, a line in counts and "
         "posterior mean, the mean at each place of the stream. What is left to 1 is none of these: "
-        "order, past tasks, curvature. Intervals are in hidden.json.",
+        "order, past tasks, curvature. The JSON has intervals.",
     )
 
 
