@@ -23,12 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from autoregressive.gates import sigmoid, tanh
 from autoregressive.unroll import Params, RecurrentCell, State
-
-
-def sigmoid(a: Array) -> Array:
-    """1 / (1 + exp(-a)), through tanh: one transcendental, no overflow."""
-    return 0.5 * jnp.tanh(0.5 * a) + 0.5
 
 
 def _log_timescales(key: Array, hidden: int, timescale: float) -> Array:
@@ -68,16 +64,16 @@ class LSTM(RecurrentCell):
     def combine(self, state: State, from_input: Array, from_hidden: Array) -> tuple[State, Array]:
         _, c = state
         i, f, g, o = jnp.split(from_input + from_hidden, 4, axis=-1)
-        i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
+        i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
         c = f * c + i * g
-        return (o * jnp.tanh(c), c), jnp.concatenate([i, f, g, o], axis=-1)
+        return (o * tanh(c), c), jnp.concatenate([i, f, g, o], axis=-1)
 
     def combine_backward(
         self, before: State, after: State, kept: Array, d_after: State
     ) -> tuple[State, Array]:
         i, f, g, o = jnp.split(kept, 4, axis=-1)
         d_h, d_c = d_after
-        tanh_c = jnp.tanh(after[1])
+        tanh_c = tanh(after[1])
         d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
         packed = jnp.concatenate(
             [
@@ -125,7 +121,7 @@ class GRU(RecurrentCell):
         r_x, z_x, n_x = jnp.split(from_input, 3, axis=-1)
         r_h, z_h, n_h = jnp.split(from_hidden, 3, axis=-1)
         r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
-        n = jnp.tanh(n_x + r * n_h)
+        n = tanh(n_x + r * n_h)
         return ((1 - z) * n + z * h,), jnp.concatenate([r, z, n, n_h], axis=-1)
 
     def combine_backward(
