@@ -32,7 +32,8 @@ class Scores:
     loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. brier: the mean Brier
     score there. leak: mean probability
     of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
-    NaN where there is no such place.
+    reset_cost: mean of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that
+    is about when a task ends; what is left is about symbols. NaN where there is no such place.
     """
 
     loss: np.ndarray
@@ -40,6 +41,7 @@ class Scores:
     brier: np.ndarray
     leak: np.ndarray
     miss: np.ndarray
+    reset_cost: np.ndarray
     gap_by_position: np.ndarray
     gap_by_position_se: np.ndarray
     gap_test: np.ndarray | None = None
@@ -162,6 +164,7 @@ class _Part:
     brier: np.ndarray
     leak: np.ndarray
     miss: np.ndarray
+    reset_cost: np.ndarray
     gap_test: np.ndarray | None
     # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square.
     position_sum: np.ndarray
@@ -187,6 +190,7 @@ def _score(
         brier=_mean(brier),
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
+        reset_cost=_mean(-np.logaddexp.reduce(log_q[:, drawn, :-1], axis=-1)),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
@@ -219,6 +223,7 @@ def _joined(parts: list[_Part]) -> Scores:
         brier=whole("brier"),
         leak=whole("leak"),
         miss=whole("miss"),
+        reset_cost=whole("reset_cost"),
         gap_by_position=mean,
         gap_by_position_se=np.sqrt(variance / count),
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),

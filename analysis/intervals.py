@@ -75,7 +75,8 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
         count = min(rows, _RESAMPLES - start)
         picks = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
         weights = np.bincount(picks.ravel(), minlength=count * n).reshape(count, n)
-        out[start : start + count] = weights @ values / n
+        with np.errstate(invalid="ignore"):  # an infinite value leaves nothing finite
+            out[start : start + count] = weights @ values / n
     return out
 
 

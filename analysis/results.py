@@ -19,7 +19,8 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
 
     Names: ``loss.P``, ``brier.P`` and ``gap.P`` for every predictor P, ``gap_test.P`` off the
-    training prior, ``gap_closed``, ``leak``, ``miss``, and the network's regrets: ``regret.oracle``
+    training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part of the network's gap
+    that is about RESET), and the network's regrets: ``regret.oracle``
     (its loss less the oracle's), ``regret.bayes`` (its expectation is the gap) and
     ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be negative).
     """
@@ -45,6 +46,7 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
             add(f"gap_test.{name}", both("gap_test", name))
     add("leak", both("leak", "network"))
     add("miss", both("miss", "network"))
+    add("reset_cost", both("reset_cost", "network"))
     statistics["gap_closed"] = lambda mean: _share(mean["gap.network"], mean["gap.memoryless"])
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
     statistics["regret.bayes"] = lambda mean: mean["gap.network"]
@@ -91,6 +93,8 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
             "leak_ci95": found["leak"].ci95,
             "miss": found["miss"].mean,
             "miss_ci95": found["miss"].ci95,
+            "cost": found["reset_cost"].mean,
+            "cost_ci95": found["reset_cost"].ci95,
         },
         "interval": interval_kind(comparison),
     }  # fmt: skip
@@ -131,7 +135,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         return np.stack([getattr(s, field) for s in references.values()])
 
     def scores(lead: str, stacked: Any) -> dict[str, Any]:
-        known = ("loss", "gap", "brier", "leak", "miss", "gap_test")
+        known = ("loss", "gap", "brier", "leak", "miss", "reset_cost", "gap_test")
         fields = [f for f in known if _has(networks[0], f)]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se"):

@@ -35,7 +35,11 @@ Examples:
 @click.option("--draws", type=click.IntRange(1), help="Draws to look at where T is inf.")
 @click.option("--tasks", default=10_000, show_default=True, type=click.IntRange(2),
               help="Sampled tasks for the carry-over through RESET.")  # fmt: skip
-@click.option("--only-gap", is_flag=True, help="Leave out the implied future and the hidden state.")
+@click.option(
+    "--only-gap",
+    is_flag=True,
+    help="Leave out other test streams, the implied future and the hidden state.",
+)
 @shared_options
 def audit(
     network: NetworkOptions,
@@ -53,9 +57,9 @@ def audit(
     The gap KL(Bayes || network) after a RESET is the exact mean over every history of a task, split
     into leak to RESET, dependence on the order of the symbols, and a wrong function of their counts.
     What earlier tasks add to it through RESET is sampled. T=20 with three symbols has 581 million
-    histories and takes minutes; a stopped run goes on where it was. Beside it: is the future that the
-    network implies calibrated, and what does its hidden state hold (as the command hidden)? The report
-    goes to --out (default: ./meta-learn-audit).
+    histories and takes minutes; a stopped run goes on where it was. Beside it: how far is it from
+    Bayes on other test streams, is the future that it implies calibrated, and what does its hidden
+    state hold (as the command hidden)? The report goes to --out (default: ./meta-learn-audit).
     """
     from analysis.exact_gap import check
     from meta_learning.process import DirichletCategorical
@@ -90,6 +94,7 @@ def _audit(
     from analysis.commands import audit_pages as pages
     from analysis.exact_gap import exact_gap
     from analysis.hidden import examine
+    from analysis.off_prior import off_prior
     from analysis.rolled_forward import rolled_forward
     from analysis.worst_histories import worst_histories
     from autoregressive.cache import cache_folder
@@ -105,6 +110,7 @@ def _audit(
         exact,
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
+        None if only_gap else off_prior([learner], process, key=key),
         None if only_gap else rolled_forward(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
     )

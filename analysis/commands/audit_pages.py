@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analysis.commands import calibration_pages, hidden_pages
+from analysis.commands import calibration_pages, hidden_pages, off_prior_pages
 from analysis.commands.common import arguments, command_line, interval, nats, percent
 from analysis.commands.networks import dirichlet_name, network_name
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analysis.carry_over import CarryOver
     from analysis.exact_gap import ExactGap
     from analysis.hidden import Hidden
+    from analysis.off_prior import OffPrior
     from analysis.rolled_forward import RolledForward
     from analysis.worst_histories import WorstHistories
     from meta_learning.learner import Learner
@@ -27,12 +28,13 @@ _TERMS = {
 
 
 class Audit(NamedTuple):
-    """What was found of one network. carried is None without RESET, rolled and hidden where only the
-    gap was asked for."""
+    """What was found of one network. carried is None without RESET; off, rolled and hidden
+    are None where only the gap was asked for."""
 
     exact: ExactGap
     carried: CarryOver | None
     worst: WorstHistories
+    off: OffPrior | None
     rolled: RolledForward | None
     hidden: Hidden | None
 
@@ -56,6 +58,7 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
             "by_gap": [_history(h) for h in audit.worst.by_gap],
             "by_weight": [_history(h) for h in audit.worst.by_weight],
         },
+        "off_prior": audit.off and audit.off.document(),
         "calibration": audit.rolled and audit.rolled.document(),
         "hidden_state": audit.hidden and hidden_document(audit.hidden),
     }  # fmt: skip
@@ -64,6 +67,8 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
 def headline(audit: Audit) -> str:
     """The answer in a few sentences."""
     text = [_lead(audit.exact)]
+    if audit.off is not None:
+        text.append(off_prior_pages.headline(audit.off))
     if audit.rolled is not None:
         text.append(calibration_pages.headline(audit.rolled))
     if audit.hidden is not None:
@@ -74,6 +79,8 @@ def headline(audit: Audit) -> str:
 def tables(audit: Audit) -> list[Table]:
     """The numbers as text."""
     out = [_budget_table(audit.exact, audit.carried), _worst_table(audit.worst)]
+    if audit.off is not None:
+        out += off_prior_pages.tables(audit.off)
     if audit.rolled is not None:
         out.append(calibration_pages.table(audit.rolled))
     return out + ([] if audit.hidden is None else hidden_pages.tables(audit.hidden))
@@ -82,6 +89,8 @@ def tables(audit: Audit) -> list[Table]:
 def panels(audit: Audit) -> list[Panel]:
     """The figures of the report."""
     out = [_panel(audit.exact, audit.carried)]
+    if audit.off is not None:
+        out.append(off_prior_pages.panel(audit.off))
     if audit.rolled is not None:
         out.append(calibration_pages.panel(audit.rolled))
     return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
