@@ -10,6 +10,7 @@ from analysis.commands.experiments import experiments
 from analysis.commands.hidden import hidden
 from analysis.commands.inpaint import inpaint
 from analysis.commands.pixels import pixels
+from analysis.commands.questions import questions
 from autoregressive.versions import package_version
 
 _START = """\
@@ -55,3 +56,4 @@ main.add_command(experiments)
 main.add_command(hidden)
 main.add_command(inpaint)
 main.add_command(pixels)
+main.add_command(questions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from meta_learning.process import DirichletCategorical, FixedCategorical, Process
@@ -39,3 +40,34 @@ TEST_STREAMS: dict[str, StreamKind] = {
     "2": StreamKind("2", "tasks from Dirichlet(1.3, 1.3, 1.3)", alpha=FLAT),
     "3": StreamKind("3", "always p = (1, 0, 0)", p=ALWAYS_FIRST),
 }
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one network of the study of generalisation is trained."""
+
+    process: DirichletCategorical
+    unroll: int = 100
+
+    @property
+    def name(self) -> str:
+        """ "alpha=10,1,1, T=20, unroll 100"."""
+        alpha = ",".join(f"{a:g}" for a in self.process.alpha)
+        return f"alpha={alpha}, T={self.process.T:g}, unroll {self.unroll}"
+
+
+NEARLY_UNIFORM = (1.1, 1.1, 1.1)
+STUDY_LENGTHS = (5, 20, 50, math.inf)
+STUDY_UNROLLS = (5, 20)
+# Training T, training prior and training unroll, each varied while the others stay.
+STUDY: tuple[Setting, ...] = (
+    *(Setting(DirichletCategorical(a, T)) for a in (CONCENTRATED, FLAT) for T in STUDY_LENGTHS),
+    Setting(DirichletCategorical(NEARLY_UNIFORM, 20)),
+    Setting(DirichletCategorical(CONCENTRATED, 1)),
+    *(
+        Setting(DirichletCategorical(a, T), unroll)
+        for a in (CONCENTRATED, FLAT)
+        for T in (5, 20, math.inf)
+        for unroll in STUDY_UNROLLS
+    ),
+)

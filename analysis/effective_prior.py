@@ -1,0 +1,58 @@
+"""Which Dirichlet prior does a network behave like? The alpha whose Bayes predicts most as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.intervals import Estimate, student
+from meta_learning.process import drawn_places, task_counts
+
+
+def effective_alpha(
+    log_q: np.ndarray, symbols: np.ndarray, num_symbols: int, task_length: float
+) -> np.ndarray:
+    """The alpha (K,) that minimises the mean of KL(network's symbols || Bayes(alpha)) at drawn places.
+
+    log_q: (streams, L, K+1) in nats, renormalised over the K symbols. symbols: int (streams, L), with
+    tasks of two draws or more: one draw tells only alpha / sum(alpha). The objective is a sum over the
+    histories that occur, so it weighs them as the streams do.
+    Errors: ValueError without a second draw; RuntimeError where the minimum is not found.
+    """
+    from scipy.optimize import minimize
+
+    drawn = drawn_places(symbols.shape[-1], task_length)
+    counts = task_counts(symbols, num_symbols, task_length)[:, drawn].reshape(-1, num_symbols)
+    if not counts.any():
+        raise ValueError("an effective alpha needs tasks of two draws or more")
+    rows = log_q[:, drawn, :num_symbols].reshape(-1, num_symbols)
+    q = np.exp(rows - np.logaddexp.reduce(rows, axis=-1, keepdims=True))
+    different, where = np.unique(counts, axis=0, return_inverse=True)
+    weights = np.zeros((len(different), num_symbols))
+    np.add.at(weights, where.ravel(), q / len(q))
+
+    def loss(log_alpha: np.ndarray) -> tuple[float, np.ndarray]:
+        alpha = np.exp(log_alpha)
+        above = alpha + different
+        total = above.sum(1, keepdims=True)
+        value = -(weights * (np.log(above) - np.log(total))).sum()
+        slope = -(weights / above - weights.sum(1, keepdims=True) / total).sum(0) * alpha
+        return float(value), slope
+
+    found: Any = minimize(
+        loss, np.zeros(num_symbols), jac=True, method="L-BFGS-B", bounds=[(-7, 9)] * num_symbols,
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2_000},
+    )  # fmt: skip
+    if not np.isfinite(found.fun):
+        raise RuntimeError(f"no effective alpha was found: {found.message}")
+    return np.exp(found.x)
+
+
+def over_seeds(alphas: Sequence[np.ndarray]) -> list[Estimate]:
+    """Each entry's mean over seeds, with Student's interval where there are two or more."""
+    columns = np.stack(alphas).T
+    if columns.shape[1] > 1:
+        return [student(column) for column in columns]
+    return [Estimate(float(column[0]), None, None) for column in columns]
