@@ -131,7 +131,7 @@ def write_report(
 
 def title_of(learner: Learner, process: DirichletCategorical) -> str:
     network, prior = network_name(learner.settings), dirichlet_name(process.alpha)
-    return f"{network} on {prior}, T={process.T}: all histories"
+    return f"The audit of {network} on {prior}, T={process.T:g}"
 
 
 def _lead(found: ExactGap) -> str:

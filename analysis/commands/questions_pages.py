@@ -125,8 +125,8 @@ def _edges(document: dict[str, Any]) -> Answer:
         ),
         "Gap by position on endless streams for networks trained with unrolls 5, 20 and 100: each curve "
         "turns up where its unroll ends.",
-        "T=inf: KL(Bayes || network) by position, to four times the training unroll; dotted: "
-        "100 symbols.",
+        "T=inf: KL(Bayes || network) by position, to four times the training unroll. Dotted: "
+        "where the unrolls end.",
     )
     question = "What happens at T=1 (RESET at once) and at T=inf (never)?"
     return Answer(question, text.strip(), [table], [panel])
