@@ -1,0 +1,146 @@
+"""Arguments of processes: checked, read from text, and shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Test streams hold whole tasks: a longer one is better asked for as endless.
+MOST_TASK_LENGTH = 100_000
+
+
+class Parameter(NamedTuple):
+    """One argument of a process, as the command line knows it.
+
+    read: its value from text; ValueError where that is not possible. what: what it is. example: a
+    text that ``read`` takes.
+    """
+
+    read: Callable[[str], Any]
+    what: str
+    example: str
+
+
+def read_number(text: str) -> float:
+    """Errors: ValueError unless the text is a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"expected a number; got {text!r}") from None
+
+
+def read_numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas. Errors: ValueError."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected numbers with commas, like 10,1,1; got {text!r}") from None
+
+
+def read_rows(text: str) -> tuple[tuple[float, ...], ...]:
+    """Rows of numbers, with a slash between rows: 0.9,0.1/0.2,0.8. Errors: ValueError."""
+    return tuple(read_numbers(row) for row in text.split("/"))
+
+
+def check_alpha(alpha: Sequence[float]) -> tuple[float, ...]:
+    """alpha as floats. Errors: ValueError unless it is two or more positive finite numbers."""
+    values = tuple(float(a) for a in alpha)
+    if len(values) < 2:
+        raise ValueError(f"alpha needs two or more entries, one a symbol; got {show(values)}")
+    if not all(math.isfinite(a) and a > 0 for a in values):
+        raise ValueError(f"every entry of alpha must be positive and finite; got {show(values)}")
+    if not all(1e-6 <= a <= 1e6 for a in values):
+        raise ValueError(
+            "every entry of alpha must be between 1e-6 and 1e6, where float32 can draw from it; "
+            f"got {show(values)}"
+        )
+    return values
+
+
+def check_probabilities(p: Sequence[float], name: str = "p") -> tuple[float, ...]:
+    """p as floats that sum to 1. Errors: ValueError for anything but a probability vector.
+
+    name: of p in errors.
+    """
+    values = tuple(float(v) for v in p)
+    if len(values) < 2:
+        raise ValueError(f"{name} needs two or more entries, one a symbol; got {show(values)}")
+    if not all(0 <= v <= 1 for v in values):
+        raise ValueError(f"every entry of {name} must be between 0 and 1; got {show(values)}")
+    total = math.fsum(values)
+    if abs(total - 1) > 1e-6:
+        raise ValueError(f"the entries of {name} must sum to 1; {show(values)} sums to {total:g}")
+    # What was normalised once stays as it is: a saved process is found again bit for bit.
+    return values if abs(total - 1) < 1e-15 else tuple(v / total for v in values)
+
+
+def check_law(p: Sequence[float], name: str, size: int) -> tuple[float, ...]:
+    """``size`` >= 1 numbers in [0, 1] that sum to 1. Errors: ValueError for anything else."""
+    if len(p) != size:
+        raise ValueError(f"{name} needs {size} entries; got {show(p)}")
+    return check_probabilities(p, name) if size > 1 or tuple(p) != (1,) else (1.0,)
+
+
+def check_laws(rows: Sequence[Sequence[float]], name: str) -> tuple[tuple[float, ...], ...]:
+    """Rows of probabilities of the symbols, all positive: no stream is impossible.
+
+    Errors: ValueError for anything else.
+    """
+    if not len(rows):
+        raise ValueError(f"{name} needs one row or more; got nothing")
+    laws = tuple(check_probabilities(row, f"a row of {name}") for row in rows)
+    if len({len(law) for law in laws}) > 1:
+        sizes = ", ".join(str(len(law)) for law in laws)
+        raise ValueError(f"the rows of {name} must have equal lengths; got {sizes}")
+    if not all(v > 0 for law in laws for v in law):
+        raise ValueError(f"every entry of {name} must be positive, so that no stream is impossible")
+    return laws
+
+
+def check_task_length(T: float) -> float:
+    """T as an int, or math.inf. Errors: ValueError unless it is an integer >= 1 or infinite."""
+    if math.inf == T:
+        return math.inf
+    if not math.isfinite(T) or int(T) != T or T < 1:
+        raise ValueError(
+            f"T must be a whole number of 1 or more (RESET included), or inf for no RESET; got {T:g}"
+        )
+    if T > MOST_TASK_LENGTH:
+        raise ValueError(f"T must be at most {MOST_TASK_LENGTH}, or inf for no RESET; got {T:g}")
+    return int(T)
+
+
+def stationary(transition: Any, advice: str) -> tuple[float, ...]:
+    """The law that a transition matrix keeps: start = start A. Errors: ValueError with ``advice``
+    where there are several."""
+    matrix = np.asarray(transition, np.float64)
+    balance = np.concatenate([matrix.T - np.eye(len(matrix)), np.ones((1, len(matrix)))])
+    if np.linalg.matrix_rank(balance) < len(matrix):
+        raise ValueError(f"transition has several stationary laws; {advice}")
+    law = np.linalg.lstsq(balance, np.eye(len(matrix) + 1)[-1], rcond=None)[0]
+    law = np.maximum(law, 0.0)  # a state that is left for good comes out at +-1e-17
+    return tuple(float(v) for v in law / law.sum())
+
+
+def json_task_length(T: float) -> int | None:
+    """T as JSON has it: null where it is infinite."""
+    return None if math.isinf(T) else int(T)
+
+
+def json_value(value: Any) -> Any:
+    """A parameter's value as plain JSON: tuples as lists, an infinite T as null."""
+    if isinstance(value, tuple):
+        return [json_value(v) for v in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
+
+
+def show(values: Sequence[float], comma: str = ",") -> str:
+    """Numbers in a sentence."""
+    return comma.join(f"{v:g}" for v in values) or "nothing"
+
+
+ALPHA = Parameter(read_numbers, "prior pseudo-counts, one a symbol", "10,1,1")
+TASK_LENGTH = Parameter(read_number, "task length, RESET included; inf for no RESET", "20")
