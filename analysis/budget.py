@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autoregressive.scores import kl
-from meta_learning.process import DirichletCategorical, Process
+from meta_learning.processes import DirichletCategorical, Process
 
 
 @dataclass(frozen=True)

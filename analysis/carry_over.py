@@ -17,7 +17,7 @@ import numpy as np
 from analysis.intervals import Estimate, estimates
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
-from meta_learning.process import Process
+from meta_learning.processes import Process
 
 PAST_TASKS = 64
 _CHUNK_SYMBOLS = 250_000

@@ -10,7 +10,7 @@ with their number beyond a few numbers a stream.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,8 @@ import jax
 import numpy as np
 
 from autoregressive.scores import kl, place_scores
-from meta_learning.predictors import REFERENCES
-from meta_learning.process import DirichletCategorical, Process, Streams, drawn_places
+from meta_learning.predictors import ladder
+from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 
 Predictor = Callable[[Any], np.ndarray]
 _CHUNK_SYMBOLS = 250_000
@@ -52,22 +52,23 @@ class Example:
     """One test stream with what was predicted along it.
 
     symbols: int (L,). network, bayes, oracle: probabilities (L, K+1). low, high: the central 95%
-    interval of the posterior over p before each place (L, K); NaN at RESET places.
+    interval of the posterior over p before each place (L, K), NaN at RESET places; None where the
+    process has no such p.
     """
 
     symbols: np.ndarray
     network: np.ndarray
     bayes: np.ndarray
     oracle: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
 
 
 @dataclass
 class Comparison:
     """Scores of networks (one a seed) and of the reference ladder on the same streams."""
 
-    prior: DirichletCategorical
+    prior: Process
     source: Process
     networks: list[Scores]
     references: dict[str, Scores]
@@ -88,20 +89,21 @@ class Comparison:
 
 def compare(
     networks: Sequence[Predictor],
-    prior: DirichletCategorical,
+    prior: Process,
     source: Process,
     *,
     key: jax.Array,
     streams: int = 10_000,
     length: int,
     seeds: Sequence[int] = (0,),
-    references: Mapping[str, Any] = REFERENCES,
+    only: Collection[str] | None = None,
 ) -> Comparison:
     """Scores ``networks`` and the reference ladder on ``streams`` streams of ``source``.
 
     prior: what the networks were trained on, at the test streams' T; 'bayes' and 'memoryless' use
-    it. Where ``source`` is another Dirichlet-categorical process, 'bayes_test' is Bayes under its
-    alpha, and every predictor gets a ``gap_test`` from it.
+    it. Where ``source`` is another process with latent values to learn, 'bayes_test' is Bayes under
+    it, and every predictor gets a ``gap_test`` from it. only: names of the references to score, bayes
+    among them; None is the whole ladder.
     Errors: ValueError where prior and source differ in K or T, or streams < 2.
     """
     if prior.num_symbols != source.num_symbols:
@@ -121,7 +123,9 @@ def compare(
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
     drawn = drawn_places(length, source.task_length)
     positions = _positions(length, source.task_length)
-    test_prior = source if isinstance(source, DirichletCategorical) and source != prior else None
+    off = source != prior and not isinstance(source, FixedCategorical)
+    test_prior = source if off else None
+    references = ladder(prior, source, only)
 
     names = [*references] + (["bayes_test"] if test_prior else [])
     parts: dict[Any, list[_Part]] = {n: [] for n in [*names, *range(len(networks))]}
@@ -132,7 +136,7 @@ def compare(
         drawn_chunk = source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
         keep = min(per_chunk, streams - start)
         chunk = Streams(*(np.asarray(a)[:keep] for a in drawn_chunk))
-        log_q = {name: reference(prior, source, chunk) for name, reference in references.items()}
+        log_q = {name: reference(chunk) for name, reference in references.items()}
         if test_prior:
             log_q["bayes_test"] = test_prior.log_predictive(chunk.symbols)
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
@@ -231,18 +235,10 @@ def _joined(parts: list[_Part]) -> Scores:
 
 
 def _example(
-    network: np.ndarray, log_q: dict[str, np.ndarray], prior: DirichletCategorical, chunk: Streams
+    network: np.ndarray, log_q: dict[str, np.ndarray], prior: Process, chunk: Streams
 ) -> Example:
-    from scipy.stats import beta
-
-    from meta_learning.process import task_counts
-
     symbols = chunk.symbols[0]
-    weights = np.asarray(prior.alpha) + task_counts(symbols, prior.num_symbols, prior.T)
-    rest = weights.sum(-1, keepdims=True) - weights
-    low, high = beta.ppf(0.025, weights, rest), beta.ppf(0.975, weights, rest)
-    resets = ~drawn_places(len(symbols), prior.T)
-    low[resets] = high[resets] = np.nan
+    low, high = prior.posterior_interval(symbols) or (None, None)
     return Example(
         symbols,
         np.exp(network),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.intervals import Estimate, student
-from meta_learning.process import drawn_places, task_counts
+from meta_learning.processes import drawn_places, task_counts
 
 
 def effective_alpha(

@@ -23,7 +23,7 @@ from analysis.partial_sums import PartialSums
 from analysis.prefix_tree import Plan, Walk, make_plan, tree_nodes
 from autoregressive.model import Model
 from meta_learning.learner import Learner
-from meta_learning.process import Process
+from meta_learning.processes import Process
 
 MOST_NODES = 10**11
 # Numbers in the sums over count vectors: 128 MiB.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from analysis.count_vectors import count_vectors
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 def bayes_losses(process: DirichletCategorical, draws: int) -> np.ndarray:

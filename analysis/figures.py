@@ -81,7 +81,9 @@ def predictions(comparison: Comparison, places: int = 60) -> Figure:
             "One test stream: the network's next-symbol probabilities and the exact posterior's",
         )
         axes[-1].set_xlabel("place in the stream (grey lines: RESETs)")
-        figure.legend(handles=_prediction_legend(), loc="outside lower center", ncols=5)
+        figure.legend(
+            handles=_prediction_legend(comparison.example), loc="outside lower center", ncols=5
+        )
     return figure
 
 
@@ -101,10 +103,12 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     )
     drawn = [network, bayes]
     if outcome != reset:
-        low, high = example.low[shown, outcome], example.high[shown, outcome]
-        axis.stairs(high, edges, baseline=low, fill=True, color="#cccccc")
+        if example.low is not None and example.high is not None:
+            low, high = example.low[shown, outcome], example.high[shown, outcome]
+            axis.stairs(high, edges, baseline=low, fill=True, color="#cccccc")
+            drawn += [low, high]
         axis.stairs(truth, edges, baseline=None, color=GREEN, linestyle=":")
-        drawn += [low, high, truth]
+        drawn.append(truth)
     axis.stairs(network, edges, baseline=None, color=VERMILLION)
     axis.stairs(bayes, edges, baseline=None, color=BLACK, linestyle="--", linewidth=1)
     bottom, top = np.nanmin(drawn), np.nanmax(drawn)
@@ -119,12 +123,13 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
 
 
-def _prediction_legend() -> list[Any]:
+def _prediction_legend(example: Example) -> list[Any]:
+    band = [] if example.low is None else [Patch(color="#cccccc", label="95% interval for p")]
     return [
         Line2D([], [], color=ROLES["network"][1], label="network"),
         Line2D([], [], color=BLACK, linestyle="--", label="Bayes (posterior mean)"),
-        Patch(color="#cccccc", label="95% interval for p"),
-        Line2D([], [], color=GREEN, linestyle=":", label="true p"),
+        *band,
+        Line2D([], [], color=GREEN, linestyle=":", label="oracle (true p)"),
         Line2D([], [], color="#555555", marker="|", linestyle="", label="symbol drawn"),
     ]
 

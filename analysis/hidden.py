@@ -31,7 +31,7 @@ from analysis.states import States, part_names, states_along
 from analysis.swaps import Swaps, swap_effects
 from autoregressive.scores import kl
 from meta_learning.learner import INIT, Learner
-from meta_learning.process import (
+from meta_learning.processes import (
     DirichletCategorical,
     drawn_places,
     task_counts,

@@ -13,7 +13,7 @@ from analysis.probes import Score
 from analysis.results import finite
 from analysis.spectrum import Spectrum
 from analysis.swaps import Swaps
-from meta_learning.process import json_task_length
+from meta_learning.processes import json_task_length
 
 if TYPE_CHECKING:
     import xarray

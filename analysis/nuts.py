@@ -19,7 +19,7 @@ from numpyro.infer import MCMC, NUTS
 
 from analysis.arviz_versions import arviz, from_numpyro
 from autoregressive.double import float64
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 if TYPE_CHECKING:
     import xarray

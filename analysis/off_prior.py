@@ -18,7 +18,7 @@ from analysis.compare import compare
 from analysis.intervals import Estimate
 from analysis.results import estimate_all
 from meta_learning.learner import Learner
-from meta_learning.process import (
+from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
     Process,

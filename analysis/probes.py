@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.intervals import Estimate, Statistic, estimates
-from meta_learning.process import DirichletCategorical, task_counts
+from meta_learning.processes import DirichletCategorical, task_counts
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
 

@@ -27,7 +27,7 @@ from meta_learning.experiments import (
     Setting,
 )
 from meta_learning.learner import Learner
-from meta_learning.process import (
+from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
     Process,

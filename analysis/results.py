@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.compare import Comparison, Scores
 from analysis.intervals import Estimate, Statistic, estimates
-from meta_learning.process import drawn_places, json_task_length
+from meta_learning.processes import drawn_places, json_task_length
 
 if TYPE_CHECKING:
     import xarray
@@ -67,8 +67,8 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
     names = [n.removeprefix("loss.") for n in found if n.startswith("loss.")]
     rungs = [n for n in names if n not in ("network", "oracle")]
     out = {
-        "alpha": list(prior.alpha),
-        "T": settings.get("train_T", json_task_length(prior.T)),
+        "process": prior.name,
+        **(prior.settings() | {"T": settings.get("train_T", json_task_length(prior.task_length))}),
         **{k: v for k, v in settings.items() if k != "train_T"},
         "seeds": comparison.seeds,
         "test": {**comparison.source.settings(), "streams": comparison.streams,
@@ -124,7 +124,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
 
     networks, references = comparison.networks, comparison.references
     seeds = {"seed": comparison.seeds}
-    drawn = drawn_places(comparison.length, comparison.prior.T)
+    drawn = drawn_places(comparison.length, comparison.prior.task_length)
     positions = len(networks[0].gap_by_position)
     ladder = {"predictor": list(references)}
 
@@ -172,6 +172,9 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
     example = comparison.example
     outcomes = [*map(str, range(comparison.prior.num_symbols)), "RESET"]
     place = ("place", "outcome")
+    band = {}
+    if example.low is not None:
+        band = {"posterior_low": example.low, "posterior_high": example.high}
     return xr.Dataset(
         {
             "symbols": (("place",), example.symbols),
@@ -179,8 +182,7 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
             "network": (place, example.network),
             "bayes": (place, example.bayes),
             "oracle": (place, example.oracle),
-            "posterior_low": (("place", "symbol"), example.low),
-            "posterior_high": (("place", "symbol"), example.high),
+            **{name: (("place", "symbol"), values) for name, values in band.items()},
         },
         {"place": np.arange(comparison.length), "outcome": outcomes, "symbol": outcomes[:-1]},
     )

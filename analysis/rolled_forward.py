@@ -28,7 +28,7 @@ from analysis.future_counts import CountsDistance, counts_law
 from analysis.results import finite
 from analysis.urns import Stepwise, bayes, memoryless
 from meta_learning.learner import Learner
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 BINS = 20
 # Rolls advanced at once: their states stay in a processor's cache.

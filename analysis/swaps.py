@@ -30,7 +30,7 @@ from analysis.intervals import Estimate, estimates, quotient
 from analysis.states import part_names, predictions_from, states_along
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 from meta_learning.trained import stream_length
 
 MOST_PLACES = 20

@@ -19,7 +19,7 @@ from autoregressive.double import float64
 from autoregressive.model import Model
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
-from meta_learning.process import Process
+from meta_learning.processes import Process
 
 MOST_NODES = 1_000_000
 

@@ -18,7 +18,7 @@ from exact_gap import ALPHA, TRAINED_AT, network
 
 from analysis.rolled_forward import rolled_forward
 from autoregressive.versions import environment, versions
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 @click.command()

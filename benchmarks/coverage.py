@@ -23,10 +23,9 @@ from analysis.compare import compare
 from analysis.exact_gap import exact_gap
 from analysis.intervals import Estimate, estimates
 from autoregressive.versions import environment, versions
-from meta_learning.predictors import REFERENCES
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
-NEEDED = {name: REFERENCES[name] for name in ("bayes", "memoryless", "oracle")}
+NEEDED = ("bayes", "memoryless", "oracle")
 
 
 def coverage(learner: Any, T: int, streams: int, repeats: int, truth: dict[str, float]) -> Any:
@@ -41,7 +40,7 @@ def coverage(learner: Any, T: int, streams: int, repeats: int, truth: dict[str, 
             key=jax.random.key(repeat),
             streams=streams,
             length=T,
-            references=NEEDED,
+            only=NEEDED,
         )
         found = estimates(
             {

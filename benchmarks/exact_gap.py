@@ -26,7 +26,7 @@ from analysis.exact_gap import cost, exact_gap
 from autoregressive.cache import cache_folder
 from autoregressive.versions import environment, versions
 from meta_learning.learner import Learner
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 from meta_learning.recipes import make_recipe
 from meta_learning.trained import train
 

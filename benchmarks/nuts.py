@@ -23,7 +23,7 @@ import numpy as np
 from analysis.nuts import QUANTILES, Sampled, nuts, verdict
 from analysis.report import write_netcdf
 from autoregressive.versions import environment, versions
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 def random_run(key: jax.Array, streams: int, warmup: int, samples: int) -> tuple[dict, Sampled]:

@@ -7,12 +7,16 @@ from typing import Any
 
 # Loaded on first use, so that `meta-learn --help` does not wait for JAX.
 _PUBLIC = {
-    "DirichletCategorical": "meta_learning.process",
-    "FixedCategorical": "meta_learning.process",
-    "Process": "meta_learning.process",
-    "Streams": "meta_learning.process",
-    "PROCESSES": "meta_learning.process",
-    "REFERENCES": "meta_learning.predictors",
+    "DirichletCategorical": "meta_learning.processes",
+    "FixedCategorical": "meta_learning.processes",
+    "ChangePoints": "meta_learning.processes",
+    "MarkovChain": "meta_learning.processes",
+    "Mixture": "meta_learning.processes",
+    "HiddenMarkov": "meta_learning.processes",
+    "Process": "meta_learning.processes",
+    "Streams": "meta_learning.processes",
+    "PROCESSES": "meta_learning.processes",
+    "ladder": "meta_learning.predictors",
     "Learner": "meta_learning.learner",
     "RECIPES": "meta_learning.recipes",
     "train": "meta_learning.trained",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from meta_learning.process import DirichletCategorical, FixedCategorical, Process
+from meta_learning.processes import DirichletCategorical, FixedCategorical, Process
 
 CONCENTRATED = (10.0, 1.0, 1.0)
 FLAT = (1.3, 1.3, 1.3)

@@ -17,7 +17,7 @@ from autoregressive.checkpoint import CheckpointError, check_params, part
 from autoregressive.model import Model, make_model
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
-from meta_learning.process import Process, drawn_places
+from meta_learning.processes import Process, drawn_places
 from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.

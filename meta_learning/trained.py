@@ -26,7 +26,7 @@ from meta_learning.learner import (
     learner_model,
     make_trainer,
 )
-from meta_learning.process import PROCESSES, Process, drawn_places
+from meta_learning.processes import Process, drawn_places
 from meta_learning.recipes import Recipe
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,8 @@ def learner_settings(
     process: Process, recipe: Recipe, cell: str, hidden: int, seed: int
 ) -> dict[str, Any]:
     """What decides a trained network, as JSON values: the identity under which it is cached."""
-    (name,) = (n for n, kind in PROCESSES.items() if type(process) is kind)
     return {
-        "process": {"name": name, **process.settings()},
+        "process": {"name": process.name, **process.settings()},
         "num_symbols": process.num_symbols,
         "cell": cell,
         "hidden": hidden,

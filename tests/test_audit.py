@@ -15,7 +15,7 @@ from analysis.exact_gap import TERMS, exact_gap
 from analysis.worst_histories import worst_histories
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 PROCESS = DirichletCategorical((10, 1, 1), 5)
 

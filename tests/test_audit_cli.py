@@ -9,7 +9,7 @@ from running import refused, run
 from analysis.arviz_versions import arviz
 from analysis.exact_gap import exact_gap
 from meta_learning.learner import Learner
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 def test_the_command_reports_the_exact_gap(network_file, tmp_path):

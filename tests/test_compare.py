@@ -18,8 +18,8 @@ from analysis.intervals import estimates, resampled_means, student
 from autoregressive.cells import CELLS
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
-from meta_learning.predictors import REFERENCES, memoryless
-from meta_learning.process import PROCESSES, DirichletCategorical, FixedCategorical, Streams
+from meta_learning.predictors import ladder, memoryless
+from meta_learning.processes import PROCESSES, DirichletCategorical, FixedCategorical, Streams
 from meta_learning.trained import stream_length
 
 PRIOR = DirichletCategorical((10, 1, 1), 5)
@@ -59,8 +59,8 @@ def predictors():
         for name, network in networks.items()
     }
     of_references = {
-        name: lambda prior, streams, r=reference: r(prior, prior, streams)
-        for name, reference in REFERENCES.items()
+        name: lambda prior, streams, n=name: ladder(prior, prior)[n](streams)
+        for name in ladder(PRIOR, PRIOR)
     }
     return of_networks | of_references
 
@@ -111,7 +111,7 @@ def test_bayes_as_the_network_closes_the_gap(prior):
 
 
 def test_memoryless_as_the_network_closes_nothing():
-    found = document(run([lambda x: memoryless(PRIOR, PRIOR, Streams(x, None))]))
+    found = document(run([lambda x: memoryless(PRIOR, x)]))
     assert found["gap_closed"]["mean"] == pytest.approx(0, abs=1e-12)
     assert found["gap"]["mean"] == found["gap"]["memoryless"]
 
@@ -272,4 +272,4 @@ def test_the_netcdf_opens_in_arviz(prior, tmp_path):
     assert by_position.dims == ("seed", "position")
     np.testing.assert_array_equal(gap.values, [s.gap for s in comparison.networks])
     np.testing.assert_array_equal(by_position.position, np.arange(by_position.shape[1]) + 1)
-    assert list(data["references"]["predictor"].values) == list(REFERENCES)
+    assert list(data["references"]["predictor"].values) == list(ladder(PRIOR, PRIOR))

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.effective_prior import effective_alpha, over_seeds
 from analysis.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 @pytest.mark.parametrize("alpha", [(10, 1, 1), (0.3, 0.3, 2.5), (1.1, 1.1)])

@@ -25,7 +25,7 @@ from analysis.exact_gap import TERMS, cost, exact_gap
 from analysis.prefix_tree import make_plan, node_values, tree_nodes
 from autoregressive.model import cell_params
 from meta_learning.learner import Learner, learner_model
-from meta_learning.process import DirichletCategorical, FixedCategorical
+from meta_learning.processes import DirichletCategorical, FixedCategorical
 
 
 def learner(K=3, cell="lstm", hidden=6, scale=3.0):
@@ -290,7 +290,7 @@ sys.path.insert(0, sys.argv[1])
 from test_exact_gap import learner
 from analysis import prefix_tree
 from analysis.exact_gap import exact_gap
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 prefix_tree._CHUNK_UNITS = {"cpu": 9 * 6}
 process = DirichletCategorical((10, 1, 1), 7)
 one, two = (exact_gap(learner(), process, devices=jax.devices()[:n]) for n in (1, 2))

@@ -28,7 +28,7 @@ from analysis.states import part_names, states_along
 from autoregressive.cells import CELLS
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
-from meta_learning.process import DirichletCategorical, drawn_places, task_counts
+from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
 
 ALPHA, T = (2.0, 1.0, 1.0), 8
 PROCESS = DirichletCategorical(ALPHA, T)

@@ -12,7 +12,7 @@ from scipy import stats
 from analysis.arviz_versions import arviz
 from analysis.nuts import QUANTILES, _diagnosed, nuts, verdict
 from analysis.report import write_netcdf
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 ALPHA = (0.6, 7.5, 2.2)
 SYMBOLS = np.random.default_rng(0).choice(3, p=(0.2, 0.5, 0.3), size=(12, 4))

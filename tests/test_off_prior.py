@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis.off_prior import default_sources, off_prior
-from meta_learning.process import DirichletCategorical, FixedCategorical, with_reset
+from meta_learning.processes import DirichletCategorical, FixedCategorical, with_reset
 
 PRIOR = DirichletCategorical((2, 1, 1), 3)
 

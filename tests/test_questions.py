@@ -13,7 +13,7 @@ from analysis.commands.questions_pages import answers, as_markdown
 from analysis.questions import exact, measured
 from meta_learning.experiments import STUDY, Setting
 from meta_learning.learner import INIT, Learner, learner_model
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 KEPT = Path(__file__).parents[1] / "docs" / "results" / "questions.json"
 

@@ -26,7 +26,7 @@ from analysis.report import write_netcdf
 from analysis.rolled_forward import _ranks, _roll, rolled_forward, uniform_p_values
 from analysis.urns import Urn, bayes, kt, memoryless
 from analysis.worst_histories import History, WorstHistories
-from meta_learning.process import DirichletCategorical
+from meta_learning.processes import DirichletCategorical
 
 PROCESS = DirichletCategorical((10, 1, 1), 9)
 

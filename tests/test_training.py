@@ -19,7 +19,7 @@ from autoregressive import checkpoint
 from autoregressive.optimization import Optimization
 from autoregressive.training import Trainer, TrainingDiverged, fit
 from meta_learning.learner import learner_model, make_trainer
-from meta_learning.process import PROCESSES, DirichletCategorical
+from meta_learning.processes import PROCESSES, DirichletCategorical
 from meta_learning.recipes import RECIPES, make_recipe
 from meta_learning.trained import train
 

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.common import TASK_LENGTH, print_results, progress_bar, shared_options
-from analysis.commands.networks import NetworkOptions, find_networks, network_options
+from analysis.commands.networks import (
+    NetworkOptions,
+    find_networks,
+    network_options,
+    only_dirichlet,
+)
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical, Process
 
 DEFAULT_OUT = Path("meta-learn-audit")
 
@@ -62,9 +67,10 @@ def audit(
     state hold (as the command hidden)? The report goes to --out (default: ./meta-learn-audit).
     """
     from analysis.exact_gap import check
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical
 
-    def audited(process: DirichletCategorical) -> DirichletCategorical:
+    def audited(process: Process) -> DirichletCategorical:
+        process = only_dirichlet(process)
         T = process.T if test_task_length is None else test_task_length
         return DirichletCategorical(process.alpha, T)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.rolled_forward import RolledForward
     from analysis.worst_histories import WorstHistories
     from meta_learning.learner import Learner
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical
 
 _TERMS = {
     "leak": "leak: probability given to RESET",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Numbers(click.ParamType):
-    """Comma-separated numbers, checked by ``check``: a name in meta_learning.process."""
+    """Comma-separated numbers, checked by ``check``: a name in meta_learning.processes."""
 
     def __init__(self, name: str, check: str, example: str):
         self.name = name
@@ -35,14 +35,14 @@ class Numbers(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         if isinstance(value, tuple):
             return value
-        from meta_learning import process
+        from meta_learning import processes
 
         try:
             numbers = [float(part) for part in str(value).split(",")]
         except ValueError:
             self.fail(f"expected numbers with commas, like {self.example}; got {value!r}")
         try:
-            return getattr(process, self.check)(numbers)
+            return getattr(processes, self.check)(numbers)
         except ValueError as error:
             self.fail(f"{error}; for example {self.example}")
 
@@ -53,7 +53,7 @@ class TaskLength(click.ParamType):
     name = "T"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        from meta_learning.process import check_task_length
+        from meta_learning.processes import check_task_length
 
         try:
             number = float(value)

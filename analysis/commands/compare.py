@@ -13,13 +13,14 @@ from analysis.commands.common import (
     TASK_LENGTH,
     print_results,
     shared_options,
+    usage_errors,
 )
 from analysis.commands.networks import NetworkOptions, find_networks, network_options
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison
     from meta_learning.learner import Learner
-    from meta_learning.process import DirichletCategorical, Process
+    from meta_learning.processes import Process
 
 DEFAULT_OUT = Path("meta-learn-report")
 CHECKPOINT_OUT = Path("meta-learn-report-checkpoint")
@@ -32,6 +33,7 @@ Examples:
   meta-learn compare --experiment M2 --seeds 5 --out m2
   meta-learn compare --alpha 10,1,1 --T 20 --recipe coursework
   meta-learn compare --checkpoint m2/network-seed0.safetensors --p 1,0,0
+  meta-learn compare --process change-points --param hazard=0.05
 """
 
 
@@ -60,10 +62,10 @@ def compare(
 ) -> None:
     """How far is a network from the exact Bayesian predictor?
 
-    Trains a network on streams of a Dirichlet-categorical process (or finds it in the cache, or
-    loads --checkpoint), computes the exact posterior predictive, and prints the gap
-    KL(Bayes || network) in nats with a 95% interval. The report, with figures, goes to --out
-    (default: ./meta-learn-report).
+    Trains a network on streams of a process whose exact Bayesian predictor is known, by default
+    Dirichlet-categorical (or finds it in the cache, or loads --checkpoint), computes the exact
+    posterior predictive, and prints the gap KL(Bayes || network) in nats with a 95% interval. The
+    report, with figures, goes to --out (default: ./meta-learn-report).
     """
     if test_alpha is not None and p is not None:
         raise click.UsageError("give --test-alpha or --p, not both")
@@ -96,25 +98,25 @@ def compare(
 
 
 def test_processes(
-    process: DirichletCategorical,
+    process: Process,
     test_alpha: tuple[float, ...] | None,
     test_task_length: float | None,
     p: tuple[float, ...] | None,
-) -> tuple[DirichletCategorical, Process]:
+) -> tuple[Process, Process]:
     """The references' prior at the test streams' T, and the source of the test streams."""
-    from meta_learning.process import DirichletCategorical, FixedCategorical
+    from meta_learning.processes import FixedCategorical
 
-    T = process.T if test_task_length is None else test_task_length
     for name, given in (("--test-alpha", test_alpha), ("--p", p)):
         if given is not None and len(given) != process.num_symbols:
             raise click.UsageError(
                 f"{name} has {len(given)} entries, but the network knows {process.num_symbols} "
                 "symbols; they must agree"
             )
-    prior = DirichletCategorical(process.alpha, T)
-    if p is not None:
-        return prior, FixedCategorical(p, T)
-    return prior, prior if test_alpha is None else DirichletCategorical(test_alpha, T)
+    with usage_errors():
+        prior = process if test_task_length is None else process.replace({"T": test_task_length})
+        if p is not None:
+            return prior, FixedCategorical(p, prior.task_length)
+        return prior, prior if test_alpha is None else prior.replace({"alpha": test_alpha})
 
 
 test_processes.__test__ = False  # type: ignore[attr-defined]
@@ -122,8 +124,8 @@ test_processes.__test__ = False  # type: ignore[attr-defined]
 
 def run_comparison(
     learners: list[Learner],
-    process: DirichletCategorical,
-    prior: DirichletCategorical,
+    process: Process,
+    prior: Process,
     source: Process,
     seed: int,
     streams: int,
@@ -133,7 +135,7 @@ def run_comparison(
 
     from analysis.compare import compare as score
     from meta_learning.learner import TEST
-    from meta_learning.process import json_task_length
+    from meta_learning.processes import json_task_length
     from meta_learning.trained import stream_length
 
     comparison = score(
@@ -148,7 +150,8 @@ def run_comparison(
     settings = learners[0].settings
     recipe = settings.get("recipe", {})
     comparison.settings = {
-        "train_T": json_task_length(process.T),
+        "train_T": json_task_length(process.task_length),
+        "trained_on": process.title,
         "cell": settings["cell"],
         "hidden": settings["hidden"],
         "recipe": recipe.get("name"),

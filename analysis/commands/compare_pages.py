@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.common import arguments, command_line, interval, nats, percent
-from analysis.commands.networks import dirichlet_name, network_name
+from analysis.commands.networks import network_name
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
 
 if TYPE_CHECKING:
@@ -87,23 +87,15 @@ def headline(comparison: Comparison, found: dict[str, Any]) -> str:
 def trained_on(comparison: Comparison) -> str:
     """What was trained on what."""
     s = comparison.settings
-    T = "inf" if s["train_T"] is None else s["train_T"]
-    return f"{network_name(s)} trained on {dirichlet_name(comparison.prior.alpha)}, T={T}"
+    return f"{network_name(s)} trained on {s['trained_on']}"
 
 
 def title_of(comparison: Comparison) -> str:
     """What was compared, for headings."""
-    s = comparison.settings
     trained = trained_on(comparison)
-    if not comparison.off_prior and (s["train_T"] or float("inf")) == comparison.prior.T:
+    if comparison.source.title == comparison.settings["trained_on"]:
         return trained
-    test = comparison.source.settings()
-    where = (
-        dirichlet_name(test["alpha"])
-        if "alpha" in test
-        else f"p = ({', '.join(f'{v:g}' for v in test['p'])})"
-    )
-    return f"{trained}, tested on {where}, T={'inf' if test['T'] is None else test['T']}"
+    return f"{trained}, tested on {comparison.source.title}"
 
 
 def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:

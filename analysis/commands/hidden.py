@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from analysis.commands.common import print_results, shared_options
-from analysis.commands.networks import NetworkOptions, find_networks, network_options
+from analysis.commands.networks import (
+    NetworkOptions,
+    find_networks,
+    network_options,
+    only_dirichlet,
+)
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 
@@ -51,7 +56,7 @@ def hidden(
         [seed],
         out,
         quiet,
-        lambda model, process: check_can_examine(model, process, streams),
+        lambda model, process: check_can_examine(model, only_dirichlet(process), streams),
     )
 
     import jax

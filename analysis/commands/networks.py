@@ -21,13 +21,15 @@ from analysis.commands.common import (
 if TYPE_CHECKING:
     from autoregressive.model import Model
     from meta_learning.learner import Learner
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical, Process
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
     """What ``network_options`` read from the command line."""
 
+    process: str | None
+    params: tuple[str, ...]
     alpha: tuple[float, ...] | None
     task_length: float | None
     experiment: str | None
@@ -45,6 +47,10 @@ class NetworkOptions:
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of ``NetworkOptions``, passed on as one argument ``network``."""
 
+    @click.option("--process", metavar="NAME",
+                  help="What makes the streams.  [dirichlet-categorical]")  # fmt: skip
+    @click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
+                  help="A parameter of the process; can be given again.")  # fmt: skip
     @click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
     @click.option("--T", "task_length", type=TASK_LENGTH,
                   help="Task length, RESET included; inf for no RESET.")  # fmt: skip
@@ -75,9 +81,9 @@ def find_networks(
     seeds: Sequence[int],
     out: Path | None,
     quiet: bool,
-    check: Callable[[Model, DirichletCategorical], Any],
+    check: Callable[[Model, Any], Any],
     instead: str = "",
-) -> tuple[list[Learner], DirichletCategorical]:
+) -> tuple[list[Learner], Any]:
     """The saved network, or one a seed from the cache or trained now, and what they were trained on.
 
     check: called before anything is trained or written, to raise what makes it useless. instead:
@@ -111,7 +117,7 @@ def find_networks(
 
 
 def train_with_progress(
-    process: DirichletCategorical,
+    process: Process,
     recipe: Any,
     cell: str,
     hidden: int,
@@ -157,40 +163,69 @@ def _refuse_training_options(instead: str) -> None:
             )
 
 
-def _training_process(network: NetworkOptions) -> DirichletCategorical:
+def _training_process(network: NetworkOptions) -> Process:
     """The process to train on. Errors: UsageError where it is not determined, or twice."""
     from meta_learning.experiments import EXPERIMENTS
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical, process_kind
 
-    alpha, task_length, experiment = network.alpha, network.task_length, network.experiment
-    if experiment is not None:
-        if alpha is not None or task_length is not None:
+    given = _parameters(network)
+    if network.experiment is not None:
+        if given or network.process is not None:
             raise click.UsageError("--experiment sets alpha and T; give it or --alpha and --T")
-        experiment = experiment.upper()
-        if experiment not in EXPERIMENTS:
+        name = network.experiment.upper()
+        if name not in EXPERIMENTS:
             raise click.UsageError(
-                f"unknown experiment {experiment!r}: expected one of {', '.join(EXPERIMENTS)}"
+                f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}"
             )
-        return EXPERIMENTS[experiment]
-    if alpha is None or task_length is None:
+        return EXPERIMENTS[name]
+    if network.process is None and not {"alpha", "T"} <= given.keys():
         raise click.UsageError(
             "say what to train on: --alpha and --T (for example --alpha 10,1,1 --T 20), "
-            "--experiment, or --checkpoint"
+            "--experiment, --process, or --checkpoint"
         )
-    return DirichletCategorical(alpha, task_length)
+    with usage_errors():
+        return process_kind(network.process or DirichletCategorical.name).from_parameters(given)
 
 
-def _process_of(learner: Learner, path: Path) -> DirichletCategorical:
+def _parameters(network: NetworkOptions) -> dict[str, Any]:
+    """What --alpha, --T and --param say, by name. Errors: UsageError where one is given twice."""
+    given: dict[str, Any] = {"alpha": network.alpha, "T": network.task_length}
+    given = {name: value for name, value in given.items() if value is not None}
+    for text in network.params:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.UsageError(
+                f"--param takes KEY=VALUE, for example hazard=0.05; got {text!r}"
+            )
+        if name in given:
+            raise click.UsageError(f"the parameter {name} is given twice")
+        given[name] = value
+    return given
+
+
+def only_dirichlet(process: Process) -> DirichletCategorical:
+    """The process, where a command needs tasks whose symbols are exchangeable. Errors: UsageError."""
+    from meta_learning.processes import DirichletCategorical
+
+    if not isinstance(process, DirichletCategorical):
+        raise click.UsageError(
+            f"this command needs {DirichletCategorical.name}, whose symbols can change places; got "
+            f"{process.name}: meta-learn compare takes it"
+        )
+    return process
+
+
+def _process_of(learner: Learner, path: Path) -> Process:
     """The process a saved network was trained on. Errors: CheckpointError where it is not told."""
     from autoregressive.checkpoint import CheckpointError
-    from meta_learning.process import DirichletCategorical
+    from meta_learning.processes import DirichletCategorical, process_kind
 
     try:
-        settings = learner.settings["process"]
-        T = settings["T"]
-        process = DirichletCategorical(settings["alpha"], float("inf") if T is None else T)
+        settings = dict(learner.settings["process"])
+        kind = process_kind(settings.pop("name", DirichletCategorical.name))
+        process = kind.from_settings(settings)
         if process.num_symbols != learner.num_symbols:
-            raise ValueError(f"alpha {settings['alpha']}, symbols {learner.num_symbols}")
+            raise ValueError(f"{process.title}, symbols {learner.num_symbols}")
         return process
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what it was trained on: {error}") from None
