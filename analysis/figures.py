@@ -36,6 +36,10 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "memoryless": ("memoryless", BLUE, "-.", "s"),
     "kt": ("KT (alpha = 1/2)", PURPLE, ":", "^"),
     "laplace": ("Laplace (alpha = 1)", ORANGE, "--", "v"),
+    "no_change_points": ("Bayes, no change points", PURPLE, ":", "^"),
+    "bayes_wrong_hazard": ("Bayes, wrong hazard", SKY, "-.", "x"),
+    "iid_dirichlet": ("i.i.d. Dirichlet", SKY, "-.", "x"),
+    "last_symbol_only": ("last symbol only", PURPLE, ":", "^"),
     "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
 }
 
@@ -73,8 +77,10 @@ def predictions(comparison: Comparison, places: int = 60) -> Figure:
     band, a panel a symbol, and the probability of RESET below."""
     with matplotlib.rc_context(STYLE):
         symbols = comparison.prior.num_symbols
-        figure = Figure(figsize=(7.2, 1.45 * (symbols + 1) + 0.9))
-        axes = figure.subplots(symbols + 1, 1, sharex=True, squeeze=False)[:, 0]
+        # Where there is no RESET its probability is left out.
+        outcomes = symbols + (not math.isinf(comparison.prior.task_length))
+        figure = Figure(figsize=(7.2, 1.45 * outcomes + 0.9))
+        axes = figure.subplots(outcomes, 1, sharex=True, squeeze=False)[:, 0]
         for outcome, axis in enumerate(axes):
             draw_outcome(axis, comparison.example, outcome, places)
         axes[0].set_title(
@@ -136,6 +142,7 @@ def _prediction_legend(example: Example) -> list[Any]:
 
 def gap_by_position(comparisons: Mapping[str, Comparison]) -> Figure:
     """KL(Bayes || predictor) by position within the task, on a log axis, a panel a comparison."""
+    columns = len(comparisons)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(4.6, 3.6 * len(comparisons)), 3.4))
         axes = figure.subplots(1, len(comparisons), sharey=True, squeeze=False)[0]
@@ -144,7 +151,7 @@ def gap_by_position(comparisons: Mapping[str, Comparison]) -> Figure:
             axis.set_title(title)
         axes[0].set_ylabel("KL(Bayes || predictor), nats a symbol")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 3)
     return figure
 
 
@@ -168,7 +175,8 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = np.where(curve > 1e-12, curve, np.nan)
         if np.isfinite(shown).any():
-            axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label)
+            axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label,
+                      markevery=max(1, len(positions) // 20))  # fmt: skip
     low = np.maximum(curves["network"] - 2 * se, 1e-12)
     axis.fill_between(
         positions, low, curves["network"] + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         "Loss of every predictor on the same test streams, nats a drawn symbol",
         head + ([] if tests is None else ["to Bayes (test prior)"]),
         rows,
-        "Gap: mean of KL(Bayes || predictor). The oracle knows each task's p and can beat Bayes. "
+        "Gap: mean of KL(Bayes || predictor). The oracle knows "
+        f"{comparison.source.latent_name} and can beat Bayes. "
         "All know where RESET comes.",
     )
     gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
@@ -116,18 +118,24 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
             )
         )
     positions = len(comparison.networks[0].gap_by_position)
-    heading = title_of(comparison).replace(", tested", ",\ntested")
+    band = ""
+    if comparison.example.low is not None:
+        band = (
+            " The grey band is the central 95% of the exact posterior over p; at every RESET it "
+            "returns to the prior."
+        )
+    parts = title_of(comparison).replace(", tested", ",\ntested").splitlines()
+    heading = "\n".join(textwrap.fill(part, 52) for part in parts)
     if positions:
         panels.insert(
             0,
             Panel(
                 "predictions",
                 figures.predictions(comparison),
-                "Predicted probability of each symbol and of RESET along one test stream: the "
-                "network's line against the posterior mean and its 95% band.",
+                "Predicted probability of each outcome along one test stream: the network's line "
+                "against exact Bayes and the oracle.",
                 "Probabilities of the next symbol along one test stream, each made before the "
-                "symbol was seen. The grey band is the central 95% of the exact posterior over p; "
-                "at every RESET it returns to the prior.",
+                f"symbol was seen. The oracle knows {comparison.source.latent_name}.{band}",
             ),
         )
         panels.insert(
