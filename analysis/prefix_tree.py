@@ -74,7 +74,8 @@ class Plan:
 
 def make_plan(model: Model, symbols: int, positions: int) -> Plan:
     """Branches as deep as a device's cache holds, a stem above them whose frontier fits in memory."""
-    hidden = model.cell.hidden
+    state = jax.eval_shape(model.initial_state)
+    hidden = max(model.cell.hidden, *(part.size for part in state))
     units = _CHUNK_UNITS.get(jax.default_backend(), _CHUNK_UNITS_ELSEWHERE)
     most = max(units // hidden, symbols)
     branch = min(positions - 1, int(math.log(most, symbols) + 1e-9))
@@ -133,7 +134,7 @@ def children(model: Model, symbols: int, params: Any, state: Any) -> tuple[Any, 
     inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
     # One call a symbol, so that children share their parent's product with the recurrent weights.
     state, logits = jax.vmap(partial(model.step, params, state), out_axes=1)(inputs)
-    return jax.tree.map(lambda s: s.reshape(-1, s.shape[-1]), state), logits
+    return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:]), state), logits
 
 
 def _descend(
@@ -202,7 +203,7 @@ class Walk:
 
         def piece(s: np.ndarray) -> np.ndarray:
             part = s[start : start + self.per_call]
-            return np.pad(part, ((0, self.per_call - len(part)), (0, 0)))
+            return np.pad(part, ((0, self.per_call - len(part)), *[(0, 0)] * (part.ndim - 1)))
 
         chunk = jax.tree.map(piece, frontier)
         with float64():

@@ -1,4 +1,4 @@
-"""Recurrent cells: LSTM and GRU as ``init``, ``initial_state`` and ``step``.
+"""Cells by name (``CELLS``); the recurrent ones, LSTM and GRU.
 
 A cell is a small frozen value that holds its sizes; its parameters live in a plain dict, so that a
 training loop can be written by hand:
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from autoregressive.gates import sigmoid, tanh
+from autoregressive.transformer import Transformer
 from autoregressive.unroll import Params, RecurrentCell, State
 
 
@@ -149,4 +150,5 @@ class GRU(RecurrentCell):
         return jnp.concatenate([packed[..., : 2 * n], packed[..., 3 * n :]], axis=-1)
 
 
-CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
+RECURRENT: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
+CELLS: dict[str, Any] = {**RECURRENT, "transformer": Transformer}

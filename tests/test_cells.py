@@ -9,11 +9,11 @@ import pytest
 from jax.experimental import rnn
 
 from autoregressive import model as model_module
-from autoregressive.cells import CELLS, GRU, LSTM
+from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
 from autoregressive.model import cell_params, make_model
 from autoregressive.unroll import recurrent_unroll, scan_unroll
 
-every_cell = pytest.mark.parametrize("kind", CELLS.values(), ids=CELLS)
+recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
 # (inputs, batch, length): one-hot widths, widths beyond the narrow product's, a single place.
 SIZES = [(1, 1, 7), (4, 3, 6), (8, 1, 2), (9, 3, 6), (17, 2, 1), (4, 2, 1)]
 
@@ -70,7 +70,7 @@ def test_cell_is_the_one_of_pytorch(float64, kind, name):
         np.testing.assert_allclose(mine, other[0].numpy(), rtol=1e-12, atol=1e-14)
 
 
-@every_cell
+@recurrent_cells
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_unroll_equals_the_step_loop(float64, kind, size):
     cell, params, state, xs = made(kind, *size)
@@ -83,7 +83,7 @@ def test_unroll_equals_the_step_loop(float64, kind, size):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12, 1e-14), last, now)
 
 
-@every_cell
+@recurrent_cells
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_gradients_of_the_unroll_equal_autodiff(float64, kind, size):
     cell, params, state, xs = made(kind, *size)
@@ -103,7 +103,7 @@ def test_gradients_of_the_unroll_equal_autodiff(float64, kind, size):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10, 1e-12), ours, autodiff)
 
 
-@every_cell
+@recurrent_cells
 @pytest.mark.parametrize("timescale", [None, 2.0, 20.0])
 def test_initial_parameters_and_state(kind, timescale):
     cell = kind(4, 6)
@@ -118,7 +118,7 @@ def test_initial_parameters_and_state(kind, timescale):
         np.testing.assert_array_equal(s, np.zeros((2, 3, 6)))
 
 
-@every_cell
+@recurrent_cells
 def test_gradients_in_float32_are_close_to_float64(kind):
     with jax.enable_x64(True):
         cell, params, state, xs = made(kind, 4, 3, 30)

@@ -23,6 +23,7 @@ from analysis.compare import compare
 from analysis.count_vectors import all_counts
 from analysis.exact_gap import TERMS, cost, exact_gap
 from analysis.prefix_tree import make_plan, node_values, tree_nodes
+from autoregressive.cells import CELLS
 from autoregressive.model import cell_params
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, FixedCategorical
@@ -149,8 +150,14 @@ def test_the_split_of_the_tree_does_not_matter(monkeypatch):
     assert done[-1] == (whole.nodes, whole.nodes)
 
 
-def test_it_agrees_with_the_learner_on_every_history():
-    net, process = learner(), DirichletCategorical((10, 1, 1), 7)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_it_agrees_with_the_learner_on_every_history(cell, in_chunks, monkeypatch):
+    net, process = learner(cell=cell), DirichletCategorical((10, 1, 1), 7)
+    if in_chunks:
+        deep(monkeypatch, hidden=max(part.size for part in net.model.initial_state()))
+        plan = make_plan(net.model, 3, 6)
+        assert plan.stem == 2 and plan.branch == 3
     found = exact_gap(net, process)
     streams = np.array([[*h, 3] for h in itertools.product(range(3), repeat=6)])
     log_q, log_b = net.log_predictive(streams), process.log_predictive(streams)

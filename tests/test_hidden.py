@@ -25,7 +25,7 @@ from analysis.spectrum import (
     spectrum,
 )
 from analysis.states import part_names, states_along
-from autoregressive.cells import CELLS
+from autoregressive.cells import RECURRENT
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
@@ -91,7 +91,7 @@ def streams(count=60):
 # states
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_states_are_those_of_a_loop_and_predict_what_the_network_does(cell):
     learner, symbols = untrained(cell), streams(4)
     found = states_along(learner, symbols)
@@ -250,7 +250,7 @@ def test_a_network_of_counts_feels_other_counts_as_bayes_does_and_order_not_at_a
         assert len(found.by_lag[kind]) == T - 1 - found.chosen
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_a_swapped_state_is_another_history(cell):
     """Equal states change nothing; all of another's state is as having read its symbols."""
     learner = untrained(cell)
@@ -315,7 +315,7 @@ def step_in_numpy(cell, params, state, x):
     return (1 - z) * np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + p["b_hn"])) + z * h
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_jacobian_against_finite_differences(cell):
     learner = untrained(cell)
     rng = np.random.default_rng(0)

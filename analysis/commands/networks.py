@@ -64,7 +64,13 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
     @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
     @click.option("--learning-rate", type=float, help="Peak learning rate.")
-    @click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
+    @click.option(
+        "--cell",
+        default="lstm",
+        show_default=True,
+        metavar="NAME",
+        help="lstm, gru or transformer.",
+    )
     @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
                   help="Hidden units.")  # fmt: skip
     @functools.wraps(command)

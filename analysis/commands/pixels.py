@@ -67,7 +67,9 @@ def pixels() -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the train images.  [5]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--cell", default="lstm", show_default=True, metavar="NAME", help="lstm or gru.")
+@click.option(
+    "--cell", default="lstm", show_default=True, metavar="NAME", help="lstm, gru or transformer."
+)
 @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
               help="Hidden units.")  # fmt: skip
 @click.option("--readout", type=Widths(), default="64", show_default=True,
