@@ -39,22 +39,22 @@ class Transformer(Cell):
         n, deep = self.hidden, (2.0 * self.layers) ** -0.5
         longest = float(self.window) if timescale is None else timescale
         reach = longest ** (jnp.arange(1, self.heads + 1, dtype=jnp.float32) / self.heads)
-        params = {"w_in": _normal(key, n, self.inputs), "b_in": jnp.zeros((n,), jnp.float32)}
+        params = {"in.w": _normal(key, n, self.inputs), "in.b": jnp.zeros((n,), jnp.float32)}
         for layer in range(self.layers):
             keys = jax.random.split(jax.random.fold_in(key, layer + 1), 4)
             ours = {
                 "norm_attention": jnp.ones((n,), jnp.float32),
-                "qkv": _normal(keys[0], 3 * n, n),
+                "qkv.w": _normal(keys[0], 3 * n, n),
                 "distance": -jnp.arange(self.window, dtype=jnp.float32) / reach[:, None],
-                "out": _normal(keys[1], n, n) * deep,
+                "out.w": _normal(keys[1], n, n) * deep,
                 "norm_wide": jnp.ones((n,), jnp.float32),
-                "up": _normal(keys[2], 4 * n, n),
-                "b_up": jnp.zeros((4 * n,), jnp.float32),
-                "down": _normal(keys[3], n, 4 * n) * deep,
-                "b_down": jnp.zeros((n,), jnp.float32),
+                "up.w": _normal(keys[2], 4 * n, n),
+                "up.b": jnp.zeros((4 * n,), jnp.float32),
+                "down.w": _normal(keys[3], n, 4 * n) * deep,
+                "down.b": jnp.zeros((n,), jnp.float32),
             }
-            params |= {f"layer{layer}.{name}": value for name, value in ours.items()}
-        return params | {"norm_out": jnp.ones((n,), jnp.float32)}
+            params |= {f"{layer}.{name}": value for name, value in ours.items()}
+        return params | {"norm": jnp.ones((n,), jnp.float32)}
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         empty = jnp.zeros((*batch, self.layers, self.window - 1, self.hidden), jnp.float32)
@@ -82,23 +82,21 @@ class Transformer(Cell):
         distance = past + jnp.arange(places)[:, None] - at
         near = (distance >= 0) & (distance <= past)
         visible = near & (at >= past - seen[..., None])[..., None, :]
-        h = xs @ params["w_in"].T + params["b_in"]
+        h = xs @ params["in.w"].T + params["in.b"]
         all_keys, all_values = [], []
         for layer in range(self.layers):
             own = {
-                name: params[f"layer{layer}.{name}"]
-                for name in (
-                    "norm_attention", "qkv", "distance", "out",
-                    "norm_wide", "up", "b_up", "down", "b_down",
-                )
-            }  # fmt: skip
-            q, k, v = jnp.split(_normed(h, own["norm_attention"]) @ own["qkv"].T, 3, axis=-1)
+                name.removeprefix(f"{layer}."): value
+                for name, value in params.items()
+                if name.startswith(f"{layer}.")
+            }
+            q, k, v = jnp.split(_normed(h, own["norm_attention"]) @ own["qkv.w"].T, 3, axis=-1)
             k = jnp.concatenate([keys[..., layer, :, :], k], axis=-2)
             v = jnp.concatenate([values[..., layer, :, :], v], axis=-2)
             bias = own["distance"][:, jnp.clip(distance, 0, past)]
-            h = h + self._attended(q, k, v, bias, visible[..., None, :, :]) @ own["out"].T
-            wide = jax.nn.gelu(_normed(h, own["norm_wide"]) @ own["up"].T + own["b_up"])
-            h = h + wide @ own["down"].T + own["b_down"]
+            h = h + self._attended(q, k, v, bias, visible[..., None, :, :]) @ own["out.w"].T
+            wide = jax.nn.gelu(_normed(h, own["norm_wide"]) @ own["up.w"].T + own["up.b"])
+            h = h + wide @ own["down.w"].T + own["down.b"]
             all_keys.append(k[..., places:, :])
             all_values.append(v[..., places:, :])
         state = (
@@ -106,7 +104,7 @@ class Transformer(Cell):
             jnp.stack(all_values, axis=-3),
             jnp.minimum(seen + places, past),
         )
-        return state, _normed(h, params["norm_out"])
+        return state, _normed(h, params["norm"])
 
     def _attended(self, q: Array, k: Array, v: Array, bias: Array, visible: Array) -> Array:
         """Softmax attention: q (..., T, hidden), k and v (..., S, hidden), bias (heads, T, S)."""

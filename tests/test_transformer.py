@@ -33,10 +33,10 @@ def by_loops(cell, params, xs):
     """One stream, place by place and head by head, every layer anew over the whole stream."""
     p = {name: np.asarray(value) for name, value in params.items()}
     width = cell.hidden // cell.heads
-    hs = [p["w_in"] @ x + p["b_in"] for x in xs]
+    hs = [p["in.w"] @ x + p["in.b"] for x in xs]
     for layer in range(cell.layers):
-        own = {k.split(".")[1]: v for k, v in p.items() if k.startswith(f"layer{layer}.")}
-        qkv = [own["qkv"] @ normed(h, own["norm_attention"]) for h in hs]
+        own = {k[2:]: v for k, v in p.items() if k.startswith(f"{layer}.")}
+        qkv = [own["qkv.w"] @ normed(h, own["norm_attention"]) for h in hs]
         q, k, v = ([row[i * cell.hidden : (i + 1) * cell.hidden] for row in qkv] for i in range(3))
         after = []
         for t, h in enumerate(hs):
@@ -53,11 +53,11 @@ def by_loops(cell, params, xs):
                 weights = np.exp(scores - scores.max())
                 weights /= weights.sum()
                 mixed[part] = sum(w * v[s][part] for w, s in zip(weights, near, strict=True))
-            h = h + own["out"] @ mixed
-            wide = gelu(own["up"] @ normed(h, own["norm_wide"]) + own["b_up"])
-            after.append(h + own["down"] @ wide + own["b_down"])
+            h = h + own["out.w"] @ mixed
+            wide = gelu(own["up.w"] @ normed(h, own["norm_wide"]) + own["up.b"])
+            after.append(h + own["down.w"] @ wide + own["down.b"])
         hs = after
-    return np.array([normed(h, p["norm_out"]) for h in hs])
+    return np.array([normed(h, p["norm"]) for h in hs])
 
 
 @pytest.mark.parametrize("hidden", [3, 6, 8])
@@ -135,7 +135,7 @@ def test_initial_heads_reach_up_to_the_time_scale():
     cell = Transformer(4, 8)
     for timescale, longest in ((None, 128.0), (16.0, 16.0)):
         params = cell.init(jax.random.key(0), timescale)
-        slopes = -np.asarray(params["layer0.distance"])[:, 1]
+        slopes = -np.asarray(params["0.distance"])[:, 1]
         np.testing.assert_allclose(1 / slopes, longest ** np.array([0.25, 0.5, 0.75, 1]), rtol=1e-5)
 
 
