@@ -60,7 +60,9 @@ def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[s
         return
     import xarray as xr
 
-    data = xr.Dataset({name: tuple(array) for name, array in arrays.items()}, attrs={"settings": text})
+    data = xr.Dataset(
+        {name: tuple(array) for name, array in arrays.items()}, attrs={"settings": text}
+    )
     # Without fill values: -inf and NaN stay what they are.
     plain = {name: {"_FillValue": None, "zlib": True} for name in data.variables}
     write_atomically(path, bytes(data.to_netcdf(engine="h5netcdf", encoding=plain)))
@@ -121,8 +123,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
         with _refusing(path, "NPZ"), archive.open(info) as file:
             file.read(offset)
             data = file.read()
-            order = "F" if columns_first else "C"
-            return np.frombuffer(data, dtype).reshape(shape, order=order)
+            return np.reshape(
+                np.frombuffer(data, dtype), shape, order="F" if columns_first else "C"
+            )
 
     return Stored(shape, dtype, read)
 

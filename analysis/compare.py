@@ -119,9 +119,7 @@ def compare(
     return score(prior, source, chunks, length=length, seeds=seeds, only=only)
 
 
-def drawn_chunks(
-    source: Process, key: jax.Array, streams: int, length: int
-) -> Iterator[Streams]:
+def drawn_chunks(source: Process, key: jax.Array, streams: int, length: int) -> Iterator[Streams]:
     """``streams`` streams of ``source`` as NumPy arrays, some at a time; those of ``compare``."""
     per_chunk = chunk_rows(streams, length)
     for index, start in enumerate(range(0, streams, per_chunk)):

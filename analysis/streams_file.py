@@ -26,7 +26,7 @@ from meta_learning.processes import Process, Streams, drawn_places, process_kind
 from meta_learning.trained import stream_length
 
 FORMAT = 1
-# As many places where looking ahead would show; with T=inf and L=100, every one.
+# Pairs differ first at as many places: at every drawn one of streams of about 100 symbols.
 MOST_PAIRS = 128
 _MOST_BYTES = 2**34
 
