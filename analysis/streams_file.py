@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from analysis.array_files import Labelled, Stored, opened, write_arrays
-from analysis.compare import drawn_chunks
+from analysis.compare import chunk_rows, drawn_chunks
 from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
@@ -107,7 +107,9 @@ def _pairs(
     begun = symbols[first]
     log_p = process.log_predictive(begun)[here, shared, :]
     log_p[here, begun[here, shared]] = -np.inf
-    second = np.asarray(process.sample(key, len(shared), length)).copy()
+    # As many are drawn as in a chunk of test streams: one compiled program serves both.
+    drawn = np.asarray(process.sample(key, chunk_rows(len(symbols), length), length))
+    second = drawn[here % len(drawn)]
     before = np.arange(length) < shared[:, None]
     second[before] = begun[before]
     second[here, shared] = log_p.argmax(-1)

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("streams", help="what meta-learn streams wrote")
 parser.add_argument("predictions", help="file to write")
-parser.add_argument("--iterations", type=int, default=2000)
+parser.add_argument("--iterations", type=int, default=1000)
 parser.add_argument("--batch", type=int, default=64)
 options = parser.parse_args()
 
@@ -29,6 +29,7 @@ T = settings["process"]["T"]  # None where there is no RESET
 K = settings["num_symbols"]
 length = settings["length"]
 torch.manual_seed(0)
+torch.set_num_threads(1)  # a network this small only waits for more
 
 
 def draw(streams: int) -> torch.Tensor:
