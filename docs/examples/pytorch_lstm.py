@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("streams", help="what meta-learn streams wrote")
 parser.add_argument("predictions", help="file to write")
-parser.add_argument("--iterations", type=int, default=1000)
+parser.add_argument("--iterations", type=int, default=3000)
 parser.add_argument("--batch", type=int, default=64)
 options = parser.parse_args()
 
