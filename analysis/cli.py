@@ -11,6 +11,7 @@ from analysis.commands.hidden import hidden
 from analysis.commands.inpaint import inpaint
 from analysis.commands.pixels import pixels
 from analysis.commands.questions import questions
+from analysis.commands.streams import streams
 from autoregressive.versions import package_version
 
 _START = """\
@@ -57,3 +58,4 @@ main.add_command(hidden)
 main.add_command(inpaint)
 main.add_command(pixels)
 main.add_command(questions)
+main.add_command(streams)

@@ -10,7 +10,7 @@ with their number beyond a few numbers a stream.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,10 @@ class Example:
 
 @dataclass
 class Comparison:
-    """Scores of networks (one a seed) and of the reference ladder on the same streams."""
+    """Scores of networks (one a seed) and of the reference ladder on the same streams.
+
+    settings: how the networks came to be, for reports. subject: what they are called there.
+    """
 
     prior: Process
     source: Process
@@ -76,6 +79,7 @@ class Comparison:
     seeds: list[int]
     example: Example
     settings: dict[str, Any] = field(default_factory=dict)
+    subject: str = "network"
 
     @property
     def streams(self) -> int:
@@ -106,6 +110,45 @@ def compare(
     among them; None is the whole ladder.
     Errors: ValueError where prior and source differ in K or T, or streams < 2.
     """
+    if streams < 2:
+        raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
+    chunks = (
+        (chunk, (network(chunk.symbols) for network in networks))
+        for chunk in drawn_chunks(source, key, streams, length)
+    )
+    return score(prior, source, chunks, length=length, seeds=seeds, only=only)
+
+
+def drawn_chunks(source: Process, key: jax.Array, streams: int, length: int) -> Iterator[Streams]:
+    """``streams`` streams of ``source`` as NumPy arrays, some at a time; those of ``compare``."""
+    per_chunk = chunk_rows(streams, length)
+    for index, start in enumerate(range(0, streams, per_chunk)):
+        # Every chunk is drawn whole, so that one compiled program serves all.
+        drawn = source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
+        keep = min(per_chunk, streams - start)
+        yield Streams(*(np.asarray(a)[:keep] for a in drawn))
+
+
+def chunk_rows(streams: int, length: int) -> int:
+    """How many streams are drawn and scored at a time."""
+    return min(streams, max(1, _CHUNK_SYMBOLS // length))
+
+
+def score(
+    prior: Process,
+    source: Process,
+    chunks: Iterable[tuple[Streams, Iterable[np.ndarray]]],
+    *,
+    length: int,
+    seeds: Sequence[int] = (0,),
+    only: Collection[str] | None = None,
+) -> Comparison:
+    """Scores given rows and the reference ladder on given streams; arguments as for ``compare``.
+
+    chunks: streams of ``source``, with the rows log q (streams, length, K+1) that each network
+    predicts on them, one or more networks and always the same ones.
+    Errors: ValueError where prior and source differ in K or T, or streams do not hold whole tasks.
+    """
     if prior.num_symbols != source.num_symbols:
         raise ValueError(
             f"the test streams have {source.num_symbols} symbols, the network was trained with "
@@ -119,42 +162,37 @@ def compare(
     T = source.task_length
     if length < 1 or (not math.isinf(T) and length % int(T)):
         raise ValueError(f"test streams must hold whole tasks: length {length} at T={T}")
-    if streams < 2:
-        raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
     drawn = drawn_places(length, source.task_length)
     positions = _positions(length, source.task_length)
     off = source != prior and not isinstance(source, FixedCategorical)
     test_prior = source if off else None
     references = ladder(prior, source, only)
 
-    names = [*references] + (["bayes_test"] if test_prior else [])
-    parts: dict[Any, list[_Part]] = {n: [] for n in [*names, *range(len(networks))]}
+    parts: dict[str, list[_Part]] = {n: [] for n in references}
+    if test_prior:
+        parts["bayes_test"] = []
+    of_networks: list[list[_Part]] = []
     example: Example | None = None
-    per_chunk = min(streams, max(1, _CHUNK_SYMBOLS // length))
-    for index, start in enumerate(range(0, streams, per_chunk)):
-        # Every chunk is drawn whole, so that one compiled program serves all.
-        drawn_chunk = source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
-        keep = min(per_chunk, streams - start)
-        chunk = Streams(*(np.asarray(a)[:keep] for a in drawn_chunk))
+    for chunk, networks in chunks:
         log_q = {name: reference(chunk) for name, reference in references.items()}
         if test_prior:
             log_q["bayes_test"] = test_prior.log_predictive(chunk.symbols)
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
         for name, rows in log_q.items():
             parts[name].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn, positions))
-        for number, network in enumerate(networks):
-            rows = network(chunk.symbols)
-            parts[number].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn, positions))
+        for number, rows in enumerate(networks):
+            if number == len(of_networks):
+                of_networks.append([])
+            part = _score(rows, bayes, bayes_test, chunk.symbols, drawn, positions)
+            of_networks[number].append(part)
             if example is None:
                 example = _example(rows[0], log_q, prior, chunk)
-    assert example is not None, "compare needs at least one network"
-
-    scores = {name: _joined(part) for name, part in parts.items()}
+    assert example is not None, "a comparison needs at least one network"
     return Comparison(
         prior,
         source,
-        [scores[n] for n in range(len(networks))],
-        {name: scores[name] for name in names},
+        [_joined(part) for part in of_networks],
+        {name: _joined(part) for name, part in parts.items()},
         length,
         list(seeds),
         example,

@@ -84,11 +84,14 @@ def predictions(comparison: Comparison, places: int = 60) -> Figure:
         for outcome, axis in enumerate(axes):
             draw_outcome(axis, comparison.example, outcome, places)
         axes[0].set_title(
-            "One test stream: the network's next-symbol probabilities and the exact posterior's",
+            f"One test stream: the {comparison.subject}'s next-symbol probabilities and the exact "
+            "posterior's",
         )
         axes[-1].set_xlabel("place in the stream (grey lines: RESETs)")
         figure.legend(
-            handles=_prediction_legend(comparison.example), loc="outside lower center", ncols=5
+            handles=_prediction_legend(comparison.example, comparison.subject),
+            loc="outside lower center",
+            ncols=5,
         )
     return figure
 
@@ -129,10 +132,10 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
 
 
-def _prediction_legend(example: Example) -> list[Any]:
+def _prediction_legend(example: Example, subject: str) -> list[Any]:
     band = [] if example.low is None else [Patch(color="#cccccc", label="95% interval for p")]
     return [
-        Line2D([], [], color=ROLES["network"][1], label="network"),
+        Line2D([], [], color=ROLES["network"][1], label=subject),
         Line2D([], [], color=BLACK, linestyle="--", label="Bayes (posterior mean)"),
         *band,
         Line2D([], [], color=GREEN, linestyle=":", label="oracle (true p)"),
@@ -172,6 +175,7 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         se = networks[0].gap_by_position_se
     for name, curve in curves.items():
         label, colour, line, marker = look(name)
+        label = comparison.subject if name == "network" else label
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = np.where(curve > 1e-12, curve, np.nan)
         if np.isfinite(shown).any():

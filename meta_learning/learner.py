@@ -25,7 +25,7 @@ _EVALUATION_CHUNK = 2**18
 # What a learning curve holds, a number each point.
 CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 # Which of a seed's random keys is used for what.
-INIT, TRAINING, HELD_OUT, TEST = range(4)
+INIT, TRAINING, HELD_OUT, TEST, PAIRS = range(5)
 
 
 def learner_model(num_symbols: int, cell: str = "lstm", hidden: int = 32) -> Model:

@@ -72,15 +72,30 @@ TASK_LENGTH = TaskLength()
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
+    return shared_options_of(
+        "Folder for the report.",
+        "One JSON document on stdout, no report unless --out is given.",
+    )(command)
+
+
+def shared_options_of(
+    out_help: str, json_help: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``shared_options`` of a command that makes something else than a report."""
+    return functools.partial(_shared_options, out_help=out_help, json_help=json_help)
+
+
+def _shared_options(
+    command: Callable[..., Any], out_help: str, json_help: str
+) -> Callable[..., Any]:
 
     @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**30),
                   help="First random seed.")  # fmt: skip
-    @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report.")
+    @click.option("--out", type=click.Path(path_type=Path), help=out_help)
     @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
                   show_default=True, help="Where networks run.")  # fmt: skip
     @click.option("--quiet", is_flag=True, help="No progress; errors are still shown.")
-    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, no report "
-                  "unless --out is given.")  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help=json_help)
     @functools.wraps(command)
     def wrapped(*args: Any, device: str, quiet: bool, **kwargs: Any) -> None:
         with one_line_errors():

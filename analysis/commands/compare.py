@@ -11,11 +11,17 @@ from analysis.commands.common import (
     ALPHA,
     PROBABILITIES,
     TASK_LENGTH,
+    prepare,
     print_results,
     shared_options,
     usage_errors,
 )
-from analysis.commands.networks import NetworkOptions, find_networks, network_options
+from analysis.commands.networks import (
+    NetworkOptions,
+    find_networks,
+    network_options,
+    refuse_options,
+)
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = Path("meta-learn-report")
 CHECKPOINT_OUT = Path("meta-learn-report-checkpoint")
+PREDICTIONS_OUT = Path("meta-learn-report-predictions")
 
 _EXAMPLES = """\
 Examples:
@@ -34,6 +41,7 @@ Examples:
   meta-learn compare --alpha 10,1,1 --T 20 --recipe coursework
   meta-learn compare --checkpoint m2/network-seed0.safetensors --p 1,0,0
   meta-learn compare --process change-points --param hazard=0.05
+  meta-learn compare --predictions predictions.npz --streams-file streams.npz
 """
 
 
@@ -47,6 +55,10 @@ Examples:
               help="Networks to train, with seeds from --seed on.")  # fmt: skip
 @click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
               help="Test streams.")  # fmt: skip
+@click.option("--predictions", type=click.Path(path_type=Path),
+              help="What any other model predicts on a streams file.")  # fmt: skip
+@click.option("--streams-file", type=click.Path(path_type=Path),
+              help="What meta-learn streams wrote.")  # fmt: skip
 @shared_options
 def compare(
     network: NetworkOptions,
@@ -55,6 +67,8 @@ def compare(
     p: tuple[float, ...] | None,
     seeds: int,
     streams: int,
+    predictions: Path | None,
+    streams_file: Path | None,
     seed: int,
     out: Path | None,
     quiet: bool,
@@ -66,7 +80,12 @@ def compare(
     Dirichlet-categorical (or finds it in the cache, or loads --checkpoint), computes the exact
     posterior predictive, and prints the gap KL(Bayes || network) in nats with a 95% interval. The
     report, with figures, goes to --out (default: ./meta-learn-report).
+
+    With --predictions it scores what any model, in any framework, predicts on a --streams-file.
     """
+    if predictions is not None or streams_file is not None:
+        _compare_predictions(predictions, streams_file, out, as_json)
+        return
     if test_alpha is not None and p is not None:
         raise click.UsageError("give --test-alpha or --p, not both")
     if out is None and not as_json:
@@ -81,6 +100,44 @@ def compare(
     )
     prior, source = test_processes(process, test_alpha, test_task_length, p)
     comparison = run_comparison(learners, process, prior, source, seed, streams)
+    _report(comparison, learners, seed, out, as_json)
+
+
+def _compare_predictions(
+    predictions: Path | None, streams_file: Path | None, out: Path | None, as_json: bool
+) -> None:
+    """Errors: UsageError beside options of other comparisons; DataError for files that do not fit."""
+    if predictions is None or streams_file is None:
+        raise click.UsageError(
+            "--predictions and --streams-file go together: meta-learn streams writes the streams to "
+            "predict, any program the predictions"
+        )
+    options = {option.name or "" for option in click.get_current_context().command.params}
+    refuse_options(
+        options - {"predictions", "streams_file", "out", "quiet", "as_json", "device"},
+        "with --predictions: the streams file says what the streams are",
+    )
+    from analysis.predictions import compare_predictions, read_predictions
+    from analysis.streams_file import read_streams
+
+    if out is None and not as_json:
+        out = PREDICTIONS_OUT
+    streams = read_streams(streams_file)
+    log_q = read_predictions(predictions, streams)
+    prepare(out)
+    comparison = compare_predictions(streams, log_q)
+    comparison.settings = {
+        "predictions": predictions.name,
+        "streams_file": streams_file.name,
+        "streams_seed": streams.seed,
+    }
+    _report(comparison, [], streams.seed, out, as_json)
+
+
+def _report(
+    comparison: Comparison, learners: list[Learner], seed: int, out: Path | None, as_json: bool
+) -> None:
+    """Writes the report to ``out`` and prints the results."""
     from analysis.commands import compare_pages as pages
     from analysis.results import document, estimate_all
 

@@ -25,7 +25,10 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
     rows = []
     for name in names:
-        row = [look(name)[0], nats(found["loss"][name])]
+        row = [
+            comparison.subject if name == "network" else look(name)[0],
+            nats(found["loss"][name]),
+        ]
         if tests is None:
             row.append(interval(found["loss_ci95"][name]))
         row.append(nats(gaps.get(name)))
@@ -44,7 +47,7 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
     figures = [
         ["share of the gap closed", percent(closed["mean"]), interval(closed["ci95"], percent)],
-        ["gap KL(Bayes || network)", nats(gap["mean"]), interval(gap["ci95"])],
+        [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"]), interval(gap["ci95"])],
         ["regret against the oracle", nats(regret["oracle"]["mean"]),
          interval(regret["oracle"]["ci95"])],
         ["realised regret against Bayes", nats(regret["realised"]["mean"]),
@@ -59,10 +62,11 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         )
     over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
     network = Table(
-        "The network",
+        f"The {comparison.subject}",
         ["quantity", "value", "95% interval"],
         figures,
-        f"Intervals are over {over}. Share of the gap closed: 1 - gap(network) / gap(memoryless). "
+        f"Intervals are over {over}. Share of the gap closed: 1 - gap({comparison.subject}) / "
+        "gap(memoryless). "
         "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
     )
     return [network, ladder]
@@ -71,10 +75,15 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
 def headline(comparison: Comparison, found: dict[str, Any]) -> str:
     """The answer in one or two sentences."""
     gap, closed = found["gap"], found["gap_closed"]
-    if gap["mean"] is None:
+    if not len(comparison.networks[0].gap_by_position):
         return "These tasks have no drawn symbol (T=1): there is nothing to predict but RESET."
+    if gap["mean"] is None:
+        return (
+            f"The {comparison.subject} gives probability 0 to a symbol that Bayes does not rule out: "
+            "its gap is infinite."
+        )
     text = (
-        f"The network is {nats(gap['mean'])} nats a symbol from Bayes "
+        f"The {comparison.subject} is {nats(gap['mean'])} nats a symbol from Bayes "
         f"(95% interval over {found['interval']}: {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
     )
     if closed["mean"] is None:
@@ -89,13 +98,15 @@ def headline(comparison: Comparison, found: dict[str, Any]) -> str:
 def trained_on(comparison: Comparison) -> str:
     """What was trained on what."""
     s = comparison.settings
+    if "predictions" in s:
+        return f"Predictions of {s['predictions']} on {comparison.source.title}"
     return f"{network_name(s)} trained on {s['trained_on']}"
 
 
 def title_of(comparison: Comparison) -> str:
     """What was compared, for headings."""
     trained = trained_on(comparison)
-    if comparison.source.title == comparison.settings["trained_on"]:
+    if comparison.source.title == comparison.settings.get("trained_on", comparison.source.title):
         return trained
     return f"{trained}, tested on {comparison.source.title}"
 
@@ -105,7 +116,7 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
     from analysis import figures
 
     panels = []
-    if learners[0].history:
+    if learners and learners[0].history:
         panels.append(
             Panel(
                 "learning-curves",
@@ -132,7 +143,8 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
             Panel(
                 "predictions",
                 figures.predictions(comparison),
-                "Predicted probability of each outcome along one test stream: the network's line "
+                "Predicted probability of each outcome along one test stream: the "
+                f"{comparison.subject}'s line "
                 "against exact Bayes and the oracle.",
                 "Probabilities of the next symbol along one test stream, each made before the "
                 f"symbol was seen. The oracle knows {comparison.source.latent_name}.{band}",
@@ -143,8 +155,8 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
             Panel(
                 "gap-by-position",
                 figures.gap_by_position({heading: comparison}),
-                "KL from Bayes to the network and to each reference predictor by position within "
-                "the task, on a log axis.",
+                f"KL from Bayes to the {comparison.subject} and to each reference predictor by "
+                "position within the task, on a log axis.",
                 "Where within a task each predictor differs from Bayes; the band is two standard "
                 "errors. A curve is missing where the predictor is Bayes exactly.",
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
-    """What ``network_options`` read from the command line."""
+class ProcessOptions:
+    """What ``process_options`` read from the command line."""
 
     process: str | None
     params: tuple[str, ...]
     alpha: tuple[float, ...] | None
     task_length: float | None
     experiment: str | None
+
+
+@dataclass(frozen=True)
+class NetworkOptions(ProcessOptions):
+    """What ``network_options`` read from the command line."""
+
     checkpoint: Path | None
     recipe: str
     budget: int | None
@@ -44,17 +50,38 @@ class NetworkOptions:
     hidden: int
 
 
+def _process_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((
+        click.option("--process", metavar="NAME",
+                     help="What makes the streams.  [dirichlet-categorical]"),
+        click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
+                     help="A parameter of the process; can be given again."),
+        click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1."),
+        click.option("--T", "task_length", type=TASK_LENGTH,
+                     help="Task length, RESET included; inf for no RESET."),
+        click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of ``ProcessOptions``, passed on as one argument ``chosen``."""
+
+    @_process_flags
+    @functools.wraps(command)
+    def wrapped(**kwargs: Any) -> Any:
+        names = [field.name for field in fields(ProcessOptions)]
+        chosen = ProcessOptions(**{name: kwargs.pop(name) for name in names})
+        return command(chosen=chosen, **kwargs)
+
+    return wrapped
+
+
 def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of ``NetworkOptions``, passed on as one argument ``network``."""
 
-    @click.option("--process", metavar="NAME",
-                  help="What makes the streams.  [dirichlet-categorical]")  # fmt: skip
-    @click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
-                  help="A parameter of the process; can be given again.")  # fmt: skip
-    @click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1.")
-    @click.option("--T", "task_length", type=TASK_LENGTH,
-                  help="Task length, RESET included; inf for no RESET.")  # fmt: skip
-    @click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name.")
+    @_process_flags
     @click.option("--checkpoint", type=click.Path(path_type=Path),
                   help="A saved network, instead of training one.")  # fmt: skip
     @click.option("--recipe", default="default", show_default=True, metavar="NAME",
@@ -98,7 +125,8 @@ def find_networks(
     from meta_learning.learner import Learner, learner_model
 
     if network.checkpoint is not None:
-        _refuse_training_options(instead)
+        training = {*(f.name for f in fields(NetworkOptions)), "seeds"} - {"checkpoint"}
+        refuse_options(training, f"with --checkpoint, which has its own{instead}")
         learner = Learner.load(network.checkpoint)
         process = _process_of(learner, network.checkpoint)
         check(learner.model, process)
@@ -115,7 +143,7 @@ def find_networks(
             unroll=network.unroll,
             learning_rate=network.learning_rate,
         )
-    process = _training_process(network)
+    process = chosen_process(network, "what to train on", ", --process, or --checkpoint")
     check(learner_model(process.num_symbols, network.cell, network.hidden), process)
     prepare(out)
     learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
@@ -157,47 +185,46 @@ def dirichlet_name(alpha: Sequence[float]) -> str:
     return f"Dirichlet({', '.join(f'{a:g}' for a in alpha)})"
 
 
-def _refuse_training_options(instead: str) -> None:
-    """Errors: UsageError where an option of training was given beside --checkpoint."""
+def refuse_options(names: Collection[str], why: str) -> None:
+    """Errors: UsageError where one of these was given on the command line: it cannot be, ``why``."""
     context = click.get_current_context()
-    training = {*(f.name for f in fields(NetworkOptions)), "seeds"} - {"checkpoint"}
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
-        if option.name in training and source is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                f"{option.opts[0]} cannot be given with --checkpoint, which has its own{instead}"
-            )
+        if option.name in names and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} cannot be given {why}")
 
 
-def _training_process(network: NetworkOptions) -> Process:
-    """The process to train on. Errors: UsageError where it is not determined, or twice."""
+def chosen_process(options: ProcessOptions, what: str, other: str = " or --process") -> Process:
+    """The process that options name. Errors: UsageError where it is not determined, or twice.
+
+    what: it is for, in errors. other: what may be given instead.
+    """
     from meta_learning.experiments import EXPERIMENTS
     from meta_learning.processes import DirichletCategorical, process_kind
 
-    given = _parameters(network)
-    if network.experiment is not None:
-        if given or network.process is not None:
+    given = _parameters(options)
+    if options.experiment is not None:
+        if given or options.process is not None:
             raise click.UsageError("--experiment sets alpha and T; give it or --alpha and --T")
-        name = network.experiment.upper()
+        name = options.experiment.upper()
         if name not in EXPERIMENTS:
             raise click.UsageError(
                 f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}"
             )
         return EXPERIMENTS[name]
-    if network.process is None and not {"alpha", "T"} <= given.keys():
+    if options.process is None and not {"alpha", "T"} <= given.keys():
         raise click.UsageError(
-            "say what to train on: --alpha and --T (for example --alpha 10,1,1 --T 20), "
-            "--experiment, --process, or --checkpoint"
+            f"say {what}: --alpha and --T (for example --alpha 10,1,1 --T 20), --experiment{other}"
         )
     with usage_errors():
-        return process_kind(network.process or DirichletCategorical.name).from_parameters(given)
+        return process_kind(options.process or DirichletCategorical.name).from_parameters(given)
 
 
-def _parameters(network: NetworkOptions) -> dict[str, Any]:
+def _parameters(options: ProcessOptions) -> dict[str, Any]:
     """What --alpha, --T and --param say, by name. Errors: UsageError where one is given twice."""
-    given: dict[str, Any] = {"alpha": network.alpha, "T": network.task_length}
+    given: dict[str, Any] = {"alpha": options.alpha, "T": options.task_length}
     given = {name: value for name, value in given.items() if value is not None}
-    for text in network.params:
+    for text in options.params:
         name, equals, value = text.partition("=")
         if not equals:
             raise click.UsageError(

@@ -1,0 +1,183 @@
+"""Named arrays and settings in one file, NPZ or netCDF 4, told by the suffix.
+
+Files of strangers are read with nothing unpickled, and shapes and types are known before memory is
+taken. ``settings`` is JSON text: in NPZ an array that holds one string, in netCDF an attribute of the
+file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+from autoregressive.checkpoint import write_atomically
+from autoregressive.errors import DataError
+
+SUFFIXES = (".npz", ".nc")
+_MOST_TEXT = 100_000
+
+
+class Stored(NamedTuple):
+    """An array that is not yet read. ``read`` takes the memory. Errors of ``read``: DataError."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+
+class Labelled(NamedTuple):
+    """An array to write, and the names of its axes."""
+
+    dims: tuple[str, ...]
+    values: np.ndarray
+
+
+def check_suffix(path: Path) -> None:
+    """Errors: DataError unless the path ends as one of ``SUFFIXES``."""
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"{path} should end in .npz (NumPy) or .nc (netCDF 4)")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Any]) -> None:
+    """Writes arrays and settings to ``path``, atomically. Errors: DataError, OSError."""
+    check_suffix(path)
+    text = json.dumps(settings, sort_keys=True, allow_nan=False)
+    if path.suffix == ".npz":
+        buffer = io.BytesIO()
+        values: dict[str, Any] = {name: array.values for name, array in arrays.items()}
+        np.savez_compressed(buffer, allow_pickle=False, settings=np.array(text), **values)
+        write_atomically(path, buffer.getvalue())
+        return
+    import xarray as xr
+
+    data = xr.Dataset(
+        {name: tuple(array) for name, array in arrays.items()}, attrs={"settings": text}
+    )
+    # Without fill values: -inf and NaN stay what they are.
+    plain = {name: {"_FillValue": None, "zlib": True} for name in data.variables}
+    write_atomically(path, bytes(data.to_netcdf(engine="h5netcdf", encoding=plain)))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+    """The arrays of a file by name, to be read while it is open, and its settings if it has any.
+
+    Errors: DataError, one line, for a file that is missing, cut, of another kind or that holds
+    anything but plain arrays.
+    """
+    check_suffix(path)
+    if not path.is_file():
+        raise DataError(f"no file {path}")
+    opener = _opened_npz if path.suffix == ".npz" else _opened_netcdf
+    with opener(path) as found:
+        yield found
+
+
+@contextmanager
+def _opened_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+    with _refusing(path, "NPZ"):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        with _refusing(path, "NPZ"):
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            stored = {info.filename[:-4]: _member(archive, info, path) for info in members}
+        settings = stored.pop("settings", None)
+        text = None
+        if settings is not None and settings.dtype.kind == "U" and settings.shape == ():
+            _check_text(path, settings.dtype.itemsize // 4)
+            text = str(settings.read())
+        yield stored, text
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stored:
+    """One array of an archive. Errors: DataError, ValueError unless header and size fit together."""
+    name = info.filename[:-4]
+    with archive.open(info) as file:
+        version = npy.read_magic(file)
+        reader = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+        if reader is None:
+            raise ValueError(f"array {name} is of version {version[0]}.{version[1]} of the format")
+        shape, columns_first, dtype = reader(file)
+        offset = file.tell()
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: {name} holds pickled objects, which are never loaded; save a plain array"
+        )
+    declared = math.prod(shape) * dtype.itemsize
+    if info.file_size - offset != declared:
+        raise ValueError(
+            f"{name} declares {declared:,} bytes but holds {info.file_size - offset:,}"
+        )
+
+    def read() -> np.ndarray:
+        with _refusing(path, "NPZ"), archive.open(info) as file:
+            file.read(offset)
+            data = file.read()
+            return np.reshape(
+                np.frombuffer(data, dtype), shape, order="F" if columns_first else "C"
+            )
+
+    return Stored(shape, dtype, read)
+
+
+@contextmanager
+def _opened_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+    import h5py
+
+    with _refusing(path, "netCDF 4"):
+        file = h5py.File(path, "r")
+    with file:
+        with _refusing(path, "netCDF 4"):
+            stored = {}
+            for name in file:
+                # Links and parts that lie in other files are not followed.
+                if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+                    continue
+                data = file[name]
+                if isinstance(data, h5py.Dataset) and not (data.external or data.is_virtual):
+                    stored[name] = Stored(data.shape, data.dtype, _reader(data, path))
+            text = file.attrs.get("settings")
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        if text is not None:
+            _check_text(path, len(text))
+        yield stored, text
+
+
+def _reader(data: Any, path: Path) -> Callable[[], np.ndarray]:
+    def read() -> np.ndarray:
+        with _refusing(path, "netCDF 4"):
+            return data[()]
+
+    return read
+
+
+def _check_text(path: Path, length: int) -> None:
+    if length > _MOST_TEXT:
+        raise DataError(f"{path}: the settings have {length:,} characters; expected a few hundred")
+
+
+@contextmanager
+def _refusing(path: Path, kind: str) -> Iterator[None]:
+    """Inside it, what goes wrong in reading becomes one line. Errors: DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (ValueError, KeyError, OSError, RuntimeError, SyntaxError, NotImplementedError,
+            EOFError, RecursionError, OverflowError, TypeError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DataError(
+            f"{path} cannot be read as {kind}; was it cut, or is it another kind of file? ({reason})"
+        ) from None

@@ -1,0 +1,69 @@
+"""``meta-learn streams``: test streams in one file, for predictors of any kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analysis.commands.common import print_json, shared_options_of, usage_errors
+from analysis.commands.networks import ProcessOptions, chosen_process, process_options
+
+DEFAULT_FILE = Path("streams.npz")
+
+_EXAMPLES = """\
+Examples:
+
+\b
+  meta-learn streams --alpha 10,1,1 --T 20 --out streams.npz
+  meta-learn streams --process change-points --out streams.nc
+  meta-learn compare --predictions predictions.npz --streams-file streams.npz
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@process_options
+@click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
+              help="Test streams.")  # fmt: skip
+@shared_options_of("File to write.  [streams.npz]", "What was written as one JSON document.")
+def streams(
+    chosen: ProcessOptions,
+    streams: int,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Write test streams to a file, to be predicted by any model in any framework.
+
+    The file, --out (default: ./streams.npz), is NPZ or netCDF 4 by its suffix, .npz or .nc. It holds the
+    symbols of the streams that meta-learn compare draws with the same --seed, the latent values, the
+    settings, and some rows more that show a prediction which looks ahead. Predict every row, then
+    score the predictions with meta-learn compare --predictions.
+    """
+    from analysis.array_files import check_suffix
+
+    out = out or DEFAULT_FILE
+    with usage_errors():
+        check_suffix(out)
+    process = chosen_process(chosen, "what makes the streams")
+    from analysis.report import check_folder
+    from analysis.streams_file import draw_streams, write_streams
+
+    check_folder(out.parent)
+    drawn = draw_streams(process, streams, seed)
+    write_streams(out, drawn)
+    outcomes = process.num_symbols + 1
+    rows, length = drawn.symbols.shape
+    if as_json:
+        print_json(drawn.settings() | {"file": str(out), "rows": rows, "outcomes": outcomes})
+        return
+    click.echo(
+        f"{out}: {streams:,} streams of {length} symbols of {process.title}, and {rows - streams} "
+        "rows that show looking ahead."
+    )
+    click.echo(
+        f"Predict all {rows:,} rows: log_probabilities ({rows}, {length}, {outcomes}), row t given "
+        f"x_<t, outcome {process.num_symbols} is RESET. Then: meta-learn compare --predictions FILE "
+        f"--streams-file {out}"
+    )
