@@ -25,7 +25,7 @@ class Transformer(Cell):
     places have been seen (...,). What is more than ``window`` places back is forgotten.
     """
 
-    window: int = 128
+    window: int = 100
     layers: int = 2
 
     @property
