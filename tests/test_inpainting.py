@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from naive import BY_LOOPS, sigmoid
 
 from autoregressive.cells import CELLS
 from autoregressive.inpainting import completions, cost, images_in_chunk, posteriors
@@ -19,32 +20,16 @@ def network(cell="lstm", places=PLACES, hidden=6):
     return PixelNetwork(model, params, places, 0.2, {})
 
 
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
 def naive_log_prob(net, images):
     """log p(x_0 .. x_{P-1}) in float64 NumPy, from the equations of the cells. images: (n, P)."""
     params = {k: np.asarray(v, np.float64) for k, v in net.params.items()}
-    cell = cell_params(params)
-    h = c = np.zeros((len(images), net.model.cell.hidden))
-    total = np.log(np.where(images[:, 0] == 1, net.first_pixel, 1 - net.first_pixel))
-    for t in range(1, net.places):
-        a_x = images[:, t - 1 : t] @ cell["w_ih"].T + cell["b"]
-        a_h = h @ cell["w_hh"].T
-        if "b_hn" in cell:
-            (r_x, z_x, n_x), (r_h, z_h, n_h) = np.split(a_x, 3, 1), np.split(a_h, 3, 1)
-            z = sigmoid(z_x + z_h)
-            n = np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + cell["b_hn"]))
-            h = (1 - z) * n + z * h
-        else:
-            i, f, g, o = np.split(a_x + a_h, 4, 1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-        y = np.maximum(h, 0) @ params["readout.0.w"].T + params["readout.0.b"]
-        logit = (np.maximum(y, 0) @ params["readout.1.w"].T + params["readout.1.b"])[:, 0]
-        total = total + np.log(sigmoid(np.where(images[:, t] == 1, logit, -logit)))
-    return total
+    seen = np.asarray(images, np.float64).T[:-1, :, None]
+    h = BY_LOOPS[type(net.model.cell)](net.model.cell, cell_params(params), seen)
+    y = np.maximum(h, 0) @ params["readout.0.w"].T + params["readout.0.b"]
+    logits = (np.maximum(y, 0) @ params["readout.1.w"].T + params["readout.1.b"])[..., 0]
+    signs = np.where(images == 1, 1, -1).T
+    first = np.log(np.where(images[:, 0] == 1, net.first_pixel, 1 - net.first_pixel))
+    return first + np.log(sigmoid(signs[1:] * logits)).sum(0)
 
 
 def masked(pixels, places):
