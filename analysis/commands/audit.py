@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import TASK_LENGTH, print_results, progress_bar, shared_options
+from analysis.commands.common import (
+    TASK_LENGTH,
+    print_results,
+    progress_bar,
+    shared_options,
+    worker_options,
+)
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
@@ -30,6 +36,7 @@ Examples:
   meta-learn audit --experiment M1
   meta-learn audit --checkpoint meta-learn-report/network-seed0.safetensors
   meta-learn audit --checkpoint m2/network-seed0.safetensors --test-T 12
+  meta-learn audit --experiment M2 --only-gap --workers 4
 """
 
 
@@ -45,6 +52,7 @@ Examples:
     is_flag=True,
     help="Leave out other test streams, the implied future and the hidden state.",
 )
+@worker_options
 @shared_options
 def audit(
     network: NetworkOptions,
@@ -56,6 +64,8 @@ def audit(
     out: Path | None,
     quiet: bool,
     as_json: bool,
+    scheduler: str | None,
+    workers: int | None,
 ) -> None:
     """Where does a network differ from Bayes? Over all histories of a task, without sampling error.
 
@@ -84,12 +94,13 @@ def audit(
         instead="; use --test-T for the task length",
     )
     process = audited(process)
-    _audit(learner, process, draws, tasks, only_gap, seed, out, quiet, as_json)
+    _audit(learner, process, draws, tasks, only_gap, seed, out, quiet, as_json, scheduler, workers)
 
 
 def _audit(
     learner: Learner, process: DirichletCategorical, draws: int | None, tasks: int, only_gap: bool,
     seed: int, out: Path | None, quiet: bool, as_json: bool,
+    scheduler: str | None, workers: int | None,
 ) -> None:  # fmt: skip
     """Everything after the network is there."""
     import math
@@ -108,8 +119,9 @@ def _audit(
 
     with _progress(learner, process, draws, quiet) as on_progress:
         exact = exact_gap(
-            learner, process, draws=draws, folder=cache_folder(), on_progress=on_progress
-        )
+            learner, process, draws=draws, folder=cache_folder(), on_progress=on_progress,
+            scheduler=scheduler, workers=workers,
+        )  # fmt: skip
     key = jax.random.fold_in(jax.random.key(seed), TEST)
     endless = math.isinf(process.T)
     found = pages.Audit(
