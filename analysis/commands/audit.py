@@ -52,8 +52,8 @@ Examples:
     is_flag=True,
     help="Leave out other test streams, the implied future and the hidden state.",
 )
-@worker_options
 @shared_options
+@worker_options
 def audit(
     network: NetworkOptions,
     test_task_length: float | None,

@@ -132,7 +132,7 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
             check(scheduler, workers)
         command(*args, scheduler=scheduler, workers=workers, **kwargs)
 
-    return wrapped  # fmt: skip
+    return wrapped
 
 
 def choose_device(device: str) -> None:

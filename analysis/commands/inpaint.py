@@ -51,8 +51,8 @@ _LONG = 20_000_000
               help="Images under a mask: mnist, or glyphs (drawn from fonts, offline).")  # fmt: skip
 @click.option("--images", "count", default=100, show_default=True, type=click.IntRange(1),
               help="The first so many test images under a mask.")  # fmt: skip
-@worker_options
 @shared_options
+@worker_options
 def inpaint(
     file: Path | None,
     checkpoint: Path | None,
