@@ -20,6 +20,7 @@ from analysis.exact_gap import exact_gap
 from analysis.inpainting import inpaint
 from analysis.workers import run_tasks
 from autoregressive.npy import MaskedImages
+from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 
 ROOT = Path(__file__).parent.parent
@@ -61,14 +62,14 @@ def test_posteriors_have_the_bits_of_one_process(scheduler, monkeypatch):
     monkeypatch.setattr(inpainting, "_TASK_STEPS", 500)
     net = network()
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 2, (60, net.places)).astype(np.uint8)
+    truth = rng.integers(0, 2, (150, net.places)).astype(np.uint8)
     masks = truth.astype(np.int8)
-    for row, missing in enumerate(rng.choice([4, 6], 60)):
+    for row, missing in enumerate(rng.choice([1, 3], 150)):
         masks[row, rng.choice(net.places, missing, replace=False)] = -1
     for images in (MaskedImages(masks, truth), MaskedImages(masks)):
         done = []
         here, there = inpaint(net, images), inpaint(net, images, done.append, scheduler=scheduler)
-        assert done == sorted(done) and done[-1] == 60 and len(done) > 3
+        assert done == sorted(done) and done[-1] == 150 and len(done) > 3
         for ours, theirs in zip(here.images, there.images, strict=True):
             for name, value in vars(ours).items():
                 assert np.array_equal(value, getattr(theirs, name)), name
@@ -137,12 +138,18 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
     )
 
 
-def test_commands_on_local_workers_print_what_one_process_prints(network_file):
-    arguments = ("audit", "--checkpoint", network_file, "--test-T", 11, "--tasks", 50,
-                 "--only-gap", "--json")  # fmt: skip
-    one, two = run(*arguments), run(*arguments, "--workers", 2)
-    assert one.exit_code == two.exit_code == 0, one.stderr + two.stderr
-    assert json.loads(one.stdout) == json.loads(two.stdout)
+def test_commands_on_workers_print_what_one_process_finds(network_file, monkeypatch):
+    monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100_000})
+    with workers.connected(None, 2) as client:
+        there = ("--scheduler", client.scheduler.address, "--json")
+        audit = run("audit", "--checkpoint", network_file, "--test-T", 13, "--tasks", 50,
+                    "--only-gap", *there)  # fmt: skip
+        glyphs = run("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, *there)
+    assert audit.exit_code == glyphs.exit_code == 0, audit.stderr + glyphs.stderr
+    here = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 13))
+    assert json.loads(audit.stdout)["gap"] == here.document()["gap"]
+    same = run("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, "--json")
+    assert json.loads(glyphs.stdout) == json.loads(same.stdout)
 
 
 BLOCKED = """
