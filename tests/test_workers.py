@@ -138,18 +138,23 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
     )
 
 
-def test_commands_on_workers_print_what_one_process_finds(network_file, monkeypatch):
+def test_an_audit_on_workers_has_the_numbers_of_one_process(network_file, monkeypatch):
     monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100_000})
-    with workers.connected(None, 2) as client:
-        there = ("--scheduler", client.scheduler.address, "--json")
-        audit = run("audit", "--checkpoint", network_file, "--test-T", 13, "--tasks", 50,
-                    "--only-gap", *there)  # fmt: skip
-        glyphs = run("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, *there)
-    assert audit.exit_code == glyphs.exit_code == 0, audit.stderr + glyphs.stderr
+    found = run("audit", "--checkpoint", network_file, "--test-T", 13, "--tasks", 20, "--only-gap",
+                "--json", "--quiet", "--workers", 2)  # fmt: skip
+    assert found.exit_code == 0, found.stderr
     here = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 13))
-    assert json.loads(audit.stdout)["gap"] == here.document()["gap"]
-    same = run("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, "--json")
-    assert json.loads(glyphs.stdout) == json.loads(same.stdout)
+    assert json.loads(found.stdout)["gap"] == here.document()["gap"]
+
+
+def test_inpaint_hands_its_images_to_workers(monkeypatch):
+    def asked(function, tasks, **where):
+        raise ValueError(f"{len(tasks)} tasks for {where}")
+
+    monkeypatch.setattr(inpainting, "each_result", asked)
+    line = refused("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, "--json",
+                   "--workers", 3)  # fmt: skip
+    assert "1 tasks for {'scheduler': None, 'workers': 3}" in line
 
 
 BLOCKED = """

@@ -117,7 +117,8 @@ def _audit(
     from autoregressive.cache import cache_folder
     from meta_learning.learner import TEST
 
-    with _progress(learner, process, draws, quiet) as on_progress:
+    shared = scheduler is not None or workers is not None
+    with _progress(learner, process, draws, quiet, shared) as on_progress:
         exact = exact_gap(
             learner, process, draws=draws, folder=cache_folder(), on_progress=on_progress,
             scheduler=scheduler, workers=workers,
@@ -141,7 +142,7 @@ def _audit(
 
 @contextmanager
 def _progress(
-    learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool
+    learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool, shared: bool
 ) -> Iterator[Callable[[int, int], None]]:
     """Says what a long walk takes before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
@@ -152,7 +153,8 @@ def _progress(
         takes = cost(learner, process, draws=draws)
         if takes.seconds > 5:
             click.echo(
-                f"{takes.nodes:,} histories: about {takes.seconds:.0f} s, "
+                f"{takes.nodes:,} histories: about {takes.seconds:.0f} s"
+                f"{' in this process alone' if shared else ''}, "
                 f"{takes.bytes / 1e6:,.0f} MB; a stopped run goes on where it was",
                 err=True,
             )
