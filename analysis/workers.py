@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _CONNECT_S = 10.0
 # Tasks at the workers at once, for each thread of theirs: one runs, one waits.
 _TASKS_A_THREAD = 2
+# Ctrl-C reaches every process of a terminal; workers are ended by the one that started them.
+_LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _NO_DASK = "workers need Dask distributed: pip install 'meta-learn[cluster]'"
 
 
@@ -119,6 +121,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
                     memory_limit=0,
                     silence_logs=logging.CRITICAL + 1,
                     env=_of_local_workers(),
+                    preload=[_LEAVE_CTRL_C],
                 )
             )
         try:

@@ -104,9 +104,7 @@ def main(
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         load = os.getloadavg()
-        runs = [
-            measure(*what, numbers, repeats) for what in (walk(T), posteriors(missing, images))
-        ]
+        runs = [measure(*what, numbers, repeats) for what in (walk(T), posteriors(missing, images))]
     document = {
         "command": " ".join(["python", "benchmarks/workers.py", *sys.argv[1:]]),
         "versions": versions(),

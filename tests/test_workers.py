@@ -139,11 +139,12 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
 
 
 def test_an_audit_on_workers_has_the_numbers_of_one_process(network_file, monkeypatch):
-    monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100_000})
-    found = run("audit", "--checkpoint", network_file, "--test-T", 13, "--tasks", 20, "--only-gap",
+    deep(monkeypatch, hidden=4)
+    monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100})
+    found = run("audit", "--checkpoint", network_file, "--test-T", 8, "--tasks", 20, "--only-gap",
                 "--json", "--quiet", "--workers", 2)  # fmt: skip
     assert found.exit_code == 0, found.stderr
-    here = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 13))
+    here = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 8))
     assert json.loads(found.stdout)["gap"] == here.document()["gap"]
 
 
