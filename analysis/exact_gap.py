@@ -9,8 +9,10 @@ mean over positions. The walk over the tree is ``analysis.prefix_tree``, what it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ import numpy as np
 from analysis.budget import Budget, by_counts, by_position, exchangeable, probabilities
 from analysis.count_vectors import all_counts, tree_cells
 from analysis.partial_sums import PartialSums
-from analysis.prefix_tree import Plan, Walk, make_plan, tree_nodes
+from analysis.prefix_tree import Plan, Walk, branch_sums, make_plan, tree_nodes
+from analysis.workers import each_result
 from autoregressive.model import Model
 from meta_learning.learner import Learner
 from meta_learning.processes import Process
 
 MOST_NODES = 10**11
+# (the frontier's states, nodes done) -> sums below the nodes after them, (nodes, cells, K+2) each.
+Chunks = Callable[[Any, int], Generator[Any, None, None]]
 # Numbers in the sums over count vectors: 128 MiB.
 _MOST_SUMS = 2**24
 
@@ -113,15 +118,18 @@ def exact_gap(
     folder: Path | None = None,
     devices: Sequence[jax.Device] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, nodes: None,
+    scheduler: str | None = None,
+    workers: int | None = None,
 ) -> ExactGap:
     """The exact gap of ``learner`` on one task of ``process``, from the state after a RESET.
 
     draws: D; T - 1 unless T is infinite, where it must be given. folder: the cache where partial
     sums are kept and gone on from; None keeps none. devices: those that share the work; None is all
-    of this host's. on_progress: called with the histories done and their number.
+    of this host's. on_progress: called with the histories done and their number. scheduler, workers:
+    where else the branches are walked (``analysis.workers``), to the same bits.
     Errors: ValueError for T=1, another K than the network's, a process whose answer is not a function
     of the counts, a tree of more than 1e11 histories or of more counts than fit in memory, or a
-    network whose outputs are not finite.
+    network whose outputs are not finite; those of ``analysis.workers.run_tasks``.
     """
     plan = _plan(learner.model, process, draws)
     sums = PartialSums(folder, learner, plan)
@@ -129,7 +137,11 @@ def exact_gap(
     on_progress(sums.nodes_done(plan), plan.nodes)
     if sums.done < plan.frontier or sums.done < 0:
         try:
-            _walk(_walk_of(learner, plan, devices), sums, on_progress)
+            walk = _walk_of(learner, plan, devices)
+            chunks = partial(_chunks, walk)
+            if plan.frontier and (scheduler is not None or workers is not None):
+                chunks = partial(_chunks_of_workers, walk, scheduler, workers)
+            _walk(walk, sums, chunks, on_progress)
         finally:
             # Also when stopped: nothing that was done is lost.
             sums.save()
@@ -212,18 +224,44 @@ def _plan(model: Model, process: Process, draws: int | None) -> Plan:
     return make_plan(model, K, draws)
 
 
-def _walk(walk: Walk, sums: PartialSums, on_progress: Callable[[int, int], None]) -> None:
+def _walk(
+    walk: Walk, sums: PartialSums, chunks: Chunks, on_progress: Callable[[int, int], None]
+) -> None:
     plan = walk.plan
     stem, frontier = walk.stem()
     if sums.done < 0:
         sums.values[: len(stem)] = stem
         sums.reached(0)
-    begun: tuple[int, Any] | None = None
-    for start in [*range(sums.done, plan.frontier, walk.per_call), None]:
-        # One chunk runs while the one before it is added.
-        following = None if start is None else (start, walk.branches(frontier, start))
-        if begun is not None:
-            sums.reached(walk.add(sums.values, *begun))
+    with closing(chunks(frontier, sums.done)) as found:
+        for branches in found:
+            sums.reached(walk.add(sums.values, sums.done, branches))
             on_progress(sums.nodes_done(plan), plan.nodes)
-        begun = following
     on_progress(plan.nodes, plan.nodes)
+
+
+def _chunks(walk: Walk, frontier: Any, done: int) -> Generator[Any, None, None]:
+    """Sums below the frontier's nodes from ``done`` on, in order."""
+    begun = None
+    for start in range(done, walk.plan.frontier, walk.per_call):
+        # One chunk runs while the one before it is added.
+        following = walk.branches(frontier, start)
+        if begun is not None:
+            yield begun
+        begun = following
+    if begun is not None:
+        yield begun
+
+
+def _chunks_of_workers(
+    walk: Walk, scheduler: str | None, workers: int | None, frontier: Any, done: int
+) -> Generator[Any, None, None]:
+    """As ``_chunks``. What ends before its turn waits, so that sums are added in one order."""
+    tasks = walk.tasks(frontier, done)
+    early: dict[int, np.ndarray] = {}
+    turn = 0
+    with closing(each_result(branch_sums, tasks, scheduler=scheduler, workers=workers)) as results:
+        for index, sums in results:
+            early[index] = sums
+            while turn in early:
+                yield early.pop(turn)
+                turn += 1

@@ -12,19 +12,32 @@ The gap of a predictor is KL(past_and_future || predictor). Everything is in nat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from analysis.intervals import Estimate, Statistic, estimates, quotient
-from autoregressive.inpainting import Posterior, each_posterior, past_only
+from analysis.workers import each_result
+from autoregressive.inpainting import (
+    Posterior,
+    check_masked,
+    chunk_posteriors,
+    chunk_rows,
+    cost,
+    each_posterior,
+    past_only,
+)
 from autoregressive.npy import MaskedImages
 from autoregressive.pixels import PixelNetwork
 from autoregressive.scores import Calibration, calibration, place_scores
 
 PREDICTORS = ("past_and_future", "past_and_future_alone", "past_only")
+# Cell steps of one task for a worker: about a second.
+_TASK_STEPS = 2_000_000
 # Whole joint tables are reported up to 2^6 completions.
 MOST_TABULATED = 6
 
@@ -53,6 +66,10 @@ class ImageResult:
     def marginals(self) -> np.ndarray:
         """p(x_k = 1 | observed) (m,)."""
         return np.exp(self.log_marginals[:, 1])
+
+
+# One image: its result, and log p(x_k | earlier missing ones, observed) at the truth (m, 2).
+Scored = tuple[ImageResult, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -90,31 +107,93 @@ def inpaint(
     network: PixelNetwork,
     images: MaskedImages,
     on_images: Callable[[int], None] = lambda done: None,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
 ) -> Inpainting:
     """The exact posterior of every image, and its scores where the truth is known.
 
-    on_images: called with the number of images done. Errors: ValueError as for
-    ``autoregressive.inpainting.posteriors``.
+    on_images: called with the number of images done. scheduler, workers: where else posteriors are
+    computed (``analysis.workers``), to the same bits.
+    Errors: ValueError as for ``autoregressive.inpainting.posteriors``; those of
+    ``analysis.workers.run_tasks``.
     """
     masked, truth = images.masked, images.truth
-    found: dict[int, ImageResult] = {}
-    conditionals: dict[int, np.ndarray] = {}
-    for row, posterior in each_posterior(network, masked):
-        values = None if truth is None else truth[row, posterior.missing]
-        found[row] = _result(posterior, values)
-        if values is not None:
-            conditionals[row] = posterior.conditionals(values)
-        on_images(len(found))
-    results = [found[row] for row in range(len(found))]
+    found: dict[int, Scored] = {}
+    if scheduler is None and workers is None:
+        for row, posterior in each_posterior(network, masked):
+            found[row] = _scored(posterior, None if truth is None else truth[row])
+            on_images(len(found))
+    else:
+        tasks = list(_tasks(network, check_masked(masked, network.places), truth))
+        with closing(
+            each_result(score_chunks, tasks, scheduler=scheduler, workers=workers)
+        ) as results:
+            for index, scored in results:
+                rows = np.concatenate([chunk.rows for chunk in tasks[index].chunks])
+                found |= zip(rows.tolist(), scored, strict=True)
+                on_images(len(found))
+    every = [found[row][0] for row in range(len(found))]
     image, place = np.nonzero(masked < 0)
     if truth is None:
-        return Inpainting(results, image, place, None, {})
+        return Inpainting(every, image, place, None, {})
     log_q = {
-        "past_and_future": np.concatenate([conditionals[row] for row in range(len(found))]),
-        "past_and_future_alone": np.concatenate([r.log_marginals for r in results]),
+        "past_and_future": np.concatenate([found[row][1] for row in range(len(found))]),
+        "past_and_future_alone": np.concatenate([r.log_marginals for r in every]),
         "past_only": past_only(network, truth, masked < 0),
     }
-    return Inpainting(results, image, place, truth[masked < 0].astype(np.int64), log_q)
+    return Inpainting(every, image, place, truth[masked < 0].astype(np.int64), log_q)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Images that advance together (``chunk_rows``): their rows, pixels and truth."""
+
+    rows: np.ndarray
+    masked: np.ndarray
+    truth: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ChunksTask:
+    """Some chunks as a task for a worker; the network's parameters as NumPy arrays."""
+
+    network: PixelNetwork
+    chunks: list[Chunk]
+
+
+def score_chunks(task: ChunksTask) -> list[Scored]:
+    """What ``inpaint`` keeps of each image of a task."""
+    return [
+        _scored(posterior, None if chunk.truth is None else chunk.truth[n])
+        for chunk in task.chunks
+        for n, posterior in enumerate(chunk_posteriors(task.network, chunk.masked))
+    ]
+
+
+def _tasks(
+    network: PixelNetwork, masked: np.ndarray, truth: np.ndarray | None
+) -> Iterator[ChunksTask]:
+    """All images in tasks of about ``_TASK_STEPS``, one chunk at least."""
+    bare = replace(network, params=jax.tree.map(np.asarray, network.params), history={})
+    chunks: list[Chunk] = []
+    steps = 0
+    for rows in chunk_rows(masked):
+        chunks.append(Chunk(rows, masked[rows], None if truth is None else truth[rows]))
+        steps += cost(masked[rows])
+        if steps > _TASK_STEPS:
+            yield ChunksTask(bare, chunks)
+            chunks, steps = [], 0
+    if chunks:
+        yield ChunksTask(bare, chunks)
+
+
+def _scored(posterior: Posterior, truth: np.ndarray | None) -> Scored:
+    """One image: its result and, with its true pixels (P,), the rows of ``past_and_future``."""
+    if truth is None:
+        return _result(posterior, None), None
+    values = truth[posterior.missing]
+    return _result(posterior, values), posterior.conditionals(values)
 
 
 def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:

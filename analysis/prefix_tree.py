@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -34,6 +34,9 @@ _CHUNK_UNITS = {"cpu": 2**18}
 _CHUNK_UNITS_ELSEWHERE = 2**25
 # Hidden units of the frontier, whose states are all kept.
 _FRONTIER_UNITS = 2**22
+# Histories of one task for a worker: about a second.
+_TASK_HISTORIES = {"cpu": 2**21}
+_TASK_HISTORIES_ELSEWHERE = 2**27
 # Chunks of a trial: some tenths of a second.
 _TRIAL_CHUNKS = 50
 
@@ -201,11 +204,7 @@ class Walk:
         A short last chunk is padded with zero states; ``add`` leaves their sums out.
         """
 
-        def piece(s: np.ndarray) -> np.ndarray:
-            part = s[start : start + self.per_call]
-            return np.pad(part, ((0, self.per_call - len(part)), *[(0, 0)] * (part.ndim - 1)))
-
-        chunk = jax.tree.map(piece, frontier)
+        chunk = _piece(frontier, start, self.per_call)
         with float64():
             return _branches(self.model, self.plan, self.mesh, self.params, chunk)
 
@@ -241,12 +240,58 @@ class Walk:
         # The least of three: other programs only ever slow one down.
         return min(seconds() for _ in range(3)) * plan.nodes / nodes, held
 
-    def add(self, sums: np.ndarray, start: int, branches: Array) -> int:
+    def tasks(self, frontier: Any, start: int) -> Iterator[BranchTask]:
+        """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
+        params, count = jax.tree.map(np.asarray, self.params), nodes_of_task(self.plan)
+        for first in range(start, self.plan.frontier, count):
+            nodes = min(count, self.plan.frontier - first)
+            states = jax.tree.map(lambda s, n=nodes, first=first: s[first : first + n], frontier)
+            yield BranchTask(self.model, params, self.plan, states, nodes)
+
+    def add(self, sums: np.ndarray, start: int, branches: np.ndarray | Array) -> int:
         """Adds a chunk that began at ``start``, node by node, to sums (cells, K+2). Returns its end."""
-        end = min(start + self.per_call, self.plan.frontier)
+        end = min(start + len(branches), self.plan.frontier)
         for cell, values in zip(self.cell[start:end], np.asarray(branches), strict=False):
             sums[self.rows[cell]] += values
         return end
+
+
+@dataclass(frozen=True)
+class BranchTask:
+    """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
+
+    model: Model
+    params: Any
+    plan: Plan
+    states: Any
+    nodes: int
+
+
+def nodes_of_task(plan: Plan) -> int:
+    """Frontier nodes in one task: whole chunks of a device."""
+    histories = _TASK_HISTORIES.get(jax.default_backend(), _TASK_HISTORIES_ELSEWHERE)
+    return plan.per_device * max(1, histories // (plan.per_device * plan.branch_nodes))
+
+
+def branch_sums(task: BranchTask) -> np.ndarray:
+    """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
+    mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
+    found, step = [], task.plan.per_device
+    with float64():
+        for start in range(0, task.nodes, step):
+            chunk = _piece(task.states, start, step)
+            found.append(_branches(task.model, task.plan, mesh, task.params, chunk))
+        return np.concatenate(found)[: task.nodes]
+
+
+def _piece(states: Any, start: int, count: int) -> Any:
+    """``count`` of the nodes' states from ``start`` on, padded with zeros."""
+
+    def piece(s: np.ndarray) -> np.ndarray:
+        part = s[start : start + count]
+        return np.pad(part, ((0, count - len(part)), *[(0, 0)] * (part.ndim - 1)))
+
+    return jax.tree.map(piece, states)
 
 
 def _branch_rows(plan: Plan) -> np.ndarray:

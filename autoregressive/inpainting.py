@@ -112,17 +112,14 @@ def each_posterior(network: PixelNetwork, images: np.ndarray) -> Iterator[tuple[
     """As ``posteriors``, one (row, posterior) at a time in no fixed order, so that the memory of a
     few chunks of completions is enough for any number of images."""
     images = check_masked(images, network.places)
-    missing = images < 0
-    # Most of the work comes after the last missing place, where all branches are there.
-    last = network.places - 1 - missing[:, ::-1].argmax(1)
-    chunks = iter(list(_chunks(missing.sum(1), last)))
+    chunks = iter(list(chunk_rows(images)))
     workers = _workers()
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[np.ndarray, Future[list[Posterior]]]] = deque()
 
         def submit(count: int) -> None:
             for rows in islice(chunks, count):
-                waiting.append((rows, pool.submit(_enumerate, network, images[rows])))
+                waiting.append((rows, pool.submit(chunk_posteriors, network, images[rows])))
 
         try:
             submit(2 * workers)
@@ -204,8 +201,13 @@ def completions(m: int) -> np.ndarray:
     return values
 
 
-def _chunks(counts: np.ndarray, last: np.ndarray) -> Iterator[np.ndarray]:
-    """Images with equally many missing pixels, sorted by their last place, in chunks of one size."""
+def chunk_rows(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of images (n, P) with equally many missing pixels, sorted by their last place, in chunks
+    of one size."""
+    missing = images < 0
+    counts = missing.sum(1)
+    # Most of the work comes after the last missing place, where all branches are there.
+    last = images.shape[1] - 1 - missing[:, ::-1].argmax(1)
     for m in np.unique(counts):
         rows = np.flatnonzero(counts == m)
         rows = rows[np.argsort(last[rows], kind="stable")]
@@ -227,8 +229,8 @@ def _workers() -> int:
     return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def _enumerate(network: PixelNetwork, images: np.ndarray) -> list[Posterior]:
-    """Images with equally many missing pixels, at most one chunk of them."""
+def chunk_posteriors(network: PixelNetwork, images: np.ndarray) -> list[Posterior]:
+    """Posteriors of images with equally many missing pixels, at most one chunk of ``chunk_rows``."""
     n, m = len(images), int((images[0] < 0).sum())
     where = np.argsort(images >= 0, axis=1, kind="stable")[:, :m]
     padded = np.pad(images, ((0, images_in_chunk(m) - n), (0, 0)), mode="edge")

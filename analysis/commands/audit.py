@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import TASK_LENGTH, print_results, progress_bar, shared_options
+from analysis.commands.common import (
+    TASK_LENGTH,
+    print_results,
+    progress_bar,
+    shared_options,
+    worker_options,
+)
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
@@ -30,6 +36,7 @@ Examples:
   meta-learn audit --experiment M1
   meta-learn audit --checkpoint meta-learn-report/network-seed0.safetensors
   meta-learn audit --checkpoint m2/network-seed0.safetensors --test-T 12
+  meta-learn audit --experiment M2 --only-gap --workers 4
 """
 
 
@@ -46,6 +53,7 @@ Examples:
     help="Leave out other test streams, the implied future and the hidden state.",
 )
 @shared_options
+@worker_options
 def audit(
     network: NetworkOptions,
     test_task_length: float | None,
@@ -56,6 +64,8 @@ def audit(
     out: Path | None,
     quiet: bool,
     as_json: bool,
+    scheduler: str | None,
+    workers: int | None,
 ) -> None:
     """Where does a network differ from Bayes? Over all histories of a task, without sampling error.
 
@@ -84,12 +94,13 @@ def audit(
         instead="; use --test-T for the task length",
     )
     process = audited(process)
-    _audit(learner, process, draws, tasks, only_gap, seed, out, quiet, as_json)
+    _audit(learner, process, draws, tasks, only_gap, seed, out, quiet, as_json, scheduler, workers)
 
 
 def _audit(
     learner: Learner, process: DirichletCategorical, draws: int | None, tasks: int, only_gap: bool,
     seed: int, out: Path | None, quiet: bool, as_json: bool,
+    scheduler: str | None, workers: int | None,
 ) -> None:  # fmt: skip
     """Everything after the network is there."""
     import math
@@ -106,10 +117,12 @@ def _audit(
     from autoregressive.cache import cache_folder
     from meta_learning.learner import TEST
 
-    with _progress(learner, process, draws, quiet) as on_progress:
+    shared = scheduler is not None or workers is not None
+    with _progress(learner, process, draws, quiet, shared) as on_progress:
         exact = exact_gap(
-            learner, process, draws=draws, folder=cache_folder(), on_progress=on_progress
-        )
+            learner, process, draws=draws, folder=cache_folder(), on_progress=on_progress,
+            scheduler=scheduler, workers=workers,
+        )  # fmt: skip
     key = jax.random.fold_in(jax.random.key(seed), TEST)
     endless = math.isinf(process.T)
     found = pages.Audit(
@@ -129,7 +142,7 @@ def _audit(
 
 @contextmanager
 def _progress(
-    learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool
+    learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool, shared: bool
 ) -> Iterator[Callable[[int, int], None]]:
     """Says what a long walk takes before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
@@ -140,7 +153,8 @@ def _progress(
         takes = cost(learner, process, draws=draws)
         if takes.seconds > 5:
             click.echo(
-                f"{takes.nodes:,} histories: about {takes.seconds:.0f} s, "
+                f"{takes.nodes:,} histories: about {takes.seconds:.0f} s"
+                f"{' in this process alone' if shared else ''}, "
                 f"{takes.bytes / 1e6:,.0f} MB; a stopped run goes on where it was",
                 err=True,
             )

@@ -106,6 +106,35 @@ def _shared_options(
     return wrapped
 
 
+def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--scheduler and --workers, tried before the command begins. Errors: as
+    ``analysis.workers.run_tasks``."""
+
+    @click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Share the work among the workers of a Dask scheduler: tcp://HOST:8786.",
+    )
+    @click.option(
+        "--workers",
+        type=click.IntRange(1),
+        help="Share it among so many processes of this machine.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, scheduler: str | None, workers: int | None, **kwargs: Any) -> None:
+        if scheduler is not None and workers is not None:
+            raise click.UsageError(
+                "--scheduler has workers of its own; give it or --workers, not both"
+            )
+        if scheduler is not None or workers is not None:
+            from analysis.workers import check
+
+            check(scheduler, workers)
+        command(*args, scheduler=scheduler, workers=workers, **kwargs)
+
+    return wrapped
+
+
 def choose_device(device: str) -> None:
     """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
     folder, which belongs to the user. Errors: ClickException without a GPU."""

@@ -18,6 +18,7 @@ from analysis.commands.common import (
     progress_bar,
     shared_options,
     usage_errors,
+    worker_options,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _LONG = 20_000_000
   meta-learn inpaint images.npy --checkpoint run/network.safetensors --json
   meta-learn inpaint --mask square:3 --images 200
   meta-learn inpaint --mask row:10 --data glyphs --images 50
+  meta-learn inpaint --mask square:4 --images 1000 --workers 4
 """
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -50,6 +52,7 @@ _LONG = 20_000_000
 @click.option("--images", "count", default=100, show_default=True, type=click.IntRange(1),
               help="The first so many test images under a mask.")  # fmt: skip
 @shared_options
+@worker_options
 def inpaint(
     file: Path | None,
     checkpoint: Path | None,
@@ -60,6 +63,8 @@ def inpaint(
     out: Path | None,
     quiet: bool,
     as_json: bool,
+    scheduler: str | None,
+    workers: int | None,
 ) -> None:
     """What are the missing pixels, given all others, before and after them?
 
@@ -100,7 +105,7 @@ def inpaint(
     prepare(out)
     shape = image_shape(network.places)
     with _progress(network, images, quiet) as on_images:
-        inpainting = run(network, images, on_images)
+        inpainting = run(network, images, on_images, scheduler=scheduler, workers=workers)
     found = estimate(inpainting)
     result = {"kind": images.kind(), **document(inpainting, found)}
     tables = pages.tables(inpainting, found)

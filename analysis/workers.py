@@ -1,0 +1,246 @@
+"""Tasks here or on many machines: one function of plain data, in this process or by Dask.
+
+With neither ``scheduler`` nor ``workers`` everything runs in this process and Dask is not imported.
+Otherwise tasks go to workers of Dask distributed. A worker that dies costs its task, which is run
+again. A worker whose versions or platform are not this process's refuses its task: results must be
+those of one process.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import platform
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, closing, contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from autoregressive.versions import package_version
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+_CONNECT_S = 10.0
+# Tasks at the workers at once, for each thread of theirs: one runs, one waits.
+_TASKS_A_THREAD = 2
+# Ctrl-C reaches every process of a terminal; workers are ended by the one that started them.
+_LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+_NO_DASK = "workers need Dask distributed: pip install 'meta-learn[cluster]'"
+
+
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    on_done: Callable[[int, Result], None] = lambda index, result: None,
+) -> list[Result]:
+    """``function`` of every task, in the order of ``tasks``.
+
+    function: of a module, so that workers can import it. tasks: what can be pickled, parameters as
+    NumPy arrays. scheduler: the address of a Dask scheduler, like tcp://10.0.0.1:8786. workers: so
+    many processes of this machine instead. on_done: called here with index and result of each task
+    as it ends, in no fixed order.
+    Errors: a task's own, but RuntimeError for one of a kind that is no user's mistake; ValueError
+    without Dask; RuntimeError for a scheduler that cannot be reached or was lost, for a worker of
+    other versions, and for a task that ended several workers.
+    """
+    found: dict[int, Result] = {}
+    with closing(each_result(function, tasks, scheduler=scheduler, workers=workers)) as results:
+        for index, result in results:
+            found[index] = result
+            on_done(index, result)
+    return [found[index] for index in range(len(found))]
+
+
+def each_result(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> Generator[tuple[int, Result], None, None]:
+    """As ``run_tasks``, one (index, result) as it ends. A task is made when a worker is near it.
+
+    Close it (``contextlib.closing``): the workers of this machine end with it.
+    """
+    if scheduler is None and workers is None:
+        for index, task in enumerate(tasks):
+            yield index, function(task)
+        return
+    with connected(scheduler, workers) as client:
+        yield from _on_workers(client, function, tasks)
+
+
+def check(scheduler: str | None, workers: int | None) -> None:
+    """Whether tasks can be run there, before anything else is begun. Errors: as ``run_tasks``."""
+    if scheduler is not None:
+        with connected(scheduler, None):
+            pass
+    elif workers is not None and find_spec("distributed") is None:
+        raise ValueError(_NO_DASK)
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
+    """A client of a scheduler, or of processes of this machine that end with it.
+
+    Errors: as ``run_tasks``.
+    """
+    try:
+        from distributed import Client, LocalCluster
+        from distributed.utils import silence_logging_cmgr
+    except ImportError:
+        raise ValueError(_NO_DASK) from None
+
+    with ExitStack() as stack:
+        # What is worth a line of Dask's is said here in one of ours.
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
+        cluster: Any = scheduler
+        if scheduler is None:
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",
+                    worker_dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL + 1,
+                    env=_of_local_workers(),
+                    preload=[_LEAVE_CTRL_C],
+                )
+            )
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of versions: tasks check their own
+                client = Client(cluster, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = f" ({error})" if isinstance(error, ValueError) else ""
+            raise RuntimeError(
+                f"no Dask scheduler answers at {scheduler}{reason}; is it running, and can it be "
+                "reached from here?"
+            ) from None
+        yield stack.enter_context(client)
+
+
+def _on_workers(
+    client: Client, function: Callable[[Task], Result], tasks: Iterable[Task]
+) -> Generator[tuple[int, Result], None, None]:
+    from distributed import as_completed
+
+    here = _setting()
+    # As bytes: the scheduler passes them on and imports nothing that a task needs.
+    payloads = ((n, pickle.dumps((function, task))) for n, task in enumerate(tasks))
+    running: dict[Future, int] = {}
+    ended = as_completed(loop=client.loop)
+    known: Mapping[str, int] = {}
+
+    def submit(count: int) -> None:
+        for index, payload in islice(payloads, count):
+            future = client.submit(_run, payload, here, pure=False)
+            running[future] = index
+            ended.add(future)
+
+    try:
+        while True:
+            threads = client.nthreads()
+            _say_what_changed(known, threads, client)
+            known = threads
+            # Workers that joined meanwhile get their share.
+            submit(max(1, _TASKS_A_THREAD * sum(threads.values())) - len(running))
+            if not running:
+                return
+            future = next(ended)
+            index = running.pop(future)
+            yield index, _result(future, index)
+            del future
+    finally:
+        if client.status == "running":
+            client.cancel(list(running))
+
+
+def _result(future: Future, index: int) -> Any:
+    """Errors: as ``run_tasks``."""
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        raise RuntimeError(
+            f"task {index} ended several workers, one after another; have they memory enough for it?"
+        ) from None
+    except CancelledError:
+        raise RuntimeError("the Dask scheduler was lost; start it and run this again") from None
+    except (ValueError, OSError, RuntimeError, MemoryError):
+        raise
+    except Exception as error:
+        raise RuntimeError(f"task {index}: {type(error).__name__}: {error}") from error
+
+
+def _say_what_changed(before: Mapping[str, int], now: Mapping[str, int], client: Client) -> None:
+    if not now:
+        log.info("no worker has joined the scheduler yet: waiting for one")
+    lost = before.keys() - now.keys()
+    if lost:
+        log.warning("workers lost: %d; what they had not finished is run again", len(lost))
+
+
+def _run(payload: bytes, wanted: dict[str, str | None]) -> Any:
+    """One task, on a worker. Errors: the task's own; RuntimeError for another setting."""
+    import jax
+
+    for name, value in _setting().items():
+        if name != _PRECISION and value != wanted[name]:
+            raise RuntimeError(
+                f"the worker on {platform.node()} has {name} {value}, this program has "
+                f"{wanted[name]}; results would not be those of one process"
+            )
+    function, task = pickle.loads(payload)
+    with jax.default_matmul_precision(wanted[_PRECISION]):
+        return function(task)
+
+
+_PRECISION = "jax_default_matmul_precision"
+
+
+def _setting() -> dict[str, str | None]:
+    """What decides the numbers of a task in this process."""
+    import jax
+
+    config: Any = jax.config
+    return {
+        "meta-learn": package_version(),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: version(name) for name in ("jax", "jaxlib", "numpy")},
+        "platform": jax.default_backend(),
+        _PRECISION: config.jax_default_matmul_precision,
+    }
+
+
+def _of_local_workers() -> dict[str, str]:
+    """Environment of processes that share this machine: XLA with one thread each, and one cache of
+    compiled programs."""
+    import jax
+
+    config: Any = jax.config
+    environment = {"NPROC": "1"}
+    if config.jax_compilation_cache_dir:
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(config.jax_compilation_cache_dir)
+        seconds = config.jax_persistent_cache_min_compile_time_secs
+        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(seconds)
+    if config.jax_platforms:
+        environment["JAX_PLATFORMS"] = str(config.jax_platforms)
+    return environment
