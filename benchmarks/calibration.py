@@ -8,16 +8,14 @@ predictor's p-values are below 0.05 in 5% of the repeats at most.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 import jax
+from document import write
 from exact_gap import ALPHA, TRAINED_AT, network
 
 from analysis.rolled_forward import rolled_forward
-from autoregressive.versions import environment, versions
 from meta_learning.processes import DirichletCategorical
 
 
@@ -29,21 +27,14 @@ def main(repeats: int, tasks: int, out: Path | None) -> None:
     learner, process = network(), DirichletCategorical(ALPHA, TRAINED_AT)
     runs = [rolled_forward(learner, process, key=jax.random.key(n)) for n in range(repeats)]
     many = rolled_forward(learner, process, key=jax.random.key(0), tasks=tasks)
-    document = {
-        "command": " ".join(["python", "benchmarks/calibration.py", *sys.argv[1:]]),
+    results = {
         **process.settings(),
         "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},
         "repeats": repeats,
         "p_values": {name: [run.p_value(name) for run in runs] for name in many.predictors},
         "many_tasks": many.document(),
-        "versions": versions(),
-        **environment(),
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        out.write_text(text)
+    write(results, out)
 
 
 if __name__ == "__main__":

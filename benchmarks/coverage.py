@@ -9,20 +9,18 @@ of the gap and of the share of the gap closed, at several numbers of streams an 
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import jax
 import numpy as np
+from document import write
 from exact_gap import ALPHA, TRAINED_AT, network
 
 from analysis.compare import compare
 from analysis.exact_gap import exact_gap
 from analysis.intervals import Estimate, estimates
-from autoregressive.versions import environment, versions
 from meta_learning.processes import DirichletCategorical
 
 NEEDED = ("bayes", "memoryless", "oracle")
@@ -81,22 +79,15 @@ def main(task_length: int, streams: tuple[int, ...], repeats: int, out: Path | N
     learner = network()
     found = exact_gap(learner, DirichletCategorical(ALPHA, task_length))
     truth = {"gap": found.gap, "gap_closed": found.gap_closed}
-    document = {
-        "command": " ".join(["python", "benchmarks/coverage.py", *sys.argv[1:]]),
+    results = {
         "alpha": list(ALPHA),
         "T": task_length,
         "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},
         "trained_at_T": TRAINED_AT,
         "estimates": repeats,
-        "versions": versions(),
-        **environment(),
         "by_streams": [coverage(learner, task_length, n, repeats, truth) for n in streams],
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        out.write_text(text)
+    write(results, out)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ the initial state and of what is carried over RESET, with 95% intervals.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 import jax
+from document import write
 
 from analysis.carry_over import carry_over
 from analysis.exact_gap import cost, exact_gap
 from autoregressive.cache import cache_folder
-from autoregressive.versions import environment, versions
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 from meta_learning.recipes import make_recipe
@@ -74,21 +72,14 @@ def measure(learner: Learner, T: int) -> dict[str, Any]:
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(lengths: tuple[int, ...], out: Path | None) -> None:
     learner = network()
-    document = {
-        "command": " ".join(["python", "benchmarks/exact_gap.py", *sys.argv[1:]]),
+    results = {
         "alpha": list(ALPHA),
         "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},
         "trained_at_T": TRAINED_AT,
-        "versions": versions(),
-        **environment(),
         "cores": os.cpu_count(),
         "runs": [measure(learner, T) for T in lengths],
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        out.write_text(text)
+    write(results, out)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ and quantiles are judged together. --netcdf also keeps the first run's draws.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +17,10 @@ from typing import Any
 import click
 import jax
 import numpy as np
+from document import write
 
 from analysis.nuts import QUANTILES, Sampled, nuts, verdict
 from analysis.report import write_netcdf
-from autoregressive.versions import environment, versions
 from meta_learning.processes import DirichletCategorical
 
 
@@ -80,8 +78,7 @@ def main(
     found = verdict(sampled)
     z = np.concatenate([np.ravel(run.z_mean) for run in sampled])
     z_quantiles = np.concatenate([run.z_quantiles.reshape(5, -1) for run in sampled], axis=1)
-    document = {
-        "command": " ".join(["python", "benchmarks/nuts.py", *sys.argv[1:]]),
+    results = {
         "runs": runs,
         "chains": 4,
         "warmup": warmup,
@@ -92,15 +89,9 @@ def main(
             **{f"{q:.0%}": float(v.std()) for q, v in zip(QUANTILES, z_quantiles, strict=True)},
         },
         "seconds": time.perf_counter() - began,
-        "versions": versions(),
-        **environment(),
         "cases": cases,
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        out.write_text(text)
+    write(results, out)
 
 
 if __name__ == "__main__":

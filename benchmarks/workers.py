@@ -10,10 +10,8 @@ network of the exact gap has random weights: its time does not depend on them.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,13 +21,13 @@ from typing import Any
 import click
 import jax
 import numpy as np
+from document import write
 
 from analysis.exact_gap import exact_gap
 from analysis.inpainting import inpaint
 from autoregressive.inpainting import cost
 from autoregressive.npy import MaskedImages
 from autoregressive.packaged import packaged_pixels
-from autoregressive.versions import environment, versions
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical
 
@@ -105,20 +103,13 @@ def main(
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         load = os.getloadavg()
         runs = [measure(*what, numbers, repeats) for what in (walk(T), posteriors(missing, images))]
-    document = {
-        "command": " ".join(["python", "benchmarks/workers.py", *sys.argv[1:]]),
-        "versions": versions(),
-        **environment(),
+    results = {
         "cores": os.cpu_count(),
         "load_before": load,
         "load_after": os.getloadavg(),
         "runs": runs,
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    if out is None:
-        print(text, end="")
-    else:
-        out.write_text(text)
+    write(results, out)
 
 
 if __name__ == "__main__":
