@@ -3,6 +3,7 @@
 import numpy as np
 
 from autoregressive.cells import CELLS
+from autoregressive.model import cell_params
 
 
 def sigmoid(a):
@@ -51,34 +52,40 @@ def transformer_by_loops(cell, params, xs):
     return np.array([normed(h, p["norm"]) for h in hs])
 
 
-def lstm_by_loops(cell, params, xs):
-    """xs: (T, n, inputs); the outputs (T, n, hidden)."""
-    h = c = np.zeros((xs.shape[1], cell.hidden))
-    outputs = []
-    for x in xs:
-        i, f, g, o = np.split(x @ params["w_ih"].T + params["b"] + h @ params["w_hh"].T, 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-        outputs.append(h)
-    return np.array(outputs)
+def lstm_step(params, state, x):
+    """x: (..., inputs); the state after it, arrays (..., hidden)."""
+    h, c = state
+    from_x, from_h = x @ params["w_ih"].T + params["b"], h @ params["w_hh"].T
+    i, f, g, o = np.split(from_x + from_h, 4, -1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
 
 
-def gru_by_loops(cell, params, xs):
-    """xs: (T, n, inputs); the outputs (T, n, hidden)."""
-    h = np.zeros((xs.shape[1], cell.hidden))
-    outputs = []
-    for x in xs:
-        r_x, z_x, n_x = np.split(x @ params["w_ih"].T + params["b"], 3, 1)
-        r_h, z_h, n_h = np.split(h @ params["w_hh"].T, 3, 1)
-        z = sigmoid(z_x + z_h)
-        n = np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + params["b_hn"]))
-        h = (1 - z) * n + z * h
-        outputs.append(h)
-    return np.array(outputs)
+def gru_step(params, state, x):
+    """As ``lstm_step``."""
+    (h,) = state
+    from_x, from_h = x @ params["w_ih"].T + params["b"], h @ params["w_hh"].T
+    (r_x, z_x, n_x), (r_h, z_h, n_h) = np.split(from_x, 3, -1), np.split(from_h, 3, -1)
+    z = sigmoid(z_x + z_h)
+    return ((1 - z) * np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + params["b_hn"])) + z * h,)
 
 
-BY_LOOPS = {
-    CELLS["lstm"]: lstm_by_loops,
-    CELLS["gru"]: gru_by_loops,
-    CELLS["transformer"]: transformer_by_loops,
-}
+STEPS = {"lstm": (lstm_step, 2), "gru": (gru_step, 1)}
+
+
+def logits_by_loops(model, params, xs):
+    """What a model with one layer of read-out says at each place. xs: (T, n, inputs)."""
+    params = {k: np.asarray(v, np.float64) for k, v in params.items()}
+    own = cell_params(params)
+    name = next(name for name, kind in CELLS.items() if type(model.cell) is kind)
+    if name == "transformer":
+        hs = transformer_by_loops(model.cell, own, xs)
+    else:
+        (step, parts), hs = STEPS[name], []
+        state = (np.zeros((xs.shape[1], model.cell.hidden)),) * parts
+        for x in xs:
+            state = step(own, state, x)
+            hs.append(state[0])
+        hs = np.array(hs)
+    y = np.maximum(hs, 0) @ params["readout.0.w"].T + params["readout.0.b"]
+    return np.maximum(y, 0) @ params["readout.1.w"].T + params["readout.1.b"]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from judges import exact_losses, predictive
+from naive import logits_by_loops
 
 from analysis import exact_gap as module
 from analysis import partial_sums, prefix_tree
@@ -24,7 +25,6 @@ from analysis.count_vectors import all_counts
 from analysis.exact_gap import TERMS, cost, exact_gap
 from analysis.prefix_tree import make_plan, node_values, tree_nodes
 from autoregressive.cells import CELLS
-from autoregressive.model import cell_params
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, FixedCategorical
 
@@ -36,28 +36,11 @@ def learner(K=3, cell="lstm", hidden=6, scale=3.0):
     return Learner(model, params, K, {})
 
 
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
 def naive_log_predictive(net, history):
     """log q(. | RESET, history) over K+1 outcomes in float64, from the equations of the cells."""
-    params = {k: np.asarray(v, np.float64) for k, v in net.params.items()}
-    cell = cell_params(params)
-    h = c = np.zeros(net.model.cell.hidden)
-    for symbol in [net.num_symbols, *history]:
-        a_x = cell["w_ih"][:, symbol] + cell["b"]
-        a_h = cell["w_hh"] @ h
-        if "b_hn" in cell:
-            (r_x, z_x, n_x), (r_h, z_h, n_h) = np.split(a_x, 3), np.split(a_h, 3)
-            z = sigmoid(z_x + z_h)
-            h = (1 - z) * np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + cell["b_hn"])) + z * h
-        else:
-            i, f, g, o = np.split(a_x + a_h, 4)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
-    y = params["readout.0.w"] @ np.maximum(h, 0) + params["readout.0.b"]
-    logits = params["readout.1.w"] @ np.maximum(y, 0) + params["readout.1.b"]
+    symbols = [net.num_symbols, *history]
+    xs = np.eye(net.num_symbols + 1)[symbols][:, None]
+    logits = logits_by_loops(net.model, net.params, xs)[-1, 0]
     return logits - np.log(np.exp(logits).sum())
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import TRAIN
+from naive import STEPS
 from running import run
 
 from analysis import hidden, hidden_results, probes, swaps
@@ -297,22 +298,11 @@ def test_tasks_too_short_to_swap(T):
 # Jacobian
 
 
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
 def step_in_numpy(cell, params, state, x):
-    """The equations of the cells' docstrings, float64, states one after another."""
+    """One step in float64, states one after another."""
     p = {k.removeprefix("cell."): np.asarray(v, np.float64) for k, v in params.items()}
-    h = state[: p["w_hh"].shape[1]]
-    from_x, from_h = p["w_ih"] @ x + p["b"], p["w_hh"] @ h
-    if cell == "lstm":
-        i, f, g, o = np.split(from_x + from_h, 4)
-        c = sigmoid(f) * state[len(h) :] + sigmoid(i) * np.tanh(g)
-        return np.concatenate([sigmoid(o) * np.tanh(c), c])
-    (r_x, z_x, n_x), (r_h, z_h, n_h) = np.split(from_x, 3), np.split(from_h, 3)
-    z = sigmoid(z_x + z_h)
-    return (1 - z) * np.tanh(n_x + sigmoid(r_x + r_h) * (n_h + p["b_hn"])) + z * h
+    step, parts = STEPS[cell]
+    return np.concatenate(step(p, np.split(state, parts), x))
 
 
 @pytest.mark.parametrize("cell", RECURRENT)

@@ -3,11 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from naive import BY_LOOPS, sigmoid
+from naive import logits_by_loops, sigmoid
 
 from autoregressive.cells import CELLS
 from autoregressive.inpainting import completions, cost, images_in_chunk, posteriors
-from autoregressive.model import cell_params
 from autoregressive.pixels import PixelNetwork, pixel_model
 
 PLACES = 12
@@ -22,11 +21,8 @@ def network(cell="lstm", places=PLACES, hidden=6):
 
 def naive_log_prob(net, images):
     """log p(x_0 .. x_{P-1}) in float64 NumPy, from the equations of the cells. images: (n, P)."""
-    params = {k: np.asarray(v, np.float64) for k, v in net.params.items()}
     seen = np.asarray(images, np.float64).T[:-1, :, None]
-    h = BY_LOOPS[type(net.model.cell)](net.model.cell, cell_params(params), seen)
-    y = np.maximum(h, 0) @ params["readout.0.w"].T + params["readout.0.b"]
-    logits = (np.maximum(y, 0) @ params["readout.1.w"].T + params["readout.1.b"])[..., 0]
+    logits = logits_by_loops(net.model, net.params, seen)[..., 0]
     signs = np.where(images == 1, 1, -1).T
     first = np.log(np.where(images[:, 0] == 1, net.first_pixel, 1 - net.first_pixel))
     return first + np.log(sigmoid(signs[1:] * logits)).sum(0)
