@@ -106,6 +106,15 @@ def _shared_options(
     return wrapped
 
 
+def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--cell and --hidden: what is trained."""
+    hidden = click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
+                          help="Hidden units.")  # fmt: skip
+    cell = click.option("--cell", default="lstm", show_default=True, metavar="NAME",
+                        help="lstm, gru or transformer.")  # fmt: skip
+    return cell(hidden(command))
+
+
 def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--scheduler and --workers, tried before the command begins. Errors: as
     ``analysis.workers.run_tasks``."""

@@ -9,6 +9,7 @@ import click
 
 from analysis.commands.common import (
     arguments,
+    cell_options,
     command_line,
     interval,
     nats,
@@ -38,11 +39,7 @@ Examples:
 @click.option("--recipe", default="default", show_default=True, metavar="NAME",
               help="How to train: default or coursework.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
-@click.option(
-    "--cell", default="lstm", show_default=True, metavar="NAME", help="lstm, gru or transformer."
-)
-@click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-              help="Hidden units.")  # fmt: skip
+@cell_options
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 1000),
               help="Networks of each model.")  # fmt: skip
 @click.option("--streams", default=4_000, show_default=True, type=click.IntRange(2),

@@ -13,6 +13,7 @@ import click
 from analysis.commands.common import (
     ALPHA,
     TASK_LENGTH,
+    cell_options,
     prepare,
     training_progress,
     usage_errors,
@@ -91,15 +92,7 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
     @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
     @click.option("--learning-rate", type=float, help="Peak learning rate.")
-    @click.option(
-        "--cell",
-        default="lstm",
-        show_default=True,
-        metavar="NAME",
-        help="lstm, gru or transformer.",
-    )
-    @click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-                  help="Hidden units.")  # fmt: skip
+    @cell_options
     @functools.wraps(command)
     def wrapped(**kwargs: Any) -> Any:
         names = [field.name for field in fields(NetworkOptions)]

@@ -13,6 +13,7 @@ import click
 
 from analysis.commands.common import (
     arguments,
+    cell_options,
     command_line,
     prepare,
     print_results,
@@ -67,11 +68,7 @@ def pixels() -> None:
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the train images.  [5]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option(
-    "--cell", default="lstm", show_default=True, metavar="NAME", help="lstm, gru or transformer."
-)
-@click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-              help="Hidden units.")  # fmt: skip
+@cell_options
 @click.option("--readout", type=Widths(), default="64", show_default=True,
               help="Widths of the layers after the cell: 64 or 64,64.")  # fmt: skip
 @shared_options
