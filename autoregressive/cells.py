@@ -21,6 +21,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from autoregressive.gates import sigmoid, tanh
@@ -43,9 +44,8 @@ class LSTM(RecurrentCell):
     (Jozefowicz et al. 2015), or at the log of random time scales, the input gate's at its negative.
     """
 
-    @property
-    def gates(self) -> int:
-        return 4
+    gates = blocks = 4
+    input_blocks = hidden_blocks = (0, 1, 2, 3)
 
     def init(self, key: Array, timescale: float | None = None) -> Params:
         key_weights, key_bias = jax.random.split(key)
@@ -62,30 +62,34 @@ class LSTM(RecurrentCell):
         zeros = jnp.zeros((*batch, self.hidden), jnp.float32)
         return zeros, zeros
 
-    def combine(self, state: State, from_input: Array, from_hidden: Array) -> tuple[State, Array]:
-        _, c = state
-        i, f, g, o = jnp.split(from_input + from_hidden, 4, axis=-1)
-        i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
-        c = f * c + i * g
-        return (o * tanh(c), c), jnp.concatenate([i, f, g, o], axis=-1)
+    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+        # sigmoid(a) = (tanh(a / 2) + 1) / 2: one pass over all four gates.
+        half = np.repeat([0.5, 0.5, 1.0, 0.5], self.hidden).astype(from_input.dtype)
+        shift = np.repeat([0.5, 0.5, 0.0, 0.5], self.hidden).astype(from_input.dtype)
+        return (tanh((from_input + from_hidden) * half) * half + shift,)
 
-    def combine_backward(
-        self, before: State, after: State, kept: Array, d_after: State
-    ) -> tuple[State, Array]:
-        i, f, g, o = jnp.split(kept, 4, axis=-1)
-        d_h, d_c = d_after
+    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+        i, f, g, o = jnp.split(activations[0], 4, axis=-1)
+        c = f * state[1] + i * g
+        return o * tanh(c), c
+
+    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+        i, f, g, o = jnp.split(activations[0], 4, axis=-1)
         tanh_c = tanh(after[1])
-        d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
-        packed = jnp.concatenate(
-            [
-                d_c * g * i * (1 - i),
-                d_c * before[1] * f * (1 - f),
-                d_c * i * (1 - g * g),
-                d_h * tanh_c * o * (1 - o),
-            ],
-            axis=-1,
+        packed = (
+            g * i * (1 - i),
+            before[1] * f * (1 - f),
+            i * (1 - g * g),
+            tanh_c * o * (1 - o),
         )
-        return (jnp.zeros_like(d_h), d_c * f), packed
+        return packed, o * (1 - tanh_c * tanh_c), f
+
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+        (i, f, g, o), from_h, keep = factors
+        d_h, d_c = d_after
+        d_c = d_c + d_h * from_h
+        packed = jnp.concatenate([i * d_c, f * d_c, g * d_c, o * d_h], axis=-1)
+        return (jnp.zeros_like(d_h), keep * d_c), packed
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,10 @@ class GRU(RecurrentCell):
     the recurrent one sits inside the product with the reset gate and is kept apart as ``b_hn``.
     """
 
-    @property
-    def gates(self) -> int:
-        return 3
+    gates = 3
+    blocks = 4
+    input_blocks = (0, 1, 3)
+    hidden_blocks = (0, 1, 2)
 
     def init(self, key: Array, timescale: float | None = None) -> Params:
         key_weights, key_bias = jax.random.split(key)
@@ -117,37 +122,28 @@ class GRU(RecurrentCell):
     def hidden_bias(self, params: Params) -> Array:
         return jnp.concatenate([jnp.zeros((2 * self.hidden,), jnp.float32), params["b_hn"]])
 
-    def combine(self, state: State, from_input: Array, from_hidden: Array) -> tuple[State, Array]:
-        (h,) = state
-        r_x, z_x, n_x = jnp.split(from_input, 3, axis=-1)
-        r_h, z_h, n_h = jnp.split(from_hidden, 3, axis=-1)
-        r, z = sigmoid(r_x + r_h), sigmoid(z_x + z_h)
-        n = tanh(n_x + r * n_h)
-        return ((1 - z) * n + z * h,), jnp.concatenate([r, z, n, n_h], axis=-1)
+    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+        n = 2 * self.hidden
+        both = sigmoid(from_input[..., :n] + from_hidden[..., :n])
+        n_h = from_hidden[..., n:]
+        return both, tanh(from_input[..., n:] + both[..., : self.hidden] * n_h), n_h
 
-    def combine_backward(
-        self, before: State, after: State, kept: Array, d_after: State
-    ) -> tuple[State, Array]:
-        r, z, n, n_h = jnp.split(kept, 4, axis=-1)
+    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+        both, n, _ = activations
+        z = both[..., self.hidden :]
+        return ((1 - z) * n + z * state[0],)
+
+    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+        both, n, n_h = activations
+        r, z = jnp.split(both, 2, axis=-1)
+        new = (1 - z) * (1 - n * n)
+        return (new * n_h * r * (1 - r), (before[0] - n) * z * (1 - z), new * r, new), z
+
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+        (r, z, n_h, n_x), keep = factors
         (d_h,) = d_after
-        d_n = d_h * (1 - z) * (1 - n * n)
-        packed = jnp.concatenate(
-            [
-                d_n * n_h * r * (1 - r),
-                d_h * (before[0] - n) * z * (1 - z),
-                d_n,
-                d_n * r,
-            ],
-            axis=-1,
-        )
-        return (d_h * z,), packed
-
-    def input_part(self, packed: Array) -> Array:
-        return packed[..., : 3 * self.hidden]
-
-    def hidden_part(self, packed: Array) -> Array:
-        n = self.hidden
-        return jnp.concatenate([packed[..., : 2 * n], packed[..., 3 * n :]], axis=-1)
+        packed = jnp.concatenate([r * d_h, z * d_h, n_h * d_h, n_x * d_h], axis=-1)
+        return (keep * d_h,), packed
 
 
 RECURRENT: dict[str, Any] = {"lstm": LSTM, "gru": GRU}

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from autoregressive.cells import CELLS
-from autoregressive.unroll import Cell, Params, State
+from autoregressive.unroll import Cell, Params, State, span_length
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
 # stay in a processor's cache; the backward pass recomputes them.
-_READOUT_CHUNK = 2**18
+_READOUT_CHUNK = 2**19
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class Model:
     def _read_out_all(self, params: Params, hs: Array) -> Array:
         """The read-out over (T, B, hidden), in chunks of time that are recomputed backwards."""
         length, batch, _ = hs.shape
-        chunk = _largest_divisor(
-            length, _READOUT_CHUNK // max(batch * max(self.readout, default=1), 1)
-        )
-        if chunk == length:
+        span = span_length(length, _READOUT_CHUNK // (batch * max(self.readout, default=1)))
+        if span == length:
             return self.read_out(params, hs)
-        chunks = hs.reshape(length // chunk, chunk, batch, hs.shape[-1])
-        logits = lax.map(jax.checkpoint(lambda h: self.read_out(params, h)), chunks)
-        return logits.reshape(length, batch, self.outputs)
+        whole = length // span * span
+        recomputed = jax.checkpoint(partial(self.read_out, params))
+        logits = lax.map(recomputed, hs[:whole].reshape(-1, span, batch, hs.shape[-1]))
+        logits = logits.reshape(whole, batch, self.outputs)
+        return jnp.concatenate([logits, recomputed(hs[whole:])]) if whole < length else logits
 
 
 def cell_params(params: Params) -> Params:
@@ -106,7 +106,3 @@ def make_model(
             f"inputs {inputs}, outputs {outputs}"
         )
     return Model(CELLS[cell](inputs, hidden), outputs, tuple(readout))
-
-
-def _largest_divisor(n: int, at_most: int) -> int:
-    return max(d for d in range(1, n + 1) if n % d == 0 and d <= max(at_most, 1))

@@ -1,16 +1,20 @@
 """Recurrent layers over whole sequences, with the backward pass written by hand.
 
 A cell is ``init``, ``initial_state`` and ``step``; ``unroll`` runs it over all places at once. For
-gated cells the forward scan keeps the gate activations and the states. The backward scan carries the
-cotangent of the state only and stacks the cotangents of the pre-activations; the weights' gradients
-are then one matrix product each over all places, instead of one small update a step.
+gated cells the forward scan keeps the states and nothing else. Backwards, a span of places at a time:
+the gates of all its places are computed again from the states, and from them the factors by which the
+cotangent of the state is multiplied at each place; only these multiplications and one product with
+the recurrent weights are left to the loop. The weights' gradients are one matrix product a span. A
+span is short enough for its gates to stay in a processor's cache.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +23,8 @@ from jax import Array, lax
 Params = dict[str, Array]
 State = tuple[Array, ...]
 
-# Up to this many inputs (one-hot symbols, a pixel) the input product is done element by element, so
-# that it fuses with the gates; beyond, it is one matrix product over all places before the loop.
-_NARROW = 8
+# Numbers of one kind (gates x hidden x batch x places) in a span of the backward pass: 4 MiB.
+_SPAN_NUMBERS = 2**20
 
 
 @dataclass(frozen=True)
@@ -57,49 +60,56 @@ class Cell(ABC):
 
 @dataclass(frozen=True)
 class RecurrentCell(Cell):
-    """A gated cell: two matrix products, one with the input and one with the hidden state, then
-    element-wise gates. The split is what lets one hand-written backward pass serve every such cell.
+    """A gated cell: a matrix product with the input and one with the hidden state, then element-wise
+    gates, then the new state. The split is what lets one hand-written backward pass serve every such
+    cell. ``state[0]`` is the hidden state, which is also the output.
 
-    ``state[0]`` is the hidden state, which is also the output.
+    The pre-activations of the gates come from the input and from the hidden state, each (..., gates *
+    hidden). Their cotangents are packed in blocks of ``hidden``, because both sides share most of
+    them: ``input_blocks`` and ``hidden_blocks`` say which block each gate's is.
     """
 
-    @property
-    @abstractmethod
-    def gates(self) -> int:
-        """The number of gates, each ``hidden`` wide."""
+    gates: ClassVar[int]
+    blocks: ClassVar[int]
+    input_blocks: ClassVar[tuple[int, ...]]
+    hidden_blocks: ClassVar[tuple[int, ...]]
 
     @abstractmethod
-    def combine(self, state: State, from_input: Array, from_hidden: Array) -> tuple[State, Array]:
-        """The element-wise part. Both inputs are pre-activations (..., gates * hidden).
-
-        Returns the new state and the activations that ``combine_backward`` wants kept.
-        """
+    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+        """The gates after their nonlinearities, from both pre-activations."""
 
     @abstractmethod
-    def combine_backward(
-        self, before: State, after: State, kept: Array, d_after: State
-    ) -> tuple[State, Array]:
-        """Cotangents of ``combine``: of the state before it, and of its pre-activations, packed."""
+    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+        """The new state."""
 
-    def input_part(self, packed: Array) -> Array:
-        """The cotangent of ``from_input`` (..., gates * hidden) out of the packed one."""
-        return packed
+    @abstractmethod
+    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+        """What ``pull_back`` multiplies cotangents with: arrays (..., hidden)."""
 
-    def hidden_part(self, packed: Array) -> Array:
-        """The cotangent of ``from_hidden`` (..., gates * hidden) out of the packed one."""
-        return packed
+    @abstractmethod
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+        """From the cotangent of the new state: that of the state before it, without what passes
+        through the hidden product, and that of the pre-activations, packed (..., blocks * hidden)."""
 
     def hidden_bias(self, params: Params) -> Array | None:
         """A bias (gates * hidden,) added to the product with the hidden state, if there is one."""
         return None
 
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        from_input = x @ params["w_ih"].T + params["b"]
-        from_hidden = state[0] @ params["w_hh"].T
+    def from_input(self, params: Params, x: Array) -> Array:
+        """Pre-activations (..., gates * hidden) from inputs (..., inputs)."""
+        if self.inputs == 1:  # so it fuses with the gates
+            return x * params["w_ih"][:, 0] + params["b"]
+        return x @ params["w_ih"].T + params["b"]
+
+    def from_hidden(self, params: Params, h: Array) -> Array:
+        """Pre-activations (..., gates * hidden) from hidden states (..., hidden)."""
+        product = h @ params["w_hh"].T
         bias = self.hidden_bias(params)
-        if bias is not None:
-            from_hidden = from_hidden + bias
-        state, _ = self.combine(state, from_input, from_hidden)
+        return product if bias is None else product + bias
+
+    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+        gates = self.activations(self.from_input(params, x), self.from_hidden(params, state[0]))
+        state = self.advance(state, gates)
         return state, state[0]
 
     def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
@@ -130,73 +140,117 @@ def recurrent_unroll(
     cell: RecurrentCell, params: Params, state: State, xs: Array
 ) -> tuple[State, Array]:
     """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
-    last, (outputs, *_), _ = _forward(cell, params, state, xs, keep=False)
+    last, (outputs, *_) = _forward(cell, params, state, xs, keep=1)
     return last, outputs
 
 
 def _forward(
-    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: bool
-) -> tuple[State, State, Array | None]:
-    narrow = cell.inputs <= _NARROW
-    w_in = params["w_ih"].T
-    w_rec = params["w_hh"].T
-    bias = params["b"]
-    hidden_bias = cell.hidden_bias(params)
+    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: int | None = None
+) -> tuple[State, State]:
+    """The last state, and the first ``keep`` parts of the states after each place (T, B, hidden)."""
+    # A single input is multiplied inside the loop; others by one matrix product before it.
+    inside = cell.inputs == 1
 
-    def step(state: State, x: Array):
-        if narrow:
-            from_input = bias
-            for i in range(cell.inputs):
-                from_input = from_input + x[..., i : i + 1] * w_in[i]
-        else:
-            from_input = x
-        from_hidden = state[0] @ w_rec
-        if hidden_bias is not None:
-            from_hidden = from_hidden + hidden_bias
-        state, kept = cell.combine(state, from_input, from_hidden)
-        return state, (state, kept) if keep else ((state[0],), None)
+    def step(state: State, x: Array) -> tuple[State, State]:
+        from_input = cell.from_input(params, x) if inside else x
+        gates = cell.activations(from_input, cell.from_hidden(params, state[0]))
+        state = cell.advance(state, gates)
+        return state, state[:keep]
 
-    last, (states, kept) = lax.scan(step, state, xs if narrow else xs @ w_in + bias)
-    return last, states, kept
+    return lax.scan(step, state, xs if inside else cell.from_input(params, xs))
 
 
 def _vjp_forward(cell: RecurrentCell, params: Params, state: State, xs: Array):
-    last, states, kept = _forward(cell, params, state, xs, keep=True)
-    return (last, states[0]), (params, state, xs, states, kept)
+    last, states = _forward(cell, params, state, xs)
+    return (last, states[0]), (params, state, xs, states)
 
 
 def _vjp_backward(cell: RecurrentCell, residuals, cotangents):
-    params, first, xs, states, kept = residuals
+    params, first, xs, states = residuals
     d_last, d_outputs = cotangents
-    w_hh = params["w_hh"]
+    length, batch, _ = xs.shape
+    span = span_length(length, _SPAN_NUMBERS // (batch * cell.gates * cell.hidden))
+    whole = length // span * span
+    # The state before each span, and before what is left over.
+    starts = tuple(
+        jnp.concatenate([s0[None], s[span - 1 : length - 1 : span]])
+        for s0, s in zip(first, states, strict=True)
+    )
+    back = partial(_span_backward, cell, params)
+    carry = (d_last, jax.tree.map(jnp.zeros_like, params))
+    d_xs: list[Array] = []
+    if whole < length:
+        rest = jax.tree.map(lambda a: a[whole:], (xs, d_outputs, states))
+        carry, d_rest = back(carry, (*rest, tuple(s[-1] for s in starts)))
+        d_xs.insert(0, d_rest)
+    if whole > span:
+        spans = jax.tree.map(
+            lambda a: a[:whole].reshape(-1, span, *a.shape[1:]), (xs, d_outputs, states)
+        )
+        carry, d_whole = lax.scan(
+            back, carry, (*spans, tuple(s[: whole // span] for s in starts)), reverse=True
+        )
+        d_xs.insert(0, d_whole.reshape(whole, *xs.shape[1:]))
+    else:
+        only = jax.tree.map(lambda a: a[:whole], (xs, d_outputs, states))
+        carry, d_only = back(carry, (*only, first))
+        d_xs.insert(0, d_only)
+    d_first, d_params = carry
+    return d_params, d_first, jnp.concatenate(d_xs)
+
+
+def _span_backward(cell: RecurrentCell, params: Params, carry, places):
+    """The cotangents through consecutive places: of the state before them and, added to what came
+    from later places, of the parameters; and of their inputs."""
+    d_state, d_params = carry
+    xs, d_outputs, after, start = places
+    before = tuple(jnp.concatenate([s0[None], s[:-1]]) for s0, s in zip(start, after, strict=True))
+    gates = cell.activations(cell.from_input(params, xs), cell.from_hidden(params, before[0]))
+    w_hh = _spread(params["w_hh"], cell.hidden_blocks, cell.blocks)
 
     def step(d_state: State, place):
-        t, d_output, after, activations = place
-        before = tuple(
-            jnp.where(t > 0, lax.dynamic_index_in_dim(s, jnp.maximum(t - 1, 0), 0, False), s0)
-            for s, s0 in zip(states, first, strict=True)
-        )
-        d_state = (d_state[0] + d_output, *d_state[1:])
-        d_before, packed = cell.combine_backward(before, after, activations, d_state)
-        d_h = d_before[0] + cell.hidden_part(packed) @ w_hh
-        return (d_h, *d_before[1:]), packed
+        d_output, factors = place
+        d_before, packed = cell.pull_back(factors, (d_state[0] + d_output, *d_state[1:]))
+        return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
 
-    places = (jnp.arange(xs.shape[0]), d_outputs, states, kept)
-    d_first, packed = lax.scan(step, d_last, places, reverse=True)
-    d_input, d_hidden = cell.input_part(packed), cell.hidden_part(packed)
+    factors = cell.factors(before, after, gates)
+    d_state, packed = lax.scan(step, d_state, (d_outputs, factors), reverse=True)
 
-    # Over all places at once: sum over t and b of d[t, b, gate] * value[t, b, unit].
-    outer = partial(jnp.tensordot, axes=((0, 1), (0, 1)))
-    hs, (h0, *_) = states[0], first
-    d_params = {
-        "w_ih": outer(d_input, xs),
-        "w_hh": outer(d_hidden[1:], hs[:-1]) + d_hidden[0].T @ h0,
-        "b": d_input.sum((0, 1)),
+    # Over all places at once: sum over t and b of packed[t, b, :] * value[t, b, :].
+    outer = partial(jnp.tensordot, packed, axes=((0, 1), (0, 1)))
+    of_input = partial(_pick, blocks=cell.input_blocks, of=cell.blocks)
+    of_hidden = partial(_pick, blocks=cell.hidden_blocks, of=cell.blocks)
+    total = packed.sum((0, 1))
+    here = {
+        "w_ih": of_input(outer(xs)),
+        "w_hh": of_hidden(outer(before[0])),
+        "b": of_input(total),
     }
     if cell.hidden_bias(params) is not None:
-        d_bias = d_hidden.sum((0, 1))
-        d_params |= jax.vjp(cell.hidden_bias, params)[1](d_bias)[0] | d_params
-    return d_params, d_first, d_input @ params["w_ih"]
+        (through_bias,) = jax.vjp(cell.hidden_bias, params)[1](of_hidden(total))
+        here = through_bias | here
+    d_params = {name: d_params[name] + value for name, value in here.items()}
+    d_xs = packed @ _spread(params["w_ih"], cell.input_blocks, cell.blocks)
+    return (d_state, d_params), d_xs
 
 
 recurrent_unroll.defvjp(_vjp_forward, _vjp_backward)
+
+
+def _pick(rows: Array, blocks: Sequence[int], of: int) -> Array:
+    """The named blocks of rows out of ``of`` blocks (of * hidden, ...)."""
+    return jnp.concatenate([jnp.split(rows, of)[b] for b in blocks])
+
+
+def _spread(rows: Array, blocks: Sequence[int], of: int) -> Array:
+    """The transpose of ``_pick``: blocks of rows put at their places among ``of``, zeros elsewhere."""
+    given = dict(zip(blocks, jnp.split(rows, len(blocks)), strict=True))
+    return jnp.concatenate([given.get(b, jnp.zeros_like(given[blocks[0]])) for b in range(of)])
+
+
+def span_length(length: int, at_most: int) -> int:
+    """How many places at a time: ``at_most``, or the largest divisor of the length below it where
+    that is not much smaller, so that no shorter span is left over."""
+    at_most = max(1, min(length, at_most))
+    divisor = next(d for d in range(at_most, 0, -1) if length % d == 0)
+    return divisor if 4 * divisor >= at_most else at_most
