@@ -9,12 +9,13 @@ import pytest
 from jax.experimental import rnn
 
 from autoregressive import model as model_module
+from autoregressive import unroll as unroll_module
 from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
 from autoregressive.model import cell_params, make_model
-from autoregressive.unroll import recurrent_unroll, scan_unroll
+from autoregressive.unroll import recurrent_unroll, scan_unroll, span_length
 
 recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
-# (inputs, batch, length): one-hot widths, widths beyond the narrow product's, a single place.
+# (inputs, batch, length): a single input, one-hot widths, wide ones, a single place.
 SIZES = [(1, 1, 7), (4, 3, 6), (8, 1, 2), (9, 3, 6), (17, 2, 1), (4, 2, 1)]
 
 
@@ -83,9 +84,18 @@ def test_unroll_equals_the_step_loop(float64, kind, size):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12, 1e-14), last, now)
 
 
+@pytest.fixture(params=["one span", "single places", "spans and a rest"])
+def spans(request, monkeypatch):
+    """How many places the backward pass works on at a time."""
+    if request.param == "single places":
+        monkeypatch.setattr(unroll_module, "_SPAN_NUMBERS", 1)
+    if request.param == "spans and a rest":
+        monkeypatch.setattr(unroll_module, "span_length", lambda length, most: -(-length * 2 // 5))
+
+
 @recurrent_cells
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_gradients_of_the_unroll_equal_autodiff(float64, kind, size):
+def test_gradients_of_the_unroll_equal_autodiff(float64, spans, kind, size):
     cell, params, state, xs = made(kind, *size)
     rng = np.random.default_rng(1)
     weights = [rng.normal(size=s.shape) for s in state]
@@ -151,7 +161,15 @@ def test_model_unroll_equals_its_step_loop(model_and_inputs):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state, last)
 
 
-@pytest.mark.parametrize("chunk", [1, 100, 10**9])
+@pytest.mark.parametrize(
+    ("length", "at_most", "expected"),
+    [(783, 32, 29), (783, 128, 87), (100, 128, 100), (101, 10, 10), (7, 0, 1), (1, 50, 1)],
+)
+def test_spans_divide_the_length_where_they_can(length, at_most, expected):
+    assert span_length(length, at_most) == expected
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 200, 10**9])
 def test_chunked_read_out_equals_the_whole(model_and_inputs, monkeypatch, chunk):
     model, params, xs = model_and_inputs
     monkeypatch.setattr(model_module, "_READOUT_CHUNK", chunk)
