@@ -265,7 +265,8 @@ def _joined(parts: list[_Part]) -> Scores:
         loss=whole("loss"),
         gap=whole("gap"),
         metrics={
-            name: np.concatenate([part.metrics[name] for part in parts]) for name in parts[0].metrics
+            name: np.concatenate([part.metrics[name] for part in parts])
+            for name in parts[0].metrics
         },
         leak=whole("leak"),
         miss=whole("miss"),

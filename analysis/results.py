@@ -19,9 +19,9 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
 
     Names: ``loss.P``, ``gap.P`` and ``M.P`` for every predictor P and every M of ``METRICS``,
-    ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part of the network's gap
-    that is about RESET), and the network's regrets: ``regret.oracle``
-    (its loss less the oracle's), ``regret.bayes`` (its expectation is the gap) and
+    ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part
+    of the network's gap that is about RESET), and the network's regrets: ``regret.oracle`` (its loss
+    less the oracle's), ``regret.bayes`` (its expectation is the gap) and
     ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be negative).
     """
     values: dict[str, np.ndarray] = {}
@@ -106,7 +106,9 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
         }
     for metric in comparison.networks[0].metrics:
         if metric in out:
-            raise ValueError(f"a metric cannot be called {metric}: the results have another {metric}")
+            raise ValueError(
+                f"a metric cannot be called {metric}: the results have another {metric}"
+            )
         out[metric] = {name: found[f"{metric}.{name}"].mean for name in names}
         out[f"{metric}_ci95"] = {name: found[f"{metric}.{name}"].ci95 for name in names}
     return out

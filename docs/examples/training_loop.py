@@ -15,7 +15,7 @@ def train_by_hand(process, recipe, seed=0, cell="lstm", hidden=32):
     """The model and its parameters after the recipe's iterations."""
     model = learner_model(process.num_symbols, cell, hidden)
     key = jax.random.key(seed)
-    params = model.init(jax.random.fold_in(key, INIT), recipe.optimization.timescale)
+    params = model.init(jax.random.fold_in(key, INIT), recipe.timescale)
     optimizer = recipe.optimization.transformation(recipe.iterations)
     state = optimizer.init(params)
 
@@ -25,15 +25,14 @@ def train_by_hand(process, recipe, seed=0, cell="lstm", hidden=32):
 
     @jax.jit
     def update(params, state, symbols):
-        value, gradient = jax.value_and_grad(loss)(params, symbols)
-        change, state = optimizer.update(gradient, state, params)
-        return optax.apply_updates(params, change), state, value
+        change, state = optimizer.update(jax.grad(loss)(params, symbols), state, params)
+        return optax.apply_updates(params, change), state
 
     batches = jax.random.fold_in(key, TRAINING)
     for iteration in range(recipe.iterations):
         key_now = jax.random.fold_in(batches, iteration)
         symbols = process.sample(key_now, recipe.batch_size, recipe.unroll)
-        params, state, value = update(params, state, symbols)
+        params, state = update(params, state, symbols)
     return model, params
 
 

@@ -20,17 +20,20 @@ class UGRNN(Cell):
     """State: (h,). What comes out is h."""
 
     def init(self, key, timescale=None):
-        n, keys = self.hidden, jax.random.split(key)
-        params = {
-            "w_ih": jax.random.normal(keys[0], (2 * n, self.inputs)) * self.inputs**-0.5,
-            "w_hh": jax.random.normal(keys[1], (2 * n, n)) * n**-0.5,
+        n, (key_ih, key_hh, key_b) = self.hidden, jax.random.split(key, 3)
+        keep = 1.0
+        if timescale is not None:  # z = 1 - 1 / m: memories of m = 1 to timescale steps
+            longest = max(timescale - 1, 1.001)
+            keep = jnp.log(jax.random.uniform(key_b, (n,), jnp.float32, 1.0, longest))
+        return {
+            "w_ih": jax.random.normal(key_ih, (2 * n, self.inputs), jnp.float32)
+            * self.inputs**-0.5,
+            "w_hh": jax.random.normal(key_hh, (2 * n, n), jnp.float32) * n**-0.5,
+            "b": jnp.zeros(2 * n, jnp.float32).at[:n].set(keep),
         }
-        # z = sigmoid(1) at first, or memories of ``timescale`` steps: z = 1 - 1 / timescale.
-        keep = 1.0 if timescale is None else jnp.log(max(timescale - 1, 1.0))
-        return params | {"b": jnp.zeros(2 * n).at[:n].set(keep)}
 
     def initial_state(self, batch=()):
-        return (jnp.zeros((*batch, self.hidden)),)
+        return (jnp.zeros((*batch, self.hidden), jnp.float32),)
 
     def step(self, params, state, x):
         (h,) = state
