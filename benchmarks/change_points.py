@@ -48,38 +48,47 @@ def adams_mackay(alpha: np.ndarray, hazard: float, symbols: np.ndarray) -> np.nd
     return rows
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and what came out."""
-    start = time.perf_counter()
-    found = call()
-    return time.perf_counter() - start, found
+class Times:
+    """Seconds of calls: by the clock, and of processors, which other programs disturb less."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
+
+    def call(self, program: Callable[[], Any]) -> Any:
+        start, cpu = time.perf_counter(), time.process_time()
+        found = program()
+        self.seconds.append(time.perf_counter() - start)
+        self.cpu_seconds.append(time.process_time() - cpu)
+        return found
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "seconds": statistics.median(self.seconds),
+            "cpu_seconds": statistics.median(self.cpu_seconds),
+            "seconds_each": self.seconds,
+            "cpu_seconds_each": self.cpu_seconds,
+        }
 
 
 def measure(streams: int, length: int, repeats: int) -> dict[str, Any]:
     """Both programs at one length."""
     process = ChangePoints(ALPHA, HAZARD)
     symbols = np.asarray(process.sample(jax.random.key(0), streams, length))
-    first, rows = timed(lambda: process.log_predictive(symbols))
-    compiled, plain, apart = [], [], []
+    first, compiled, plain, apart = Times(), Times(), Times(), []
+    rows = first.call(lambda: process.log_predictive(symbols))
     for _ in range(repeats):
-        compiled.append(timed(lambda: process.log_predictive(symbols))[0])
+        compiled.call(lambda: process.log_predictive(symbols))
         if length <= NUMPY_UP_TO:
-            seconds, other = timed(lambda: adams_mackay(np.asarray(ALPHA), HAZARD, symbols))
-            plain.append(seconds)
+            other = plain.call(lambda: adams_mackay(np.asarray(ALPHA), HAZARD, symbols))
             apart.append(float(np.abs(rows[..., :-1] - other).max()))
-    each = statistics.median(compiled)
-    found = {
-        "length": length,
-        "seconds": each,
-        "seconds_each": compiled,
-        "first_call_seconds": first,
-        "microseconds_per_symbol": 1e6 * each / (streams * length),
-    }
-    if plain:
+    found = {"length": length, **compiled.document(), "first_call_seconds": first.seconds[0]}
+    found["microseconds_per_symbol"] = 1e6 * found["seconds"] / (streams * length)
+    if apart:
+        ratio = statistics.median(np.divide(plain.seconds, compiled.seconds).tolist())
         found["numpy"] = {
-            "seconds": statistics.median(plain),
-            "seconds_each": plain,
-            "over_compiled": statistics.median(p / c for p, c in zip(plain, compiled, strict=True)),
+            **plain.document(),
+            "seconds_over_compiled": ratio,
             "largest_difference_nats": max(apart),
         }
     return found

@@ -196,13 +196,12 @@ def test_everything_at_once_in_one_report(added, tmp_path):
     assert scored.dims == ("predictor", "stream")
     of_forgetting = scored.sel(predictor="forgetting").values
     assert of_forgetting.mean() == pytest.approx(found["total_variation"]["forgetting"])
-    # A second network is the first, from its file; its state is a vector that hidden can read.
     network = out / "network-seed0.safetensors"
     again = run("compare", "--checkpoint", network, "--streams", 60, "--json", "--quiet")
     assert json.loads(again.stdout)["total_variation"] == found["total_variation"]
 
 
-def test_a_metric_takes_no_name_of_another_result(added):
+def test_a_metric_takes_no_name_of_another_result(added, filled_cache):
     METRICS["gap"] = METRICS["brier"]
     result = run(*TRAIN, "--json", "--quiet")
     assert result.exit_code == 1
@@ -217,8 +216,8 @@ def test_the_cell_serves_audit_and_hidden(script, tmp_path):
     audit = script("ugrnn", "audit", "--checkpoint", network, "--only-gap", "--tasks", 20,
                    "--json", "--quiet")  # fmt: skip
     assert json.loads(audit)["gap"]["mean"] > 0
-    hidden = script("ugrnn", "hidden", "--checkpoint", network, "--json", "--quiet")
-    assert json.loads(hidden)
+    hidden = script("ugrnn", "hidden", "--checkpoint", network, "--streams", 60, "--json", "--quiet")
+    assert json.loads(hidden)["test"]["streams"] == 60
     # Without the example, the network is refused in one line.
     refused = run("audit", "--checkpoint", network)
     assert refused.exit_code == 1
