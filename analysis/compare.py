@@ -222,20 +222,20 @@ def _score(
     drawn: np.ndarray,
     positions: int,
 ) -> _Part:
-    at_draws = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
-    gap = kl(bayes[:, drawn], log_q[:, drawn])
+    log_drawn, log_bayes, came = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
+    gap = kl(log_bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
     by_stream = gap.reshape(len(gap), -1, positions).mean(1) if positions else gap
     reset = np.exp(log_q[..., -1])
     has_reset = not drawn.all()
     return _Part(
-        loss=_mean(log_loss(log_q[:, drawn], symbols[:, drawn])),
+        loss=_mean(log_loss(log_drawn, came)),
         gap=_mean(gap),
-        metrics={name: _mean(metric.score(*at_draws)) for name, metric in METRICS.items()},
+        metrics={n: _mean(m.score(log_drawn, log_bayes, came)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
-        reset_cost=_mean(-np.logaddexp.reduce(log_q[:, drawn, :-1], axis=-1)),
-        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
+        reset_cost=_mean(-np.logaddexp.reduce(log_drawn[..., :-1], axis=-1)),
+        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
     )

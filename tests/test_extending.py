@@ -216,7 +216,9 @@ def test_the_cell_serves_audit_and_hidden(script, tmp_path):
     audit = script("ugrnn", "audit", "--checkpoint", network, "--only-gap", "--tasks", 20,
                    "--json", "--quiet")  # fmt: skip
     assert json.loads(audit)["gap"]["mean"] > 0
-    hidden = script("ugrnn", "hidden", "--checkpoint", network, "--streams", 60, "--json", "--quiet")
+    hidden = script(
+        "ugrnn", "hidden", "--checkpoint", network, "--streams", 60, "--json", "--quiet"
+    )
     assert json.loads(hidden)["test"]["streams"] == 60
     # Without the example, the network is refused in one line.
     refused = run("audit", "--checkpoint", network)
