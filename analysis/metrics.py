@@ -18,7 +18,7 @@ Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 class Metric(NamedTuple):
     """A registered metric; its mean over drawn places is reported with a 95% interval.
 
-    title: for heads of tables, with the unit if it has one. score: the value at each place, where
+    title: for a table, with the unit if it has one. score: the value at each place, where
     Bayes is that of the training prior.
     """
 

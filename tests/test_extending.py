@@ -180,7 +180,7 @@ def test_everything_at_once_in_one_report(added, tmp_path):
     for text in (result.stdout, (out / "report.html").read_text()):
         for name in ("sticky symbols", "UGRNN-4", "stay fixed", "forgetting"):
             assert name in text
-    assert "total variation to Bayes" in (out / "report.html").read_text()
+    assert "Total variation to Bayes" in (out / "report.html").read_text()
     found = json.loads((out / "comparison.json").read_text())
     assert found["loss"].keys() == found["total_variation"].keys()
     assert found["gap"]["references"].keys() >= {"stay_fixed", "forgetting", "memoryless"}

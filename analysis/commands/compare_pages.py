@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,23 +70,29 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         "gap(memoryless). "
         "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
     )
-    return [network, ladder, _metrics_table(comparison, found, names)]
+    return [network, ladder, *_metric_tables(comparison, found, names)]
 
 
-def _metrics_table(comparison: Comparison, found: dict[str, Any], names: list[str]) -> Table:
-    """What ``METRICS`` say of every predictor."""
+def _metric_tables(
+    comparison: Comparison, found: dict[str, Any], names: list[str]
+) -> Iterator[Table]:
+    """What each of ``METRICS`` says of every predictor."""
     from analysis.figures import look
     from analysis.metrics import METRICS
 
-    metrics = list(comparison.networks[0].metrics)
-    rows = []
-    for name in names:
-        row = [comparison.subject if name == "network" else look(name)[0]]
-        for metric in metrics:
-            row += [nats(found[metric][name]), interval(found[f"{metric}_ci95"][name])]
-        rows.append(row)
-    head = [cell for metric in metrics for cell in (METRICS[metric].title, "95% interval")]
-    return Table("Means of other scores at drawn symbols", ["predictor", *head], rows)
+    for metric in comparison.networks[0].metrics:
+        rows = [
+            [
+                comparison.subject if name == "network" else look(name)[0],
+                nats(found[metric][name]),
+                interval(found[f"{metric}_ci95"][name]),
+            ]
+            for name in names
+        ]
+        title = METRICS[metric].title
+        yield Table(
+            f"{title}, mean over drawn symbols", ["predictor", "mean", "95% interval"], rows
+        )
 
 
 def headline(comparison: Comparison, found: dict[str, Any]) -> str:
