@@ -106,6 +106,12 @@ def test_the_process_agrees_with_exact_fractions(process):
     laws.every_short_history_agrees_with_exact_fractions(process, sticky)
 
 
+@pytest.mark.parametrize("symbols", [1, 2.5, math.inf, math.nan])
+def test_the_process_checks_its_arguments(symbols):
+    with pytest.raises(ValueError, match="symbols must be a whole number"):
+        Sticky(symbols=symbols)
+
+
 def test_the_model_scores_what_it_is_given():
     """The NumPyro model conditioned on a task: its density over the prior's is p(draws | s)."""
     from numpyro.infer.util import log_density

@@ -10,6 +10,7 @@ m moves seen in the task, s ~ Beta(a + r, b + m), so the next symbol repeats wit
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +38,7 @@ class Sticky(Process):
     T: float
 
     name = "sticky"
-    parameters = {  # noqa: RUF012
+    parameters: ClassVar = {
         "stay": Parameter(read_numbers, "a and b of the prior of repeating", "8,2"),
         "symbols": Parameter(read_number, "how many symbols", "3"),
         "T": TASK_LENGTH,
@@ -47,8 +48,8 @@ class Sticky(Process):
     def __init__(self, stay=(8.0, 2.0), symbols=3, T=20):
         if len(stay) != 2:
             raise ValueError(f"stay needs a and b, two numbers; got {len(stay)}")
-        if symbols != int(symbols) or symbols < 2:
-            raise ValueError(f"symbols must be a whole number of 2 or more; got {symbols:g}")
+        if not 2 <= symbols <= 1000 or symbols != int(symbols):
+            raise ValueError(f"symbols must be a whole number from 2 to 1000; got {symbols:g}")
         object.__setattr__(self, "stay", check_alpha(stay))
         object.__setattr__(self, "symbols", int(symbols))
         object.__setattr__(self, "T", check_task_length(T))
