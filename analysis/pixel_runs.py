@@ -14,9 +14,18 @@ from analysis.report import write_json
 from autoregressive.checkpoint import settings_digest
 from autoregressive.continuation import HORIZONS, Continuation, continue_images
 from autoregressive.images import ImageSet
-from autoregressive.pixel_training import Epoch, PixelPoint, PixelRecipe, train_pixels
+from autoregressive.pixel_training import (
+    Epoch,
+    PixelPoint,
+    PixelRecipe,
+    pixel_settings,
+    train_pixels,
+)
 from autoregressive.pixels import Evaluation, PixelNetwork
+from autoregressive.versions import versions
 
+# What ``train_and_score`` calls a finished network.
+NETWORK = "network.safetensors"
 # The coursework's first missing pixel: the last 300 of 784 are missing.
 FIRST_MISSING = 484
 
@@ -66,10 +75,38 @@ def train_and_score(
         images, test, recipe, cell=cell, hidden=hidden, readout=readout, seed=seed, folder=folder,
         on_point=on_point, on_epoch=on_epoch,
     )  # fmt: skip
-    network.save(out / "network.safetensors")
+    network.save(out / NETWORK)
+    return network, _document(network, out)
+
+
+def find_or_train(
+    images: ImageSet,
+    test: ImageSet,
+    recipe: PixelRecipe,
+    out: Path,
+    *,
+    hidden: int,
+    readout: tuple[int, ...],
+    seed: int,
+    **more: Any,
+) -> tuple[PixelNetwork, dict[str, Any]]:
+    """``train_and_score``, unless the very network lies finished in ``out``."""  # fmt: skip
+    wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
+    path = out / NETWORK
+    if path.exists():
+        network = PixelNetwork.load(path)
+        if settings_digest(network.settings) == settings_digest(wanted | {"versions": versions()}):
+            return network, _document(network, out)
+    return train_and_score(
+        images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
+    )
+
+
+def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
     # From the files, since a run that was resumed scored its first epochs in an earlier process.
-    epochs = _scored_epochs(out, settings_digest(network.settings), {0, 1, recipe.epochs})
-    return network, {
+    last = int(network.settings["recipe"]["epochs"])
+    epochs = _scored_epochs(out, settings_digest(network.settings), {0, 1, last})
+    return {
         "settings": network.settings,
         "epochs": epochs,
         "seconds": float(network.history["seconds"][-1]),
