@@ -130,8 +130,9 @@ def training(run: Run) -> Result:
     ]
     seconds = float(network.history["seconds"][-1])
     answer = (
-        f"{recipe['epochs']} epochs, {steps * recipe['epochs']:,} updates. The last epoch lowered the "
-        f"test loss from {before:.4f} to {last:.4f} nats a pixel, by {percent((before - last) / before)}."
+        f"{recipe['epochs']} epochs, {steps * recipe['epochs']:,} updates. The last epoch "
+        f"lowered the test loss from {before:.4f} to {last:.4f} nats a pixel, by "
+        f"{percent((before - last) / before)}."
     )
     paragraphs = [("Time:", f"training took {seconds:.0f} s where this network was trained.")]
     table = Table(f"Recipe {recipe['name']}", ["setting", "value"], rows)
@@ -248,8 +249,10 @@ def pictures(run: Run) -> Result:
         rows,
         pages.CHOICE,
     )
-    answer = f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, 28 "
-    answer += "and 300 pixels."
+    answer = (
+        f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, "
+    )
+    answer += "28 and 300 pixels."
     return Result(answer, {"chosen": numbers, "shown": shown}, [table], panels,
                   own=_continue_command(run), made=run.pixels.made)  # fmt: skip
 
