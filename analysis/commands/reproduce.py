@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def run_and_report(
     as_json: bool,
 ) -> None:
     """Everything after the arguments are understood."""
-    from analysis.report import Table, manifest, write_json
+    from analysis.report import manifest, write_json
     from analysis.reproduce import page
     from analysis.reproduce.run import Run
     from analysis.reproduce.steps import STEPS, perform, title
@@ -122,9 +123,9 @@ def run_and_report(
     write_json(out / "reproduce.json", document)
     write_json(out / "manifest.json", made)
     page.write(out, run, found, command_line(), made)
-    table = Table(
+    lines = [
         page.lead(run, found),
-        ["row", "here"],
-        [[title(step), found[step].answer] for step in steps],
-    )
-    print_results(document, as_json, page.TITLE, [table], out)
+        *(f"{title(s)[0].upper()}{title(s)[1:]}. {found[s].answer}" for s in steps),
+    ]
+    closing = "\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
+    print_results(document, as_json, page.TITLE, [], out, closing)

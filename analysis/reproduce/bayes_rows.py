@@ -160,7 +160,7 @@ def questions(run: Run) -> Result:
 
 def packaged_study() -> dict[str, Any]:
     """The study of the thought questions that comes with the package. Errors: DataError."""
-    packaged = files("analysis") / "results" / "questions.json"
+    packaged = files("analysis") / "kept" / "questions.json"
     # In a checkout it lies where the documentation reads it.
     checkout = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
     for place in (packaged, checkout):

@@ -75,13 +75,18 @@ def both_files(run: Run) -> Result:
             panels.append(
                 _of_data(run, panel._replace(name=f"{panel.name}-{stem}", caption=caption))
             )
-    from_files = run.masked_paths()
-    answer = (
-        f"{len(from_files)} files read; what is missing was told from their pixels: "
-        + "; ".join(f"{numbers[kind]['source']} misses {kind}" for kind in KINDS)
-        if from_files
-        else "The two files are not there: masks were laid over test images instead"
-    ) + "."
+    read = {path.name for path in run.masked_paths()}
+    parts = []
+    for kind, of in numbers.items():
+        told = " (told from its pixels)" if of["source"] in read else ""
+        parts.append(
+            f"{of['source']} misses {kind}{told}: the most probable completion is the truth in "
+            f"{percent(of['exact_match'])} of {of['images']:,} images, {percent(of['pixel_accuracy'])} "
+            "of the missing pixels are right"
+        )
+    answer = "; ".join(parts) + "."
+    if not read:
+        answer = f"The two files are not there, so masks were laid over test images: {answer}"
     table = Table(
         "Both kinds beside each other",
         ["missing", "source", "images", "log p(truth)", "past only", "future's worth [95%]",
@@ -95,7 +100,9 @@ def both_files(run: Run) -> Result:
 
 def most_probable(run: Run) -> Result:
     """Row 10."""
-    rows, numbers, excess = [], {}, {}
+    rows: list[list[str]] = []
+    numbers: dict[str, dict[str, Any]] = {}
+    excess: dict[str, list[float]] = {}
     for kind in KINDS:
         inpainting = run.inpainting(kind)
         found = estimate(inpainting)
@@ -114,11 +121,15 @@ def most_probable(run: Run) -> Result:
             ]
         )  # fmt: skip
     parts = "; ".join(
-        f"{kind}: {nats(numbers[kind]['nll_excess']['mean'])} nats an image on average, 0 where the "
+        f"{kind}, {nats(numbers[kind]['nll_excess']['mean'])} nats an image on average, 0 where the "
         f"completion is the truth ({percent(numbers[kind]['exact_match']['mean'])} of the images)"
         for kind in KINDS
     )
-    answer = f"The most probable completion never costs more than the truth: {parts}."
+    cheaper = sum(of["truth_cheaper"] for of in numbers.values())
+    answer = (
+        f"The truth costs less than the most probable completion in {cheaper} images. How much more it "
+        f"costs: {parts}."
+    )
     why = (
         "the most probable completion is the cheapest of all by definition, the truth is one of them. "
         "Where they differ, the network finds something else more likely than what was there: a low "

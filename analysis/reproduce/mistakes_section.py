@@ -14,8 +14,8 @@ from meta_learning.experiments import EXPERIMENTS
 
 TITLE = "What earlier solutions got wrong, shown"
 ASKED = (
-    "Mistakes of published solutions of the coursework, each beside the right way on the same data: what "
-    "it does to the reported figure."
+    "Mistakes of published solutions of the coursework, each beside the right way on the same data: "
+    "what it does to the reported figure."
 )
 
 
@@ -49,15 +49,15 @@ def section(run: Run) -> Result:
     answer = (
         f"{masked.figure}: {_value(masked, masked.right)} {masked.unit}, and "
         f"{_value(masked, masked.wrong)} when completions are scored against the masked image. "
-        f"'Samples' by rounding cost {_value(rounding, rounding.wrong)} nats a pixel of their own, drawn "
-        f"ones {_value(rounding, rounding.right)}."
+        f"'Samples' by rounding cost {_value(rounding, rounding.wrong)} nats a pixel of their own, "
+        f"drawn ones {_value(rounding, rounding.right)}."
     )
     table = Table(
         "Right and as done there",
         ["mistake", "figure", "right", "as done there", "unit"],
         [[e.mistake, e.figure, _value(e, e.right), _value(e, e.wrong), e.unit] for e in found],
-        f"In-painting, links: {run.sizes.mistaken_images} images; continuation: {len(run.truth)} images. "
-        "KT, Laplace and the first symbol: exact, without sampling.",
+        f"In-painting, links: {run.sizes.mistaken_images} images; continuation: {len(run.truth)} "
+        "images. KT, Laplace and the first symbol: exact, without sampling.",
     )
     return Result(answer, {"effects": [e.document() for e in found]}, [table], made=run.pixels.made)
 

@@ -19,16 +19,16 @@ def lead(run: Run, found: Mapping[str, Kept]) -> str:
     """What this is, in a few sentences."""
     rows = sum(step.startswith("row-") for step in found)
     text = (
-        f"{rows} of {len(ROWS)} rows of a deep-learning coursework of 2018: what was asked, what came out "
-        "here, what a student's report of 2018 has, and the command and seed that made it. Losses are in "
-        "nats."
+        f"{rows} of {len(ROWS)} rows of a deep-learning coursework of 2018: what was asked, what came "
+        "out here, what a student's report of 2018 has, and the command and seed that made it. Losses "
+        "are in nats."
     )
     if run.sizes.name == "quick":
         text += " A quick run: packaged weights and small samples; each row says which."
     if run.data != "mnist":
         text += (
-            f" The images are not MNIST but {run.data}, digits drawn from fonts: their figures cannot be "
-            "compared with the report's."
+            f" The images are not MNIST but {run.data}, digits drawn from fonts: their figures cannot "
+            "be compared with the report's."
         )
     return text
 
@@ -78,7 +78,7 @@ def _section(out: Path, step: str, kept: Kept) -> Section:
         paragraphs.append(("Made from:", kept.made))
     commands = [(f"Made by, seed {kept.seed}:", kept.command)]
     if kept.own:
-        commands.append(("Alone:", kept.own))
+        commands.append(("With a command of its own:", kept.own))
     return Section(kept.tables, shown(out, kept), _title(step), step, paragraphs, commands)
 
 

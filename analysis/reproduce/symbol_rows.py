@@ -146,8 +146,8 @@ def four_models(run: Run) -> Result:
                 "Nats a drawn symbol. Noise: standard deviation of a point about the curve, second "
                 "half, from second differences. Rises: share of steps upwards there. Late fall: mean of "
                 "the third quarter less that of the last, ± one standard error. Smooth: noise below 1% "
-                "of the fall. Plateau: late fall within two standard errors. Gap at the end: KL(Bayes || "
-                "network) on held-out streams.",
+                "of the fall. Plateau: late fall within two standard errors. Gap at the end: "
+                "KL(Bayes || network) on held-out streams.",
             )
         )  # fmt: skip
         panel = pages.curves_panel({name: [learner] for name, learner in learners.items()})
@@ -222,7 +222,9 @@ def exact_bayes(run: Run) -> Result:
     priors = {f"alpha=({pages.show(a)})": a for a in (CONCENTRATED, FLAT)}
     counts = (0, 1, 2, 3, 5, 10, 18)
     numbers: dict[str, Any] = {}
-    rows, losses, streams = [], [], {}
+    rows: list[list[str]] = []
+    losses: list[list[str]] = []
+    streams: dict[str, dict[str, bayes_figures.Along]] = {}
     for T in (5, 20):
         source = FixedCategorical(ALWAYS_FIRST, T)
         symbols = np.asarray(source.sample(jax.random.key(run.seed), 1, stream_length(T)))
