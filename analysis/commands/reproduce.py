@@ -123,9 +123,6 @@ def run_and_report(
     write_json(out / "reproduce.json", document)
     write_json(out / "manifest.json", made)
     page.write(out, run, found, command_line(), made)
-    lines = [
-        page.lead(run, found),
-        *(f"{title(s)[0].upper()}{title(s)[1:]}. {found[s].answer}" for s in steps),
-    ]
+    lines = [page.lead(run, found), *(f"{title(step)}: {found[step].answer}" for step in steps)]
     closing = "\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
     print_results(document, as_json, page.TITLE, [], out, closing)

@@ -241,7 +241,8 @@ def pictures(run: Run) -> Result:
             run.truth, samples, {kind: index}, run.test_images.shape
         )
         panels.append(panel._replace(name=f"continuations-{kind.replace(' ', '-')}",
-                                     caption=f"{kind.capitalize()}. {run.of_data}"))  # fmt: skip
+                                     caption=f"{kind.capitalize()}: image {index}, sampled "
+                                     f"pixels in orange. {run.of_data}"))  # fmt: skip
     table = Table(
         "The three images, scores at 300 pixels, nats a pixel",
         ["image", "number", "C", "spread of A"],

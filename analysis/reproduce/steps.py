@@ -47,11 +47,11 @@ STEPS: dict[str, Callable[[Run], Result]] = {
 
 
 def title(step: str) -> str:
-    """ "row 5, Continuation"."""
+    """ "Row 5, Continuation"."""
     if step == MISTAKES:
         return mistakes_section.TITLE
     number = int(step.removeprefix("row-"))
-    return f"row {number}, {ROWS[number].title}"
+    return f"Row {number}, {ROWS[number].title}"
 
 
 def command(run: Run, step: str) -> str:
