@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -65,24 +65,16 @@ FULL = Sizes(
     questions_streams=1_000,
     hidden_streams=2_000,
 )
-QUICK = Sizes(
+QUICK = replace(
+    FULL,
     name="quick",
     packaged=True,
     pixel_recipe="best",
     scored_images=2_000,
-    train_images=None,
     readouts=((64,),),
-    epochs=5,
-    pixel_batch=None,
-    hidden=32,
-    continued_images=100,
-    inpainted_images=1_000,
     mistaken_images=50,
-    budget=None,
     streams=1_000,
     exact_task_length=11,
     questions_budget=0,
-    questions_seeds=0,
-    questions_streams=0,
     hidden_streams=400,
 )
