@@ -178,7 +178,7 @@ def hidden_state(run: Run) -> Result:
     panels: list[Panel] = []
     numbers, paragraphs = {}, []
     key = jax.random.fold_in(jax.random.key(run.seed), TEST)
-    for name in _MODELS:
+    for name in run.sizes.hidden_models:
         learner = run.learners("default")[name]
         found = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
         numbers[name] = document(found)
@@ -203,7 +203,7 @@ def hidden_state(run: Run) -> Result:
     own = "\n".join(
         f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "
         f"--seed {run.seed}"
-        for name in _MODELS
+        for name in run.sizes.hidden_models
     )
     return Result(answer, numbers, tables, panels, paragraphs, own=own, made=run.learners_made)
 
