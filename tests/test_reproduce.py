@@ -225,3 +225,18 @@ def test_the_coursework_files_are_told_apart_by_content(tmp_path):
         assert images.kind() == kind
         assert source.endswith(".npy")
         assert len(images.masked) == 20
+
+
+@pytest.mark.slow
+def test_everything_is_trained_where_nothing_is_packaged(tmp_path, monkeypatch):
+    sizes = dataclasses.replace(
+        TINY, packaged=False, budget=64 * 100 * 12, questions_budget=4_000, questions_seeds=1,
+        questions_streams=20,
+    )  # fmt: skip
+    chosen = ("--rows", "13,16,17", "--json")
+    result = reproduced(tmp_path / "out", tmp_path / "cache", monkeypatch, *chosen, sizes=sizes)
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)["rows"]
+    assert rows["13"]["numbers"]["coursework"]["M1"]["train_loss"]["points"] == 12
+    assert rows["17"]["numbers"]["budget"] == 4_000
+    assert len(list((tmp_path / "out" / "networks").glob("M?-*.safetensors"))) == 8

@@ -75,7 +75,6 @@ QUICK = replace(
     pixel_recipe="best",
     scored_images=2_000,
     readouts=((64,),),
-    mistaken_images=50,
     streams=1_000,
     exact_task_length=11,
     questions_budget=0,
