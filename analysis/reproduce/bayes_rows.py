@@ -147,8 +147,14 @@ def questions(run: Run) -> Result:
             f"{', '.join(map(str, found['seeds']))}. The full run computes them anew."
         )
     said = questions_pages.answers(found)
+    nearly = found["exact"]["priors"][-1]
+    answer = (
+        f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
+        f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
+        f"concentrated at 1/3. {said[-1].question} {said[-1].text}"
+    )
     return Result(
-        f"{len(said)} questions, each answered by a measured figure.",
+        answer,
         found,
         [table for answer in said for table in answer.tables],
         [panel for answer in said for panel in answer.panels],
