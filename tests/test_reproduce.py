@@ -197,15 +197,25 @@ def test_damaged_results_are_made_again(tmp_path, monkeypatch):
     assert (out / "row-15-posteriors.png").exists()
 
 
-def test_commands_of_their_own_give_the_rows_numbers(whole):
-    out, document = whole
-    row = document["rows"]["5"]["numbers"]["networks"]
-    command = json.loads((out / "row-5.json").read_text())["own"].split()[1:]
-    # Ten samples of a few images; the command's least number of images is 3.
+def by_its_own_command(out, step):
+    """The JSON document of the command that a row names as its own."""
+    command = json.loads((out / f"{step}.json").read_text())["own"].split()[1:]
     result = CliRunner().invoke(main, [*command, "--json"])
     assert result.exit_code == 0, result.stderr
-    networks = json.loads(result.stdout)["networks"]
-    assert list(networks.values()) == list(row.values())
+    return json.loads(result.stdout)
+
+
+def test_commands_of_their_own_give_the_rows_numbers(whole):
+    out, document = whole
+    numbers = {n: row["numbers"] for n, row in document["rows"].items()}
+    networks = by_its_own_command(out, "row-5")["networks"]
+    assert list(networks.values()) == list(numbers["5"]["networks"].values())
+    for row in ("7", "8"):
+        found = by_its_own_command(out, f"row-{row}")
+        assert {k: found[k] for k in numbers[row] if k in found} == {
+            k: v for k, v in numbers[row].items() if k != "source"
+        }
+    assert by_its_own_command(out, "row-18") == numbers["18"]["M2"]
 
 
 def test_bad_input_is_one_line(tmp_path):
