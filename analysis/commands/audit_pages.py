@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
     from meta_learning.processes import DirichletCategorical
 
-_TERMS = {
+TERMS = {
     "leak": "leak: probability given to RESET",
     "order": "dependence on the order",
     "counts": "wrong function of the counts",
@@ -55,8 +55,8 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
         },
         "worst_histories": {
             "longest": audit.worst.longest,
-            "by_gap": [_history(h) for h in audit.worst.by_gap],
-            "by_weight": [_history(h) for h in audit.worst.by_weight],
+            "by_gap": [history_document(h) for h in audit.worst.by_gap],
+            "by_weight": [history_document(h) for h in audit.worst.by_weight],
         },
         "off_prior": audit.off and audit.off.document(),
         "calibration": audit.rolled and audit.rolled.document(),
@@ -78,7 +78,7 @@ def headline(audit: Audit) -> str:
 
 def tables(audit: Audit) -> list[Table]:
     """The numbers as text."""
-    out = [_budget_table(audit.exact, audit.carried), _worst_table(audit.worst)]
+    out = [budget_table(audit.exact, audit.carried), worst_table(audit.worst)]
     if audit.off is not None:
         out += off_prior_pages.tables(audit.off)
     if audit.rolled is not None:
@@ -140,17 +140,19 @@ def _lead(found: ExactGap) -> str:
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
     return (
         f"Over all {found.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
-        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {_TERMS[largest]}, "
+        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
         f"{nats(found.terms[largest])}."
     )
 
 
-def _budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+    """The exact gap and its parts as text."""
+
     def share(value: float) -> str:
         return percent(value / found.gap) if found.gap > 0 else "-"
 
     rows = [["gap KL(Bayes || network)", nats(found.gap), share(found.gap)]]
-    rows += [[_TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
+    rows += [[TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
     rows.append(["gap of a memoryless predictor", nats(found.memoryless), ""])
     note = (
         "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "
@@ -165,7 +167,8 @@ def _budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
     return Table("The exact gap and its parts", ["part", "nats", "share of the gap"], rows, note)
 
 
-def _worst_table(worst: WorstHistories) -> Table:
+def worst_table(worst: WorstHistories) -> Table:
+    """The worst histories as text."""
     rows = [
         ["".join(map(str, h.symbols)) or "(none)", f"{h.probability:.2e}", nats(h.gap)]
         for h in worst.by_gap
@@ -178,7 +181,8 @@ def _worst_table(worst: WorstHistories) -> Table:
     )
 
 
-def _history(history: Any) -> dict[str, Any]:
+def history_document(history: Any) -> dict[str, Any]:
+    """Plain JSON values of one history."""
     return {
         "symbols": [int(s) for s in history.symbols],
         "probability": float(history.probability),
