@@ -44,6 +44,7 @@ class Scores:
     reset_cost: np.ndarray
     gap_by_position: np.ndarray
     gap_by_position_se: np.ndarray
+    loss_by_position: np.ndarray
     gap_test: np.ndarray | None = None
 
 
@@ -208,9 +209,11 @@ class _Part:
     miss: np.ndarray
     reset_cost: np.ndarray
     gap_test: np.ndarray | None
-    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square.
+    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square;
+    # and of the loss.
     position_sum: np.ndarray
     position_squares: np.ndarray
+    position_loss: np.ndarray
 
 
 def _score(
@@ -223,7 +226,10 @@ def _score(
 ) -> _Part:
     loss, brier, gap = place_scores(log_q[:, drawn], bayes[:, drawn], symbols[:, drawn])
     # A stream's tasks are averaged first: streams, not places, are independent.
-    by_stream = gap.reshape(len(gap), -1, positions).mean(1) if positions else gap
+    by_stream, losses = (
+        values.reshape(len(values), -1, positions).mean(1) if positions else values
+        for values in (gap, loss)
+    )
     reset = np.exp(log_q[..., -1])
     has_reset = not drawn.all()
     return _Part(
@@ -236,6 +242,7 @@ def _score(
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
+        position_loss=losses.sum(0),
     )
 
 
@@ -268,6 +275,7 @@ def _joined(parts: list[_Part]) -> Scores:
         reset_cost=whole("reset_cost"),
         gap_by_position=mean,
         gap_by_position_se=np.sqrt(variance / count),
+        loss_by_position=np.sum([part.position_loss for part in parts], axis=0) / count,
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),
     )
 

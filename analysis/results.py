@@ -138,7 +138,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         known = ("loss", "gap", "brier", "leak", "miss", "reset_cost", "gap_test")
         fields = [f for f in known if _has(networks[0], f)]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
-        for f in ("gap_by_position", "gap_by_position_se"):
+        for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
             out[f] = ((lead, "position"), stacked(f))
         return out
 
