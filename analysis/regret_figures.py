@@ -5,6 +5,8 @@ Three kinds, each in a panel of its own. Nothing is computed here but sums along
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -44,7 +46,7 @@ def _within_a_task(left: Axes, right: Axes, comparison: Comparison) -> None:
     for name in order:
         label, colour, line, marker = look(name)
         label = comparison.subject if name == "network" else label
-        style = {"color": colour, "linestyle": line, "marker": marker, "label": label,
+        style: Any = {"color": colour, "linestyle": line, "marker": marker, "label": label,
                  "markevery": max(1, len(draws) // 10)}  # fmt: skip
         if name != "oracle":
             left.plot(draws, _shown(np.cumsum(losses[name] - losses["oracle"])), **style)

@@ -145,4 +145,5 @@ def _point_to(
     towards = (corner - middle) / np.abs(corner - middle).max()
     start, end = (middle + part * side / 2 * towards for part in (0.72, 0.97))
     axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "#555555", "lw": 0.9})
-    axis.text(*(middle + 0.6 * side / 2 * towards), str(number), ha="center", va="center")
+    x, y = middle + 0.6 * side / 2 * towards
+    axis.text(x, y, str(number), ha="center", va="center")
