@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures import STYLE, VERMILLION
+from analysis.figures import BLUE, STYLE, VERMILLION
 from analysis.inpainting import ImageResult, Inpainting
 
 # White and black where a pixel is given, grey where it is missing, light and dark orange where it
@@ -72,6 +72,27 @@ def future_map(inpainting: Inpainting, shape: tuple[int, int]) -> Figure:
         figure.colorbar(shown, label="mean gain by knowing the future, nats")
         axis.set_xlabel("column (pixels)")
         axis.set_ylabel("row (pixels)")
+    return figure
+
+
+def nll_excess(excess: Mapping[str, np.ndarray]) -> Figure:
+    """The share of images whose NLL(truth) - NLL(most probable) is at least so many nats. excess:
+    title -> one value an image, never below 0."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.3))
+        axis = figure.subplots()
+        looks = ((VERMILLION, "-"), (BLUE, "--"))
+        for (title, values), (colour, line) in zip(excess.items(), looks, strict=False):
+            ordered = np.sort(values)[::-1]
+            shown = ordered[ordered > 0]
+            label = f"{title}: 0 in {100 * (1 - len(shown) / len(ordered)):.1f}% of the images"
+            axis.plot(shown, 100 * (np.arange(len(shown)) + 1) / len(ordered), color=colour,
+                      linestyle=line, drawstyle="steps-post", label=label)  # fmt: skip
+        axis.set_xlabel("NLL(truth) - NLL(most probable), nats an image, at least")
+        axis.set_ylabel("images, %")
+        axis.set_ylim(bottom=0)
+        axis.set_xlim(left=0)
+        figure.legend(loc="outside lower center", ncols=1)
     return figure
 
 

@@ -83,7 +83,7 @@ def continuations(
     a horizon of 1). chosen: title -> index. Made pixels are orange."""
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         rows, columns = len(horizons), samples + 1
-        figure = Figure(figsize=(11, 3.9))
+        figure = Figure(figsize=(11 / 3 * len(chosen), 3.9))
         blocks: Any = figure.subfigures(1, len(chosen), wspace=0.03)
         for block, (title, index) in zip(np.atleast_1d(blocks), chosen.items(), strict=True):
             block.suptitle(title, fontsize=9)
@@ -103,6 +103,48 @@ def continuations(
                     made[runs.first : end] = runs.samples[index, sample, :horizon]
                     _show(axes[row, 1 + sample], made, runs.first, shape, end)
                 axes[row, 1].set_title(f"{horizon} px", fontsize=7, loc="left")
+    return figure
+
+
+def continuation_costs(results: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """A, B and C of the continuations against the horizon, a panel a network, with two standard
+    errors over images. results: network -> horizon -> kind -> mean and se_images, nats a pixel."""
+    looks = {
+        "own": ("A: samples", VERMILLION, "-", "o"),
+        "truth": ("B: truth", BLACK, "--", "s"),
+        "crossed": ("C: truth under samples", BLUE, ":", "^"),
+    }
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(max(4.6, 2.6 * len(results)), 3.1))
+        axes = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+        for axis, (title, horizons) in zip(axes, results.items(), strict=True):
+            pixels = [int(h) for h in horizons]
+            for kind, (label, colour, line, marker) in looks.items():
+                mean = np.array([h[kind]["mean"] for h in horizons.values()])
+                se = np.array([h[kind]["se_images"] for h in horizons.values()])
+                axis.errorbar(pixels, mean, 2 * se, color=colour, linestyle=line, marker=marker,
+                              label=label, capsize=2)  # fmt: skip
+            axis.set_xscale("log")
+            axis.set_xticks(pixels, [str(p) for p in pixels])
+            axis.xaxis.minorticks_off()
+            axis.set_title(title)
+            axis.set_xlabel("missing pixels")
+        axes[0].set_ylabel("cross-entropy, nats a pixel")
+        axes[0].set_ylim(bottom=0)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def gallery(images: np.ndarray, shape: tuple[int, int]) -> Figure:
+    """Images (n, P) side by side, in rows of five."""
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        rows = -(-len(images) // 5)
+        figure = Figure(figsize=(5.6, 1.2 * rows))
+        axes = figure.subplots(rows, 5, squeeze=False).ravel()
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, image in zip(axes, images, strict=False):
+            _show(axis, image, 0, shape)
     return figure
 
 

@@ -38,6 +38,33 @@ class Table(NamedTuple):
     note: str = ""
 
 
+class Shown(NamedTuple):
+    """A figure as a page shows it: its PNG in base64."""
+
+    png: str
+    alt: str
+    caption: str
+
+
+class Section(NamedTuple):
+    """A part of a page. title: without one, its tables stand for themselves. paragraphs, commands:
+    (label, text) each. anchor: what a link to it names."""
+
+    tables: Sequence[Table]
+    figures: Sequence[Shown]
+    title: str = ""
+    anchor: str = ""
+    paragraphs: Sequence[tuple[str, str]] = ()
+    commands: Sequence[tuple[str, str]] = ()
+
+
+class Contents(NamedTuple):
+    """What a page of many sections begins with: column heads, and rows that lead to anchors."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
 def check_folder(out: Path) -> None:
     """Makes the folder and writes a probe. Errors: OSError where that is not possible."""
     out.mkdir(parents=True, exist_ok=True)
@@ -88,19 +115,37 @@ def write_page(
     run: Mapping[str, Any],
 ) -> None:
     """Figures as PNG and SVG, and report.html with everything inside it. Errors: OSError."""
+    shown = [show_figure(out, panel) for panel in panels]
+    write_sections(out, title=title, lead=lead, sections=[Section(tables, shown)], command=command,
+                   run=run)  # fmt: skip
+
+
+def show_figure(out: Path, panel: Panel) -> Shown:
+    """Writes a figure as PNG and SVG. Errors: OSError."""
+    png = figure_bytes(panel.figure, "png")
+    panel.figure.set_layout_engine("none")  # keeps the layout just computed
+    write_atomically(out / f"{panel.name}.png", png)
+    write_atomically(out / f"{panel.name}.svg", figure_bytes(panel.figure, "svg"))
+    return Shown(base64.b64encode(png).decode(), panel.alt, panel.caption)
+
+
+def write_sections(
+    out: Path,
+    *,
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    command: str,
+    run: Mapping[str, Any],
+    contents: Contents | None = None,
+) -> None:
+    """report.html with everything inside it. Errors: OSError."""
     from jinja2 import Environment
 
-    shown = []
-    for panel in panels:
-        png = figure_bytes(panel.figure, "png")
-        panel.figure.set_layout_engine("none")  # keeps the layout just computed
-        write_atomically(out / f"{panel.name}.png", png)
-        write_atomically(out / f"{panel.name}.svg", figure_bytes(panel.figure, "svg"))
-        shown.append((panel, base64.b64encode(png).decode()))
     template = files("analysis").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
     html = page.render(
-        title=title, lead=lead, tables=tables, panels=shown, command=command,
+        title=title, lead=lead, sections=sections, contents=contents, command=command,
         run=json.dumps(run, indent=1),
     )  # fmt: skip
     write_atomically(out / "report.html", html)

@@ -28,6 +28,12 @@ def load_pixels(checkpoint: str | Path | None = None) -> PixelNetwork:
     return packaged_pixels() if checkpoint is None else PixelNetwork.load(checkpoint)
 
 
+def packaged_stages() -> dict[str, PixelNetwork]:
+    """The packaged default at 0, 1 and its last epoch, by title."""
+    stages = {"0 epochs": "-epoch-0", "1 epoch": "-epoch-1", "trained": ""}
+    return {title: packaged_pixels(DEFAULT_PIXELS + stage) for title, stage in stages.items()}
+
+
 def packaged_names() -> list[str]:
     """The names that ``packaged_pixels`` knows."""
     folder = files("autoregressive") / "weights"

@@ -247,11 +247,12 @@ def train_pixels(
             pause = time.monotonic()
             test_loss = add_point(state, before + seconds) if step in points else None
             epoch_ends = step % steps == 0
-            run.keep(state, history, save=epoch_ends)
             rate = (step - begun) * recipe.batch_size / max(seconds, 1e-9)
             on_point(PixelPoint(step, total, rate, float(progress.loss[0]), test_loss))
             if epoch_ends:
                 finish_epoch(state, step // steps)
+            # After the epoch was handed on: a run stopped before that does it when it goes on.
+            run.keep(state, history, save=epoch_ends)
             spent += time.monotonic() - pause
     done = network(state)
     run.done()

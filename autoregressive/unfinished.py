@@ -65,7 +65,8 @@ class Unfinished:
 
     def keep(self, state: TrainState, history: History, save: bool = False) -> None:
         """Remembers the latest state, and writes it if the last time was a while ago, or ``save``."""
-        self.latest = (state, history)
+        # A copy: the caller adds points to its curves before it keeps the state they belong to.
+        self.latest = (state, {name: list(values) for name, values in history.items()})
         if save or time.monotonic() - self.saved_at > SAVE_EVERY_S:
             self.save()
 

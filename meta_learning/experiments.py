@@ -41,6 +41,9 @@ TEST_STREAMS: dict[str, StreamKind] = {
     "3": StreamKind("3", "always p = (1, 0, 0)", p=ALWAYS_FIRST),
 }
 
+# The test stream whose tasks come from a model's own prior.
+OWN_STREAM = {"M1": "1", "M2": "1", "M3": "2", "M4": "2"}
+
 
 @dataclass(frozen=True)
 class Setting:

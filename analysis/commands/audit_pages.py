@@ -55,8 +55,8 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
         },
         "worst_histories": {
             "longest": audit.worst.longest,
-            "by_gap": [_history(h) for h in audit.worst.by_gap],
-            "by_weight": [_history(h) for h in audit.worst.by_weight],
+            "by_gap": [history_document(h) for h in audit.worst.by_gap],
+            "by_weight": [history_document(h) for h in audit.worst.by_weight],
         },
         "off_prior": audit.off and audit.off.document(),
         "calibration": audit.rolled and audit.rolled.document(),
@@ -78,7 +78,7 @@ def headline(audit: Audit) -> str:
 
 def tables(audit: Audit) -> list[Table]:
     """The numbers as text."""
-    out = [_budget_table(audit.exact, audit.carried), _worst_table(audit.worst)]
+    out = [budget_table(audit.exact, audit.carried), worst_table(audit.worst)]
     if audit.off is not None:
         out += off_prior_pages.tables(audit.off)
     if audit.rolled is not None:
@@ -145,7 +145,9 @@ def _lead(found: ExactGap) -> str:
     )
 
 
-def _budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+    """The exact gap and its parts as text."""
+
     def share(value: float) -> str:
         return percent(value / found.gap) if found.gap > 0 else "-"
 
@@ -165,7 +167,8 @@ def _budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
     return Table("The exact gap and its parts", ["part", "nats", "share of the gap"], rows, note)
 
 
-def _worst_table(worst: WorstHistories) -> Table:
+def worst_table(worst: WorstHistories) -> Table:
+    """The worst histories as text."""
     rows = [
         ["".join(map(str, h.symbols)) or "(none)", f"{h.probability:.2e}", nats(h.gap)]
         for h in worst.by_gap
@@ -178,7 +181,8 @@ def _worst_table(worst: WorstHistories) -> Table:
     )
 
 
-def _history(history: Any) -> dict[str, Any]:
+def history_document(history: Any) -> dict[str, Any]:
+    """Plain JSON values of one history."""
     return {
         "symbols": [int(s) for s in history.symbols],
         "probability": float(history.probability),

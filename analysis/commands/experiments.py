@@ -11,8 +11,6 @@ from analysis.commands.common import (
     arguments,
     cell_options,
     command_line,
-    interval,
-    nats,
     percent,
     prepare,
     print_results,
@@ -21,8 +19,8 @@ from analysis.commands.common import (
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison
-    from analysis.report import Panel, Table
     from meta_learning.learner import Learner
+    from meta_learning.processes import DirichletCategorical
 
 DEFAULT_OUT = Path("meta-learn-experiments")
 
@@ -64,10 +62,10 @@ def experiments(
     whose p is always (1,0,0), at its own T. The report goes to --out (default:
     ./meta-learn-experiments).
     """
-    from analysis.commands.compare import run_comparison
+    from analysis.commands import experiments_pages as pages
     from analysis.commands.networks import train_with_progress
     from analysis.results import document, estimate_all
-    from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
+    from meta_learning.experiments import EXPERIMENTS
     from meta_learning.recipes import make_recipe
 
     if out is None and not as_json:
@@ -79,121 +77,29 @@ def experiments(
     found: dict[str, dict[str, Any]] = {}
     for name, process in EXPERIMENTS.items():
         if not quiet:
-            click.echo(f"{name}: alpha={_show(process.alpha)}, T={process.T}", err=True)
+            click.echo(f"{name}: alpha={pages.show(process.alpha)}, T={process.T}", err=True)
         learners[name] = train_with_progress(
             process, made, cell, hidden, range(seed, seed + seeds), quiet
         )
-        comparisons[name] = {
-            key: run_comparison(
-                learners[name], process, process, stream.make(process.T), seed, streams
-            )
-            for key, stream in TEST_STREAMS.items()
-        }
+        comparisons[name] = on_test_streams(learners[name], process, seed, streams)
         found[name] = {key: document(c, estimate_all(c)) for key, c in comparisons[name].items()}
     if out is not None:
         _write(out, comparisons, found, learners, seed)
     title = "The coursework's four models and three test streams"
-    print_results(found, as_json, title, _tables(found), out)
+    print_results(found, as_json, title, pages.tables(found), out)
 
 
-def _tables(found: dict[str, dict[str, Any]]) -> list[Table]:
-    from analysis.report import Table
+def on_test_streams(
+    learners: list[Learner], process: DirichletCategorical, seed: int, streams: int
+) -> dict[str, Comparison]:
+    """One model's networks on the three test streams at its own T, by the streams' names."""
+    from analysis.commands.compare import run_comparison
     from meta_learning.experiments import TEST_STREAMS
 
-    own = {"M1": "1", "M2": "1", "M3": "2", "M4": "2"}
-    home = []
-    for name, streams in found.items():
-        numbers = streams[own[name]]
-        home.append(
-            [
-                f"{name} {_show(numbers['alpha'])} T={numbers['T']}",
-                nats(numbers["loss"]["network"]), nats(numbers["loss"]["bayes"]),
-                nats(numbers["gap"]["mean"]), percent(numbers["gap_closed"]["mean"]),
-                interval(numbers["gap_closed"]["ci95"], percent),
-            ]
-        )  # fmt: skip
-    tables = [
-        Table(
-            "Each model on streams of its own prior, nats a drawn symbol",
-            ["model", "loss", "Bayes", "gap", "closed", "95% interval"],
-            home,
-            "gap: mean KL(Bayes || network). closed: share of the gap between a memoryless "
-            "predictor and Bayes that the network closes.",
-        )
-    ]
-    for key, stream in TEST_STREAMS.items():
-        rows = []
-        for name, streams in found.items():
-            numbers = streams[key]
-            loss = numbers["loss"]
-            rows.append(
-                [
-                    name, str(numbers["T"]), nats(loss["network"]), nats(loss["bayes"]),
-                    nats(loss.get("bayes_test", loss["bayes"] if own[name] == key else None)),
-                    nats(loss["oracle"]), nats(numbers["gap"]["mean"]),
-                ]
-            )  # fmt: skip
-        tables.append(
-            Table(
-                f"Test stream {key}: {stream.title}",
-                ["model", "T", "loss", "Bayes (own)", "Bayes (test)", "oracle", "gap"],
-                rows,
-                "Bayes (own): with the model's own alpha; Bayes (test): with the test streams' alpha, "
-                "the best predictor there. gap: mean KL(Bayes (own) || network).",
-            )
-        )
-    return tables
-
-
-def _panels(
-    comparisons: dict[str, dict[str, Comparison]], learners: dict[str, list[Learner]]
-) -> list[Panel]:
-    from analysis import figures
-    from analysis.report import Panel
-    from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
-
-    titles = {name: f"{name}: alpha=({_show(p.alpha)}), T={p.T}" for name, p in EXPERIMENTS.items()}
-    own = {"M1": "1", "M2": "1", "M3": "2", "M4": "2"}
-    panels = [
-        Panel(
-            "learning-curves",
-            figures.learning_curves(
-                {titles[n]: [x.history for x in group] for n, group in learners.items()}
-            ),
-            "Training and held-out loss of the four models against training symbols, each with "
-            "the Bayes loss of its own process as a dashed floor.",
-            "Learning curves of the four models. Upper row: loss at drawn places. Lower row: "
-            "KL(Bayes || network) on held-out streams.",
-        ),
-        Panel(
-            "gap-by-position",
-            figures.shared_gap({titles[n]: comparisons[n][own[n]] for n in EXPERIMENTS}),
-            "Gap to Bayes by position within the task for all four models on one axis.",
-            "The four models on streams of their own prior: KL(Bayes || network) by position "
-            "within the task.",
-        ),
-    ]
-    for T, pair in ((5, ("M1", "M3")), (20, ("M2", "M4"))):
-        panels.append(
-            Panel(
-                f"predictions-T{T}",
-                figures.predictions_shared(
-                    {
-                        f"Test stream {key}, T={T}: {stream.title}": {
-                            name: comparisons[name][key] for name in pair
-                        }
-                        for key, stream in TEST_STREAMS.items()
-                    },
-                    places=40 if T == 20 else 30,
-                ),
-                f"Probability of symbol 0 along the three test streams: networks {pair[0]} and "
-                f"{pair[1]} and the exact Bayesian predictor under each one's prior.",
-                f"The two models with T={T} on the same streams: what each predicts for symbol 0, "
-                "beside exact Bayes under the model's own prior. Marks above show where symbol 0 "
-                "came.",
-            )
-        )
-    return panels
+    return {
+        key: run_comparison(learners, process, process, stream.make(process.T), seed, streams)
+        for key, stream in TEST_STREAMS.items()
+    }
 
 
 def _write(
@@ -203,8 +109,10 @@ def _write(
     learners: dict[str, list[Learner]],
     seed: int,
 ) -> None:
+    from analysis.commands import experiments_pages as pages
     from analysis.report import manifest, write_json, write_netcdf, write_page
     from analysis.results import to_datatree
+    from meta_learning.experiments import OWN_STREAM
 
     for name, group in learners.items():
         for learner in group:
@@ -218,18 +126,14 @@ def _write(
     run = manifest(arguments(), seeds, test_seed=seed)
     write_json(out / "experiments.json", found)
     write_json(out / "manifest.json", run)
-    best = {n: found[n]["1" if n in ("M1", "M2") else "2"]["gap_closed"]["mean"] for n in found}
+    best = {n: found[n][OWN_STREAM[n]]["gap_closed"]["mean"] for n in found}
     shares = ", ".join(f"{name} {percent(share)}" for name, share in best.items())
     write_page(
         out,
         title="The coursework's four models and three test streams",
         lead=f"Share of the gap between a memoryless predictor and Bayes that is closed: {shares}.",
-        tables=_tables(found),
-        panels=_panels(comparisons, learners),
+        tables=pages.tables(found),
+        panels=pages.panels(comparisons, learners),
         command=command_line(),
         run=run,
     )
-
-
-def _show(values: Any) -> str:
-    return ",".join(f"{v:g}" for v in values)

@@ -100,7 +100,7 @@ def inpaint(
         images, source = read_masked(file), file.name
     else:
         assert mask is not None
-        images, source = _under_mask(mask, data, count, seed), f"test images of {data}"
+        images, source = under_mask(mask, data, count, seed), f"test images of {data}"
     check_masked(images.masked, network.places)
     prepare(out)
     shape = image_shape(network.places)
@@ -137,7 +137,7 @@ def image_shape(places: int) -> tuple[int, int]:
     return (side, side) if side * side == places else (1, places)
 
 
-def _under_mask(mask: str, data: str, count: int, seed: int) -> MaskedImages:
+def under_mask(mask: str, data: str, count: int, seed: int) -> MaskedImages:
     """The first test images with a mask laid over them."""
     import numpy as np
 

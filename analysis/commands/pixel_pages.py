@@ -37,8 +37,13 @@ def title(network: PixelNetwork) -> str:
     )
 
 
-def training_table(summary: Mapping[int, Mapping[str, Any]], data: str) -> Table:
-    """The coursework's summary table: train and test at 0, 1 and the last epoch."""
+def training_table(
+    summary: Mapping[int, Mapping[str, Any]],
+    data: str,
+    over: str = "All train and all test images.",
+) -> Table:
+    """The coursework's summary table: train and test at 0, 1 and the last epoch, beside the report's
+    cross-entropy and accuracy. over: which images were scored."""
     rows = []
     for epoch, row in sorted(summary.items()):
         train, test = row["train"], row["test"]
@@ -47,15 +52,19 @@ def training_table(summary: Mapping[int, Mapping[str, Any]], data: str) -> Table
             cells.append(f"{part['cross_entropy']['mean']:.4f} ± {part['cross_entropy']['se']:.4f}")
             cells.append(percent(part["accuracy"]))
         reported = REPORT.get(epoch)
-        cells.append("-" if reported is None or data != "mnist" else f"{reported[0]:.4f}")
+        cells.append("-" if reported is None or data != "mnist" else _reported(*reported))
         rows.append(cells)
     return Table(
         "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
         ["epoch", "train", "accuracy", "test", "accuracy", "report"],
         rows,
-        BINARISATION + " All train and all test images. The report's figures are those of one "
+        f"{BINARISATION} {over} The report's figures are those of one "
         "training batch and of a read-out of two layers of 64 (a student's report of 2018).",
     )
+
+
+def _reported(cross_entropy: float, accuracy: float) -> str:
+    return f"{cross_entropy:.4f} ({100 * accuracy:.1f}%)"
 
 
 def evaluation_table(document: Mapping[str, Any]) -> Table:
@@ -129,7 +138,7 @@ def continuation_lead(results: Mapping[str, Any]) -> str:
 def continuation_panels(
     truth: np.ndarray, run: Continuation, chosen: Mapping[str, int], shape: tuple[int, int]
 ) -> list[Panel]:
-    """The samples of the three chosen images."""
+    """The samples of the chosen images, by title -> index; see ``pixel_runs.choose_images``."""
     from analysis import pixel_figures as figures
 
     titles = {f"{kind} (image {index})": index for kind, index in chosen.items()}
@@ -137,10 +146,15 @@ def continuation_panels(
         Panel(
             "continuations",
             figures.continuations(truth, run, titles, shape),
-            "Three images, each with its truth, what was given, one sample of 1 pixel and five each "
+            "Images, each with its truth, what was given, one sample of 1 pixel and five each "
             "of 10, 28 and 300 pixels; sampled pixels in orange.",
-            "Chosen by rule from the scores at 300 pixels. Success: the smallest C. Failure: the "
-            "largest C. High variance: the largest standard deviation of A between samples among "
-            "the others.",
+            CHOICE,
         )
     ]
+
+
+CHOICE = (
+    "Chosen by rule from the scores at 300 pixels. Success: the smallest C. Failure: the "
+    "largest C. High variance: the largest standard deviation of A between samples among "
+    "the others."
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +21,10 @@ from analysis.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from autoregressive.pixel_training import Epoch, PixelPoint
-    from autoregressive.pixels import Evaluation, PixelNetwork
+    from autoregressive.pixel_training import PixelPoint
 
 _DATA = click.option("--data", default="mnist", show_default=True, metavar="NAME",
                      help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
-# The coursework's first missing pixel: the last 300 of 784 are missing.
-FIRST_MISSING = 484
 
 
 class Widths(click.ParamType):
@@ -92,11 +88,11 @@ def train(
     --out (default: ./meta-learn-pixels).
     """
     from analysis.commands import pixel_pages as pages
+    from analysis.pixel_runs import train_and_score
     from analysis.report import Panel, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
-    from autoregressive.checkpoint import settings_digest
     from autoregressive.datasets import load
-    from autoregressive.pixel_training import make_pixel_recipe, train_pixels
+    from autoregressive.pixel_training import make_pixel_recipe
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
@@ -105,39 +101,12 @@ def train(
     prepare(out)
     images, test = load(data, "train"), load(data, "test")
 
-    def on_epoch(epoch: Epoch) -> None:
-        epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
-        if epoch.train is not None and epoch.test is not None:
-            row = {
-                "run": settings_digest(epoch.network.settings),
-                "train": scores(epoch.train),
-                "test": scores(epoch.test),
-            }
-            write_json(out / f"epoch-{epoch.epoch}.json", row)
-
-    with _progress(quiet) as on_point:
-        network = train_pixels(
-            images,
-            test,
-            made,
-            cell=cell,
-            hidden=hidden,
-            readout=readout,
-            seed=seed,
-            folder=cache_folder(),
-            on_point=on_point,
-            on_epoch=on_epoch,
-        )
-    network.save(out / "network.safetensors")
-    # From the files, since a run that was resumed scored its first epochs in an earlier process.
-    summary = _scored_epochs(out, settings_digest(network.settings), {0, 1, made.epochs})
-    seconds = float(network.history["seconds"][-1])
-    document = {
-        "settings": network.settings,
-        "epochs": summary,
-        "seconds": seconds,
-        "curves": {k: [float(x) for x in v] for k, v in network.history.items()},
-    }
+    with pixel_progress(quiet) as on_point:
+        network, document = train_and_score(
+            images, test, made, out, cell=cell, hidden=hidden, readout=readout, seed=seed,
+            folder=cache_folder(), on_point=on_point,
+        )  # fmt: skip
+    summary, seconds = document["epochs"], document["seconds"]
     table = pages.training_table(summary, data)
     run = manifest(arguments(), [seed], data_digest=images.digest)
     write_json(out / "training.json", document)
@@ -185,6 +154,7 @@ def evaluate(
     CHECKPOINT: a saved network; without one, the packaged LSTM-32.
     """
     from analysis.commands import pixel_pages as pages
+    from analysis.pixel_runs import scores
     from analysis.report import manifest, write_json, write_page
     from autoregressive import pixels as px
     from autoregressive.datasets import load
@@ -243,30 +213,23 @@ def continue_(
     CHECKPOINTS: networks to compare, the last one is drawn; without any, the packaged LSTM-32 at 0,
     1 and its last epoch.
     """
-    import jax
-
     from analysis.commands import pixel_pages as pages
+    from analysis.pixel_runs import FIRST_MISSING, choose_images, continuations
     from analysis.report import manifest, write_json, write_page
-    from autoregressive.continuation import HORIZONS, continue_images
     from autoregressive.datasets import load
+    from autoregressive.packaged import packaged_stages
+    from autoregressive.pixels import PixelNetwork
 
     out = out or (None if as_json else Path("meta-learn-pixels-continuation"))
     prepare(out)
-    networks = _networks(checkpoints)
+    networks = (
+        {path.stem: PixelNetwork.load(path) for path in checkpoints}
+        if checkpoints
+        else packaged_stages()
+    )
     test = load(data, "test")
     truth = test.images(slice(0, count))
-    results: dict[str, Any] = {}
-    for name, network in networks.items():
-        run = continue_images(
-            network, truth, jax.random.key(seed), first=FIRST_MISSING, samples=samples
-        )
-        results[name] = {
-            str(h): {
-                kind: {"mean": mean, "se_images": se, "se_samples": run.sample_spread(h)[kind]}
-                for kind, (mean, se) in run.costs(h).items()
-            }
-            for h in HORIZONS
-        }
+    results, run = continuations(networks, truth, seed=seed, samples=samples)
     chosen = choose_images(run)
     document = {"images": len(truth), "samples": samples, "first_missing": FIRST_MISSING,
                 "data": data, "networks": results,
@@ -289,53 +252,8 @@ def continue_(
     print_results(document, as_json, f"Continuing {len(truth)} test images of {data}", tables, out)
 
 
-def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
-    """The scores that ``run`` left in the folder; another run's are not taken for them."""
-    paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
-    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
-    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
-
-
-def choose_images(run: Any) -> dict[str, int]:
-    """Three images by rule, from C at 300 pixels (nats a pixel of the truth under the free-running
-    samples): success has the smallest mean over samples, failure the largest, and high variance the
-    largest spread of own cost between samples among the others."""
-    import numpy as np
-
-    cost = run.crossed.mean((1, 2))
-    spread = run.own.mean(2).std(1)
-    success, failure = int(np.argmin(cost)), int(np.argmax(cost))
-    spread[[success, failure]] = -1.0
-    return {"success": success, "failure": failure, "high variance": int(np.argmax(spread))}
-
-
-def scores(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as JSON values."""
-    import numpy as np
-
-    per_image = evaluation.nats_per_image
-    return {
-        "cross_entropy": {"mean": evaluation.cross_entropy, "se": evaluation.standard_error},
-        "nats_per_image": float(np.mean(per_image)),
-        "nats_per_image_se": float(np.std(per_image, ddof=1) / len(per_image) ** 0.5),
-        "accuracy": evaluation.accuracy,
-        "calibration": evaluation.calibration.rows(),
-    }
-
-
-def _networks(checkpoints: tuple[Path, ...]) -> dict[str, PixelNetwork]:
-    """The networks to continue with, by name; their image sizes must agree."""
-    from autoregressive.packaged import DEFAULT_PIXELS, packaged_pixels
-    from autoregressive.pixels import PixelNetwork
-
-    if checkpoints:
-        return {path.stem: PixelNetwork.load(path) for path in checkpoints}
-    stages = {"0 epochs": "-epoch-0", "1 epoch": "-epoch-1", "trained": ""}
-    return {title: packaged_pixels(DEFAULT_PIXELS + stage) for title, stage in stages.items()}
-
-
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
+def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
     from rich.progress import TextColumn
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +16,9 @@ from analysis.commands.common import (
     shared_options,
     usage_errors,
 )
+
+if TYPE_CHECKING:
+    from meta_learning.recipes import Recipe
 
 DEFAULT_OUT = Path("meta-learn-questions")
 # Symbols of one training iteration, whatever the unroll.
@@ -52,47 +57,22 @@ def questions(
     thought questions with measured figures. Takes about a quarter of an hour on two cores; finished
     networks are cached. The report goes to --out (default: ./meta-learn-questions).
     """
-    import jax
-
-    from analysis.commands.networks import train_with_progress
     from analysis.commands.questions_pages import answers
-    from analysis.questions import exact, measured
     from analysis.report import manifest, write_json, write_page
-    from meta_learning.experiments import STUDY
-    from meta_learning.learner import TEST
-    from meta_learning.recipes import make_recipe
 
     if out is None and not as_json:
         out = DEFAULT_OUT
     with usage_errors():
-        recipes = [
-            make_recipe(budget=budget, unroll=s.unroll, batch_size=_ITERATION // s.unroll)
-            for s in STUDY
-        ]
+        recipes = study_recipes(budget)
     prepare(out)
-    key = jax.random.fold_in(jax.random.key(seed), TEST)
     every = range(seed, seed + seeds)
-    trainings = []
-    for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
-        if not quiet:
-            click.echo(f"{number} of {len(STUDY)}: {setting.name}", err=True)
-        learners = train_with_progress(setting.process, recipe, "lstm", 32, every, quiet)
-        trainings.append(measured(setting, learners, key=key, streams=streams))
-    run = manifest(arguments(), list(every), test_seed=seed)
-    found = {
-        "command": command_line(),
-        "seeds": list(every),
-        "budget": budget,
-        "streams": streams,
-        "versions": run["versions"],
-        "exact": exact(),
-        "trainings": trainings,
-    }
+    found = {"command": command_line()} | study(recipes, budget, every, streams, quiet)
     said = answers(found)
     title = "The thought questions, measured"
     tables = [table for answer in said for table in answer.tables]
     lead = " ".join(f"{answer.question} {answer.text}" for answer in said)
     if out is not None:
+        run = manifest(arguments(), list(every), test_seed=seed)
         write_json(out / "questions.json", found)
         write_json(out / "manifest.json", run)
         write_page(
@@ -105,3 +85,44 @@ def questions(
             run=run,
         )
     print_results(found, as_json, title, tables, out, lead)
+
+
+def study_recipes(budget: int) -> list[Recipe]:
+    """How each setting of the study is trained. Errors: ValueError for a budget below one iteration."""
+    from meta_learning.experiments import STUDY
+    from meta_learning.recipes import make_recipe
+
+    return [
+        make_recipe(budget=budget, unroll=s.unroll, batch_size=_ITERATION // s.unroll)
+        for s in STUDY
+    ]
+
+
+def study(
+    recipes: Sequence[Recipe], budget: int, seeds: Sequence[int], streams: int, quiet: bool
+) -> dict[str, Any]:
+    """The whole study as JSON values, without the command that asked for it: what is exact, and what
+    is measured of networks of every setting, trained now or found in the cache."""
+    import jax
+
+    from analysis.commands.networks import train_with_progress
+    from analysis.questions import exact, measured
+    from autoregressive.versions import versions
+    from meta_learning.experiments import STUDY
+    from meta_learning.learner import TEST
+
+    key = jax.random.fold_in(jax.random.key(seeds[0]), TEST)
+    trainings = []
+    for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
+        if not quiet:
+            click.echo(f"{number} of {len(STUDY)}: {setting.name}", err=True)
+        learners = train_with_progress(setting.process, recipe, "lstm", 32, seeds, quiet)
+        trainings.append(measured(setting, learners, key=key, streams=streams))
+    return {
+        "seeds": list(seeds),
+        "budget": budget,
+        "streams": streams,
+        "versions": versions(),
+        "exact": exact(),
+        "trainings": trainings,
+    }

@@ -1,0 +1,87 @@
+"""How much is computed: the full run, the quick one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """All sizes of a run.
+
+    name: for the page. packaged: networks come with the package, where they are of the same images,
+    instead of being trained, by ``pixel_recipe`` where they are pixel networks. scored_images: of train and of test in the table of row 4; None is all.
+    readouts: of the pixel networks that are trained; the first one is used in rows 5 to 10.
+    train_images, epochs, pixel_batch, hidden, budget: of trainings; None is the recipe's own.
+    questions_budget: 0 shows the study that comes with the package. exact_task_length: the exact gap
+    of row 16 is walked over the draws of a task of this T.
+    """
+
+    name: str
+    packaged: bool
+    pixel_recipe: str
+    scored_images: int | None
+    train_images: int | None
+    readouts: tuple[tuple[int, ...], ...]
+    epochs: int
+    pixel_batch: int | None
+    hidden: int
+    continued_images: int
+    inpainted_images: int
+    mistaken_images: int
+    budget: int | None
+    streams: int
+    exact_task_length: int
+    questions_budget: int
+    questions_seeds: int
+    questions_streams: int
+    hidden_streams: int
+
+    def settings(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+FULL = Sizes(
+    name="full",
+    packaged=False,
+    pixel_recipe="coursework",
+    scored_images=None,
+    train_images=None,
+    readouts=((64,), (64, 64)),
+    epochs=5,
+    pixel_batch=None,
+    hidden=32,
+    continued_images=100,
+    inpainted_images=1_000,
+    mistaken_images=200,
+    budget=None,
+    streams=10_000,
+    exact_task_length=20,
+    questions_budget=3_200_000,
+    questions_seeds=3,
+    questions_streams=1_000,
+    hidden_streams=2_000,
+)
+QUICK = Sizes(
+    name="quick",
+    packaged=True,
+    pixel_recipe="best",
+    scored_images=2_000,
+    train_images=None,
+    readouts=((64,),),
+    epochs=5,
+    pixel_batch=None,
+    hidden=32,
+    continued_images=100,
+    inpainted_images=1_000,
+    mistaken_images=50,
+    budget=None,
+    streams=1_000,
+    exact_task_length=11,
+    questions_budget=0,
+    questions_seeds=0,
+    questions_streams=0,
+    hidden_streams=400,
+)
