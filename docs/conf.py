@@ -1,14 +1,16 @@
 """Sphinx configuration."""
 
-import json
 import sys
 from importlib.metadata import version as _version
 from pathlib import Path
 
+# The modules beside this file.
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "meta-learn"
 author = "The meta-learn developers"
 release = _version("meta-learn")
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "mathml"]
 html_theme = "furo"
 html_title = "meta-learn"
 nb_execution_mode = "cache"
@@ -17,24 +19,21 @@ autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 exclude_patterns = ["_build", "jupyter_execute", "generated"]
 
-_DOCS = Path(__file__).parent
-sys.path.insert(0, str(_DOCS))
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_timeout = 240
+nb_merge_streams = True
 
 
-def _draw_results(app):
-    """Tables and figures of the results that are kept in the repository."""
-    import audits
+def _draw(app):
+    """Tables and figures of the results pages."""
+    import drawn
 
-    from analysis.commands import questions_pages
-
-    generated = _DOCS / "generated"
-    for name, as_markdown in (
-        ("questions", questions_pages.as_markdown),
-        ("audits", audits.as_markdown),
-    ):
-        document = json.loads((_DOCS / "results" / f"{name}.json").read_text())
-        (generated / f"{name}.md").write_text(as_markdown(document, generated, "generated"))
+    drawn.draw_all()
 
 
 def setup(app):
-    app.connect("builder-inited", _draw_results)
+    app.connect("builder-inited", _draw)
