@@ -8,10 +8,12 @@ from analysis.report import Panel, Table, figure_bytes
 
 
 def table(table: Table) -> str:
-    """Its title, rows and note."""
+    """Its rows under its title, and its note."""
     lines = [table.head, ["---"] * len(table.head), *table.rows]
     rows = "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
-    return "\n\n".join(part for part in (f"**{table.title}**", rows, table.note) if part)
+    # The pages' style sheet keeps numbers of this class on one line.
+    body = f"```{{table}} {table.title}\n:class: numbers\n\n{rows}\n```"
+    return "\n\n".join(part for part in (body, table.note) if part)
 
 
 def figure(panel: Panel, folder: Path, link: str, stem: str = "") -> str:

@@ -13,6 +13,7 @@ release = _version("meta-learn")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "mathml"]
 html_theme = "furo"
 html_title = "meta-learn"
+html_show_copyright = False
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 autodoc_typehints = "description"

@@ -276,13 +276,13 @@ def inpainted() -> Pieces:
     for kind, kept_file in result("mnist")["inpaint"].items():
         tables = inpaint_pages.truth_tables(kept_mnist.estimates(kept_file))
         out["inpainted-" + "-".join(kind.split()[-2:]) + "-tables"] = _tables(tables)
-    truth = images().images(slice(0, 200))
+    truth = images().images(slice(0, 1_000))
     for name, mask in (("one-pixel", "square:1"), ("2-patch", "square:2")):
         keep = observed(mask, len(truth), images().shape, SEED)
         masked = MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
         found = inpaint(packaged_pixels(), masked)
         panels = inpaint_pages.panels(found, masked.masked, images().shape)
-        command = f"meta-learn inpaint --mask {mask} --images 200"
+        command = f"meta-learn inpaint --mask {mask} --images 1000"
         out[f"inpainted-{name}"] = _figures(f"inpainted-{name}", panels, command, drawn_on())
     return out
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from latex2mathml.converter import convert
+import re
+
+from latex2mathml.converter import convert as _convert
+
+
+def convert(tex: str, display: str = "inline") -> str:
+    """LaTeX as MathML, with the thin space after a function's name that LaTeX sets by itself."""
+    return _convert(re.sub(r"\\(log|max)\s*(?=[A-Za-z0-9\\])", r"\\\1\\,", tex), display=display)
 
 
 def _inline(translator, node):
