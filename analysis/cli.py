@@ -11,6 +11,7 @@ from analysis.commands.hidden import hidden
 from analysis.commands.inpaint import inpaint
 from analysis.commands.pixels import pixels
 from analysis.commands.questions import questions
+from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
 from autoregressive.versions import package_version
 
@@ -21,6 +22,7 @@ Start here:
   meta-learn compare --alpha 10,1,1 --T 20
   meta-learn compare --experiment M2 --seeds 5
   meta-learn experiments --out coursework
+  meta-learn reproduce --quick
   meta-learn inpaint --mask square:3
 """
 
@@ -58,4 +60,5 @@ main.add_command(hidden)
 main.add_command(inpaint)
 main.add_command(pixels)
 main.add_command(questions)
+main.add_command(reproduce)
 main.add_command(streams)

@@ -66,7 +66,7 @@ def draw_all() -> None:
     choose_device("cpu")
     _gallery.clear()
     GENERATED.mkdir(exist_ok=True)
-    for draw in (kept, models, audited, hidden_state, mnist, continued, inpainted, gallery):
+    for draw in DRAWN:
         for name, text in draw().items():
             (GENERATED / f"{name}.md").write_text(text)
     stamp.write_text(digest)
@@ -287,16 +287,32 @@ def inpainted() -> Pieces:
     return out
 
 
+def mistakes() -> Pieces:
+    """What known mistakes do to the numbers, from docs/results."""
+    rows = [
+        [e["mistake"], e["figure"], _amount(e["right"], e["unit"]), _amount(e["wrong"], e["unit"])]
+        for e in result("mnist")["mistakes"]
+    ]
+    head = ["mistake", "figure", "right", "with the mistake"]
+    return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)])}
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{100 * value:.1f}%" if unit == "share" else f"{value:.4f} {unit}"
+
+
 def gallery() -> Pieces:
     """Every kind of figure once, with the command that draws it."""
-    commands = dict.fromkeys(kind.command for kind in _gallery)
     out = []
-    for command in commands:
-        out.append(f"## `{command}`")
-        for kind in _gallery:
-            if kind.command == command:
-                out.append(
-                    f"```{{image}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n"
-                    f":target: {LINK}/{kind.stem}.svg\n```"
-                )
+    for command in dict.fromkeys(kind.command for kind in _gallery):
+        images = "\n\n".join(
+            f"```{{image}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n"
+            f":target: {LINK}/{kind.stem}.svg\n```"
+            for kind in _gallery
+            if kind.command == command
+        )
+        out += [f"## `{command}`", f":::{{container}} gallery\n\n{images}\n\n:::"]
     return {"gallery": "\n\n".join(out) + "\n"}
+
+
+DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, gallery)

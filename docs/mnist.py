@@ -1,4 +1,5 @@
-"""What the results pages say about images, from MNIST and the two files of 1,000 masked images.
+"""What the results pages say about images, from MNIST and the two files of 1,000 masked images; and
+what known mistakes do to the numbers.
 
     meta-learn pixels evaluate --out pixels/evaluate
     meta-learn pixels continue --out pixels/continue
@@ -12,17 +13,33 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from analysis.inpainting import estimate, inpaint
 from analysis.intervals import Estimate
-from autoregressive.npy import read_masked
+from analysis.mistakes import (
+    Effect,
+    first_unscored,
+    masked_targets,
+    not_bayes,
+    rounded,
+    teacher_forced,
+    wrong_links,
+)
+from analysis.pixel_runs import FIRST_MISSING
+from autoregressive.continuation import continue_images
+from autoregressive.mnist import load_mnist
+from autoregressive.npy import MaskedImages, read_masked
 from autoregressive.packaged import packaged_pixels
+from meta_learning.experiments import EXPERIMENTS
 
+PATCH = "a 2 x 2 patch"
 KEPT = Path(__file__).parent / "results" / "mnist.json"
 FOLDERS = {"evaluate": "evaluation.json", "continue": "continuation.json"}
-PIXEL, PATCH = "one pixel", "a 2 x 2 patch"
 
 
 def collect(folder: Path, files: list[Path]) -> dict[str, Any]:
@@ -44,7 +61,22 @@ def collect(folder: Path, files: list[Path]) -> dict[str, Any]:
             "images": len(images.masked),
             "estimates": {k: {"mean": e.mean, "ci95": e.ci95} for k, e in found.items()},
         }
+        if images.kind() == PATCH:
+            out["mistakes"] = [effect.document() for effect in _mistakes(images)]
     return out
+
+
+def _mistakes(images: MaskedImages) -> Iterator[Effect]:
+    network, test = packaged_pixels(), load_mnist("test")
+    yield from masked_targets(network, images)
+    pixels = test.images(slice(0, 1_000))
+    yield from wrong_links(network.logits(pixels), pixels[:, 1:])
+    few = test.images(slice(0, 100))
+    sampled = continue_images(network, few, jax.random.key(0), first=FIRST_MISSING, samples=10)
+    yield from rounded(network, few, sampled)
+    yield from teacher_forced(sampled)
+    yield from not_bayes(EXPERIMENTS["M2"])
+    yield from first_unscored(EXPERIMENTS["M2"])
 
 
 def estimates(kept: dict[str, Any]) -> dict[str, Estimate]:

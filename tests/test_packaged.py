@@ -4,12 +4,19 @@ import json
 import os
 from importlib.resources import files
 
+import jax
+import numpy as np
 import pytest
 
 from autoregressive.checkpoint import CheckpointError
 from autoregressive.datasets import load
 from autoregressive.packaged import packaged_names, packaged_pixels
 from autoregressive.pixels import evaluate
+from autoregressive.scores import kl
+from meta_learning.experiments import EXPERIMENTS
+from meta_learning.packaged import packaged_learner
+from meta_learning.recipes import RECIPES
+from meta_learning.trained import stream_length
 
 TRAINED = ("lstm-32", "gru-32")
 
@@ -34,3 +41,27 @@ def test_a_packaged_network_scores_what_its_manifest_says(name):
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(CheckpointError, match="lstm-32"):
         packaged_pixels("lstm-64")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_packaged_learners_are_what_their_manifests_say(name, recipe):
+    learner = packaged_learner(name, recipe)
+    process = EXPERIMENTS[name]
+    stem = name if recipe == "default" else f"{name}-{recipe}"
+    manifest = json.loads((files("meta_learning") / "weights" / f"{recipe}.json").read_text())
+    stated = manifest["networks"][stem]
+    settings = {k: v for k, v in learner.settings.items() if k != "versions"}
+    assert settings == stated["settings"]
+    assert settings["recipe"] == RECIPES[recipe].settings()
+    assert settings["process"] == {"name": process.name, **process.settings()}
+    assert len(learner.history["symbols"]) >= 20
+    symbols = np.asarray(process.sample(jax.random.key(7), 200, stream_length(process.T)))
+    drawn = symbols[0] != learner.num_symbols
+    gap = kl(process.log_predictive(symbols), learner.log_predictive(symbols))[:, drawn].mean()
+    assert gap == pytest.approx(stated["own_streams"]["gap"], rel=0.2)
+
+
+def test_an_unknown_learner_is_refused_with_the_known_ones():
+    with pytest.raises(CheckpointError, match="M1, M2, M3, M4 with coursework or default"):
+        packaged_learner("M5")

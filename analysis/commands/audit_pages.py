@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
     from meta_learning.processes import DirichletCategorical
 
-_TERMS = {
+TERMS = {
     "leak": "leak: probability given to RESET",
     "order": "dependence on the order",
     "counts": "wrong function of the counts",
@@ -140,7 +140,7 @@ def _lead(found: ExactGap) -> str:
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
     return (
         f"Over all {found.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
-        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {_TERMS[largest]}, "
+        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
         f"{nats(found.terms[largest])}."
     )
 
@@ -152,7 +152,7 @@ def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
         return percent(value / found.gap) if found.gap > 0 else "-"
 
     rows = [["gap KL(Bayes || network)", nats(found.gap), share(found.gap)]]
-    rows += [[_TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
+    rows += [[TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
     rows.append(["gap of a memoryless predictor", nats(found.memoryless), ""])
     note = (
         "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "

@@ -16,7 +16,6 @@ from analysis.report import Panel, Table
 from analysis.reproduce.kept import Result
 from analysis.reproduce.layers import causality, layers_table
 from analysis.reproduce.run import Run
-from autoregressive.cells import CELLS
 from autoregressive.images import SPLITS, binarise
 from autoregressive.pixels import pixel_model
 
@@ -30,7 +29,7 @@ def data(run: Run) -> Result:
     rows = []
     for split, images in splits.items():
         pixels = images.images()
-        found = {
+        found: dict[str, Any] = {
             "images": len(images),
             "places": images.places,
             "ones": float(pixels.mean(dtype=np.float64)),
@@ -74,7 +73,7 @@ def model(run: Run) -> Result:
     network = trained.network
     table, count = layers_table(network.params, "The network of rows 3 to 10")
     others = {}
-    for cell in CELLS:
+    for cell in ("lstm", "gru"):
         for readout in ((64,), (64, 64)):
             shapes = jax.eval_shape(pixel_model(cell, 32, readout).init, jax.random.key(0))
             others[f"{cell}, read-out {','.join(map(str, readout))}"] = sum(
@@ -130,8 +129,9 @@ def training(run: Run) -> Result:
     ]
     seconds = float(network.history["seconds"][-1])
     answer = (
-        f"{recipe['epochs']} epochs, {steps * recipe['epochs']:,} updates. The last epoch lowered the "
-        f"test loss from {before:.4f} to {last:.4f} nats a pixel, by {percent((before - last) / before)}."
+        f"{recipe['epochs']} epochs, {steps * recipe['epochs']:,} updates. The last epoch "
+        f"lowered the test loss from {before:.4f} to {last:.4f} nats a pixel, by "
+        f"{percent((before - last) / before)}."
     )
     paragraphs = [("Time:", f"training took {seconds:.0f} s where this network was trained.")]
     table = Table(f"Recipe {recipe['name']}", ["setting", "value"], rows)
@@ -169,13 +169,12 @@ def summary(run: Run) -> Result:
             str(epoch): {"cross_entropy": reported, "accuracy": accuracy}
             for epoch, (reported, accuracy) in pages.REPORT.items()
         }
-    last = max(run.pixels.epochs)
-    test = run.pixels.epochs[last]["test"]
-    points = len(history["test_loss"])
+    tests = {epoch: row["test"] for epoch, row in sorted(run.pixels.epochs.items())}
+    costs = ", ".join(f"{test['cross_entropy']['mean']:.4f}" for test in tests.values())
+    shares = ", ".join(f"{100 * test['accuracy']:.1f}%" for test in tests.values())
     answer = (
-        f"After {last} epochs {test['cross_entropy']['mean']:.4f} nats a pixel and "
-        f"{percent(test['accuracy'])} of the pixels right on test images. Learning curves of {points} "
-        "points."
+        f"{costs} nats a pixel and accuracy {shares} on test images at {', '.join(map(str, tests))} "
+        f"epochs. Learning curves of {len(history['test_loss'])} points."
     )
     images = run.pixels.network.settings["data"]["images"]
     panel = Panel(
@@ -185,7 +184,8 @@ def summary(run: Run) -> Result:
         f"Loss on the first 10,000 train and the first 2,000 test images, four points an epoch. "
         f"{run.of_data}",
     )
-    return Result(answer, numbers, tables, [panel], made=run.pixels.made, own=_train_command(run))
+    return Result(answer, numbers, tables, [panel], made=run.pixels.made,
+                  own="" if run.packaged_pixels else _train_command(run))  # fmt: skip
 
 
 def continuation(run: Run) -> Result:
@@ -241,15 +241,18 @@ def pictures(run: Run) -> Result:
             run.truth, samples, {kind: index}, run.test_images.shape
         )
         panels.append(panel._replace(name=f"continuations-{kind.replace(' ', '-')}",
-                                     caption=f"{kind.capitalize()}. {run.of_data}"))  # fmt: skip
+                                     caption=f"{kind.capitalize()}: image {index}, sampled "
+                                     f"pixels in orange. {run.of_data}"))  # fmt: skip
     table = Table(
         "The three images, scores at 300 pixels, nats a pixel",
         ["image", "number", "C", "spread of A"],
         rows,
         pages.CHOICE,
     )
-    answer = f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, 28 "
-    answer += "and 300 pixels."
+    answer = (
+        f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, "
+    )
+    answer += "28 and 300 pixels."
     return Result(answer, {"chosen": numbers, "shown": shown}, [table], panels,
                   own=_continue_command(run), made=run.pixels.made)  # fmt: skip
 

@@ -47,8 +47,8 @@ ROWS: dict[int, Asked] = {
         Asked(
             4,
             "Cross-entropy and accuracy",
-            "Cross-entropy on train and test and pixel accuracy at 0, 1 and 5 epochs; learning curves of "
-            "at least 20 points.",
+            "Cross-entropy on train and test and pixel accuracy at 0, 1 and 5 epochs; learning curves "
+            "of at least 20 points.",
             "0.6926, 0.1480, 0.1136 nats a pixel and accuracy 82.8%, 93.7%, 95.4% at 0, 1, 5 epochs: "
             "labelled test, but the values are those of one training batch.",
         ),
@@ -78,8 +78,8 @@ ROWS: dict[int, Asked] = {
         Asked(
             9,
             "Both, on two files of 1,000 test images",
-            "Arrays (2, 1000, 784): the images with -1 for missing pixels, then the ground truth. What is "
-            "missing is told from the pixels: the original files' names are swapped.",
+            "Arrays (2, 1000, 784): the images with -1 for missing pixels, then the ground truth. What "
+            "is missing is told from the pixels: the original files' names are swapped.",
         ),
         Asked(
             10,
@@ -89,8 +89,8 @@ ROWS: dict[int, Asked] = {
         Asked(
             11,
             "Process",
-            "p ~ Dirichlet(alpha) over 3 symbols; T-1 draws from Categorical(p); the symbol RESET; then a "
-            "new p, for ever.",
+            "p ~ Dirichlet(alpha) over 3 symbols; T-1 draws from Categorical(p); the symbol RESET; then "
+            "a new p, for ever.",
         ),
         Asked(
             12,
@@ -108,14 +108,14 @@ ROWS: dict[int, Asked] = {
         Asked(
             14,
             "Three test streams",
-            "(1) tasks from alpha=(10,1,1), (2) from (1.3,1.3,1.3), (3) always p=(1,0,0); T=5 with M1 and "
-            "M3, T=20 with M2 and M4. Loss, and predicted probabilities over time.",
+            "(1) tasks from alpha=(10,1,1), (2) from (1.3,1.3,1.3), (3) always p=(1,0,0); T=5 with M1 "
+            "and M3, T=20 with M2 and M4. Loss, and predicted probabilities over time.",
         ),
         Asked(
             15,
             "Exact Bayes",
-            "Closed-form posterior after every symbol, predictive of the next, back to the prior at RESET; "
-            "test stream 3 under both priors.",
+            "Closed-form posterior after every symbol, predictive of the next, back to the prior at "
+            "RESET; test stream 3 under both priors.",
         ),
         Asked(
             16,
@@ -125,8 +125,9 @@ ROWS: dict[int, Asked] = {
         Asked(
             17,
             "Thought questions",
-            "What is learnt with alpha=(10,1,1) and with (1.1,1.1,1.1); T=1 and T=infinity; how learning "
-            "and generalisation depend on T and on the unroll; does a longer T make prediction harder?",
+            "What is learnt with alpha=(10,1,1) and with (1.1,1.1,1.1); T=1 and T=infinity; how "
+            "learning and generalisation depend on T and on the unroll; does a longer T "
+            "make prediction harder?",
             "A symmetric Dirichlet(1.1) is said to concentrate p at 1/3. It does not: it is close to "
             "uniform over p.",
         ),

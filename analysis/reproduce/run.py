@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +53,13 @@ class Run:
     data: str
     out: Path
     quiet: bool = False
+    _made: dict[Hashable, Any] = field(default_factory=dict)
+
+    def _once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made once in this run."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     @property
     def networks_folder(self) -> Path:
@@ -111,9 +117,11 @@ class Run:
         """The pixel network of rows 5 to 10."""
         return self.trained_pixels(self.sizes.readouts[0])
 
-    @cache  # noqa: B019: lives as long as the run
     def trained_pixels(self, readout: tuple[int, ...]) -> Trained:
         """A pixel network with its scores: packaged, or kept from before, or trained now."""
+        return self._once(("pixels", readout), lambda: self._trained_pixels(readout))
+
+    def _trained_pixels(self, readout: tuple[int, ...]) -> Trained:
         folder = self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
         folder.mkdir(parents=True, exist_ok=True)
         if self.packaged_pixels:
@@ -122,7 +130,7 @@ class Run:
         from analysis.pixel_runs import find_or_train
 
         recipe = self.pixel_recipe
-        with pixel_progress(True) if self.silent else pixel_progress(False) as on_point:
+        with pixel_progress(self.silent) as on_point:
             last, document = find_or_train(
                 self.train_images, self.test_images, recipe, folder, hidden=self.sizes.hidden,
                 readout=readout, seed=self.seed, folder=folder, on_point=on_point,
@@ -201,16 +209,18 @@ class Run:
             return []
         return sorted((Path(root).expanduser() / "inpainting").glob("*.npy"))
 
-    @cache  # noqa: B019
     def inpainting(self, kind: str) -> Inpainting:
         """The exact posteriors of the images that miss ``kind``."""
         from analysis.inpainting import inpaint
 
-        return inpaint(self.pixels.network, self.masked[kind][0])
+        images, _ = self.masked[kind]
+        return self._once(("inpainting", kind), lambda: inpaint(self.pixels.network, images))
 
-    @cache  # noqa: B019
     def learners(self, recipe: str) -> dict[str, Learner]:
         """M1 .. M4 trained with a recipe: packaged, from the cache, or trained now."""
+        return self._once(("learners", recipe), lambda: self._learners(recipe))
+
+    def _learners(self, recipe: str) -> dict[str, Learner]:
         from analysis.commands.networks import train_with_progress
         from meta_learning.experiments import EXPERIMENTS
         from meta_learning.packaged import packaged_learner
@@ -240,9 +250,11 @@ class Run:
             )
         return f"M1 to M4 were trained in this run, seed {self.seed}."
 
-    @cache  # noqa: B019
     def comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
         """M1 .. M4 on the three test streams."""
+        return self._once(("comparisons", recipe), lambda: self._comparisons(recipe))
+
+    def _comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
         from analysis.commands.experiments import on_test_streams
         from meta_learning.experiments import EXPERIMENTS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -11,11 +11,12 @@ class Sizes:
     """All sizes of a run.
 
     name: for the page. packaged: networks come with the package, where they are of the same images,
-    instead of being trained, by ``pixel_recipe`` where they are pixel networks. scored_images: of train and of test in the table of row 4; None is all.
-    readouts: of the pixel networks that are trained; the first one is used in rows 5 to 10.
-    train_images, epochs, pixel_batch, hidden, budget: of trainings; None is the recipe's own.
-    questions_budget: 0 shows the study that comes with the package. exact_task_length: the exact gap
-    of row 16 is walked over the draws of a task of this T.
+    instead of being trained. pixel_recipe: of pixel networks that are trained. scored_images: of
+    train and of test in row 4, where networks are packaged; None is all. train_images, epochs,
+    pixel_batch, hidden, budget: of trainings; None is all images, the recipe's own. readouts: of
+    the pixel networks; the first one is used in rows 5 to 10. mistaken_images: for the effects of
+    mistakes. exact_task_length: the exact gap of row 16 is walked over the draws of a task of this
+    T. questions_budget: 0 shows the study that comes with the package.
     """
 
     name: str
@@ -64,24 +65,16 @@ FULL = Sizes(
     questions_streams=1_000,
     hidden_streams=2_000,
 )
-QUICK = Sizes(
+QUICK = replace(
+    FULL,
     name="quick",
     packaged=True,
     pixel_recipe="best",
     scored_images=2_000,
-    train_images=None,
     readouts=((64,),),
-    epochs=5,
-    pixel_batch=None,
-    hidden=32,
-    continued_images=100,
-    inpainted_images=1_000,
     mistaken_images=50,
-    budget=None,
     streams=1_000,
     exact_task_length=11,
     questions_budget=0,
-    questions_seeds=0,
-    questions_streams=0,
     hidden_streams=400,
 )

@@ -1,0 +1,128 @@
+"""``meta-learn reproduce``: the whole coursework in one folder and one page."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.commands.common import (
+    arguments,
+    command_line,
+    prepare,
+    print_results,
+    shared_options_of,
+)
+
+if TYPE_CHECKING:
+    from analysis.reproduce.kept import Kept
+
+DEFAULT_OUT = Path("meta-learn-reproduction")
+QUICK_OUT = Path("meta-learn-reproduction-quick")
+_LAST = 18
+_MISTAKES = "mistakes"
+
+
+class Rows(click.ParamType):
+    """Rows as numbers and ranges with commas, like 4,13-16, and the word mistakes."""
+
+    name = "rows"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        chosen: dict[str, None] = {}
+        for part in str(value).split(","):
+            if part.strip() == _MISTAKES:
+                chosen[_MISTAKES] = None
+                continue
+            first, _, last = part.partition("-")
+            try:
+                numbers = range(int(first), int(last or first) + 1)
+            except ValueError:
+                numbers = range(0)
+            if not numbers or numbers[0] < 1 or numbers[-1] > _LAST:
+                self.fail(f"expected rows 1 to {_LAST} like 4,13-16, or {_MISTAKES}; got {part!r}")
+            chosen |= {f"row-{n}": None for n in numbers}
+        return tuple(chosen)
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  meta-learn reproduce --quick
+  meta-learn reproduce --quick --data glyphs
+  meta-learn reproduce --out coursework
+  meta-learn reproduce --rows 5,13-16
+"""
+)
+@click.option("--quick", is_flag=True,
+              help="Packaged weights and small samples: minutes instead of an hour.")  # fmt: skip
+@click.option("--data", default="mnist", show_default=True, metavar="NAME",
+              help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
+@click.option("--rows", type=Rows(), help="Only these, like 4,13-16 or mistakes.  [all]")
+@shared_options_of("Folder for everything.", "One JSON document on stdout.")
+def reproduce(
+    quick: bool,
+    data: str,
+    rows: tuple[str, ...] | None,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Reproduce the coursework: every table and figure of its 18 rows.
+
+    Pixels: data, model, training, cross-entropies, continuations, in-painting. Symbols: four
+    models, three test streams, exact Bayes, thought questions, hidden state. Last, what known
+    mistakes do to the figures. Each with the command and the seed that made it, beside the figures
+    of a student's report of 2018, on one page in --out (default: ./meta-learn-reproduction, with
+    --quick ./meta-learn-reproduction-quick).
+
+    Without --quick everything is trained. A run that was stopped goes on where it was.
+    """
+    from analysis.reproduce.sizes import FULL, QUICK
+
+    out = out or (QUICK_OUT if quick else DEFAULT_OUT)
+    run_and_report(QUICK if quick else FULL, data, rows, seed, out, quiet, as_json)
+
+
+def run_and_report(
+    sizes: Any,
+    data: str,
+    rows: tuple[str, ...] | None,
+    seed: int,
+    out: Path,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Everything after the arguments are understood."""
+    from analysis.report import manifest, write_json
+    from analysis.reproduce import page
+    from analysis.reproduce.run import Run
+    from analysis.reproduce.steps import STEPS, perform, title
+
+    prepare(out)
+    run = Run(sizes, seed, data, out, quiet)
+    steps = tuple(STEPS) if rows is None else rows
+    done = 0
+
+    def on_step(step: str, kept: Kept, new: bool) -> None:
+        nonlocal done
+        done += 1
+        if not quiet:
+            how = f"{kept.seconds:.1f} s" if new else "kept from before"
+            click.echo(f"{done} of {len(steps)}: {title(step)}: {how}", err=True)
+
+    found = perform(run, steps, on_step)
+    document = page.document(run, found)
+    made = manifest(arguments(), [seed], sizes=sizes.settings(), data=data)
+    write_json(out / "reproduce.json", document)
+    write_json(out / "manifest.json", made)
+    page.write(out, run, found, command_line(), made)
+    lines = [page.lead(run, found), *(f"{title(step)}: {found[step].answer}" for step in steps)]
+    closing = "\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
+    print_results(document, as_json, page.TITLE, [], out, closing)
