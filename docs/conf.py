@@ -16,7 +16,11 @@ html_title = "meta-learn"
 html_show_copyright = False
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+smartquotes = False
 autodoc_member_order = "bysource"
 exclude_patterns = ["_build", "jupyter_execute", "generated"]
 
@@ -36,5 +40,17 @@ def _draw(app):
     drawn.draw_all()
 
 
+def _examples_as_code(app, context, lines):
+    """Examples of a help text, which click marks as lines to keep, as blocks of code."""
+    shown = []
+    for line in lines:
+        if line.startswith("| "):
+            shown += [] if shown and shown[-1].startswith("   ") else ["", ".. code-block:: sh", ""]
+            line = "   " + line[2:].strip()
+        shown.append(line)
+    lines[:] = shown
+
+
 def setup(app):
     app.connect("builder-inited", _draw)
+    app.connect("sphinx-click-process-epilog", _examples_as_code)

@@ -121,8 +121,10 @@ def _figures(page: str, panels: Iterable[Panel], command: str, note: str = "") -
     return "\n\n".join(out) + "\n"
 
 
-def _tables(tables: Iterable[Table]) -> str:
-    return "\n\n".join(map(markdown.table, tables)) + "\n"
+def _tables(tables: Iterable[Table], words: bool = False) -> str:
+    """Tables of numbers, whose cells stay on one line, or of words."""
+    text = "\n\n".join(map(markdown.table, tables)) + "\n"
+    return text.replace(":class: numbers\n\n", "\n") if words else text
 
 
 def kept() -> Pieces:
@@ -290,15 +292,11 @@ def inpainted() -> Pieces:
 def mistakes() -> Pieces:
     """What known mistakes do to the numbers, from docs/results."""
     rows = [
-        [e["mistake"], e["figure"], _amount(e["right"], e["unit"]), _amount(e["wrong"], e["unit"])]
+        [e["mistake"], f"{e['figure']}, {e['unit']}", f"{e['right']:.4f}", f"{e['wrong']:.4f}"]
         for e in result("mnist")["mistakes"]
     ]
     head = ["mistake", "figure", "right", "with the mistake"]
-    return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)])}
-
-
-def _amount(value: float, unit: str) -> str:
-    return f"{100 * value:.1f}%" if unit == "share" else f"{value:.4f} {unit}"
+    return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)], words=True)}
 
 
 def gallery() -> Pieces:
