@@ -4,6 +4,8 @@ import sys
 from importlib.metadata import version as _version
 from pathlib import Path
 
+from docutils.utils import urischemes
+
 # The modules beside this file.
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -33,6 +35,10 @@ nb_execution_timeout = 240
 nb_merge_streams = True
 
 
+# The address of a scheduler is nothing to click on.
+urischemes.schemes.pop("tcp", None)
+
+
 def _draw(app):
     """Tables and figures of the results pages."""
     import drawn
@@ -51,6 +57,12 @@ def _examples_as_code(app, context, lines):
     lines[:] = shown
 
 
+def _defaults_that_parse(app, what, name, found, options, signature, returns):
+    """A default that is made anew each time, which Python shows as no Python."""
+    return (signature or "").replace("<factory>", "..."), returns
+
+
 def setup(app):
     app.connect("builder-inited", _draw)
+    app.connect("autodoc-process-signature", _defaults_that_parse)
     app.connect("sphinx-click-process-epilog", _examples_as_code)

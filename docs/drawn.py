@@ -304,8 +304,8 @@ def gallery() -> Pieces:
     out = []
     for command in dict.fromkeys(kind.command for kind in _gallery):
         images = "\n\n".join(
-            f"```{{image}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n"
-            f":target: {LINK}/{kind.stem}.svg\n```"
+            f"```{{figure}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n\n"
+            f"[SVG]({LINK}/{kind.stem}.svg)\n```"
             for kind in _gallery
             if kind.command == command
         )
