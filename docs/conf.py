@@ -59,7 +59,9 @@ def _examples_as_code(app, context, lines):
 
 def _defaults_that_parse(app, what, name, found, options, signature, returns):
     """A default that is made anew each time, which Python shows as no Python."""
-    return (signature or "").replace("<factory>", "..."), returns
+    if signature and "<factory>" in signature:
+        return signature.replace("<factory>", "..."), returns
+    return None
 
 
 def setup(app):
