@@ -84,6 +84,7 @@ class Comparison:
 
     @property
     def streams(self) -> int:
+        """How many test streams were scored."""
         return len(self.references["bayes"].loss)
 
     @property
