@@ -34,7 +34,7 @@ class StepJacobian:
 
     @property
     def spectral_radius(self) -> float:
-        """The largest |lambda|."""
+        """The largest absolute value of an eigenvalue."""
         return float(np.abs(self.eigenvalues[0]))
 
     @property

@@ -17,6 +17,7 @@ html_theme = "furo"
 html_title = "meta-learn"
 html_show_copyright = False
 nb_execution_mode = "cache"
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "notebooks")
 nb_execution_raise_on_error = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
