@@ -34,6 +34,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_timeout = 240
 nb_merge_streams = True
+# Libraries tell a notebook about progress bars it has no use for.
+nb_output_stderr = "remove"
 
 
 # The address of a scheduler is nothing to click on.
