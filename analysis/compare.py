@@ -17,7 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from autoregressive.scores import kl, place_scores
+from analysis.metrics import METRICS
+from autoregressive.scores import kl, log_loss
 from meta_learning.predictors import ladder
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 
@@ -29,8 +30,8 @@ _CHUNK_SYMBOLS = 250_000
 class Scores:
     """One predictor on the test streams; every array has one entry a stream, or one a position.
 
-    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. brier: the mean Brier
-    score there. leak: mean probability
+    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. metrics: the mean of each
+    of ``METRICS`` there. leak: mean probability
     of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
     reset_cost: mean of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that
     is about when a task ends; what is left is about symbols. NaN where there is no such place.
@@ -38,7 +39,7 @@ class Scores:
 
     loss: np.ndarray
     gap: np.ndarray
-    brier: np.ndarray
+    metrics: dict[str, np.ndarray]
     leak: np.ndarray
     miss: np.ndarray
     reset_cost: np.ndarray
@@ -205,7 +206,7 @@ def score(
 class _Part:
     loss: np.ndarray
     gap: np.ndarray
-    brier: np.ndarray
+    metrics: dict[str, np.ndarray]
     leak: np.ndarray
     miss: np.ndarray
     reset_cost: np.ndarray
@@ -225,7 +226,8 @@ def _score(
     drawn: np.ndarray,
     positions: int,
 ) -> _Part:
-    loss, brier, gap = place_scores(log_q[:, drawn], bayes[:, drawn], symbols[:, drawn])
+    log_drawn, log_bayes, came = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
+    loss, gap = log_loss(log_drawn, came), kl(log_bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
     by_stream, losses = (
         values.reshape(len(values), -1, positions).mean(1) if positions else values
@@ -236,11 +238,11 @@ def _score(
     return _Part(
         loss=_mean(loss),
         gap=_mean(gap),
-        brier=_mean(brier),
+        metrics={n: _mean(m.score(log_drawn, log_bayes, came)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
-        reset_cost=_mean(-np.logaddexp.reduce(log_q[:, drawn, :-1], axis=-1)),
-        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_q[:, drawn])),
+        reset_cost=_mean(-np.logaddexp.reduce(log_drawn[..., :-1], axis=-1)),
+        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
         position_loss=losses.sum(0),
@@ -270,7 +272,10 @@ def _joined(parts: list[_Part]) -> Scores:
     return Scores(
         loss=whole("loss"),
         gap=whole("gap"),
-        brier=whole("brier"),
+        metrics={
+            name: np.concatenate([part.metrics[name] for part in parts])
+            for name in parts[0].metrics
+        },
         leak=whole("leak"),
         miss=whole("miss"),
         reset_cost=whole("reset_cost"),

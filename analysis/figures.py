@@ -45,9 +45,14 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-def look(name: str) -> tuple[str, str, str, str]:
-    """Label, colour, line style and marker of a predictor; one without a role gets its own name."""
-    return ROLES.get(name, (name.replace("_", " "), "#777777", "-", "+"))
+# Predictors without a role: colour, line style, marker.
+SPARE = (("#777777", "-", "+"), ("#777777", ":", "d"), ("#777777", "--", "*"), (SKY, "-", "P"))
+
+
+def look(name: str, number: int = 0) -> tuple[str, str, str, str]:
+    """Label, colour, line style and marker of a predictor; one without a role gets its own name, and
+    the look of the ``number``-th such predictor of a figure."""
+    return ROLES.get(name, (name.replace("_", " "), *SPARE[number % len(SPARE)]))
 
 
 STYLE: Any = {
@@ -175,8 +180,10 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         )
     else:
         se = networks[0].gap_by_position_se
+    others = [name for name in curves if name not in ROLES]
     for name, curve in curves.items():
-        label, colour, line, marker = look(name)
+        number = others.index(name) if name in others else 0
+        label, colour, line, marker = look(name, number)
         label = comparison.subject if name == "network" else label
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = np.where(curve > 1e-12, curve, np.nan)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
 
-    Names: ``loss.P``, ``brier.P`` and ``gap.P`` for every predictor P, ``gap_test.P`` off the
-    training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part of the network's gap
-    that is about RESET), and the network's regrets: ``regret.oracle``
-    (its loss less the oracle's), ``regret.bayes`` (its expectation is the gap) and
+    Names: ``loss.P``, ``gap.P`` and ``M.P`` for every predictor P and every M of ``METRICS``,
+    ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part
+    of the network's gap that is about RESET), and the network's regrets: ``regret.oracle`` (its loss
+    less the oracle's), ``regret.bayes`` (its expectation is the gap) and
     ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be negative).
     """
     values: dict[str, np.ndarray] = {}
@@ -33,12 +33,13 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
 
     def both(field: str, name: str) -> np.ndarray:
         if name == "network":
-            return np.stack([getattr(s, field) for s in comparison.networks])
-        return getattr(comparison.references[name], field)
+            return np.stack([_of(s, field) for s in comparison.networks])
+        return _of(comparison.references[name], field)
 
     for name in ["network", *comparison.references]:
         add(f"loss.{name}", both("loss", name))
-        add(f"brier.{name}", both("brier", name))
+        for metric in comparison.networks[0].metrics:
+            add(f"{metric}.{name}", both(metric, name))
         if name == "oracle":  # it knows more than Bayes does: a gap between them says nothing
             continue
         add(f"gap.{name}", both("gap", name))
@@ -75,7 +76,6 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
                  "length": comparison.length},
         "loss": {name: found[f"loss.{name}"].mean for name in names},
         "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
-        "brier": {name: found[f"brier.{name}"].mean for name in names},
         "gap": {
             "mean": found["gap.network"].mean,
             "ci95": found["gap.network"].ci95,
@@ -104,6 +104,13 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
             "ci95": found["gap_test.network"].ci95,
             "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
         }
+    for metric in comparison.networks[0].metrics:
+        if metric in out:
+            raise ValueError(
+                f"a metric cannot be called {metric}: the results have another {metric}"
+            )
+        out[metric] = {name: found[f"{metric}.{name}"].mean for name in names}
+        out[f"{metric}_ci95"] = {name: found[f"{metric}.{name}"].ci95 for name in names}
     return out
 
 
@@ -129,14 +136,14 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     ladder = {"predictor": list(references)}
 
     def of_networks(field: str) -> np.ndarray:
-        return np.stack([getattr(s, field) for s in networks])
+        return np.stack([_of(s, field) for s in networks])
 
     def of_references(field: str) -> np.ndarray:
-        return np.stack([getattr(s, field) for s in references.values()])
+        return np.stack([_of(s, field) for s in references.values()])
 
     def scores(lead: str, stacked: Any) -> dict[str, Any]:
-        known = ("loss", "gap", "brier", "leak", "miss", "reset_cost", "gap_test")
-        fields = [f for f in known if _has(networks[0], f)]
+        known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
+        fields = [f for f in known if _of(networks[0], f) is not None]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
             out[f] = ((lead, "position"), stacked(f))
@@ -160,7 +167,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         groups["training"] = xr.Dataset(
             curves, {**seeds, "symbols": ("point", learners[0].history["symbols"])}
         )
-    units = {"units": "nats a drawn symbol, except leak, miss (probabilities) and brier"}
+    units = {"units": "nats a drawn symbol, except leak and miss (probabilities) and metrics"}
     for group in groups.values():
         group.attrs |= units
     return xr.DataTree.from_dict(groups)
@@ -188,5 +195,6 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
     )
 
 
-def _has(scores: Scores, field: str) -> bool:
-    return getattr(scores, field) is not None
+def _of(scores: Scores, name: str) -> Any:
+    """A field of the scores, or one of their metrics."""
+    return scores.metrics[name] if name in scores.metrics else getattr(scores, name)

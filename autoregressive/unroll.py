@@ -47,12 +47,13 @@ class Cell(ABC):
     def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
         """One place. x: (..., inputs). Returns the new state and the output (..., hidden)."""
 
-    @abstractmethod
     def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        """All places at once, equal to the loop over ``step`` up to rounding.
+        """All places at once, equal to the loop over ``step`` up to rounding: that loop, compiled,
+        unless a cell knows a faster way.
 
         xs: (T, B, inputs), time first. Returns the last state and the outputs (T, B, hidden).
         """
+        return scan_unroll(self, params, state, xs)
 
 
 @dataclass(frozen=True)

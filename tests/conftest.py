@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+pytest.register_assert_rewrite("laws")
+
 # A network and a comparison small enough to train in seconds.
 TINY = (
     "--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",

@@ -7,11 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.experimental import rnn
+from laws import (
+    OF_CELLS,
+    OF_RECURRENT_CELLS,
+    gradients_of_the_unroll_equal_autodiff,
+    made,
+    small_model,
+    unroll_equals_the_step_loop,
+)
 
 from autoregressive import model as model_module
 from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
 from autoregressive.model import cell_params, make_model
-from autoregressive.unroll import recurrent_unroll, scan_unroll
+from autoregressive.unroll import recurrent_unroll
 
 recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
 # (inputs, batch, length): one-hot widths, widths beyond the narrow product's, a single place.
@@ -22,16 +30,6 @@ SIZES = [(1, 1, 7), (4, 3, 6), (8, 1, 2), (9, 3, 6), (17, 2, 1), (4, 2, 1)]
 def float64():
     with jax.enable_x64(True):
         yield
-
-
-def made(kind, inputs, batch, length, hidden=5, seed=0):
-    """A cell with parameters and a state that are random everywhere, in float64, and inputs."""
-    cell = kind(inputs, hidden)
-    rng = np.random.default_rng(seed)
-    shapes = jax.eval_shape(cell.init, jax.random.key(0))
-    params = {name: jnp.asarray(0.7 * rng.normal(size=s.shape)) for name, s in shapes.items()}
-    state = tuple(jnp.asarray(0.5 * rng.normal(size=s.shape)) for s in cell.initial_state((batch,)))
-    return cell, params, state, jnp.asarray(rng.normal(size=(length, batch, inputs)))
 
 
 def test_lstm_is_the_one_of_jax_and_cudnn(float64):
@@ -70,37 +68,23 @@ def test_cell_is_the_one_of_pytorch(float64, kind, name):
         np.testing.assert_allclose(mine, other[0].numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("law", OF_RECURRENT_CELLS, ids=lambda law: law.__name__)
 @recurrent_cells
+def test_laws_of_recurrent_cells(kind, law):
+    law(kind)
+
+
+@pytest.mark.parametrize("law", OF_CELLS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("name", CELLS)
+def test_laws(name, law):
+    law(name)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_unroll_equals_the_step_loop(float64, kind, size):
-    cell, params, state, xs = made(kind, *size)
-    step, outputs, now = jax.jit(cell.step), [], state
-    for x in xs:
-        now, h = step(params, now, x)
-        outputs.append(h)
-    for last, hs in (cell.unroll(params, state, xs), scan_unroll(cell, params, state, xs)):
-        np.testing.assert_allclose(hs, outputs, rtol=1e-12, atol=1e-14)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12, 1e-14), last, now)
-
-
 @recurrent_cells
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_gradients_of_the_unroll_equal_autodiff(float64, kind, size):
-    cell, params, state, xs = made(kind, *size)
-    rng = np.random.default_rng(1)
-    weights = [rng.normal(size=s.shape) for s in state]
-    on_outputs = rng.normal(size=(*xs.shape[:2], cell.hidden))
-
-    def through(unroll):
-        def value(params, state, xs):
-            last, hs = unroll(cell, params, state, xs)
-            ends = sum((w * s).sum() for w, s in zip(weights, last, strict=True))
-            return ends + (on_outputs * hs).sum()
-
-        return jax.jit(jax.grad(value, argnums=(0, 1, 2)))(params, state, xs)
-
-    ours, autodiff = through(recurrent_unroll), through(scan_unroll)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10, 1e-12), ours, autodiff)
+def test_unroll_and_its_gradients_equal_those_of_the_step_loop(kind, size):
+    unroll_equals_the_step_loop(kind, *size)
+    gradients_of_the_unroll_equal_autodiff(kind, *size)
 
 
 @recurrent_cells
@@ -134,26 +118,10 @@ def test_gradients_in_float32_are_close_to_float64(kind):
         np.testing.assert_allclose(narrow[name], wide[name], rtol=0, atol=2e-5 * size)
 
 
-@pytest.fixture(params=CELLS)
-def model_and_inputs(request):
-    model = make_model(request.param, 6, 4, 4, (8, 5))
-    params = model.init(jax.random.key(0))
-    return model, params, jax.random.normal(jax.random.key(1), (3, 12, 4))
-
-
-def test_model_unroll_equals_its_step_loop(model_and_inputs):
-    model, params, xs = model_and_inputs
-    last, logits = model.unroll(params, model.initial_state((3,)), xs)
-    state, step = model.initial_state((3,)), jax.jit(model.step)
-    for t in range(xs.shape[1]):
-        state, row = step(params, state, xs[:, t])
-        np.testing.assert_allclose(row, logits[:, t], rtol=1e-5, atol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state, last)
-
-
 @pytest.mark.parametrize("chunk", [1, 100, 10**9])
-def test_chunked_read_out_equals_the_whole(model_and_inputs, monkeypatch, chunk):
-    model, params, xs = model_and_inputs
+@pytest.mark.parametrize("name", CELLS)
+def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
+    model, params, xs = small_model(name)
     monkeypatch.setattr(model_module, "_READOUT_CHUNK", chunk)
 
     def value(params):
@@ -168,16 +136,6 @@ def test_chunked_read_out_equals_the_whole(model_and_inputs, monkeypatch, chunk)
 
     ours, plain = (jax.jit(jax.value_and_grad(f))(params) for f in (value, unchunked))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), ours, plain)
-
-
-def test_changing_an_input_changes_no_earlier_row(model_and_inputs):
-    model, params, xs = model_and_inputs
-    logits = jax.jit(model.logits)
-    before = np.asarray(logits(params, xs))
-    for t in range(xs.shape[1]):
-        after = np.asarray(logits(params, xs.at[:, t].add(1.0)))
-        np.testing.assert_array_equal(after[:, :t], before[:, :t])
-        assert (after[:, t] != before[:, t]).any()
 
 
 @pytest.mark.parametrize(

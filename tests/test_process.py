@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import jax
 import judges
 import numpy as np
 import pytest
+from laws import LENGTH, OF_PROCESSES, many, sampled
 from numpyro.infer.util import log_density
-from scipy.stats import chisquare
 
 from meta_learning.predictors import ladder
 from meta_learning.processes import (
@@ -24,11 +23,9 @@ from meta_learning.processes import (
 from meta_learning.processes.dirichlet_categorical import wrong_alpha
 
 EXAMPLES = [example for kind in PROCESSES.values() for example in kind.examples()]
-LENGTH = 12
-MANY, SHORT = 40_000, 5
-# A two-sided normal deviation this large, or a chi-square's p-value this small, comes by chance less
-# than once in ten million; the seeds are fixed, so what passes once passes always.
-SIGMAS, RAREST = 5.5, 1e-7
+# A two-sided normal deviation this large comes by chance less than once in ten million; the seeds are
+# fixed, so what passes once passes always.
+SIGMAS = 5.5
 
 every_process = pytest.mark.parametrize("process", EXAMPLES, ids=repr)
 dirichlets = pytest.mark.parametrize(
@@ -38,20 +35,10 @@ dirichlets = pytest.mark.parametrize(
 OF_ONE_P = [e for e in EXAMPLES if isinstance(e, DirichletCategorical | FixedCategorical)]
 
 
-@cache
-def drawn_once(process, batch, length):
-    """Compiled and drawn once for all tests of a process."""
-    return process.sample_with_latent(jax.random.key(0), batch, length)
-
-
-def sampled(process, batch=64):
-    """The first ``batch`` of 64 streams of LENGTH places."""
-    return Streams(*(np.asarray(a)[:batch] for a in drawn_once(process, 64, LENGTH)))
-
-
-def many(process):
-    """MANY short streams."""
-    return Streams(*map(np.asarray, drawn_once(process, MANY, SHORT)))
+@pytest.mark.parametrize("law", OF_PROCESSES, ids=lambda law: law.__name__)
+@every_process
+def test_laws(process, law):
+    law(process)
 
 
 @pytest.mark.parametrize("T", [1, 2, 3, 5, math.inf])
@@ -99,79 +86,6 @@ def test_density_over_posterior_is_the_predictive_of_the_whole_stream(process):
     rows = process.log_predictive(symbols)
     scored = np.take_along_axis(rows, symbols[..., None], -1).sum()
     assert joint - posterior == pytest.approx(scored, rel=1e-9, abs=1e-12)
-
-
-@every_process
-def test_rows_are_normalised_float64_and_know_RESET(process):
-    symbols = sampled(process).symbols
-    rows = process.log_predictive(symbols)
-    drawn = drawn_places(LENGTH, process.task_length)
-    assert rows.dtype == np.float64
-    assert rows.shape == (64, LENGTH, process.num_symbols + 1)
-    np.testing.assert_allclose(np.exp(rows).sum(-1), 1.0, rtol=0, atol=1e-14 * (LENGTH + 1))
-    assert (np.exp(rows[:, drawn, -1]) == 0).all()
-    assert (np.exp(rows[:, ~drawn, -1]) == 1).all()
-
-
-@every_process
-def test_changing_a_symbol_changes_no_row_up_to_it(process):
-    symbols = sampled(process, 8).symbols
-    before = process.log_predictive(symbols)
-    for t in np.flatnonzero(drawn_places(LENGTH, process.task_length)):
-        changed = symbols.copy()
-        changed[:, t] = (changed[:, t] + 1) % process.num_symbols
-        np.testing.assert_array_equal(
-            process.log_predictive(changed)[:, : t + 1], before[:, : t + 1]
-        )
-
-
-@every_process
-def test_leading_axes_are_batches(process):
-    symbols = sampled(process, 6).symbols
-    rows = process.log_predictive(symbols)
-    np.testing.assert_array_equal(
-        process.log_predictive(symbols.reshape(2, 3, LENGTH)).reshape(rows.shape), rows
-    )
-    np.testing.assert_array_equal(process.log_predictive(symbols[0]), rows[0])
-
-
-@every_process
-def test_samples_have_their_shape_and_RESET_at_its_places(process):
-    streams = sampled(process, 5)
-    symbols = streams.symbols
-    assert symbols.shape == (5, LENGTH)
-    assert symbols.dtype == np.int32
-    assert len(streams.latent) == 5
-    resets = [judges.is_reset(t, process.task_length) for t in range(LENGTH)]
-    np.testing.assert_array_equal(symbols == process.num_symbols, np.broadcast_to(resets, (5, 12)))
-
-
-@every_process
-def test_the_same_key_gives_the_same_bits(process):
-    equal = type(process)(*vars(process).values())
-    assert equal == process
-    again = equal.sample_with_latent(jax.random.key(0), 64, LENGTH)
-    np.testing.assert_array_equal(sampled(process).symbols, again.symbols)
-    np.testing.assert_array_equal(sampled(process).latent, again.latent)
-    np.testing.assert_array_equal(process.sample(jax.random.key(0), 64, LENGTH), again.symbols)
-
-
-@every_process
-def test_sampled_streams_follow_the_exact_predictive(process):
-    streams = judges.all_streams(process.num_symbols, process.task_length, SHORT)
-    rows = process.log_predictive(streams)
-    probability = np.exp(np.take_along_axis(rows, streams[..., None], -1).sum((-2, -1)))
-    code = (process.num_symbols + 1) ** np.arange(SHORT)[::-1]  # all_streams comes in this order
-    seen = np.bincount(many(process).symbols @ code, minlength=code[0] ** 2)[streams @ code]
-    assert probability.sum() == pytest.approx(1, rel=1e-12)
-    assert seen.sum() == MANY
-    assert (seen[probability == 0] == 0).all()
-    rare = MANY * probability < 5
-    expected = np.append(MANY * probability[~rare], MANY * probability[rare].sum())
-    counts = np.append(seen[~rare], seen[rare].sum())
-    likely = expected > 0
-    if likely.sum() > 1:
-        assert chisquare(counts[likely], expected[likely]).pvalue > RAREST
 
 
 @dirichlets
@@ -228,23 +142,6 @@ def test_T_is_checked(make, T):
 def test_p_is_checked(p):
     with pytest.raises(ValueError, match="p "):
         FixedCategorical(p, 5)
-
-
-@every_process
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda x, K: x.astype(float), "integers"),
-        (lambda x, K: x * 0 - 1, "must lie in"),
-        (lambda x, K: x * 0 + K + 1, "must lie in"),
-        (lambda x, K: np.where(x == K, 0, K), "RESET"),
-        (lambda x, K: x[0, 0], "last axis"),
-    ],
-)
-def test_streams_are_checked(process, spoil, message):
-    symbols = spoil(sampled(process, 2).symbols, process.num_symbols)
-    with pytest.raises(ValueError, match=message):
-        process.log_predictive(symbols)
 
 
 def test_posterior_and_model_check_their_arguments():

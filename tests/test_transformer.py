@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import jax
 import jax.numpy as jnp
+import judges
 import numpy as np
 import pytest
+from conftest import TRAIN
 from naive import transformer_by_loops
-from running import refused
+from running import refused, run
 
+from autoregressive.scores import kl, log_loss
 from autoregressive.transformer import Transformer
+from meta_learning import DirichletCategorical
+from meta_learning.learner import Learner
 
 
 def made(window=4, hidden=6, length=11):
@@ -98,6 +105,24 @@ def test_initial_heads_reach_up_to_the_time_scale():
         params = cell.init(jax.random.key(0), timescale)
         slopes = -np.asarray(params["0.distance"])[:, 1]
         np.testing.assert_allclose(1 / slopes, longest ** np.array([0.25, 0.5, 0.75, 1]), rtol=1e-5)
+
+
+def test_compare_and_audit_take_it(tmp_path):
+    out = tmp_path / "out"
+    result = run(*TRAIN, "--cell", "transformer", "--out", out, "--quiet")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((out / "comparison.json").read_text())
+    assert found["cell"] == "transformer"
+    audit = run("audit", "--checkpoint", out / "network-seed0.safetensors", "--only-gap",
+                "--tasks", 200, "--json", "--quiet")  # fmt: skip
+    assert audit.exit_code == 0, audit.stderr
+    # The same mean over all tasks, from the predictions on each.
+    tasks = judges.all_streams(3, 4, 4)
+    log_q = Learner.load(out / "network-seed0.safetensors").log_predictive(tasks)
+    log_bayes = DirichletCategorical((10, 1, 1), 4).log_predictive(tasks)
+    probability = np.exp(-log_loss(log_bayes, tasks).sum(1))
+    wanted = (probability * kl(log_bayes, log_q)[:, :3].mean(1)).sum()
+    assert json.loads(audit.stdout)["gap"]["mean"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_hidden_wants_a_recurrent_cell():

@@ -378,7 +378,10 @@ def _plain(value: Any) -> Any:
 
 
 def command_line() -> str:
-    """The command as it was typed, without the path of the program."""
+    """The command as it was typed, without the path of the program; a script that hands over to
+    ``main`` is named."""
     import shlex
 
-    return shlex.join(["meta-learn", *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    script = name.endswith(".py") and name != "__main__.py"
+    return shlex.join([*(["python", name] if script else ["meta-learn"]), *sys.argv[1:]])

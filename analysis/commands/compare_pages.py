@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,29 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         "gap(memoryless). "
         "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
     )
-    return [network, ladder]
+    return [network, ladder, *_metric_tables(comparison, found, names)]
+
+
+def _metric_tables(
+    comparison: Comparison, found: dict[str, Any], names: list[str]
+) -> Iterator[Table]:
+    """What each of ``METRICS`` says of every predictor."""
+    from analysis.figures import look
+    from analysis.metrics import METRICS
+
+    for metric in comparison.networks[0].metrics:
+        rows = [
+            [
+                comparison.subject if name == "network" else look(name)[0],
+                nats(found[metric][name]),
+                interval(found[f"{metric}_ci95"][name]),
+            ]
+            for name in names
+        ]
+        title = METRICS[metric].title
+        yield Table(
+            f"{title}, mean over drawn symbols", ["predictor", "mean", "95% interval"], rows
+        )
 
 
 def headline(comparison: Comparison, found: dict[str, Any]) -> str:

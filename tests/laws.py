@@ -1,0 +1,310 @@
+"""What every registered member obeys: functions of one member, run over the registries by the tests.
+
+They serve members of one's own alike: ``for law in OF_PROCESSES: law(process)``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import judges
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from autoregressive.masks import MASKS, observed
+from autoregressive.model import make_model
+from autoregressive.unroll import scan_unroll
+from meta_learning.predictors import ladder
+from meta_learning.processes import Streams, drawn_places, process_kind
+
+LENGTH = 12
+MANY, SHORT = 40_000, 5
+# A chi-square's p-value this small comes by chance less than once in ten million; the seeds are
+# fixed, so what passes once passes always.
+RAREST = 1e-7
+
+
+@cache
+def drawn_once(process, batch, length):
+    """Compiled and drawn once for all tests of a process."""
+    return process.sample_with_latent(jax.random.key(0), batch, length)
+
+
+def sampled(process, batch=64):
+    """The first ``batch`` of 64 streams of LENGTH places."""
+    return Streams(*(np.asarray(a)[:batch] for a in drawn_once(process, 64, LENGTH)))
+
+
+def many(process):
+    """MANY short streams."""
+    return Streams(*map(np.asarray, drawn_once(process, MANY, SHORT)))
+
+
+def rows_are_normalised_float64_and_know_RESET(process):
+    streams = sampled(process)
+    assert_rows(process, process.log_predictive(streams.symbols), 1e-14 * (LENGTH + 1))
+    for rows in ladder(process, process).values():
+        assert_rows(process, rows(streams), 1e-13)
+
+
+def assert_rows(process, rows, tolerance):
+    drawn = drawn_places(LENGTH, process.task_length)
+    assert rows.dtype == np.float64
+    assert rows.shape == (64, LENGTH, process.num_symbols + 1)
+    np.testing.assert_allclose(np.exp(rows).sum(-1), 1.0, rtol=0, atol=tolerance)
+    assert (np.exp(rows[:, drawn, -1]) == 0).all()
+    assert (np.exp(rows[:, ~drawn, -1]) == 1).all()
+
+
+def changing_a_symbol_changes_no_row_up_to_it(process):
+    streams = sampled(process, 8)
+    for rows in ladder(process, process).values():
+        before = rows(streams)
+        for t in np.flatnonzero(drawn_places(LENGTH, process.task_length)):
+            changed = streams.symbols.copy()
+            changed[:, t] = (changed[:, t] + 1) % process.num_symbols
+            after = rows(streams._replace(symbols=changed))
+            np.testing.assert_array_equal(after[:, : t + 1], before[:, : t + 1])
+
+
+def leading_axes_are_batches(process):
+    symbols = sampled(process, 6).symbols
+    rows = process.log_predictive(symbols)
+    np.testing.assert_array_equal(
+        process.log_predictive(symbols.reshape(2, 3, LENGTH)).reshape(rows.shape), rows
+    )
+    np.testing.assert_array_equal(process.log_predictive(symbols[0]), rows[0])
+
+
+def samples_have_their_shape_and_RESET_at_its_places(process):
+    streams = sampled(process, 5)
+    symbols = streams.symbols
+    assert symbols.shape == (5, LENGTH)
+    assert symbols.dtype == np.int32
+    assert len(streams.latent) == 5
+    resets = [judges.is_reset(t, process.task_length) for t in range(LENGTH)]
+    np.testing.assert_array_equal(symbols == process.num_symbols, np.broadcast_to(resets, (5, 12)))
+
+
+def the_same_key_gives_the_same_bits(process):
+    equal = type(process)(*vars(process).values())
+    assert equal == process
+    again = equal.sample_with_latent(jax.random.key(0), 64, LENGTH)
+    np.testing.assert_array_equal(sampled(process).symbols, again.symbols)
+    np.testing.assert_array_equal(sampled(process).latent, again.latent)
+    np.testing.assert_array_equal(process.sample(jax.random.key(0), 64, LENGTH), again.symbols)
+
+
+def sampled_streams_follow_the_exact_predictive(process):
+    streams = judges.all_streams(process.num_symbols, process.task_length, SHORT)
+    rows = process.log_predictive(streams)
+    probability = np.exp(np.take_along_axis(rows, streams[..., None], -1).sum((-2, -1)))
+    code = (process.num_symbols + 1) ** np.arange(SHORT)[::-1]  # all_streams comes in this order
+    seen = np.bincount(many(process).symbols @ code, minlength=code[0] ** 2)[streams @ code]
+    assert probability.sum() == pytest.approx(1, rel=1e-12)
+    assert seen.sum() == MANY
+    assert (seen[probability == 0] == 0).all()
+    rare = MANY * probability < 5
+    expected = np.append(MANY * probability[~rare], MANY * probability[rare].sum())
+    counts = np.append(seen[~rare], seen[rare].sum())
+    likely = expected > 0
+    if likely.sum() > 1:
+        assert chisquare(counts[likely], expected[likely]).pvalue > RAREST
+
+
+def wrong_streams_are_refused(process):
+    symbols, K = sampled(process, 2).symbols, process.num_symbols
+    for spoilt, message in (
+        (symbols.astype(float), "integers"),
+        (symbols * 0 - 1, "must lie in"),
+        (symbols * 0 + K + 1, "must lie in"),
+        (np.where(symbols == K, 0, K), "RESET"),
+        (symbols[0, 0], "last axis"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            process.log_predictive(spoilt)
+
+
+def settings_bring_a_process_back(process):
+    settings = json.loads(json.dumps(process.settings(), allow_nan=False))
+    assert type(process).from_settings(settings) == process
+    assert process_kind(process.name) is type(process)
+    assert process.replace({}) == process
+
+
+def the_oracle_is_no_worse_and_references_no_better_than_bayes(process):
+    length = 20 if math.isinf(process.task_length) else 4 * int(process.task_length)
+    streams = process.sample_with_latent(jax.random.key(0), 4_000, length)
+    symbols = np.asarray(streams.symbols)
+    loss = {
+        name: -np.take_along_axis(rows(streams), symbols[..., None], -1).sum((1, 2))
+        for name, rows in ladder(process, process).items()
+    }
+    for name, of_stream in loss.items():
+        assert np.isfinite(of_stream).all(), name
+        excess = (of_stream - loss["bayes"]) * (-1 if name == "oracle" else 1)
+        # Bayes is best in expectation: an excess below 0 is noise of at most six standard errors.
+        assert excess.mean() >= -6 * excess.std() / math.sqrt(len(excess)) - 1e-12, name
+
+
+OF_PROCESSES = (
+    rows_are_normalised_float64_and_know_RESET,
+    changing_a_symbol_changes_no_row_up_to_it,
+    leading_axes_are_batches,
+    samples_have_their_shape_and_RESET_at_its_places,
+    the_same_key_gives_the_same_bits,
+    sampled_streams_follow_the_exact_predictive,
+    wrong_streams_are_refused,
+    settings_bring_a_process_back,
+    the_oracle_is_no_worse_and_references_no_better_than_bayes,
+)
+
+
+def every_short_history_agrees_with_exact_fractions(process, probability):
+    """probability: (process, a task's first draws) -> their probability, a Fraction."""
+    streams = judges.all_streams(process.num_symbols, process.task_length, 5)
+    wanted = np.array([exact_rows(process, probability, stream) for stream in streams])
+    np.testing.assert_allclose(process.log_predictive(streams), wanted, rtol=1e-11, atol=1e-11)
+
+
+def exact_rows(process, probability, stream):
+    """Rows of log p(x_t | x_<t) along one stream from ratios of exact probabilities."""
+    K, rows, task = process.num_symbols, [], []
+    for t, symbol in enumerate(stream):
+        if judges.is_reset(t, process.task_length):
+            rows.append([-math.inf] * K + [0.0])
+            task = []
+            continue
+        whole = probability(process, task) if task else Fraction(1)
+        # A float row of probabilities sums to 1 up to rounding: divided by what it sums to.
+        p = [probability(process, [*task, k]) / whole for k in range(K)]
+        rows.append([math.log(q / sum(p)) for q in p] + [-math.inf])
+        task.append(int(symbol))
+    return np.array(rows)
+
+
+def made(kind, inputs, batch, length, hidden=5, seed=0):
+    """A cell with parameters and a state that are random everywhere, in float64, and inputs."""
+    cell = kind(inputs, hidden)
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(cell.init, jax.random.key(0))
+    params = {name: jnp.asarray(0.7 * rng.normal(size=s.shape)) for name, s in shapes.items()}
+    state = tuple(jnp.asarray(0.5 * rng.normal(size=s.shape)) for s in cell.initial_state((batch,)))
+    return cell, params, state, jnp.asarray(rng.normal(size=(length, batch, inputs)))
+
+
+def unroll_equals_the_step_loop(kind, inputs=4, batch=3, length=6):
+    """From a state that is random everywhere: for recurrent cells."""
+    with jax.enable_x64(True):
+        cell, params, state, xs = made(kind, inputs, batch, length)
+        step, outputs, now = jax.jit(cell.step), [], state
+        for x in xs:
+            now, h = step(params, now, x)
+            outputs.append(h)
+        for last, hs in (cell.unroll(params, state, xs), scan_unroll(cell, params, state, xs)):
+            np.testing.assert_allclose(hs, outputs, rtol=1e-12, atol=1e-14)
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-12, 1e-14), last, now)
+
+
+def gradients_of_the_unroll_equal_autodiff(kind, inputs=4, batch=3, length=6):
+    """From a state that is random everywhere: for recurrent cells."""
+    with jax.enable_x64(True):
+        cell, params, state, xs = made(kind, inputs, batch, length)
+        rng = np.random.default_rng(1)
+        weights = [rng.normal(size=s.shape) for s in state]
+        on_outputs = rng.normal(size=(*xs.shape[:2], cell.hidden))
+
+        def through(unroll):
+            def value(params, state, xs):
+                last, hs = unroll(params, state, xs)
+                ends = sum((w * s).sum() for w, s in zip(weights, last, strict=True))
+                return ends + (on_outputs * hs).sum()
+
+            return jax.jit(jax.grad(value, argnums=(0, 1, 2)))(params, state, xs)
+
+        ours = through(cell.unroll)
+        autodiff = through(lambda *given: scan_unroll(cell, *given))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10, 1e-12), ours, autodiff)
+
+
+def parameters_and_state_are_float32_and_follow_the_key(kind):
+    """Also where a caller counts in float64."""
+    cell = kind(4, 6)
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            params, again, other = (cell.init(jax.random.key(k), 20.0) for k in (0, 0, 1))
+            state = cell.initial_state((2, 3))
+            leaves = jax.tree.leaves((params, state))
+            assert all(a.dtype == jnp.float32 and np.isfinite(a).all() for a in leaves)
+            jax.tree.map(np.testing.assert_array_equal, params, again)
+            assert any((params[name] != other[name]).any() for name in params)
+            assert all(s.shape[:2] == (2, 3) and (s == 0).all() for s in state)
+
+
+def small_model(name):
+    """A model on a registered cell, its parameters and inputs."""
+    model = make_model(name, 6, 4, 4, (8, 5))
+    params = model.init(jax.random.key(0))
+    return model, params, jax.random.normal(jax.random.key(1), (3, 12, 4))
+
+
+def model_unroll_equals_its_step_loop(name):
+    model, params, xs = small_model(name)
+    last, logits = model.unroll(params, model.initial_state((3,)), xs)
+    state, step = model.initial_state((3,)), jax.jit(model.step)
+    for t in range(xs.shape[1]):
+        state, row = step(params, state, xs[:, t])
+        np.testing.assert_allclose(row, logits[:, t], rtol=1e-5, atol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6), state, last)
+
+
+def changing_an_input_changes_no_earlier_row(name):
+    model, params, xs = small_model(name)
+    logits = jax.jit(model.logits)
+    before = np.asarray(logits(params, xs))
+    for t in range(xs.shape[1]):
+        after = np.asarray(logits(params, xs.at[:, t].add(1.0)))
+        np.testing.assert_array_equal(after[:, :t], before[:, :t])
+        assert (after[:, t] != before[:, t]).any()
+
+
+# Of cells by name, in CELLS; and of recurrent ones, which are classes.
+OF_CELLS = (model_unroll_equals_its_step_loop, changing_an_input_changes_no_earlier_row)
+OF_RECURRENT_CELLS = (
+    unroll_equals_the_step_loop,
+    gradients_of_the_unroll_equal_autodiff,
+    parameters_and_state_are_float32_and_follow_the_key,
+)
+
+
+def masks_leave_most_pixels_and_miss_some_in_every_image(name):
+    """At the registered example."""
+    keep = observed(MASKS[name].example, 50, (28, 28), 0)
+    assert keep.shape == (50, 784)
+    assert keep.dtype == bool
+    missing = (~keep).sum(1)
+    assert missing.min() == missing.max()
+    assert 1 <= missing[0] <= 16
+    assert len({row.tobytes() for row in keep}) > 10
+    np.testing.assert_array_equal(keep, observed(MASKS[name].example, 50, (28, 28), 0))
+    assert (keep != observed(MASKS[name].example, 50, (28, 28), 1)).any()
+
+
+def metrics_are_numbers_of_each_place_alone(metric):
+    rng = np.random.default_rng(0)
+    log_q, log_bayes = np.log(rng.dirichlet(np.ones(4), (2, 5, 7)))
+    came = rng.integers(0, 4, (5, 7))
+    values = metric.score(log_q, log_bayes, came)
+    assert values.dtype == np.float64
+    assert values.shape == (5, 7)
+    assert np.isfinite(values).all()
+    assert len(np.unique(values)) > 1
+    for t in range(7):
+        alone = metric.score(log_q[:, t : t + 1], log_bayes[:, t : t + 1], came[:, t : t + 1])
+        np.testing.assert_array_equal(alone, values[:, t : t + 1])
