@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.compare import Comparison, Example
-from analysis.figures import BLACK, STYLE, VERMILLION, look
+from analysis.figures import BLACK, ROLES, STYLE, VERMILLION, look
 
 
 def regret(comparison: Comparison, places: int = 60) -> Figure:
@@ -43,8 +43,10 @@ def _within_a_task(left: Axes, right: Axes, comparison: Comparison) -> None:
     draws = np.arange(1, len(gaps["network"]) + 1)
     # Drawn last, so that it lies on top; Bayes dashed above the network, which it may cover.
     order = sorted(losses, key=lambda n: (n in ("network", "bayes"), n != "network"))
+    others = [name for name in losses if name not in ROLES]
     for name in order:
-        label, colour, line, marker = look(name)
+        number = others.index(name) if name in others else 0
+        label, colour, line, marker = look(name, number)
         label = comparison.subject if name == "network" else label
         style: Any = {"color": colour, "linestyle": line, "marker": marker, "label": label,
                  "markevery": max(1, len(draws) // 10)}  # fmt: skip
