@@ -45,6 +45,7 @@ class Scores:
     reset_cost: np.ndarray
     gap_by_position: np.ndarray
     gap_by_position_se: np.ndarray
+    loss_by_position: np.ndarray
     gap_test: np.ndarray | None = None
 
 
@@ -84,6 +85,7 @@ class Comparison:
 
     @property
     def streams(self) -> int:
+        """How many test streams were scored."""
         return len(self.references["bayes"].loss)
 
     @property
@@ -209,9 +211,11 @@ class _Part:
     miss: np.ndarray
     reset_cost: np.ndarray
     gap_test: np.ndarray | None
-    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square.
+    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square;
+    # and of the loss.
     position_sum: np.ndarray
     position_squares: np.ndarray
+    position_loss: np.ndarray
 
 
 def _score(
@@ -223,13 +227,16 @@ def _score(
     positions: int,
 ) -> _Part:
     log_drawn, log_bayes, came = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
-    gap = kl(log_bayes, log_drawn)
+    loss, gap = log_loss(log_drawn, came), kl(log_bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
-    by_stream = gap.reshape(len(gap), -1, positions).mean(1) if positions else gap
+    by_stream, losses = (
+        values.reshape(len(values), -1, positions).mean(1) if positions else values
+        for values in (gap, loss)
+    )
     reset = np.exp(log_q[..., -1])
     has_reset = not drawn.all()
     return _Part(
-        loss=_mean(log_loss(log_drawn, came)),
+        loss=_mean(loss),
         gap=_mean(gap),
         metrics={n: _mean(m.score(log_drawn, log_bayes, came)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
@@ -238,6 +245,7 @@ def _score(
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
+        position_loss=losses.sum(0),
     )
 
 
@@ -273,6 +281,7 @@ def _joined(parts: list[_Part]) -> Scores:
         reset_cost=whole("reset_cost"),
         gap_by_position=mean,
         gap_by_position_se=np.sqrt(variance / count),
+        loss_by_position=np.sum([part.position_loss for part in parts], axis=0) / count,
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),
     )
 

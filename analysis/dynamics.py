@@ -34,6 +34,7 @@ class StepJacobian:
 
     @property
     def spectral_radius(self) -> float:
+        """The largest absolute value of an eigenvalue."""
         return float(np.abs(self.eigenvalues[0]))
 
     @property

@@ -7,6 +7,7 @@ its colour, units on every axis.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,7 +124,8 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
             drawn += [low, high]
         axis.stairs(truth, edges, baseline=None, color=GREEN, linestyle=":")
         drawn.append(truth)
-    axis.stairs(network, edges, baseline=None, color=VERMILLION)
+    # Wide, so that it shows on both sides of the dashes where the two agree.
+    axis.stairs(network, edges, baseline=None, color=VERMILLION, linewidth=2.6, alpha=0.75)
     axis.stairs(bayes, edges, baseline=None, color=BLACK, linestyle="--", linewidth=1)
     bottom, top = np.nanmin(drawn), np.nanmax(drawn)
     room = max(0.12 * (top - bottom), 0.01)
@@ -140,7 +142,7 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
 def _prediction_legend(example: Example, subject: str) -> list[Any]:
     band = [] if example.low is None else [Patch(color="#cccccc", label="95% interval for p")]
     return [
-        Line2D([], [], color=ROLES["network"][1], label=subject),
+        Line2D([], [], color=ROLES["network"][1], linewidth=2.6, alpha=0.75, label=subject),
         Line2D([], [], color=BLACK, linestyle="--", label="Bayes (posterior mean)"),
         *band,
         Line2D([], [], color=GREEN, linestyle=":", label="oracle (true p)"),
@@ -205,24 +207,25 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     """
     with matplotlib.rc_context(STYLE):
         columns = len(histories)
-        figure = Figure(figsize=(max(4.8, 2.6 * columns), 4.4))
+        figure = Figure(figsize=(max(4.8, 1.85 * columns), 4.4))
         axes = figure.subplots(2, columns, sharex="col", sharey="row", squeeze=False)
+        width, size = (48, 9.5) if columns < 3 else (26, 8)
         for column, (title, seeds) in enumerate(histories.items()):
             upper, lower = axes[0, column], axes[1, column]
             for number, history in enumerate(seeds):
                 symbols = np.asarray(history["symbols"]) / 1e6
                 floor = float(np.ravel(history["bayes_loss"])[0])
                 first = number == 0
-                upper.plot(symbols, history["train_loss"], color=BLUE, alpha=0.8, linewidth=1,
+                upper.plot(symbols, history["train_loss"], color=BLUE, linestyle=":",
                            label="training" if first else None)  # fmt: skip
                 upper.plot(symbols, history["held_out_loss"], color=VERMILLION, linestyle="-",
                            label="held-out" if first else None)  # fmt: skip
                 upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
                               label="Bayes" if first else None)  # fmt: skip
                 lower.plot(symbols, history["held_out_gap"], color=VERMILLION)
-            upper.set_title(title)
+            upper.set_title(textwrap.fill(title, width), fontsize=size)
             lower.set_yscale("log")
-            lower.set_xlabel("training symbols (millions)")
+            lower.set_xlabel("training symbols (millions)" if columns < 3 else "symbols (millions)")
         axes[0, 0].set_ylabel("loss, nats a drawn symbol")
         axes[1, 0].set_ylabel("KL(Bayes || network)\nnats a symbol")
         handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -269,7 +272,7 @@ def predictions_shared(
                 drawn = symbols != example.network.shape[-1] - 1
                 edges = np.arange(len(symbols) + 1) + 0.5
                 for values, style, width, label in (
-                    (example.network, line, 1.6, f"{name}: network"),
+                    (example.network, line, 2.2, f"{name}: network"),
                     (example.bayes, "--", 1.0, f"{name}: Bayes, its prior"),
                 ):
                     shown = np.where(drawn, values[:places, symbol], np.nan)

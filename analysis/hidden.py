@@ -102,6 +102,7 @@ class Hidden:
 
     @property
     def held_out(self) -> int:
+        """How many streams were kept from fitting."""
         return self.streams - self.streams // 2
 
 

@@ -33,13 +33,13 @@ def posteriors(
     rows = ["masked", *(["truth"] if with_truth else []), "most probable",
             "p(1 | observed)", "entropy, nats"]  # fmt: skip
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(1.45 * len(chosen) + 1.1, 1.42 * len(rows) + 0.5))
+        figure = Figure(figsize=(1.12 * len(chosen) + 0.9, 1.14 * len(rows) + 0.4))
         axes = figure.subplots(len(rows), len(chosen), squeeze=False)
         shown: dict[str, Any] = {}
         for column, (title, index) in zip(axes.T, chosen.items(), strict=True):
             result = inpainting.images[index]
             window = _window(result.missing, shape)
-            column[0].set_title(f"{title}\n(image {index})", fontsize=7.5, loc="center")
+            column[0].set_title(f"{title}\n(image {index})", fontsize=7, loc="center")
             for axis, row in zip(column, rows, strict=True):
                 shown[row] = _draw(axis, row, masked[index], result, shape)
                 axis.set(xticks=[], yticks=[])

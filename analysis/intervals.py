@@ -30,6 +30,7 @@ class Estimate:
 
     @property
     def ci95(self) -> list[float | None]:
+        """Low and high, as JSON has them."""
         return [self.low, self.high]
 
     @property

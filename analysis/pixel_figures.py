@@ -61,14 +61,26 @@ def calibration(bins: Calibration) -> Figure:
         figure = Figure(figsize=(4.4, 4.2))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
-        upper.plot(bins.predicted, bins.observed, color=VERMILLION, marker="o", label="network")
+        low, high = _wilson(bins)
+        upper.errorbar(bins.predicted, bins.observed, [bins.observed - low, high - bins.observed],
+                       color=VERMILLION, marker="o", capsize=2, elinewidth=1,
+                       label="network, 95% interval")  # fmt: skip
         upper.set_ylabel("share of pixels that were 1")
-        upper.legend()
         lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
         lower.set_yscale("log")
         lower.set_ylabel("pixels")
         lower.set_xlabel("predicted probability of 1")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def _wilson(bins: Calibration) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's (1927) 95% interval of the share in each bin, were its pixels independent."""
+    n, z2 = np.maximum(bins.count, 1), 1.96**2
+    middle = (bins.observed + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (bins.observed * (1 - bins.observed) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    # At a share of 0 or 1 rounding may leave the point just outside.
+    return np.minimum(middle - half, bins.observed), np.maximum(middle + half, bins.observed)
 
 
 def continuations(
@@ -79,30 +91,39 @@ def continuations(
     horizons: Sequence[int] = (1, 10, 28, 300),
     samples: int = 5,
 ) -> Figure:
-    """A block for each chosen image: the truth, what was given, and samples at every horizon (one for
-    a horizon of 1). chosen: title -> index. Made pixels are orange."""
+    """A block for each chosen image: in the first column the truth, what was given and the sample of
+    one pixel; beside them, a row a longer horizon, the first samples. chosen: title -> index. Made
+    pixels are orange."""
+    longer = [h for h in horizons if h != 1]
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
-        rows, columns = len(horizons), samples + 1
-        figure = Figure(figsize=(11 / 3 * len(chosen), 3.9))
-        blocks: Any = figure.subfigures(1, len(chosen), wspace=0.03)
+        figure = Figure(
+            figsize=(0.82 * (samples + 1) + 0.3, (0.9 * len(longer) + 0.3) * len(chosen))
+        )
+        blocks: Any = figure.subfigures(len(chosen), 1, hspace=0.02)
         for block, (title, index) in zip(np.atleast_1d(blocks), chosen.items(), strict=True):
-            block.suptitle(title, fontsize=9)
-            axes = block.subplots(rows, columns)
+            block.suptitle(title, fontsize=9, x=0.02, ha="left")
+            axes = block.subplots(max(3, len(longer)), samples + 1)
             for axis in axes.ravel():
                 axis.set_axis_off()
-            _show(axes[0, 0], images[index], images.shape[1], shape)
-            axes[0, 0].set_title("truth", fontsize=7, loc="center")
-            given = images[index].copy()
-            given[runs.first :] = 0
-            _show(axes[1, 0], given, images.shape[1], shape)
-            axes[1, 0].set_title("given", fontsize=7, loc="center")
-            for row, horizon in enumerate(horizons):
-                for sample in range(1 if horizon == 1 else samples):
-                    made = given.copy()
-                    end = runs.first + horizon
-                    made[runs.first : end] = runs.samples[index, sample, :horizon]
-                    _show(axes[row, 1 + sample], made, runs.first, shape, end)
-                axes[row, 1].set_title(f"{horizon} px", fontsize=7, loc="left")
+
+            def draw(
+                axis: Any, name: str, end: int, sample: int, index: int = index, whole: bool = False
+            ) -> None:
+                shown = images[index].copy()
+                if not whole:
+                    shown[runs.first :] = 0
+                    shown[runs.first : end] = runs.samples[index, sample, : end - runs.first]
+                _show(axis, shown, runs.first, shape, end)
+                axis.set_title(name, fontsize=7, loc="left", pad=2)
+
+            draw(axes[0, 0], "truth", 0, 0, whole=True)
+            draw(axes[1, 0], "given", runs.first, 0)
+            if 1 in horizons:
+                draw(axes[2, 0], "1 px", runs.first + 1, 0)
+            for row, horizon in enumerate(longer):
+                for sample in range(samples):
+                    name = f"{horizon} px" if sample == 0 else ""
+                    draw(axes[row, 1 + sample], name, runs.first + horizon, sample)
     return figure
 
 

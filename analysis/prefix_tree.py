@@ -67,6 +67,7 @@ class Plan:
 
     @property
     def stem_nodes(self) -> int:
+        """Nodes of the stem, its last level included."""
         return tree_nodes(self.symbols, self.stem + 1)
 
     @property

@@ -145,7 +145,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
         fields = [f for f in known if _of(networks[0], f) is not None]
         out = {f: ((lead, "stream"), stacked(f)) for f in fields}
-        for f in ("gap_by_position", "gap_by_position_se"):
+        for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
             out[f] = ((lead, "position"), stacked(f))
         return out
 

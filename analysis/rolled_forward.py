@@ -64,14 +64,17 @@ class RolledForward:
 
     @property
     def tasks(self) -> int:
+        """How many tasks were rolled."""
         return self.came.shape[1]
 
     @property
     def rolls(self) -> int:
+        """How many futures were rolled from each history."""
         return self.rolled.shape[2]
 
     @property
     def num_symbols(self) -> int:
+        """K."""
         return self.came.shape[2]
 
     def p_value(self, predictor: str) -> float:

@@ -52,6 +52,7 @@ class StreamsFile:
 
     @property
     def length(self) -> int:
+        """L, the places of a stream."""
         return self.symbols.shape[1]
 
     def scored(self) -> Streams:

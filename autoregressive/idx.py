@@ -22,7 +22,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of IDX file: its magic number, and the shape (..., *shape) of an item."""
+    """One sort of IDX file: its magic number, and the shape of an item after the number of items."""
 
     name: str
     magic: int
@@ -34,7 +34,7 @@ LABELS = Kind("labels", 0x00000801, ())
 
 
 def parse_idx(compressed: bytes, kind: Kind, source: str) -> np.ndarray:
-    """The items of a gzipped IDX file, uint8 (n, *kind.shape), 1 <= n <= 100,000.
+    """The items of a gzipped IDX file, uint8 (n, then ``kind.shape``), 1 <= n <= 100,000.
 
     source: what to call the file in messages. Errors: DataError for anything but a whole, sound
     file of this kind.

@@ -17,16 +17,17 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis import markdown
 from analysis.commands.common import interval, nats, percent
-from analysis.figures import BLUE, ORANGE, SKY, STYLE
-from analysis.report import figure_bytes
+from analysis.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+from analysis.report import Panel, Table
 
 MODELS = ("M1", "M2", "M3", "M4")
 KEPT = Path(__file__).parent / "results" / "audits.json"
 _PARTS = {
     "counts": ("wrong function of the counts", BLUE, ""),
-    "order": ("dependence on the order", SKY, "///"),
-    "leak": ("leak to RESET", ORANGE, "..."),
+    "order": ("dependence on the order", SKY, "////"),
+    "leak": ("leak to RESET", ORANGE, "...."),
 }
 
 
@@ -61,14 +62,12 @@ def collect(folder: Path) -> dict[str, Any]:
 
 def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
     """The page's tables and figure; the figure goes to ``folder``, which the page calls ``link``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "audits.png").write_bytes(figure_bytes(_budgets(found), "png"))
     audits = [found[name] for name in MODELS]
 
-    def table(*rows: tuple[str, list[str]]) -> str:
-        head = ["", *(f"{m}: {_prior(a)}, T={a['T']}" for m, a in zip(MODELS, audits, strict=True))]
-        lines = [head, ["---"] * len(head), *([name, *cells] for name, cells in rows)]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    head = ["", *(f"{m}: {_prior(a)}, T={a['T']}" for m, a in zip(MODELS, audits, strict=True))]
+
+    def table(title: str, *rows: tuple[str, list[str]]) -> str:
+        return markdown.table(Table(title, head, [[name, *cells] for name, cells in rows]))
 
     def row(name: str, value: Any) -> tuple[str, list[str]]:
         return name, [value(a) for a in audits]
@@ -78,6 +77,7 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
         return f"{nats(mean)} ({percent(mean / a['gap']['mean'])})"
 
     gap = table(
+        "Over all histories",
         row("histories", lambda a: f"{a['histories']:,}"),
         row("exact gap, nats", lambda a: nats(a["gap"]["mean"])),
         row("share of memoryless's gap closed", lambda a: percent(a["gap_closed"])),
@@ -86,6 +86,7 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
         row("worst history", lambda a: _worst(a)),
     )
     off = table(
+        "Network's gap, 95% intervals over streams",
         *(
             row(name, lambda a, n=name: _off(a, n))
             for name in dict.fromkeys(
@@ -93,9 +94,10 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
                 for a in audits
                 for r in a["off_prior"]["rows"]
             )
-        )
+        ),
     )
     future = table(
+        "p of the ranks, and what tells the counts from their exact law",
         *(
             row(f"p, {who}", lambda a, w=who: f"{a['calibration']['predictors'][w]['p_value']:.2g}")
             for who in ("network", "bayes", "memoryless")
@@ -104,6 +106,7 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
         row("the same, Bayes", lambda a: _counts(a, "bayes")),
     )
     state = table(
+        "Directions, probes, swaps, RESET, eigenvalues",
         row("directions of h, 99% of variance", lambda a: _needed(a, "h", "variance")),
         row("directions of c, 99% of variance", lambda a: _needed(a, "c", "variance")),
         row("directions of h, 99% of prediction", lambda a: _needed(a, "h", "ranked_prediction")),
@@ -120,15 +123,22 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
             lambda a: f"{a['hidden_state']['jacobian']['0']:.4f}"),
         row("the same, input RESET", lambda a: f"{a['hidden_state']['jacobian']['3']:.4f}"),
     )  # fmt: skip
-    alt = "Stacked bars of the exact gap by position for the four models, in three parts."
     return "\n\n".join(
         [
-            "## The exact gap and its parts", gap, f"![{alt}]({link}/audits.png)",
-            "*The exact gap after a RESET by position within the task and its three parts.*",
+            "## The exact gap and its parts", gap, markdown.figure(_panel(found), folder, link),
             "## Off the training prior: KL(Bayes with the training alpha || network), nats", off,
             "## Is the implied future calibrated?", future, "## The hidden state", state,
         ]
     ) + "\n"  # fmt: skip
+
+
+def _panel(found: dict[str, Any]) -> Panel:
+    return Panel(
+        "audits",
+        _budgets(found),
+        "Stacked bars of the exact gap by position for the four models, in three parts.",
+        "The exact gap after a RESET by position within the task and its three parts.",
+    )
 
 
 def _budgets(found: dict[str, Any]) -> Figure:
@@ -141,10 +151,11 @@ def _budgets(found: dict[str, Any]) -> Figure:
             places = np.arange(1, len(bottom) + 1)
             for part, (label, colour, hatch) in _PARTS.items():
                 values = np.array(audit["budget"][part]["by_position"])
-                axis.bar(places, values, bottom=bottom, color=colour, hatch=hatch, label=label)
+                axis.bar(places, values, bottom=bottom, color=colour, hatch=hatch, label=label,
+                         edgecolor=BLACK, linewidth=0.4)  # fmt: skip
                 bottom += values
-            axis.set_title(f"{name}: alpha={_prior(audit)}, T={audit['T']}")
-            axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+            axis.set_title(f"{name}: alpha={_prior(audit)}, T={audit['T']}", pad=14)
+            axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
             axis.set_xticks(places[:: max(1, len(places) // 5)])
             axis.set_ylabel("gap, nats")
         for axis in axes[1::2]:

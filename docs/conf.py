@@ -1,40 +1,73 @@
 """Sphinx configuration."""
 
-import json
 import sys
 from importlib.metadata import version as _version
 from pathlib import Path
 
+from docutils.utils import urischemes
+
+# The modules beside this file.
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "meta-learn"
 author = "The meta-learn developers"
 release = _version("meta-learn")
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "mathml"]
 html_theme = "furo"
 html_title = "meta-learn"
+html_show_copyright = False
 nb_execution_mode = "cache"
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "notebooks")
 nb_execution_raise_on_error = True
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+smartquotes = False
 autodoc_member_order = "bysource"
 exclude_patterns = ["_build", "jupyter_execute", "generated"]
 
-_DOCS = Path(__file__).parent
-sys.path.insert(0, str(_DOCS))
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_timeout = 240
+nb_merge_streams = True
+# Libraries tell a notebook about progress bars it has no use for.
+nb_output_stderr = "remove"
 
 
-def _draw_results(app):
-    """Tables and figures of the results that are kept in the repository."""
-    import audits
+# The address of a scheduler is nothing to click on.
+urischemes.schemes.pop("tcp", None)
 
-    from analysis.commands import questions_pages
 
-    generated = _DOCS / "generated"
-    for name, as_markdown in (
-        ("questions", questions_pages.as_markdown),
-        ("audits", audits.as_markdown),
-    ):
-        document = json.loads((_DOCS / "results" / f"{name}.json").read_text())
-        (generated / f"{name}.md").write_text(as_markdown(document, generated, "generated"))
+def _draw(app):
+    """Tables and figures of the results pages."""
+    import drawn
+
+    drawn.draw_all()
+
+
+def _examples_as_code(app, context, lines):
+    """Examples of a help text, which click marks as lines to keep, as blocks of code."""
+    shown = []
+    for line in lines:
+        if line.startswith("| "):
+            shown += [] if shown and shown[-1].startswith("   ") else ["", ".. code-block:: sh", ""]
+            line = "   " + line[2:].strip()
+        shown.append(line)
+    lines[:] = shown
+
+
+def _defaults_that_parse(app, what, name, found, options, signature, returns):
+    """A default that is made anew each time, which Python shows as no Python."""
+    if signature and "<factory>" in signature:
+        return signature.replace("<factory>", "..."), returns
+    return None
 
 
 def setup(app):
-    app.connect("builder-inited", _draw_results)
+    app.connect("builder-inited", _draw)
+    app.connect("autodoc-process-signature", _defaults_that_parse)
+    app.connect("sphinx-click-process-epilog", _examples_as_code)

@@ -29,6 +29,7 @@ class StreamKind:
     p: tuple[float, ...] | None = None
 
     def make(self, T: float) -> Process:
+        """The process that draws these streams at task length T."""
         if self.p is not None:
             return FixedCategorical(self.p, T)
         assert self.alpha is not None

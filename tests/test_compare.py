@@ -144,6 +144,8 @@ def test_by_position_averages_to_the_gap_and_chunks_do_not_matter(monkeypatch):
     scores = run([network]).networks[0]
     assert scores.gap_by_position.shape == (4,)
     assert scores.gap_by_position.mean() == pytest.approx(scores.gap.mean(), rel=1e-12)
+    assert scores.loss_by_position.shape == (4,)
+    assert scores.loss_by_position.mean() == pytest.approx(scores.loss.mean(), rel=1e-12)
     monkeypatch.setattr("analysis.compare._CHUNK_SYMBOLS", 100 * 30)
     parts = run([network], streams=70)  # 30, 30 and 10 streams
     assert parts.streams == 70

@@ -76,8 +76,9 @@ def test_the_kept_results_answer_every_question(tmp_path):
     assert page.count("## ") == 6
     assert "nan" not in page
     for panel in (p for a in said for p in a.panels):
-        assert f"(figures/{panel.name}.png)" in page
-        assert (tmp_path / f"{panel.name}.png").stat().st_size > 1_000
+        assert f"```{{figure}} figures/{panel.name}.png" in page
+        for kind in ("png", "svg"):
+            assert (tmp_path / f"{panel.name}.{kind}").stat().st_size > 1_000
 
 
 def test_bad_input_is_one_line(tmp_path):

@@ -136,7 +136,7 @@ def title_of(comparison: Comparison) -> str:
 
 def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
     """The figures of one comparison."""
-    from analysis import figures
+    from analysis import figures, simplex_figures
 
     panels = []
     if learners and learners[0].history:
@@ -184,7 +184,45 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
                 "errors. A curve is missing where the predictor is Bayes exactly.",
             ),
         )
+        panels.insert(2, _regret_panel(comparison))
+        if simplex_figures.can_draw(comparison.prior):
+            panels.insert(1, _simplex_panel(comparison))
     return panels
+
+
+def _regret_panel(comparison: Comparison) -> Panel:
+    from analysis.regret_figures import regret
+
+    expected = (
+        "which is what to expect of it"
+        if not comparison.off_prior
+        else "which is not its expectation here, since the streams do not follow the training prior"
+    )
+    return Panel(
+        "regret",
+        regret(comparison),
+        "Cumulative regret of every predictor within a task, against the oracle and, on a log axis, "
+        f"against Bayes; below, the {comparison.subject}'s realised regret along one stream.",
+        "Three regrets, each summed over draws. Above left: mean loss above that of the oracle, which "
+        f"knows {comparison.source.latent_name}. Above right: mean KL(Bayes || predictor); Bayes itself "
+        f"is at 0. Below: the {comparison.subject}'s loss above Bayes's on the stream above, which "
+        f"can be negative, beside the sum of KL, {expected}.",
+    )
+
+
+def _simplex_panel(comparison: Comparison) -> Panel:
+    from analysis.simplex_figures import simplex
+
+    return Panel(
+        "simplex",
+        simplex(comparison),
+        "Triangles with a symbol at each corner: the posterior's density narrows from draw to draw, and "
+        f"the {comparison.subject}'s probabilities lie on its mean.",
+        "The first task of the same stream. A point is a p: the nearer to a corner, the likelier its "
+        "symbol. Shaded: the density of the exact posterior, each by its own maximum. Lines: the way "
+        f"from the task's first prediction on. The {comparison.subject}'s probabilities are of the "
+        "three symbols, without RESET's.",
+    )
 
 
 def write_report(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from analysis.commands.common import interval, nats, percent
 from analysis.commands.pixel_pages import BINARISATION, network_title
@@ -23,6 +23,7 @@ _NAMES = {
     "past_and_future_alone": "each pixel alone",
     "past_only": "past only",
 }
+_HEAD = ("quantity", "mean", "95% interval")
 
 
 def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:
@@ -52,32 +53,32 @@ def lead(inpainting: Inpainting, found: Mapping[str, Estimate]) -> str:
 
 def tables(inpainting: Inpainting, found: Mapping[str, Estimate]) -> list[Table]:
     """The means over images, and the predictors of missing pixels beside each other."""
+    if inpainting.came is not None:
+        return truth_tables(found)
+    rows = [
+        _row(found, "log_prob_best", "log p(most probable | observed)"),
+        _row(found, "entropy", "entropy of the posterior"),
+        _row(found, "nll_best", "NLL of the image so filled"),
+    ]
+    note = "Nats an image; intervals over images (bootstrap). "
+    return [Table("The posterior over the missing pixels", _HEAD, rows, note + BINARISATION)]
 
-    def row(name: str, label: str, form: Any = nats) -> list[str]:
-        return [label, form(found[name].mean), interval(found[name].ci95, form)]
 
-    head = ["quantity", "mean", "95% interval"]
-    if inpainting.came is None:
-        rows = [
-            row("log_prob_best", "log p(most probable | observed)"),
-            row("entropy", "entropy of the posterior"),
-            row("nll_best", "NLL of the image so filled"),
-        ]
-        note = "Nats an image; intervals over images (bootstrap). "
-        return [Table("The posterior over the missing pixels", head, rows, note + BINARISATION)]
+def truth_tables(found: Mapping[str, Estimate]) -> list[Table]:
+    """``tables`` where the truth is known."""
     summary = Table(
         "The posterior over the missing pixels",
-        head,
+        _HEAD,
         [
-            row("log_posterior_truth", "log p(truth | observed)"),
-            row("past_only_log_prob", "log p(truth | past only)"),
-            row("future_worth", "what the future is worth"),
-            row("entropy", "entropy of the posterior"),
-            row("exact_match", "most probable = truth", percent),
-            row("pixel_accuracy", "its pixels that are right", percent),
-            row("nll_truth", "NLL of the true image"),
-            row("nll_best", "NLL, most probable completion"),
-            row("nll_excess", "NLL(truth) - NLL(most probable)"),
+            _row(found, "log_posterior_truth", "log p(truth | observed)"),
+            _row(found, "past_only_log_prob", "log p(truth | past only)"),
+            _row(found, "future_worth", "what the future is worth"),
+            _row(found, "entropy", "entropy of the posterior"),
+            _row(found, "exact_match", "most probable = truth", percent),
+            _row(found, "pixel_accuracy", "its pixels that are right", percent),
+            _row(found, "nll_truth", "NLL of the true image"),
+            _row(found, "nll_best", "NLL, most probable completion"),
+            _row(found, "nll_excess", "NLL(truth) - NLL(most probable)"),
         ],
         "Nats an image but for shares; intervals over images (bootstrap). The most probable "
         "completion never has the larger NLL, so it costs less than the truth wherever it is "
@@ -96,6 +97,12 @@ def tables(inpainting: Inpainting, found: Mapping[str, Estimate]) -> list[Table]
         "Past only: the network's next-pixel probability. Gap: mean of KL(first || predictor).",
     )  # fmt: skip
     return [summary, predictors]
+
+
+def _row(
+    found: Mapping[str, Estimate], name: str, label: str, form: Callable[[float | None], str] = nats
+) -> list[str]:
+    return [label, form(found[name].mean), interval(found[name].ci95, form)]
 
 
 def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -> list[Panel]:
@@ -132,6 +139,6 @@ def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -
             pixel_figures.calibration(bins),
             "Observed share of ones against p(1 | observed) in ten bins, with the diagonal.",
             "Calibration of the marginals p(x_k = 1 | observed) in ten equal bins, and the missing "
-            "pixels in each.",
+            "pixels in each. Intervals are Wilson's, as if pixels were independent.",
         ),
     ]

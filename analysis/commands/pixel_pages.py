@@ -98,7 +98,8 @@ def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Pa
             "calibration",
             figures.calibration(evaluation.calibration),
             "Observed share of ones against predicted probability in ten bins, with the diagonal.",
-            "Calibration of the predicted probabilities in ten equal bins, and the pixels in each.",
+            "Calibration of the predicted probabilities in ten equal bins, and the pixels in each. "
+            "Intervals are Wilson's, as if pixels were independent.",
         ),
     ]
 

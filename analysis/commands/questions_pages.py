@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis import markdown
 from analysis import questions_figures as figures
 from analysis.commands.common import interval, nats, percent
-from analysis.report import Panel, Table, figure_bytes
+from analysis.report import Panel, Table
 
 
 class Answer(NamedTuple):
@@ -33,17 +34,11 @@ def answers(document: dict[str, Any]) -> list[Answer]:
 
 def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
     """All answers as a Markdown page; figures go to ``folder``, which the page calls ``link``."""
-    folder.mkdir(parents=True, exist_ok=True)
     out = []
     for answer in answers(document):
         out += [f"## {answer.question}", answer.text]
-        for panel in answer.panels:
-            (folder / f"{panel.name}.png").write_bytes(figure_bytes(panel.figure, "png"))
-            out += [f"![{panel.alt}]({link}/{panel.name}.png)", f"*{panel.caption}*"]
-        for table in answer.tables:
-            lines = [table.head, ["---"] * len(table.head), *table.rows]
-            rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-            out += [f"**{table.title}**", rows, table.note]
+        out += [markdown.figure(panel, folder, link) for panel in answer.panels]
+        out += [markdown.table(table) for table in answer.tables]
     return "\n\n".join(out) + "\n"
 
 

@@ -1,0 +1,37 @@
+"""Tables and panels of a report as MyST Markdown, for the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.report import Panel, Table, figure_bytes
+
+
+def table(table: Table) -> str:
+    """Its rows under its title, and its note."""
+    lines = [table.head, ["---"] * len(table.head), *table.rows]
+    rows = "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
+    # The pages' style sheet keeps numbers of this class on one line.
+    body = f"```{{table}} {table.title}\n:class: numbers\n\n{rows}\n```"
+    return "\n\n".join(part for part in (body, table.note) if part)
+
+
+def figure(panel: Panel, folder: Path, link: str, stem: str = "") -> str:
+    """The panel as a figure with its caption. PNG and SVG go to ``folder``, which the page calls
+    ``link``, under the panel's name or ``stem``. Errors: OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = stem or panel.name
+    (folder / f"{name}.png").write_bytes(figure_bytes(panel.figure, "png"))
+    panel.figure.set_layout_engine("none")  # keeps the layout just computed
+    (folder / f"{name}.svg").write_bytes(figure_bytes(panel.figure, "svg"))
+    # All figures at one scale, so that their letters have one size.
+    width = round(100 * panel.figure.get_size_inches()[0])
+    caption = f"{panel.caption} ([SVG]({link}/{name}.svg))"
+    return (
+        f"```{{figure}} {link}/{name}.png\n:alt: {panel.alt}\n:width: {width}px\n\n{caption}\n```"
+    )
+
+
+def _cell(text: str) -> str:
+    # A bar would end the cell: KL(Bayes || network).
+    return text.replace("|", "\\|")

@@ -1,0 +1,316 @@
+"""Tables and figures of the results pages, computed while the site is built.
+
+Networks are those that come with the package, seeds are fixed, and so the same versions draw the same
+pages. Images are those of MNIST where they are at hand (in META_LEARN_DATA or the cache: nothing is
+downloaded), else glyphs, and the captions say so. What takes longer than some seconds is read from
+docs/results, where each document names the command that wrote it.
+
+Every function returns pieces of Markdown by name; a page includes generated/NAME.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import audits
+import numpy as np
+
+from analysis import markdown
+from analysis.commands import (
+    audit_pages,
+    compare_pages,
+    experiments_pages,
+    hidden_pages,
+    inpaint_pages,
+    pixel_pages,
+    questions_pages,
+)
+from analysis.report import Panel, Table
+from autoregressive.errors import DataError
+from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
+from meta_learning.learner import TEST
+from meta_learning.packaged import packaged_learner
+
+DOCS = Path(__file__).parent
+LINK = "generated"
+GENERATED = DOCS / LINK
+SEED = 0
+# Enough for a figure; the tables say how many streams they are over.
+STREAMS = 2_000
+
+
+class Kind(NamedTuple):
+    """A kind of figure in the gallery: what it shows, and the command that draws it."""
+
+    stem: str
+    alt: str
+    command: str
+
+
+Pieces = dict[str, str]
+_gallery: list[Kind] = []
+
+
+def draw_all() -> None:
+    """Writes every piece, unless those that lie there were drawn from the same sources."""
+    stamp, digest = GENERATED / "stamp", _digest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    from analysis.commands.common import choose_device
+
+    choose_device("cpu")
+    _gallery.clear()
+    GENERATED.mkdir(exist_ok=True)
+    for draw in DRAWN:
+        for name, text in draw().items():
+            (GENERATED / f"{name}.md").write_text(text)
+    stamp.write_text(digest)
+
+
+def _digest() -> str:
+    """Of everything that pieces are drawn from."""
+    found = hashlib.sha256(images().digest.encode())
+    for folder in ("analysis", "meta_learning", "autoregressive", "docs"):
+        for path in sorted((DOCS.parent / folder).rglob("*")):
+            parts = set(path.relative_to(DOCS.parent).parts)
+            if path.is_file() and not parts & {"_build", LINK, "jupyter_execute", "__pycache__"}:
+                found.update(path.read_bytes() if path.suffix != ".md" else b"")
+    return found.hexdigest()
+
+
+@cache
+def images() -> Any:
+    """Test images: MNIST's where they are at hand, else glyphs."""
+    from autoregressive.glyphs import load_glyphs
+    from autoregressive.mnist import load_mnist
+
+    try:
+        return load_mnist("test", mirrors=())
+    except DataError:
+        return load_glyphs("test")
+
+
+def drawn_on() -> str:
+    """What a caption says of the images."""
+    if images().name == "mnist":
+        return "Drawn on test images of MNIST."
+    return (
+        "MNIST was not at hand when this page was built: the images are glyphs, digits drawn from "
+        "fonts, and the network, trained on MNIST, has never seen any."
+    )
+
+
+def result(name: str) -> dict[str, Any]:
+    """A document that is kept in docs/results."""
+    return json.loads((DOCS / "results" / f"{name}.json").read_text())
+
+
+def _figures(page: str, panels: Iterable[Panel], command: str, note: str = "") -> str:
+    """Panels as figures, remembered for the gallery."""
+    out = []
+    for panel in panels:
+        stem = f"{page}-{panel.name}"
+        panel = panel._replace(caption=f"{panel.caption} {note}".strip())
+        out.append(markdown.figure(panel, GENERATED, LINK, stem))
+        _gallery.append(Kind(stem, panel.alt, command))
+    return "\n\n".join(out) + "\n"
+
+
+def _tables(tables: Iterable[Table], words: bool = False) -> str:
+    """Tables of numbers, whose cells stay on one line, or of words."""
+    text = "\n\n".join(map(markdown.table, tables)) + "\n"
+    return text.replace(":class: numbers\n\n", "\n") if words else text
+
+
+def kept() -> Pieces:
+    """The thought questions and the audits of M1 to M4, from docs/results."""
+    document = result("questions")
+    for answer in questions_pages.answers(document):
+        _gallery.extend(Kind(p.name, p.alt, "meta-learn questions") for p in answer.panels)
+    return {
+        "questions": questions_pages.as_markdown(document, GENERATED, LINK),
+        "audits": audits.as_markdown(result("audits"), GENERATED, LINK),
+    }
+
+
+def models() -> Pieces:
+    """M1 to M4 on the three test streams, and M2 at home."""
+    from analysis.commands.compare import run_comparison
+    from analysis.results import document, estimate_all
+
+    learners = {name: packaged_learner(name) for name in EXPERIMENTS}
+    comparisons = {
+        name: {
+            key: run_comparison([learners[name]], p, p, stream.make(p.T), SEED, STREAMS)
+            for key, stream in TEST_STREAMS.items()
+        }
+        for name, p in EXPERIMENTS.items()
+    }
+    found = {
+        name: {key: document(c, estimate_all(c)) for key, c in streams.items()}
+        for name, streams in comparisons.items()
+    }
+    at_home = comparisons["M2"]["1"]
+    one = compare_pages.panels_of(at_home, [learners["M2"]])
+    home = next(panel for panel in one if panel.name == "predictions")
+    several = experiments_pages.panels(comparisons, {k: [v] for k, v in learners.items()})
+    return {
+        "home": _figures("home", [home], "meta-learn compare --experiment M2"),
+        "models-tables": _tables(experiments_pages.tables(found)),
+        "models-m2-tables": _tables(compare_pages.summary_tables(at_home, found["M2"]["1"])),
+        "models-m2": _figures(
+            "m2", [p for p in one if p is not home], "meta-learn compare --experiment M2"
+        ),
+        "models-figures": _figures("models", several, "meta-learn experiments"),
+    }
+
+
+def audited() -> Pieces:
+    """The audit's own figures, of M1: its 40 histories are walked at once."""
+    import jax
+
+    from analysis.carry_over import carry_over
+    from analysis.exact_gap import exact_gap
+    from analysis.off_prior import off_prior
+    from analysis.rolled_forward import rolled_forward
+    from analysis.worst_histories import worst_histories
+
+    learner, process = packaged_learner("M1"), EXPERIMENTS["M1"]
+    key = jax.random.fold_in(jax.random.key(SEED), TEST)
+    # Every task length and prior costs seconds of compilation: fewer than the command takes.
+    elsewhere = [
+        ("own", process),
+        ("alpha", TEST_STREAMS["2"].make(5)),
+        ("p", TEST_STREAMS["3"].make(5)),
+        ("T", TEST_STREAMS["1"].make(20)),
+    ]
+    audit = audit_pages.Audit(
+        exact_gap(learner, process),
+        carry_over(learner, process, key=key, tasks=STREAMS),
+        worst_histories(learner, process),
+        off_prior([learner], process, key=key, streams=200, sources=elsewhere),
+        rolled_forward(learner, process, key=key, tasks=500),
+        None,
+    )
+    panels = audit_pages.panels(audit)
+    return {"audit-figures": _figures("audit", panels, "meta-learn audit --experiment M1")}
+
+
+def hidden_state() -> Pieces:
+    """What M2's state holds, on fewer streams than the command takes."""
+    import jax
+
+    from analysis.hidden import examine
+
+    key = jax.random.fold_in(jax.random.key(SEED), TEST)
+    hidden = examine(packaged_learner("M2"), EXPERIMENTS["M2"], key=key, streams=400)
+    panels = hidden_pages.panels(hidden)
+    return {
+        "hidden-lead": hidden_pages.headline(hidden) + "\n",
+        "hidden-tables": _tables(hidden_pages.tables(hidden)),
+        "hidden-figures": _figures("hidden", panels, "meta-learn hidden --experiment M2"),
+    }
+
+
+def mnist() -> Pieces:
+    """Scores of the packaged networks of images, and how they were trained."""
+    from autoregressive.packaged import packaged_pixels
+    from autoregressive.pixels import evaluate
+
+    scored = result("mnist")
+    network, test = packaged_pixels(), images()
+    from analysis.pixel_figures import pixel_curves
+    from autoregressive.images import ImageSet
+
+    few = ImageSet(test.name, test.split, test.packed[:1_000], test.shape)
+    curves = Panel(
+        "curves",
+        pixel_curves(
+            {f"{n.upper()}": packaged_pixels(n).history for n in ("lstm-32", "gru-32")}, 55_000
+        ),
+        "Training and test loss of the packaged LSTM and GRU falling over five epochs, log axis.",
+        "Learning curves of the packaged networks: training loss, and the loss of the first 2,000 test "
+        "images, four points an epoch.",
+    )
+    panels = pixel_pages.evaluation_panels(evaluate(network, few), test.shape)
+    return {
+        "mnist-scores": _tables([pixel_pages.evaluation_table(scored["evaluate"]["document"])]),
+        "mnist-curves": _figures("mnist", [curves], "meta-learn pixels train --recipe best"),
+        "mnist-figures": _figures(
+            "mnist", panels, "meta-learn pixels evaluate", f"{drawn_on()} The first 1,000."
+        ),
+    }
+
+
+def continued() -> Pieces:
+    """Samples of the last 300 pixels: the three cross-entropies, and 48 pictures."""
+    from analysis.pixel_runs import choose_images, continuations
+    from autoregressive.packaged import packaged_stages
+
+    kept_numbers = result("mnist")["continue"]["document"]
+    truth = images().images(slice(0, 100))
+    trained = {"trained": packaged_stages()["trained"]}
+    _, run = continuations(trained, truth, seed=SEED, samples=10)
+    panels = pixel_pages.continuation_panels(truth, run, choose_images(run), images().shape)
+    command = "meta-learn pixels continue"
+    return {
+        "continued-lead": pixel_pages.continuation_lead(kept_numbers["networks"]) + "\n",
+        "continued-tables": _tables([pixel_pages.continuation_table(kept_numbers["networks"])]),
+        "continued-figures": _figures("continued", panels, command, drawn_on()),
+    }
+
+
+def inpainted() -> Pieces:
+    """Exact posteriors over one missing pixel and over a 2 x 2 patch."""
+    import mnist as kept_mnist
+
+    from analysis.inpainting import inpaint
+    from autoregressive.masks import observed
+    from autoregressive.npy import MaskedImages
+    from autoregressive.packaged import packaged_pixels
+
+    out = {}
+    for kind, kept_file in result("mnist")["inpaint"].items():
+        tables = inpaint_pages.truth_tables(kept_mnist.estimates(kept_file))
+        out["inpainted-" + "-".join(kind.split()[-2:]) + "-tables"] = _tables(tables)
+    truth = images().images(slice(0, 1_000))
+    for name, mask in (("one-pixel", "square:1"), ("2-patch", "square:2")):
+        keep = observed(mask, len(truth), images().shape, SEED)
+        masked = MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
+        found = inpaint(packaged_pixels(), masked)
+        panels = inpaint_pages.panels(found, masked.masked, images().shape)
+        command = f"meta-learn inpaint --mask {mask} --images 1000"
+        out[f"inpainted-{name}"] = _figures(f"inpainted-{name}", panels, command, drawn_on())
+    return out
+
+
+def mistakes() -> Pieces:
+    """What known mistakes do to the numbers, from docs/results."""
+    rows = [
+        [e["mistake"], f"{e['figure']}, {e['unit']}", f"{e['right']:.4f}", f"{e['wrong']:.4f}"]
+        for e in result("mnist")["mistakes"]
+    ]
+    head = ["mistake", "figure", "right", "with the mistake"]
+    return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)], words=True)}
+
+
+def gallery() -> Pieces:
+    """Every kind of figure once, with the command that draws it."""
+    out = []
+    for command in dict.fromkeys(kind.command for kind in _gallery):
+        images = "\n\n".join(
+            f"```{{figure}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n\n"
+            f"[SVG]({LINK}/{kind.stem}.svg)\n```"
+            for kind in _gallery
+            if kind.command == command
+        )
+        out += [f"## `{command}`", f":::{{container}} gallery\n\n{images}\n\n:::"]
+    return {"gallery": "\n\n".join(out) + "\n"}
+
+
+DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, gallery)
