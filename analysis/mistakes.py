@@ -70,13 +70,13 @@ def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
         scores = -nats(logits, targets[..., 1:].astype(np.float64)).sum(-1)
         log_p = scores - logsumexp(scores, axis=1, keepdims=True)
         found[name] = (log_p[np.arange(n), came].mean(), (log_p.argmax(1) == came).mean())
-    mistake = "completions scored against the masked image (targets of -1)"
+    mistake = "targets of -1, the masked image's"
     return [
         Effect(mistake, figure, float(found["right"][i]), float(found["wrong"][i]), unit)
         for i, (figure, unit) in enumerate(
             (
                 ("log p(truth | observed)", "nats an image"),
-                ("most probable completion is the truth", "share"),
+                ("most probable = truth", "share"),
             )
         )
     ]
@@ -99,7 +99,7 @@ def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
     figure, unit = "test cross-entropy", "nats a pixel"
     return [
         Effect("a sigmoid applied twice", figure, right, twice, unit),
-        Effect("softmax over the whole image as probabilities", figure, right, softmax, unit),
+        Effect("softmax over the image", figure, right, softmax, unit),
     ]
 
 
@@ -127,11 +127,11 @@ def rounded(
             "own": float(nats(np.asarray(z), np.asarray(made)).mean()),
             "crossed": float(nats(np.asarray(z), truth[:, first:]).mean()),
         }
-        mistake = f"'samples' by a threshold at {threshold:g}"
+        mistake = f"threshold {threshold:g} for sampling"
         out += [
-            Effect(mistake, f"{name} over {horizon} pixels", right[kind], wrong[kind],
+            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind],
                    "nats a pixel")
-            for name, kind in (("A: samples' own cost", "own"), ("C: truth under them", "crossed"))
+            for name, kind in (("A: samples", "own"), ("C: truth under samples", "crossed"))
         ]  # fmt: skip
     return out
 
@@ -163,7 +163,7 @@ def teacher_forced(sampled: Continuation) -> list[Effect]:
     horizon = sampled.truth.shape[1]
     costs = sampled.costs(horizon)
     return [
-        Effect("continuation with teacher forcing left on", f"C: truth over {horizon} pixels",
+        Effect("teacher forcing left on", f"C: truth under samples, {horizon} pixels",
                costs["crossed"][0], costs["truth"][0], "nats a pixel")
     ]  # fmt: skip
 
@@ -175,7 +175,7 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
     return [
         Effect(f"{name} called Bayes", f"Bayes's loss, {process.title}", right,
                right + excess(process, pseudo_count), "nats a symbol")
-        for name, pseudo_count in (("KT (+1/2)", 0.5), ("Laplace (+1)", 1.0))
+        for name, pseudo_count in (("KT", 0.5), ("Laplace", 1.0))
     ]  # fmt: skip
 
 
@@ -198,6 +198,6 @@ def first_unscored(process: DirichletCategorical) -> list[Effect]:
     """The first symbol of every task left out of the loss, exact: it is the one that costs most."""
     losses = bayes_losses(process, int(process.T) - 1)
     return [
-        Effect("the first symbol never scored", f"Bayes's loss, {process.title}",
+        Effect("first symbol never scored", f"Bayes's loss, {process.title}",
                float(losses.mean()), float(losses[1:].mean()), "nats a symbol")
     ]  # fmt: skip

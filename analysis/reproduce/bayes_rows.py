@@ -147,8 +147,14 @@ def questions(run: Run) -> Result:
             f"{', '.join(map(str, found['seeds']))}. The full run computes them anew."
         )
     said = questions_pages.answers(found)
+    nearly = found["exact"]["priors"][-1]
+    answer = (
+        f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
+        f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
+        f"concentrated at 1/3. {said[-1].question} {said[-1].text}"
+    )
     return Result(
-        f"{len(said)} questions, each answered by a measured figure.",
+        answer,
         found,
         [table for answer in said for table in answer.tables],
         [panel for answer in said for panel in answer.panels],
@@ -178,7 +184,7 @@ def hidden_state(run: Run) -> Result:
     panels: list[Panel] = []
     numbers, paragraphs = {}, []
     key = jax.random.fold_in(jax.random.key(run.seed), TEST)
-    for name in _MODELS:
+    for name in run.sizes.hidden_models:
         learner = run.learners("default")[name]
         found = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
         numbers[name] = document(found)
@@ -203,7 +209,7 @@ def hidden_state(run: Run) -> Result:
     own = "\n".join(
         f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "
         f"--seed {run.seed}"
-        for name in _MODELS
+        for name in run.sizes.hidden_models
     )
     return Result(answer, numbers, tables, panels, paragraphs, own=own, made=run.learners_made)
 

@@ -30,7 +30,7 @@ def effects(run: Run) -> list[mistakes.Effect]:
         assert images.truth is not None
         some = MaskedImages(images.masked[:n], images.truth[:n])
         found += [
-            dataclasses.replace(e, figure=f"{e.figure}, {kind} missing")
+            dataclasses.replace(e, figure=f"{e.figure}, {kind}")
             for e in mistakes.masked_targets(network, some)
         ]
     found += mistakes.wrong_links(network.logits(test), test[:, 1:])
@@ -45,7 +45,7 @@ def effects(run: Run) -> list[mistakes.Effect]:
 def section(run: Run) -> Result:
     """The effects as a table."""
     found = effects(run)
-    masked, rounding = found[0], next(e for e in found if "threshold" in e.mistake)
+    masked, rounding = found[0], next(e for e in found if e.mistake.startswith("threshold"))
     answer = (
         f"{masked.figure}: {_value(masked, masked.right)} {masked.unit}, and "
         f"{_value(masked, masked.wrong)} when completions are scored against the masked image. "
@@ -54,12 +54,16 @@ def section(run: Run) -> Result:
     )
     table = Table(
         "Right and as done there",
-        ["mistake", "figure", "right", "as done there", "unit"],
-        [[e.mistake, e.figure, _value(e, e.right), _value(e, e.wrong), e.unit] for e in found],
+        ["mistake", "figure", "right", "as done there"],
+        [[e.mistake, _figure(e), _value(e, e.right), _value(e, e.wrong)] for e in found],
         f"In-painting, links: {run.sizes.mistaken_images} images; continuation: {len(run.truth)} "
         "images. KT, Laplace and the first symbol: exact, without sampling.",
     )
     return Result(answer, {"effects": [e.document() for e in found]}, [table], made=run.pixels.made)
+
+
+def _figure(effect: mistakes.Effect) -> str:
+    return effect.figure if effect.unit == "share" else f"{effect.figure}, {effect.unit}"
 
 
 def _value(effect: mistakes.Effect, value: float) -> str:

@@ -16,7 +16,8 @@ class Sizes:
     pixel_batch, hidden, budget: of trainings; None is all images, the recipe's own. readouts: of
     the pixel networks; the first one is used in rows 5 to 10. mistaken_images: for the effects of
     mistakes. exact_task_length: the exact gap of row 16 is walked over the draws of a task of this
-    T. questions_budget: 0 shows the study that comes with the package.
+    T. hidden_models: whose state is looked at. questions_budget: 0 shows the study that
+    comes with the package.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Sizes:
     questions_seeds: int
     questions_streams: int
     hidden_streams: int
+    hidden_models: tuple[str, ...]
 
     def settings(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -64,6 +66,7 @@ FULL = Sizes(
     questions_seeds=3,
     questions_streams=1_000,
     hidden_streams=2_000,
+    hidden_models=("M2", "M4"),
 )
 QUICK = replace(
     FULL,
@@ -71,8 +74,8 @@ QUICK = replace(
     packaged=True,
     pixel_recipe="best",
     scored_images=2_000,
+    train_images=3_000,
     readouts=((64,),),
-    mistaken_images=50,
     streams=1_000,
     exact_task_length=11,
     questions_budget=0,

@@ -165,7 +165,7 @@ def four_models(run: Run) -> Result:
     gaps = ", ".join(f"{name} {nats(own[name]['final_gap'])}" for name in own)
     answers.append(f"A plateau is no sign of Bayes: gaps at the end {gaps} nats.")
     return Result(" ".join(answers), numbers, tables, panels, made=run.learners_made,
-                  own=_experiments_command(run, "coursework"))  # fmt: skip
+                  own=_experiments_command(run))  # fmt: skip
 
 
 def test_streams(run: Run) -> Result:
@@ -214,7 +214,7 @@ def test_streams(run: Run) -> Result:
         )
     text = "nats a symbol, " + "; ".join(parts) + "."
     return Result(answer, numbers, tables, panels, [("M2 against M4, M1 against M3:", text)],
-                  made=run.learners_made, own=_experiments_command(run, "coursework"))  # fmt: skip
+                  made=run.learners_made, own=_experiments_command(run))  # fmt: skip
 
 
 def exact_bayes(run: Run) -> Result:
@@ -283,10 +283,11 @@ def exact_bayes(run: Run) -> Result:
     return Result(answer, numbers, tables, [panel])
 
 
-def _experiments_command(run: Run, recipe: str) -> str:
+def _experiments_command(run: Run) -> str:
     """Empty where the run's trainings are no bigger than a test's."""
     if run.sizes.budget is not None or (run.sizes.packaged and run.seed):
         return ""
-    return (
+    return "\n".join(
         f"meta-learn experiments --recipe {recipe} --streams {run.sizes.streams} --seed {run.seed}"
+        for recipe in RECIPES
     )
