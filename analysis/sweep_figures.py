@@ -181,7 +181,7 @@ def _panels(
     rows, columns = split(values)
     rows, columns = [n for n in rows if n != along], [n for n in columns if n != along]
     panels = list(choices(values, rows))
-    across = min(3, len(panels))
+    across = 2 if len(panels) == 4 else min(3, len(panels))
     down = math.ceil(len(panels) / across)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(5.2, 2.7 * across), 2.5 * down + 1.0))
@@ -193,22 +193,26 @@ def _panels(
                 look = _look(values, columns, line) | {"label": named(line, values) or "network"}
                 draw(axis, panel | line, look)
             axis.set_title(named(panel, values))
-        figure.supxlabel(x_label, fontsize=9)
-        figure.supylabel(y_label, fontsize=9)
+        for axis in axes.ravel()[max(0, len(panels) - across) : len(panels)]:
+            axis.set_xlabel(x_label)
+        for axis in axes[:, 0]:
+            axis.set_ylabel(y_label.replace(", ", ",\n"))
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        longest = max(map(len, labels))
-        ncols = max(1, min(len(labels), int(figure.get_figwidth() * 14 / (longest + 8))))
-        figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+        if len(labels) > 1:
+            longest = max(map(len, labels))
+            ncols = max(1, min(len(labels), int(figure.get_figwidth() * 14 / (longest + 8))))
+            figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
     return figure
 
 
 def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> dict[str, Any]:
-    """Colours tell the axis with most values apart, line styles the next, markers the third."""
+    """Colours tell the axis with most values apart, line styles the next, markers the third; where
+    there is none, markers go with the colours."""
     ranked = sorted(names, key=lambda name: -values.sizes[name])
     places = [values[name].values.tolist().index(choice[name]) for name in ranked]
     colour, line, marker = [*places, 0, 0, 0][:3]
     if len(places) < 3 or values.sizes[ranked[2]] == 1:
-        marker = line if len(places) > 1 and values.sizes[ranked[1]] > 1 else colour
+        marker = colour
     return {
         "color": _COLOURS[colour % len(_COLOURS)],
         "linestyle": _LINES[line % len(_LINES)],
