@@ -7,6 +7,7 @@ that was in training goes on, to the same bits.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -208,19 +209,20 @@ def _find(folder: Path | None, task: Task) -> Result | None:
         return None
     try:
         arrays, header = checkpoint.load(path)
-        result = Result(header.pop("document"), header.pop("estimates"), arrays, header.pop("dims"))
-        if header != identity or arrays.keys() != result.dims.keys():
+        document, estimates, dims = json.loads(header.pop("result", "[0, 0, 0]"))
+        if header != identity:
             raise CheckpointError(f"{path} is of another point")
-    except (CheckpointError, KeyError) as error:
+    except CheckpointError as error:
         log.warning("measuring anew: %s", error)
         return None
-    return result
+    return Result(document, estimates, arrays, dims)
 
 
 def _keep(folder: Path | None, task: Task, result: Result) -> None:
     if folder is None:
         return
     identity = _identity(task)
-    rest = {"document": result.document, "estimates": result.estimates, "dims": result.dims}
+    # As one text: a header is written with its keys sorted, but references keep their order.
+    text = json.dumps([result.document, result.estimates, result.dims], allow_nan=False)
     with cache_may_fail(folder):
-        checkpoint.save(_path(folder, identity), result.arrays, identity | rest)
+        checkpoint.save(_path(folder, identity), result.arrays, identity | {"result": text})

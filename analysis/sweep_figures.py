@@ -60,18 +60,24 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
     gap = _values(tree, "intervals", "gap_network")
     values = gap[axis_name].values
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any]) -> None:
+    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
         mean, low, high = gap.sel(choice).transpose("bound", axis_name).values
-        # An interval that reaches below zero ends at the axis.
-        low = np.where(np.isfinite(low), np.maximum(low, mean / 100), mean)
+        # Zero cannot stand on a logarithmic axis.
+        low = np.where(low > 0, low, np.where(np.isfinite(low), mean / 10, mean))
         high = np.where(np.isfinite(high), high, mean)
-        places, labels = _places(values)
-        axis.errorbar(places, mean, yerr=[mean - low, high - mean], capsize=2, **look)
-        if labels is None:
+        logarithmic = np.isfinite(values).all() and (values > 0).all()
+        if logarithmic:
+            places = values
+            # Beside each other, so that intervals can be told apart.
+            shown = places * (places.max() / places.min()) ** (0.03 * side)
             axis.set_xscale("log")
-            labels = [text_of(v) for v in values.tolist()]
+        else:
+            places = np.arange(len(values))
+            shown = places + 0.06 * side
+        axis.errorbar(shown, mean, yerr=[mean - low, high - mean], capsize=2, **look)
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticks(places, labels)
+        axis.set_xticks(places, [text_of(v) for v in values.tolist()])
+        axis.margins(x=0.1)
         axis.set_yscale("log")
 
     return _panels(gap, axis_name, draw, _axis_title(axis_name), _GAP)
@@ -81,21 +87,21 @@ def gap_by_position(tree: xarray.DataTree) -> Figure:
     """The gap by position within the task, mean over seeds."""
     gap = _values(tree, "network", "gap_by_position").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any]) -> None:
+    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
         curve = gap.sel(choice).values
         curve = curve[np.isfinite(curve)]
         axis.plot(np.arange(1, len(curve) + 1), curve, markevery=max(1, len(curve) // 10), **look)
         axis.set_yscale("log")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    return _panels(gap, "position", draw, "position within the task (drawn symbols)", _GAP)
+    return _panels(gap, "position", draw, "position in the task", _GAP)
 
 
 def learning_curves(tree: xarray.DataTree) -> Figure:
     """The gap on held-out streams while training, mean over seeds."""
     gap = _values(tree, "training", "held_out_gap").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any]) -> None:
+    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
         here = gap.sel(choice)
         axis.plot(
             here["symbols"].values / 1e6, here.values, markevery=max(1, len(here) // 10), **look
@@ -173,25 +179,29 @@ def _heat_map(
 def _panels(
     values: xarray.DataArray,
     along: str,
-    draw: Callable[[Axes, Choice, dict[str, Any]], None],
+    draw: Callable[[Axes, Choice, dict[str, Any], float], None],
     x_label: str,
     y_label: str,
 ) -> Figure:
-    """A panel for each thing to learn, in it a curve for each network; ``along`` is the x axis."""
+    """A panel for each thing to learn, in it a curve for each network; ``along`` is the x axis.
+
+    draw: is given the axes, the choice, the curve's look, and a number in [-1, 1] of its own.
+    """
     rows, columns = split(values)
     rows, columns = [n for n in rows if n != along], [n for n in columns if n != along]
-    panels = list(choices(values, rows))
+    panels, lines = list(choices(values, rows)), list(choices(values, columns))
+    sides = np.linspace(-1, 1, len(lines)) if len(lines) > 1 else [0.0]
     across = 2 if len(panels) == 4 else min(3, len(panels))
     down = math.ceil(len(panels) / across)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.2, 2.7 * across), 2.5 * down + 1.0))
+        figure = Figure(figsize=(max(5.2, (3.6 if across < 3 else 2.8) * across), 2.5 * down + 1.0))
         axes = figure.subplots(down, across, sharey=True, squeeze=False)
         for axis in axes.ravel()[len(panels) :]:
             axis.remove()
         for axis, panel in zip(axes.ravel(), panels, strict=False):
-            for line in choices(values, columns):
+            for line, side in zip(lines, sides, strict=True):
                 look = _look(values, columns, line) | {"label": named(line, values) or "network"}
-                draw(axis, panel | line, look)
+                draw(axis, panel | line, look, side)
             axis.set_title(named(panel, values))
         for axis in axes.ravel()[max(0, len(panels) - across) : len(panels)]:
             axis.set_xlabel(x_label)
@@ -220,14 +230,6 @@ def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> dic
     }
 
 
-def _places(values: np.ndarray) -> tuple[np.ndarray, list[str] | None]:
-    """Where the values of an axis stand: at themselves, or one after the other where they are not all
-    finite and positive, with their texts then."""
-    if np.isfinite(values).all() and (values > 0).all():
-        return values, None
-    return np.arange(len(values)), [text_of(v) for v in values.tolist()]
-
-
 def _axis_title(name: str) -> str:
     names = {
         "hidden": "hidden units",
@@ -242,4 +244,4 @@ def _short(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.4g}%" if value > 0 else f"{100 * value:.0f}%"
+    return f"{100 * value:.{2 if value < 0.999 else 3}f}%" if value > 0 else f"{100 * value:.0f}%"

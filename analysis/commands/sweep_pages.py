@@ -56,19 +56,18 @@ def tables(found: Sweep) -> list[Table]:
     """Every point, and the best of each process where there is more than one network."""
     axes = [name for name, values in found.grid.axes.items() if len(values) > 1]
     head = [_HEADS.get(name, name) for name in axes] or ["network"]
-    closed, gaps = [], []
+    closed, gaps, resets = [], [], []
     for point, numbers in zip(_places(found), _documents(found), strict=True):
         row = [text_of(point[name]) for name in axes] or [network_name(numbers)]
         if "failed" in numbers:
             closed.append([*row, "diverged", ""])
-            gaps.append([*row, "diverged", "", "", ""])
+            gaps.append([*row, "diverged", ""])
+            resets.append([*row, "diverged", ""])
             continue
         share, gap, reset = numbers["gap_closed"], numbers["gap"], numbers["reset"]
         closed.append([*row, percent(share["mean"]), interval(share["ci95"], percent)])
-        gaps.append(
-            [*row, nats(gap["mean"]), interval(gap["ci95"]), nats(reset["leak"]),
-             nats(reset["miss"])]
-        )  # fmt: skip
+        gaps.append([*row, nats(gap["mean"]), interval(gap["ci95"])])
+        resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
     over = "seeds (Student t)" if len(found.seeds) > 1 else "test streams (bootstrap)"
     note = f"Intervals are over {over}."
     out = [
@@ -80,9 +79,15 @@ def tables(found: Sweep) -> list[Table]:
         ),
         Table(
             "Gap KL(Bayes || network), nats a drawn symbol",
-            [*head, "gap", "95% interval", "leak", "miss"],
+            [*head, "gap", "95% interval"],
             gaps,
-            f"{note} Leak: p(RESET) before its place; miss: 1 - p(RESET) at its place.",
+            note,
+        ),
+        Table(
+            "RESET",
+            [*head, "leak", "miss"],
+            resets,
+            "Means of probabilities. Leak: p(RESET) before its place; miss: 1 - p(RESET) at its place.",
         ),
     ]
     best = _best(found)
@@ -143,8 +148,8 @@ def _panels(tree: Any) -> list[Panel]:
                     f"gap-along-{name}",
                     figures.gap_along(tree, name),
                     f"Gap to Bayes against {name}, a curve for each network.",
-                    f"The gap against {name}, with 95% intervals. Both axes are logarithmic where "
-                    "their values allow it.",
+                    f"The gap against {name}, with 95% intervals; one that reaches zero is cut at a "
+                    "tenth of the mean.",
                 )
             )
         panels += [
