@@ -32,10 +32,9 @@ Examples:
 
 \b
   meta-learn sweep --alpha 10,1,1 --alpha 1,1,1 --T 5 --T 20 --iterations 2000
-  meta-learn sweep --alpha 1,1,1 --T 20 --cell lstm --cell gru --hidden 16
-      --hidden 32 --hidden 64 --seeds 3 --out widths
-  meta-learn sweep --process change-points --param hazard=0.02
-      --param hazard=0.1 --budget 400000 --budget 1600000 --workers 2
+  meta-learn sweep --alpha 1,1 --T 9 --hidden 8 --hidden 32 --seeds 3 --out widths
+  meta-learn sweep --alpha 1,1,1 --T 20 --cell lstm --cell gru --workers 2
+  meta-learn sweep --process change-points --param hazard=0.02 --param hazard=0.1
 """
 
 

@@ -53,7 +53,7 @@ def headline(found: Sweep) -> str:
 
 
 def tables(found: Sweep) -> list[Table]:
-    """Every point, and the best of each process where there is more than one network."""
+    """The best of each process where there is more than one network, and every point."""
     axes = [name for name, values in found.grid.axes.items() if len(values) > 1]
     head = [_HEADS.get(name, name) for name in axes] or ["network"]
     closed, gaps, resets = [], [], []
@@ -91,7 +91,7 @@ def tables(found: Sweep) -> list[Table]:
         ),
     ]
     best = _best(found)
-    return [*out, best] if best else out
+    return [best, *out] if best else out
 
 
 def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) -> None:
