@@ -131,7 +131,8 @@ def iterations(grid: Grid) -> int:
 
 def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point: None) -> Result:
     """The networks of one point, from the cache or trained now, scored. A training that diverges is a
-    result, too: the rest of the grid does not hang on it."""
+    result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
+    it."""
     from analysis.commands.compare import run_comparison
     from analysis.results import document, estimate_all, to_datatree
 
@@ -154,6 +155,8 @@ def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point
     comparison = run_comparison(learners, process, process, process, task.seed, task.streams)
     found = estimate_all(comparison)
     arrays, dims = _means(to_datatree(comparison, learners))
+    # Points share hardly any compiled program; those of all points would fill the memory.
+    jax.clear_caches()
     estimates = {name: [e.mean, e.low, e.high] for name, e in found.items()}
     return Result(document(comparison, found), estimates, arrays, dims)
 
