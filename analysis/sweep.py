@@ -76,24 +76,24 @@ def sweep(
     seeds: Sequence[int] = (0,),
     streams: int = 10_000,
     seed: int = 0,
-    folder: Path | None = None,
+    keep: bool = False,
     scheduler: str | None = None,
     workers: int | None = None,
     on_progress: OnProgress = lambda iterations, points: None,
 ) -> Sweep:
     """Trains and scores ``len(seeds)`` networks at every point.
 
-    streams: test streams of each point, drawn with the test key of ``seed``. folder: the cache, where
-    results are kept and found; networks are kept in ``cache_folder()`` of the process that trains
-    them; None keeps nothing. scheduler, workers: where else the points are measured
-    (``analysis.workers``). on_progress: called with the iterations done over the whole grid, of
+    streams: test streams of each point, drawn with the test key of ``seed``. keep: whether results are
+    kept and found in ``cache_folder()``, and networks in that of the process that trains them.
+    scheduler, workers: where else the points are measured (``analysis.workers``). on_progress: called with the iterations done over the whole grid, of
     ``iterations(grid)``, and the points done.
     Errors: ValueError for fewer than 2 streams; TrainingDiverged where training did at every point;
     those of ``analysis.workers.run_tasks``.
     """
     if streams < 2:
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
-    tasks = [Task(p, tuple(seeds), streams, seed, folder is not None) for p in grid.points]
+    folder = cache_folder() if keep else None
+    tasks = [Task(point, tuple(seeds), streams, seed, keep) for point in grid.points]
     results = [_find(folder, task) for task in tasks]
     missing = [n for n, result in enumerate(results) if result is None]
     found = len(tasks) - len(missing)
@@ -103,12 +103,12 @@ def sweep(
     def on_point(point: trained.Point) -> None:
         on_progress(_iterations(tasks, ended) + point.iteration, len(ended))
 
-    here = scheduler is None and workers is None
+    here = not missing or (scheduler is None and workers is None)
     measured = each_result(
         partial(measure, on_point=on_point) if here else measure,
         [tasks[n] for n in missing],
-        scheduler=scheduler,
-        workers=workers,
+        scheduler=None if here else scheduler,
+        workers=None if here else workers,
         one_thread=False,  # what training finds depends on their number, in the last digits
     )
     with closing(measured):

@@ -120,12 +120,11 @@ def _run(
 ) -> Sweep:  # fmt: skip
     """The sweep, with one bar over the whole grid and one line at its end."""
     from analysis.sweep import sweep as measure_all
-    from autoregressive.cache import cache_folder
 
     started = time.monotonic()
     with _progress(grid, quiet) as on_progress:
         found = measure_all(
-            grid, seeds=seeds, streams=streams, seed=seed, folder=cache_folder(),
+            grid, seeds=seeds, streams=streams, seed=seed, keep=True,
             scheduler=scheduler, workers=workers, on_progress=on_progress,
         )  # fmt: skip
     if not quiet:
