@@ -85,8 +85,8 @@ def sweep(
 
     streams: test streams of each point, drawn with the test key of ``seed``. keep: whether results are
     kept and found in ``cache_folder()``, and networks in that of the process that trains them.
-    scheduler, workers: where else the points are measured (``analysis.workers``). on_progress: called with the iterations done over the whole grid, of
-    ``iterations(grid)``, and the points done.
+    scheduler, workers: where else the points are measured (``analysis.workers``). on_progress: called
+    with the iterations done over the whole grid, of ``iterations(grid)``, and the points done.
     Errors: ValueError for fewer than 2 streams; TrainingDiverged where training did at every point;
     those of ``analysis.workers.run_tasks``.
     """
