@@ -229,10 +229,11 @@ def test_a_spoiled_result_is_measured_anew(whole, cache):
     import shutil
 
     shutil.copytree(whole / "cache", cache)
-    first, second = sorted((cache / "sweep").iterdir())
-    data = first.read_bytes()
-    first.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    second.write_bytes(data)
+    paths = sorted((cache / "sweep").iterdir())
+    data = [path.read_bytes() for path in paths]
+    for path, other in zip(paths, [*data[1:], data[0]], strict=True):
+        path.write_bytes(other)
+    paths[0].write_bytes(data[0][:-1] + bytes([data[0][-1] ^ 1]))
     result = run("sweep", *GRID, "--json")
     assert result.stderr.count("measuring anew: ") == 2
     assert json.loads(result.stdout) == json.loads((whole / "out" / "sweep.json").read_text())
