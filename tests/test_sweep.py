@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,21 @@ def whole(tmp_path_factory):
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("sweep: 2 points of 2 seeds, 2 measured in ")
     return folder
+
+
+@pytest.fixture
+def compiled_before(whole, cache):
+    """A cache that holds nothing but the programs that ``whole`` compiled."""
+    shutil.copytree(whole / "cache" / "compiled", cache / "compiled")
+    return cache
+
+
+@pytest.fixture(scope="module")
+def here():
+    """A small sweep in this process alone, and what it said of its progress."""
+    seen = []
+    found = sweep(small_grid(hidden=(2, 3, 4)), streams=20, on_progress=lambda *s: seen.append(s))
+    return found, seen
 
 
 def test_a_grid_is_every_combination_in_the_order_given():
@@ -210,14 +226,14 @@ main(sys.argv[1:])
 
 
 def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(
-    whole, cache, tmp_path, monkeypatch
+    whole, compiled_before, tmp_path
 ):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, "sweep", *GRID, "--out", str(tmp_path / "out")],
         env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(list((cache / "sweep").iterdir())) == 1
+    assert len(list((compiled_before / "sweep").iterdir())) == 1
     assert list((tmp_path / "out").iterdir()) == []
     result = run("sweep", *GRID, "--out", tmp_path / "out")
     assert "2 points of 2 seeds, 1 measured" in result.stderr
@@ -226,13 +242,12 @@ def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(
 
 
 def test_a_spoiled_result_is_measured_anew(whole, cache):
-    import shutil
-
     shutil.copytree(whole / "cache", cache)
-    first, second = sorted((cache / "sweep").iterdir())
-    data = first.read_bytes()
-    first.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    second.write_bytes(data)
+    paths = sorted((cache / "sweep").iterdir())
+    data = [path.read_bytes() for path in paths]
+    for path, other in zip(paths, [*data[1:], data[0]], strict=True):
+        path.write_bytes(other)
+    paths[0].write_bytes(data[0][:-1] + bytes([data[0][-1] ^ 1]))
     result = run("sweep", *GRID, "--json")
     assert result.stderr.count("measuring anew: ") == 2
     assert json.loads(result.stdout) == json.loads((whole / "out" / "sweep.json").read_text())
@@ -267,17 +282,15 @@ def test_tasks_without_draws_or_without_reset_leave_nan(tmp_path):
     assert np.isfinite(network["gap_by_position"]).sum("position").values.tolist() == [0, 1, 100]
 
 
-def test_progress_runs_over_the_whole_grid():
-    seen = []
-    sweep(small_grid(hidden=(2, 3)), streams=20, on_progress=lambda *now: seen.append(now))
-    iterations, points = zip(*seen, strict=True)
+def test_progress_runs_over_the_whole_grid(here):
+    iterations, points = zip(*here[1], strict=True)
     assert list(iterations) == sorted(iterations)
     assert (iterations[0], points[0]) == (0, 0)
-    assert (iterations[-1], points[-1]) == (12, 2)
+    assert (iterations[-1], points[-1]) == (18, 3)
     assert {1, 7} <= set(iterations)  # within a point, too
 
 
-def test_workers_have_the_bytes_of_one_process(whole, tmp_path):
+def test_workers_have_the_bytes_of_one_process(whole, compiled_before, tmp_path):
     result = run("sweep", *GRID, "--workers", 2, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     assert "2 points of 2 seeds, 2 measured" in result.stderr
@@ -285,7 +298,7 @@ def test_workers_have_the_bytes_of_one_process(whole, tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (whole / "out" / name).read_bytes()
 
 
-def test_a_killed_worker_costs_only_its_task(caplog):
+def test_a_killed_worker_costs_only_its_task(here, caplog):
     grid = small_grid(hidden=(2, 3, 4))
     ended = []
     with workers.connected(None, 2, one_thread=False) as client:
@@ -302,7 +315,7 @@ def test_a_killed_worker_costs_only_its_task(caplog):
         there = sweep(grid, streams=20, scheduler=address, on_progress=kill)
     assert len(ended) == 3
     assert "workers lost: 1" in caplog.text
-    assert document(there) == document(sweep(grid, streams=20))
+    assert document(there) == document(here[0])
 
 
 def test_a_scheduler_out_of_reach_is_one_line():
