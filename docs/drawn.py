@@ -29,6 +29,7 @@ from analysis.commands import (
     inpaint_pages,
     pixel_pages,
     questions_pages,
+    sweep_pages,
 )
 from analysis.report import Panel, Table
 from autoregressive.errors import DataError
@@ -289,6 +290,18 @@ def inpainted() -> Pieces:
     return out
 
 
+def swept() -> Pieces:
+    """A sweep's figures, from docs/results, where this command's sweep.nc is kept."""
+    import xarray
+
+    command = (
+        "meta-learn sweep --alpha 10,1,1 --T 5 --T 20 --cell lstm --cell gru --hidden 4 --hidden 16 "
+        "--iterations 1000 --iterations 4000 --streams 500"
+    )
+    with xarray.open_datatree(DOCS / "results" / "sweep.nc", engine="h5netcdf") as tree:
+        return {"swept": _figures("sweep", sweep_pages.panels(tree.load()), command)}
+
+
 def mistakes() -> Pieces:
     """What known mistakes do to the numbers, from docs/results."""
     rows = [
@@ -313,4 +326,4 @@ def gallery() -> Pieces:
     return {"gallery": "\n\n".join(out) + "\n"}
 
 
-DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, gallery)
+DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, swept, kept, gallery)
