@@ -13,6 +13,7 @@ from analysis.commands.pixels import pixels
 from analysis.commands.questions import questions
 from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
+from analysis.commands.sweep import sweep
 from autoregressive.versions import package_version
 
 _START = """\
@@ -23,6 +24,7 @@ Start here:
   meta-learn compare --experiment M2 --seeds 5
   meta-learn experiments --out coursework
   meta-learn reproduce --quick
+  meta-learn sweep --alpha 10,1,1 --T 20 --hidden 8 --hidden 32 --seeds 3
   meta-learn inpaint --mask square:3
 """
 
@@ -62,3 +64,4 @@ main.add_command(pixels)
 main.add_command(questions)
 main.add_command(reproduce)
 main.add_command(streams)
+main.add_command(sweep)

@@ -70,16 +70,18 @@ def each_result(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    one_thread: bool = True,
 ) -> Generator[tuple[int, Result], None, None]:
     """As ``run_tasks``, one (index, result) as it ends. A task is made when a worker is near it.
 
+    one_thread: whether XLA has one thread in each worker of this machine, or as many as here.
     Close it (``contextlib.closing``): the workers of this machine end with it.
     """
     if scheduler is None and workers is None:
         for index, task in enumerate(tasks):
             yield index, function(task)
         return
-    with connected(scheduler, workers) as client:
+    with connected(scheduler, workers, one_thread) as client:
         yield from _on_workers(client, function, tasks)
 
 
@@ -93,10 +95,12 @@ def check(scheduler: str | None, workers: int | None) -> None:
 
 
 @contextmanager
-def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
+def connected(
+    scheduler: str | None, workers: int | None, one_thread: bool = True
+) -> Iterator[Client]:
     """A client of a scheduler, or of processes of this machine that end with it.
 
-    Errors: as ``run_tasks``.
+    one_thread: as for ``each_result``. Errors: as ``run_tasks``.
     """
     try:
         from distributed import Client, LocalCluster
@@ -120,7 +124,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
                     scheduler_kwargs={"dashboard": False},
                     memory_limit=0,
                     silence_logs=logging.CRITICAL + 1,
-                    env=_of_local_workers(),
+                    env=_of_local_workers(one_thread),
                     preload=[_LEAVE_CTRL_C],
                 )
             )
@@ -230,13 +234,13 @@ def _setting() -> dict[str, str | None]:
     }
 
 
-def _of_local_workers() -> dict[str, str]:
-    """Environment of processes that share this machine: XLA with one thread each, and one cache of
-    compiled programs."""
+def _of_local_workers(one_thread: bool) -> dict[str, str]:
+    """Environment of processes that share this machine: XLA with one thread each, unless it is to have
+    as many as here, and one cache of compiled programs."""
     import jax
 
     config: Any = jax.config
-    environment = {"NPROC": "1"}
+    environment = {"NPROC": "1"} if one_thread else {}
     if config.jax_compilation_cache_dir:
         environment["JAX_COMPILATION_CACHE_DIR"] = str(config.jax_compilation_cache_dir)
         seconds = config.jax_persistent_cache_min_compile_time_secs

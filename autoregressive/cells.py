@@ -16,6 +16,7 @@ with the reset gate applied after the recurrent matrix product, as in cuDNN).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +85,18 @@ class LSTM(RecurrentCell):
         )
         return packed, o * (1 - tanh_c * tanh_c), f
 
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
         (i, f, g, o), from_h, keep = factors
         d_h, d_c = d_after
         d_c = d_c + d_h * from_h
-        packed = jnp.concatenate([i * d_c, f * d_c, g * d_c, o * d_h], axis=-1)
-        return (jnp.zeros_like(d_h), keep * d_c), packed
+        return (jnp.zeros_like(d_h), keep * d_c), (i * d_c, f * d_c, g * d_c, o * d_h)
+
+    def next_state(
+        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+    ) -> State:
+        i, f, g, o = (x + h for x, h in zip(from_input, from_hidden, strict=True))
+        c = sigmoid(f) * state[1] + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
 
 
 @dataclass(frozen=True)
@@ -139,11 +146,17 @@ class GRU(RecurrentCell):
         new = (1 - z) * (1 - n * n)
         return (new * n_h * r * (1 - r), (before[0] - n) * z * (1 - z), new * r, new), z
 
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
         (r, z, n_h, n_x), keep = factors
         (d_h,) = d_after
-        packed = jnp.concatenate([r * d_h, z * d_h, n_h * d_h, n_x * d_h], axis=-1)
-        return (keep * d_h,), packed
+        return (keep * d_h,), (r * d_h, z * d_h, n_h * d_h, n_x * d_h)
+
+    def next_state(
+        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+    ) -> State:
+        (r_x, z_x, n_x), (r_h, z_h, n_h) = from_input, from_hidden
+        z = sigmoid(z_x + z_h)
+        return ((1 - z) * tanh(n_x + sigmoid(r_x + r_h) * n_h) + z * state[0],)
 
 
 RECURRENT: dict[str, Any] = {"lstm": LSTM, "gru": GRU}

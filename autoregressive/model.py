@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from autoregressive import forms
 from autoregressive.cells import CELLS
 from autoregressive.unroll import Cell, Params, State, span_length
 
@@ -63,7 +64,7 @@ class Model:
 
         Row t of the logits has seen inputs 0..t.
         """
-        state, hs = self.cell.unroll(cell_params(params), state, jnp.swapaxes(xs, 0, 1))
+        state, hs = forms.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 
     def logits(self, params: Params, xs: Array) -> Array:

@@ -11,10 +11,10 @@ span is short enough for its gates to stay in a processor's cache.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +22,6 @@ from jax import Array, lax
 
 Params = dict[str, Array]
 State = tuple[Array, ...]
-
-# Numbers of one kind (gates x hidden x batch x places) in a span of the backward pass: 4 MiB.
-_SPAN_NUMBERS = 2**20
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,16 @@ class RecurrentCell(Cell):
         """What ``pull_back`` multiplies cotangents with: arrays (..., hidden)."""
 
     @abstractmethod
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, Array]:
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
         """From the cotangent of the new state: that of the state before it, without what passes
-        through the hidden product, and that of the pre-activations, packed (..., blocks * hidden)."""
+        through the hidden product, and those of the pre-activations, ``blocks`` of (..., hidden)."""
+
+    @abstractmethod
+    def next_state(
+        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+    ) -> State:
+        """``advance`` after ``activations``, with the pre-activations gate by gate (..., hidden):
+        for kernels, which can neither split nor join arrays."""
 
     def hidden_bias(self, params: Params) -> Array | None:
         """A bias (gates * hidden,) added to the product with the hidden state, if there is one."""
@@ -136,17 +140,8 @@ def scan_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[St
     return lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def recurrent_unroll(
-    cell: RecurrentCell, params: Params, state: State, xs: Array
-) -> tuple[State, Array]:
-    """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
-    last, (outputs, *_) = _forward(cell, params, state, xs, keep=1)
-    return last, outputs
-
-
-def _forward(
-    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: int | None = None
+def scan_forward(
+    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: int | None
 ) -> tuple[State, State]:
     """The last state, and the first ``keep`` parts of the states after each place (T, B, hidden)."""
     # A single input is multiplied inside the loop; others by one matrix product before it.
@@ -161,23 +156,60 @@ def _forward(
     return lax.scan(step, state, xs if inside else cell.from_input(params, xs))
 
 
-def _vjp_forward(cell: RecurrentCell, params: Params, state: State, xs: Array):
-    last, states = _forward(cell, params, state, xs)
+def scan_backward(
+    cell: RecurrentCell, w_hh: Array, d_state: State, d_outputs: Array, factors: Any
+) -> tuple[State, Array]:
+    """The cotangents of the state before the first place, and of all pre-activations, packed (T, B,
+    blocks * hidden). w_hh: (blocks * hidden, hidden)."""
+
+    def step(d_state: State, place):
+        d_output, factors = place
+        d_before, blocks = cell.pull_back(factors, (d_state[0] + d_output, *d_state[1:]))
+        packed = jnp.concatenate(blocks, axis=-1)
+        return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
+
+    return lax.scan(step, d_state, (d_outputs, factors), reverse=True)
+
+
+class Loops(NamedTuple):
+    """What goes place by place, forwards and backwards; all else is done over many places at once.
+    ``span_numbers``: of one kind (gates x hidden x batch x places), in a span of the backward pass."""
+
+    forward: Callable[..., tuple[State, State]]
+    backward: Callable[..., tuple[State, Array]]
+    span_numbers: int
+
+
+# 4 MiB: what a span works on stays in a processor's cache.
+SCANS = Loops(scan_forward, scan_backward, 2**20)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 4))
+def recurrent_unroll(
+    cell: RecurrentCell, params: Params, state: State, xs: Array, loops: Loops = SCANS
+) -> tuple[State, Array]:
+    """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
+    last, (outputs, *_) = loops.forward(cell, params, state, xs, 1)
+    return last, outputs
+
+
+def _vjp_forward(cell: RecurrentCell, params: Params, state: State, xs: Array, loops: Loops):
+    last, states = loops.forward(cell, params, state, xs, None)
     return (last, states[0]), (params, state, xs, states)
 
 
-def _vjp_backward(cell: RecurrentCell, residuals, cotangents):
+def _vjp_backward(cell: RecurrentCell, loops: Loops, residuals, cotangents):
     params, first, xs, states = residuals
     d_last, d_outputs = cotangents
     length, batch, _ = xs.shape
-    span = span_length(length, _SPAN_NUMBERS // (batch * cell.gates * cell.hidden))
+    span = span_length(length, loops.span_numbers // (batch * cell.gates * cell.hidden))
     whole = length // span * span
     # The state before each span, and before what is left over.
     starts = tuple(
         jnp.concatenate([s0[None], s[span - 1 : length - 1 : span]])
         for s0, s in zip(first, states, strict=True)
     )
-    back = partial(_span_backward, cell, params)
+    back = partial(_span_backward, cell, loops, params)
     carry = (d_last, jax.tree.map(jnp.zeros_like, params))
     d_xs: list[Array] = []
     if whole < length:
@@ -200,7 +232,7 @@ def _vjp_backward(cell: RecurrentCell, residuals, cotangents):
     return d_params, d_first, jnp.concatenate(d_xs)
 
 
-def _span_backward(cell: RecurrentCell, params: Params, carry, places):
+def _span_backward(cell: RecurrentCell, loops: Loops, params: Params, carry, places):
     """The cotangents through consecutive places: of the state before them and, added to what came
     from later places, of the parameters; and of their inputs."""
     d_state, d_params = carry
@@ -209,13 +241,8 @@ def _span_backward(cell: RecurrentCell, params: Params, carry, places):
     gates = cell.activations(cell.from_input(params, xs), cell.from_hidden(params, before[0]))
     w_hh = _spread(params["w_hh"], cell.hidden_blocks, cell.blocks)
 
-    def step(d_state: State, place):
-        d_output, factors = place
-        d_before, packed = cell.pull_back(factors, (d_state[0] + d_output, *d_state[1:]))
-        return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
-
     factors = cell.factors(before, after, gates)
-    d_state, packed = lax.scan(step, d_state, (d_outputs, factors), reverse=True)
+    d_state, packed = loops.backward(cell, w_hh, d_state, d_outputs, factors)
 
     # Over all places at once: sum over t and b of packed[t, b, :] * value[t, b, :].
     outer = partial(jnp.tensordot, packed, axes=((0, 1), (0, 1)))

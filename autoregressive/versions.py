@@ -41,6 +41,8 @@ def environment() -> dict[str, Any]:
     """Device and number formats in force, for a run's manifest."""
     import jax
 
+    from autoregressive import forms
+
     device = jax.devices()[0]
     config: Any = jax.config
     return {
@@ -48,5 +50,6 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "float": "float32 networks, float64 references",
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
+        "unroll": forms.used(),
         "threefry_partitionable": bool(config.jax_threefry_partitionable),
     }

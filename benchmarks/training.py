@@ -6,8 +6,8 @@ Jobs: streams of 100 places of 4 symbols (one-hot), and 783 places of one pixel,
 sizes; 32 units, read-out 64, Adam at 0.001, float32, on whatever device both libraries find. Data is
 ready on the device. Ours is ``autoregressive.training``: many steps in one compiled program. PyTorch
 (extra ``bench``) is nn.LSTM or nn.GRU (cuDNN's on a GPU) with the same read-out, loss and optimiser,
-eager. The plain scan is the same model with ``scan_unroll``, differentiated by JAX. They take turns,
-and ratios are of medians.
+eager. Beside them the same model unrolled by the plain scan that JAX differentiates, and on a GPU by
+every other form there is. They take turns, and ratios are of medians.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +28,9 @@ import optax
 import torch
 from document import write
 
+from autoregressive import forms
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
-from autoregressive.unroll import scan_unroll
 
 HIDDEN = 32
 # A measurement is about this many place-updates (batch x length x steps) long.
@@ -63,10 +64,11 @@ JOBS = {
 }
 
 
-def ours(cell: str, job: Job, steps: int, plain: bool = False) -> Callable[[], Any]:
-    """``steps`` of training as ``autoregressive.training`` does them."""
+def ours(cell: str, job: Job, steps: int, form: str | None = None) -> Callable[[], Any]:
+    """``steps`` of training as ``autoregressive.training`` does them, in the form it chooses or in
+    the one named."""
     model = make_model(cell, HIDDEN, job.width, job.width)
-    logits = plain_logits if plain else Model.logits
+    logits = Model.logits if form is None else partial(logits_by, form)
 
     def loss(params: Any, batch: Any) -> Any:
         if job.symbols:
@@ -94,11 +96,19 @@ def ours(cell: str, job: Job, steps: int, plain: bool = False) -> Callable[[], A
     return step
 
 
-def plain_logits(model: Model, params: Any, xs: Any) -> Any:
-    """``Model.logits`` through the plain scan."""
+def logits_by(form: str, model: Model, params: Any, xs: Any) -> Any:
+    """``Model.logits`` through a form of the unroll, the read-out over all places at once."""
     state = model.initial_state((xs.shape[0],))
-    _, hs = scan_unroll(model.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
+    hs = jnp.swapaxes(xs, 0, 1)
+    _, hs = forms.FORMS[form](model.cell, cell_params(params), state, hs)
     return jnp.swapaxes(model.read_out(params, hs), 0, 1)
+
+
+def other_forms(cell: str) -> list[str]:
+    """The forms to measure beside the one that is chosen."""
+    if jax.default_backend() != "gpu":
+        return ["scan"]
+    return ["scan", "spans", *(["cudnn"] if cell == "lstm" else [])]
 
 
 def pytorch(cell: str, job: Job, steps: int) -> Callable[[], Any]:
@@ -134,12 +144,12 @@ def pytorch(cell: str, job: Job, steps: int) -> Callable[[], Any]:
     return step
 
 
-def measure(cell: str, job: Job, repeats: int, plain: bool) -> dict[str, Any]:
+def measure(cell: str, job: Job, repeats: int, others: bool) -> dict[str, Any]:
     """Milliseconds a step of each, and ratios to PyTorch's median."""
     steps = max(1, _WORK // (job.batch * job.length))
     sides = {"ours": ours(cell, job, steps), "pytorch": pytorch(cell, job, steps)}
-    if plain:
-        sides["plain scan"] = ours(cell, job, steps, plain=True)
+    for form in other_forms(cell) if others else ():
+        sides[f"form {form}"] = ours(cell, job, steps, form)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for side in sides.values():
         side()
@@ -164,16 +174,16 @@ def measure(cell: str, job: Job, repeats: int, plain: bool) -> dict[str, Any]:
 @click.option("--cell", "cells", multiple=True, default=("lstm", "gru"), show_default=True)
 @click.option("--job", "jobs", multiple=True, type=click.Choice(list(JOBS)), default=tuple(JOBS))
 @click.option("--repeats", default=7, show_default=True)
-@click.option("--plain/--no-plain", default=True, help="Measure the plain scan too.")
+@click.option("--others/--no-others", default=True, help="Measure other forms of the unroll too.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(
-    cells: tuple[str, ...], jobs: tuple[str, ...], repeats: int, plain: bool, out: Path | None
+    cells: tuple[str, ...], jobs: tuple[str, ...], repeats: int, others: bool, out: Path | None
 ) -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     found: dict[str, Any] = {}
     for cell in cells:
         for name in jobs:
-            found.setdefault(cell, {})[name] = row = measure(cell, JOBS[name], repeats, plain)
+            found.setdefault(cell, {})[name] = row = measure(cell, JOBS[name], repeats, others)
             shown = "  ".join(f"{k} {v['median']:.2f}" for k, v in row["milliseconds"].items())
             ratio = row["ratio_to_pytorch"]["ours"]
             click.echo(f"{cell} {name}: {shown} ms a step; ours / PyTorch {ratio:.2f}", err=True)

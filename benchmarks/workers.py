@@ -1,4 +1,4 @@
-"""Wall time against the number of workers: an exact gap and large posteriors.
+"""Wall time against the number of workers: an exact gap, large posteriors and a sweep.
 
     python benchmarks/workers.py --repeats 3 --out benchmarks/results/workers.json
 
@@ -10,6 +10,7 @@ network of the exact gap has random weights: its time does not depend on them.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import tempfile
@@ -24,12 +25,16 @@ import numpy as np
 from document import write
 
 from analysis.exact_gap import exact_gap
+from analysis.grid import make_grid
 from analysis.inpainting import inpaint
+from analysis.sweep import sweep
+from analysis.sweep_results import document
 from autoregressive.inpainting import cost
 from autoregressive.npy import MaskedImages
 from autoregressive.packaged import packaged_pixels
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical
+from meta_learning.recipes import make_recipe
 
 Measured = Callable[[int], bytes]
 
@@ -63,6 +68,22 @@ def posteriors(missing: int, images: int) -> tuple[dict[str, Any], Measured]:
     }, run  # fmt: skip
 
 
+def trainings(iterations: int, streams: int) -> tuple[dict[str, Any], Measured]:
+    """A sweep over two cells and two widths, nothing kept."""
+    grid = make_grid(
+        ["dirichlet-categorical"], {"alpha": ["10,1,1"], "T": ["20"]}, ["lstm", "gru"], [16, 32],
+        [make_recipe(iterations=iterations)],
+    )  # fmt: skip
+
+    def run(workers: int) -> bytes:
+        found = sweep(grid, seeds=(0, 1), streams=streams, workers=workers or None)
+        return json.dumps(document(found)).encode()
+
+    return {
+        "work": "sweep", "points": len(grid.points), "iterations": iterations, "streams": streams,
+    }, run  # fmt: skip
+
+
 def measure(
     about: dict[str, Any], run: Measured, numbers: tuple[int, ...], repeats: int
 ) -> dict[str, Any]:
@@ -93,16 +114,38 @@ def measure(
 @click.option("--T", "T", default=17, show_default=True, help="Of the exact gap.")
 @click.option("--missing", default=12, show_default=True)
 @click.option("--images", default=40, show_default=True)
+@click.option(
+    "--iterations", default=2_000, show_default=True, help="Of each network of the sweep."
+)
+@click.option("--streams", default=4_000, show_default=True, help="Test streams of the sweep.")
+@click.option("--only", type=click.Choice(["gap", "in-painting", "sweep"]))
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(
-    numbers: tuple[int, ...], repeats: int, T: int, missing: int, images: int, out: Path | None
+    numbers: tuple[int, ...],
+    repeats: int,
+    T: int,
+    missing: int,
+    images: int,
+    iterations: int,
+    streams: int,
+    only: str | None,
+    out: Path | None,
 ) -> None:
+    works = {
+        "gap": lambda: walk(T),
+        "in-painting": lambda: posteriors(missing, images),
+        "sweep": lambda: trainings(iterations, streams),
+    }
     with tempfile.TemporaryDirectory() as folder:
         # As the commands do: compiled programs are kept, so that each worker does not make its own.
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         load = os.getloadavg()
-        runs = [measure(*what, numbers, repeats) for what in (walk(T), posteriors(missing, images))]
+        runs = [
+            measure(*work(), numbers, repeats)
+            for name, work in works.items()
+            if only in (None, name)
+        ]
     results = {
         "cores": os.cpu_count(),
         "load_before": load,

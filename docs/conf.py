@@ -24,6 +24,8 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
 smartquotes = False
+# A type that is imported for checking only is looked up by its last name, which two may share.
+suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
 exclude_patterns = ["_build", "jupyter_execute", "generated"]
 

@@ -218,15 +218,19 @@ def _parameters(options: ProcessOptions) -> dict[str, Any]:
     given: dict[str, Any] = {"alpha": options.alpha, "T": options.task_length}
     given = {name: value for name, value in given.items() if value is not None}
     for text in options.params:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.UsageError(
-                f"--param takes KEY=VALUE, for example hazard=0.05; got {text!r}"
-            )
+        name, value = key_and_value(text)
         if name in given:
             raise click.UsageError(f"the parameter {name} is given twice")
         given[name] = value
     return given
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """The two sides of --param KEY=VALUE. Errors: UsageError."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--param takes KEY=VALUE, for example hazard=0.05; got {text!r}")
+    return name, value
 
 
 def only_dirichlet(process: Process) -> DirichletCategorical:

@@ -142,7 +142,7 @@ def training(run: Run) -> Result:
 def summary(run: Run) -> Result:
     """Row 4."""
     tables, numbers, histories = [], {}, {}
-    over = "All train and all test images."
+    over = f"The {len(run.train_images):,} images trained on and all test images."
     if run.packaged_pixels:
         n = run.sizes.scored_images
         over = f"The first {n:,} train and the first {n:,} test images."
@@ -258,8 +258,8 @@ def pictures(run: Run) -> Result:
 
 
 def _train_command(run: Run) -> str:
-    """Empty where the run's trainings are no bigger than a test's."""
-    if run.sizes.train_images is not None:
+    """Empty where the run trains on less than all images."""
+    if run.sizes.train_images is not None and not run.packaged_pixels:
         return ""
     recipe = "best" if run.packaged_pixels else run.sizes.pixel_recipe
     seed = 0 if run.packaged_pixels else run.seed

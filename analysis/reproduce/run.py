@@ -79,20 +79,20 @@ class Run:
 
     @cached_property
     def train_images(self) -> ImageSet:
-        return self.images("train")
+        """What pixel networks are trained on."""
+        return first_of(
+            self.images("train"), None if self.packaged_pixels else self.sizes.train_images
+        )
 
     @cached_property
     def test_images(self) -> ImageSet:
         return self.images("test")
 
     def images(self, split: str) -> ImageSet:
-        """A split, its train images cut to the run's size. Errors: DataError."""
+        """A split, whole. Errors: DataError."""
         from autoregressive.datasets import load
 
-        images = load(self.data, split)
-        if split != "train" or self.sizes.train_images is None:
-            return images
-        return first_of(images, self.sizes.train_images)
+        return load(self.data, split)
 
     @cached_property
     def truth(self) -> np.ndarray:

@@ -74,6 +74,7 @@ QUICK = replace(
     packaged=True,
     pixel_recipe="best",
     scored_images=2_000,
+    train_images=3_000,
     readouts=((64,),),
     streams=1_000,
     exact_task_length=11,

@@ -1,0 +1,139 @@
+"""A grid of settings: all combinations of processes, cells, widths and lengths of training.
+
+Each axis is a tuple of different values in the order given; the last axis runs fastest. Grids are
+checked when they are made, so that what cannot be trained is refused before anything is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from meta_learning.learner import learner_model
+from meta_learning.processes import Process, process_kind
+from meta_learning.recipes import Recipe
+
+# The axes that are not parameters of processes.
+NETWORK_AXES = ("cell", "hidden", "iterations")
+_RESERVED = {"process", *NETWORK_AXES, "seed", "position", "point", "predictor", "bound"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of the grid: ``seeds`` networks are trained on it together."""
+
+    process: Process
+    cell: str
+    hidden: int
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Grid:
+    """axes: name -> values: ``process``, then parameters of the processes, then ``NETWORK_AXES``.
+    points: every combination, the last axis fastest."""
+
+    axes: dict[str, tuple[Any, ...]]
+    points: tuple[Point, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of values on each axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    @property
+    def recipe(self) -> Recipe:
+        """How all networks are trained, but for the iterations."""
+        return self.points[0].recipe
+
+    @property
+    def process_axes(self) -> list[str]:
+        """Axes that change what is to be learnt."""
+        return [name for name in self.axes if name not in NETWORK_AXES]
+
+
+def make_grid(
+    processes: Sequence[str],
+    parameters: Mapping[str, Sequence[Any]],
+    cells: Sequence[str],
+    hidden: Sequence[int],
+    recipes: Sequence[Recipe],
+) -> Grid:
+    """The grid of all combinations.
+
+    parameters: name -> values, or their texts. A parameter that every process has is an axis; one that
+    only some have must have one value, which those get. recipes: alike but for their iterations.
+    Errors: ValueError for an unknown process, cell or parameter, a value that comes twice or does not
+    fit, or a parameter with several values that some process lacks.
+    """
+    kinds = [process_kind(name) for name in processes]
+    shared: dict[str, Sequence[Any]] = {}
+    for name, given in parameters.items():
+        lacking = [kind.name for kind in kinds if name not in kind.parameters]
+        if not lacking:
+            shared[name] = given
+        elif len(lacking) == len(kinds):
+            kinds[0].from_parameters({name: given[0]})  # says which parameters there are
+        elif len(given) > 1:
+            raise ValueError(
+                f"{name} has several values, but {', '.join(lacking)} has no {name}; give it one "
+                "value, or sweep these processes apart"
+            )
+    axes: dict[str, tuple[Any, ...]] = {
+        "process": tuple(processes),
+        **{name: _read(kinds[0], name, given) for name, given in shared.items()},
+        "cell": tuple(cells),
+        "hidden": tuple(hidden),
+        "iterations": tuple(recipe.iterations for recipe in recipes),
+    }
+    for name, values in axes.items():
+        texts = [text_of(value) for value in values]
+        for text in texts:
+            if texts.count(text) > 1:
+                raise ValueError(f"{name} {text} comes twice; give every value once")
+    sources = []
+    for kind in kinds:
+        own = {n: given[0] for n, given in parameters.items() if n in kind.parameters}
+        for values in product(*shared.values()):
+            sources.append(kind.from_parameters(own | dict(zip(shared, values, strict=True))))
+    points = tuple(
+        Point(process, cell, width, recipe)
+        for process, cell, width, recipe in product(sources, cells, hidden, recipes)
+    )
+    for point in points:
+        learner_model(point.process.num_symbols, point.cell, point.hidden)
+    return Grid(axes, points)
+
+
+def text_of(value: Any) -> str:
+    """A value of an axis as text: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
+    if isinstance(value, tuple):
+        rows = bool(value) and isinstance(value[0], tuple)
+        return ("/" if rows else ",").join(text_of(v) for v in value)
+    return value if isinstance(value, str) else f"{value:.12g}"
+
+
+def numeric(values: Sequence[Hashable]) -> bool:
+    """Whether the values of an axis are numbers, finite or not."""
+    return all(isinstance(v, int | float) for v in values)
+
+
+def coordinate(values: Sequence[Any]) -> list[Any]:
+    """The values of an axis as a labelled array has them: numbers where all are, texts otherwise."""
+    if not numeric(values):
+        return [text_of(v) for v in values]
+    whole = all(math.isfinite(v) and int(v) == v for v in values)
+    return [int(v) if whole else float(v) for v in values]
+
+
+def _read(kind: type[Process], name: str, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Values of a parameter out of their texts. Errors: ValueError."""
+    if name in _RESERVED:
+        raise ValueError(
+            f"a parameter called {name} cannot be an axis: the grid has its own {name}"
+        )
+    read = kind.parameters[name].read
+    return tuple(read(v) if isinstance(v, str) else v for v in given)
