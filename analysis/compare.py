@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from analysis.metrics import METRICS
-from autoregressive.scores import kl, log_loss
+from autoregressive.scores import kl, log_loss, log_sum
 from meta_learning.predictors import ladder
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 
@@ -125,11 +125,18 @@ def compare(
 def drawn_chunks(source: Process, key: jax.Array, streams: int, length: int) -> Iterator[Streams]:
     """``streams`` streams of ``source`` as NumPy arrays, some at a time; those of ``compare``."""
     per_chunk = chunk_rows(streams, length)
-    for index, start in enumerate(range(0, streams, per_chunk)):
-        # Every chunk is drawn whole, so that one compiled program serves all.
-        drawn = source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
+    starts = range(0, streams, per_chunk)
+    # Every chunk is drawn whole, so that one compiled program serves all; JAX draws the next one
+    # while the caller scores this one.
+    drawn = (
+        source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
+        for index in range(len(starts))
+    )
+    ahead = next(drawn)
+    for start in starts:
+        now, ahead = ahead, next(drawn, ahead)
         keep = min(per_chunk, streams - start)
-        yield Streams(*(np.asarray(a)[:keep] for a in drawn))
+        yield Streams(*(np.asarray(a)[:keep] for a in now))
 
 
 def chunk_rows(streams: int, length: int) -> int:
@@ -241,7 +248,7 @@ def _score(
         metrics={n: _mean(m.score(log_drawn, log_bayes, came)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
-        reset_cost=_mean(-np.logaddexp.reduce(log_drawn[..., :-1], axis=-1)),
+        reset_cost=_mean(-log_sum(log_drawn[..., :-1])),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),

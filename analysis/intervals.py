@@ -93,11 +93,11 @@ def quotient(above: str, below: str) -> Statistic:
 
 def student(each: np.ndarray) -> Estimate:
     """The mean of independent values (n,), n >= 2, with its Student t interval."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
 
     if not np.isfinite(each).all():
         return Estimate(None, None, None)
-    half = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))
+    half = stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each))
     return Estimate(float(each.mean()), float(each.mean() - half), float(each.mean() + half))
 
 

@@ -22,7 +22,6 @@ def figure(panel: Panel, folder: Path, link: str, stem: str = "") -> str:
     folder.mkdir(parents=True, exist_ok=True)
     name = stem or panel.name
     (folder / f"{name}.png").write_bytes(figure_bytes(panel.figure, "png"))
-    panel.figure.set_layout_engine("none")  # keeps the layout just computed
     (folder / f"{name}.svg").write_bytes(figure_bytes(panel.figure, "svg"))
     # All figures at one scale, so that their letters have one size.
     width = round(100 * panel.figure.get_size_inches()[0])

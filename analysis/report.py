@@ -97,13 +97,21 @@ def write_netcdf(path: Path, tree: Any) -> None:
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """A figure as "png" or "svg"."""
+    """A figure as "png" or "svg". What is drawn first decides the layout: the other kind keeps it."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    buffer = io.BytesIO()
-    # Without a date and with names that are not random, the same results give the same bytes.
+    buffer, dpi = io.BytesIO(), figure.dpi
+    # The canvas itself, because savefig draws twice: once for the layout, which every drawing works
+    # out anyway. Without a date and random names, the same results give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "meta-learn"}):
-        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
+        if kind == "png":
+            FigureCanvasAgg(figure).print_png(buffer)
+        else:
+            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    figure.dpi = dpi  # SVG sets its own
+    figure.set_layout_engine("none")
     return buffer.getvalue()
 
 
@@ -126,7 +134,6 @@ def write_page(
 def show_figure(out: Path, panel: Panel) -> Shown:
     """Writes a figure as PNG and SVG. Errors: OSError."""
     png = figure_bytes(panel.figure, "png")
-    panel.figure.set_layout_engine("none")  # keeps the layout just computed
     write_atomically(out / f"{panel.name}.png", png)
     write_atomically(out / f"{panel.name}.svg", figure_bytes(panel.figure, "svg"))
     return Shown(base64.b64encode(png).decode(), panel.alt, panel.caption)

@@ -3,7 +3,8 @@
 Each layer is one matrix: its weights side by side with its bias as the last column, one row a
 pre-activation. For a gradient G the second moments G G' and G' G are averaged; every few steps their
 eigenvectors are refreshed by one step of power iteration with a QR decomposition; Adam's second
-moment is kept in that basis. Layers here have at most a few hundred rows, so the cost is small.
+moment is kept in that basis, and so is the first, which turns with the basis: each gradient is then
+rotated once. Layers here have at most a few hundred rows, so the cost is small.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Matrices = dict[str, Array]
 
 
 class SoapState(NamedTuple):
-    """Moments and eigenbases of every layer's matrix, by the layer's name."""
+    """Moments and eigenbases of every layer's matrix, by the layer's name. mean and square: Adam's
+    moments, in the eigenbasis. rows and columns: averages of G G' and G' G."""
 
     step: Array
     mean: Matrices
@@ -90,39 +92,28 @@ def scale_by_soap(
     ) -> tuple[dict[str, Array], SoapState]:
         g = join(gradients)
         n = state.step + 1
-        mean = _moving(b1, state.mean, g)
         rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
         columns = _moving(shampoo, state.columns, {k: v.T @ v for k, v in g.items()})
 
-        def keep() -> tuple[Matrices, Matrices]:
-            return state.row_basis, state.column_basis
+        def keep() -> tuple[Matrices, Matrices, Matrices]:
+            return state.row_basis, state.column_basis, state.mean
 
-        def first() -> tuple[Matrices, Matrices]:
-            return _each(_eigenvectors, rows), _each(_eigenvectors, columns)
-
-        def refresh() -> tuple[Matrices, Matrices]:
-            def turn(moment: Array, basis: Array) -> Array:
-                return jnp.linalg.qr(moment @ basis)[0]
-
-            return (
-                jax.tree.map(turn, rows, state.row_basis),
-                jax.tree.map(turn, columns, state.column_basis),
-            )
+        def turn(find: Callable[[Array, Array], Array]) -> tuple[Matrices, Matrices, Matrices]:
+            left = _each(find, rows, state.row_basis)
+            right = _each(find, columns, state.column_basis)
+            mean = _each(_from_basis, state.row_basis, state.mean, state.column_basis)
+            return left, right, _each(_to_basis, left, mean, right)
 
         which = jnp.where(n == every, 1, jnp.where(n % every == 0, 2, 0))
-        left, right = lax.switch(which, [keep, first, refresh])
-
-        def rotate(layer: str, matrix: Array) -> Array:
-            return left[layer].T @ matrix @ right[layer]
-
-        square = _moving(b2, state.square, {k: rotate(k, v) ** 2 for k, v in g.items()})
+        left, right, mean = lax.switch(
+            which, [keep, lambda: turn(_eigenvectors), lambda: turn(_power_step)]
+        )
+        rotated = _each(_to_basis, left, g, right)
+        mean = _moving(b1, mean, rotated)
+        square = _moving(b2, state.square, {k: v**2 for k, v in rotated.items()})
         mean_bias, square_bias = 1 - b1**n, 1 - b2**n
-        direction = {
-            k: left[k]
-            @ (rotate(k, mean[k] / mean_bias) / (jnp.sqrt(square[k] / square_bias) + eps))
-            @ right[k].T
-            for k in g
-        }
+        scaled = {k: mean[k] / mean_bias / (jnp.sqrt(square[k] / square_bias) + eps) for k in g}
+        direction = _each(_from_basis, left, scaled, right)
         state = SoapState(n, mean, square, rows, columns, left, right)
         return split(direction, gradients), state
 
@@ -137,10 +128,22 @@ def _moving(decay: float, average: Matrices, latest: Matrices) -> Matrices:
     return {k: decay * average[k] + (1 - decay) * latest[k] for k in latest}
 
 
-def _each(function: Callable[[Array], Array], matrices: Matrices) -> Matrices:
-    return {k: function(m) for k, m in matrices.items()}
+def _each(function: Callable[..., Array], *matrices: Matrices) -> Matrices:
+    return {k: function(*(m[k] for m in matrices)) for k in matrices[0]}
 
 
-def _eigenvectors(moment: Array) -> Array:
-    """Columns in order of falling eigenvalue."""
+def _to_basis(left: Array, matrix: Array, right: Array) -> Array:
+    return left.T @ matrix @ right
+
+
+def _from_basis(left: Array, matrix: Array, right: Array) -> Array:
+    return left @ matrix @ right.T
+
+
+def _power_step(moment: Array, basis: Array) -> Array:
+    return jnp.linalg.qr(moment @ basis)[0]
+
+
+def _eigenvectors(moment: Array, basis: Array) -> Array:
+    """Columns in order of falling eigenvalue, whatever the basis before."""
     return jnp.linalg.eigh(moment)[1][:, ::-1]

@@ -113,7 +113,10 @@ def _train_together(
     trainer = make_trainer(process, model, recipe)
     roots = [jax.random.key(s["seed"]) for s in settings]
     inits = [model.init(jax.random.fold_in(k, INIT), recipe.timescale) for k in roots]
-    state = trainer.init(jax.tree.map(lambda *leaves: jnp.stack(leaves), *inits))
+    # Compiled as one program: dozens of small ones would take a second.
+    state = jax.jit(lambda inits: trainer.init(jax.tree.map(lambda *x: jnp.stack(x), *inits)))(
+        inits
+    )
     keys = jnp.stack([jax.random.fold_in(k, TRAINING) for k in roots])
 
     length = stream_length(process.task_length)

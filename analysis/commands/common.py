@@ -152,7 +152,7 @@ def choose_device(device: str) -> None:
     from autoregressive.cache import cache_folder
 
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
     # Compiled programs that cannot be kept cost time, not the result: nothing to tell the user.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if device == "cpu":
