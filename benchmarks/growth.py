@@ -3,7 +3,8 @@
     python benchmarks/growth.py [--axis length] [--quick] [--out benchmarks/results/growth.json]
 
 Each point runs in a process of its own: seconds are the median of up to five runs after a first one
-that compiles, or that first one where it takes long; memory is the largest resident size of the process, beside what it was before the work,
+that compiles, or that first one where it takes long; memory is the largest resident size of the
+process, beside what it was before the work,
 when everything was imported and the data was ready. It includes what compiling takes. Training is of
 an LSTM by ``autoregressive.training``, streams drawn on the device included, in milliseconds a step;
 scoring has random weights, whose cost is that of trained ones.
