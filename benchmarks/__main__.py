@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+from benchmarks.document import machine
 
 HERE = Path(__file__).parent
 
@@ -57,26 +59,9 @@ def medians(found: Any, path: str = "") -> Iterator[tuple[str, float]]:
                  for n, row in enumerate(found))  # fmt: skip
     for name, value in items:
         here = f"{path} {name}".strip()
-        if isinstance(value, int | float) and ("median" in here or "ratio" in here):
+        if isinstance(value, int | float) and re.search(r"\b(median|ratio)", here):
             yield here, value
         yield from medians(value, here)
-
-
-def machine() -> str:
-    """Processor, cores and memory, in words."""
-    name = next(
-        (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line),
-        "unknown processor",
-    )
-    memory = next((line.split()[1] for line in _lines("/proc/meminfo") if "MemTotal" in line), None)
-    size = "" if memory is None else f", {int(memory) / 2**20:.0f} GiB"
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{name}, {os.cpu_count()} cores{size}; load before the run {load}"
-
-
-def _lines(path: str) -> list[str]:
-    file = Path(path)
-    return file.read_text().splitlines() if file.exists() else []
 
 
 @click.command(help=__doc__)
@@ -86,7 +71,10 @@ def _lines(path: str) -> list[str]:
               show_default=True, help="Folder for the JSON.")  # fmt: skip
 def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    click.echo(machine())
+    about = machine()
+    click.echo(
+        f"{about['processor']}, {about['cores']} cores, {about['memory_gib']} GiB; load {about['load']}"
+    )
     torch = importlib.util.find_spec("torch") is not None
     failed = []
     for name in names or BENCHMARKS:

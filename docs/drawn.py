@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import audits
 import numpy as np
+import speeds
 
 from analysis import markdown
 from analysis.commands import (
@@ -75,7 +76,7 @@ def draw_all() -> None:
 def _digest() -> str:
     """Of everything that pieces are drawn from."""
     found = hashlib.sha256(images().digest.encode())
-    for folder in ("analysis", "meta_learning", "autoregressive", "docs"):
+    for folder in ("analysis", "meta_learning", "autoregressive", "docs", "benchmarks/results"):
         for path in sorted((DOCS.parent / folder).rglob("*")):
             parts = set(path.relative_to(DOCS.parent).parts)
             if path.is_file() and not parts & {"_build", LINK, "jupyter_execute", "__pycache__"}:
@@ -299,6 +300,26 @@ def mistakes() -> Pieces:
     return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)], words=True)}
 
 
+def speed() -> Pieces:
+    """What the benchmarks measured, where their documents are there."""
+    found = {
+        name: json.loads(path.read_text())
+        for name in ("training", "start-up", "growth")
+        if (path := speeds.RESULTS / f"{name}.json").exists()
+    }
+    out = dict.fromkeys(("speed-training", "speed-start", "speed-growth"), "Not measured yet.\n")
+    if "training" in found:
+        out["speed-training"] = _tables([speeds.training_table(found["training"])])
+    if "start-up" in found:
+        out["speed-start"] = _tables([speeds.start_table(found["start-up"])])
+    if "growth" in found:
+        panel = markdown.figure(
+            speeds.growth_panel(found["growth"]), GENERATED, LINK, "speed-growth"
+        )
+        out["speed-growth"] = f"{panel}\n\n{_tables([speeds.growth_table(found['growth'])])}"
+    return out
+
+
 def gallery() -> Pieces:
     """Every kind of figure once, with the command that draws it."""
     out = []
@@ -313,4 +334,4 @@ def gallery() -> Pieces:
     return {"gallery": "\n\n".join(out) + "\n"}
 
 
-DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, gallery)
+DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, speed, gallery)
