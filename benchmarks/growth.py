@@ -128,19 +128,19 @@ AXES: dict[str, Axis] = {
         (16, 32, 64, 128, 256, 512), (4, 8), lambda n: training(64, 100, n),
     ),
     "missing": Axis(
-        "missing pixels", "the exact posterior of one image", "run",
+        "missing pixels", "posterior of one image", "run",
         (2, 4, 6, 8, 10, 12, 14), (1, 2), lambda n: posteriors(n, 1),
     ),
     "inpainted": Axis(
-        "images with 4 missing pixels", "all their posteriors", "run",
+        "images with 4 missing pixels", "posteriors of images", "run",
         (500, 2_000, 10_000), (1, 2), lambda n: posteriors(4, n),
     ),
     "scored": Axis(
-        "images", "their likelihood, pixel by pixel", "run",
+        "images", "likelihood of images", "run",
         (500, 2_000, 10_000, 40_000), (2, 4), scored,
     ),
     "streams": Axis(
-        "test streams", "a network and the reference ladder scored", "run",
+        "test streams", "scoring a network and the references", "run",
         (2_500, 10_000, 40_000, 160_000), (10, 20), streams,
     ),
 }  # fmt: skip

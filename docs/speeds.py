@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from analysis.figures import BLUE, STYLE, VERMILLION
 from analysis.report import Panel, Table
@@ -87,11 +88,14 @@ def _draw_axis(panel: Axes, axis: dict[str, Any]) -> None:
     panel.plot(values, times, color=BLUE, marker="o")
     right = panel.twinx()
     right.plot(values, memory, color=VERMILLION, linestyle="--", marker="s")
+    if max(values) / min(values) > 8:  # missing pixels stay on a plain axis
+        panel.set_xscale("log")
+    panel.set_xticks(values, [f"{v:,}" for v in values])
+    panel.xaxis.set_minor_locator(NullLocator())
     for side, scale_to in ((panel, times), (right, memory)):
         side.set_yscale("log")
+        side.yaxis.set_minor_locator(NullLocator())
         side.set_ylim(min(scale_to) / 2, max(max(scale_to) * 2, min(scale_to) * 20))
-    if max(values) / min(values) > 20:
-        panel.set_xscale("log")
     panel.set_title(axis["about"])
     panel.set_xlabel(axis["label"])
     panel.set_ylabel(f"— ms a {axis['unit']}", color=BLUE)
