@@ -13,11 +13,17 @@ from jax import Array, lax
 
 from autoregressive import forms
 from autoregressive.cells import CELLS
-from autoregressive.unroll import Cell, Params, State, span_length
+from autoregressive.unroll import Cell, Params, RecurrentCell, State, span_length
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
 # stay in a processor's cache; the backward pass recomputes them.
 _READOUT_CHUNK = 2**19
+# Numbers of the hidden states (batch x length x hidden) of a training step, beyond which it goes over
+# spans of the sequence and computes each again on the way back. A CPU loses no time by it, since a
+# span stays in its cache; a GPU does, and has memory of its own.
+_RECOMPUTED = {"cpu": 2**24}
+_RECOMPUTED_ELSEWHERE = 2**28
+_RECOMPUTED_SPAN = 2**18
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,26 @@ class Model:
     def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
         """All places: xs (B, T, inputs) -> the last state and logits (B, T, outputs).
 
-        Row t of the logits has seen inputs 0..t.
+        Row t of the logits has seen inputs 0..t. What the gradient of very long sequences needs is
+        computed again, a span at a time, so that memory hardly grows with their length.
         """
+        batch, length, _ = xs.shape
+        per_place = batch * self.cell.hidden
+        most = _RECOMPUTED.get(jax.default_backend(), _RECOMPUTED_ELSEWHERE)
+        if not isinstance(self.cell, RecurrentCell) or length * per_place <= most:
+            return self._unroll(params, state, xs)
+        span = span_length(length, _RECOMPUTED_SPAN // per_place)
+        whole = length // span * span
+        recomputed = jax.checkpoint(partial(self._unroll, params))
+        spans = jnp.swapaxes(xs[:, :whole].reshape(batch, -1, span, xs.shape[-1]), 0, 1)
+        state, logits = lax.scan(recomputed, state, spans)
+        logits = jnp.swapaxes(logits, 0, 1).reshape(batch, whole, self.outputs)
+        if whole < length:
+            state, rest = recomputed(state, xs[:, whole:])
+            logits = jnp.concatenate([logits, rest], axis=1)
+        return state, logits
+
+    def _unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
         state, hs = forms.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 

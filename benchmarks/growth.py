@@ -3,7 +3,8 @@
     python benchmarks/growth.py [--axis length] [--quick] [--out benchmarks/results/growth.json]
 
 Each point runs in a process of its own: seconds are the median of up to five runs after a first one
-that compiles, or that first one where it takes long; memory is the largest resident size of the process, beside what it was before the work,
+that compiles, or that first one where it takes long; memory is the largest resident size of the
+process, beside what it was before the work,
 when everything was imported and the data was ready. It includes what compiling takes. Training is of
 an LSTM by ``autoregressive.training``, streams drawn on the device included, in milliseconds a step;
 scoring has random weights, whose cost is that of trained ones.
@@ -127,19 +128,19 @@ AXES: dict[str, Axis] = {
         (16, 32, 64, 128, 256, 512), (4, 8), lambda n: training(64, 100, n),
     ),
     "missing": Axis(
-        "missing pixels", "the exact posterior of one image", "run",
+        "missing pixels", "posterior of one image", "run",
         (2, 4, 6, 8, 10, 12, 14), (1, 2), lambda n: posteriors(n, 1),
     ),
     "inpainted": Axis(
-        "images with 4 missing pixels", "all their posteriors", "run",
+        "images with 4 missing pixels", "posteriors of images", "run",
         (500, 2_000, 10_000), (1, 2), lambda n: posteriors(4, n),
     ),
     "scored": Axis(
-        "images", "their likelihood, pixel by pixel", "run",
+        "images", "likelihood of images", "run",
         (500, 2_000, 10_000, 40_000), (2, 4), scored,
     ),
     "streams": Axis(
-        "test streams", "a network and the reference ladder scored", "run",
+        "test streams", "scoring a network and the references", "run",
         (2_500, 10_000, 40_000, 160_000), (10, 20), streams,
     ),
 }  # fmt: skip

@@ -1,10 +1,11 @@
 """In-painting of 2 x 2 patches: prefix-sharing enumeration against naive batched PyTorch.
 
-    python benchmarks/inpainting.py FILE.npy [--repeats 3] [--out results.json]
+    python benchmarks/inpainting.py [FILE.npy] [--repeats 3] [--out results.json]
 
-FILE.npy: masked images in the coursework's format. Both sides use the packaged LSTM-32, all cores,
-float32, after a warm-up: ours with ``autoregressive.inpainting.posteriors``, PyTorch (extra
-``bench``) with nn.LSTM over every completion of every image from pixel 0, read-out included.
+FILE.npy: masked images in the coursework's format; without it, 20 images of random strokes. Both sides
+use the packaged LSTM-32, all cores, float32, after a warm-up: ours with
+``autoregressive.inpainting.posteriors``, PyTorch (extra ``bench``) with nn.LSTM over every completion
+of every image from pixel 0, read-out included.
 """
 
 from __future__ import annotations
@@ -77,6 +78,14 @@ def naive(network: TorchNetwork, images: np.ndarray) -> np.ndarray:
     return torch.log_softmax(log_p, 1).numpy()
 
 
+def strokes(count: int = 20) -> np.ndarray:
+    """Random images (count, 784) with a 2 x 2 patch in the middle missing."""
+    ink = np.where(np.arange(784) % 9 < 3, 0.7, 0.05)
+    masked = (np.random.default_rng(0).random((count, 784)) < ink).astype(np.int8)
+    masked[:, [13 * 28 + 13, 13 * 28 + 14, 14 * 28 + 13, 14 * 28 + 14]] = -1
+    return masked
+
+
 def seconds(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run()
@@ -85,11 +94,11 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    images = read_masked(arguments.file).masked
+    images = read_masked(arguments.file).masked if arguments.file else strokes()
     network = packaged_pixels()
     peer = TorchNetwork(network)
     ours = np.array([p.log_probs for p in posteriors(network, images)])

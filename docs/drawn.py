@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import audits
 import numpy as np
+import speeds
 
 from analysis import markdown
 from analysis.commands import (
@@ -76,7 +77,7 @@ def draw_all() -> None:
 def _digest() -> str:
     """Of everything that pieces are drawn from."""
     found = hashlib.sha256(images().digest.encode())
-    for folder in ("analysis", "meta_learning", "autoregressive", "docs"):
+    for folder in ("analysis", "meta_learning", "autoregressive", "docs", "benchmarks/results"):
         for path in sorted((DOCS.parent / folder).rglob("*")):
             parts = set(path.relative_to(DOCS.parent).parts)
             if path.is_file() and not parts & {"_build", LINK, "jupyter_execute", "__pycache__"}:
@@ -141,13 +142,13 @@ def kept() -> Pieces:
 
 def models() -> Pieces:
     """M1 to M4 on the three test streams, and M2 at home."""
-    from analysis.commands.compare import run_comparison
+    from analysis.learners_compared import compare_learners
     from analysis.results import document, estimate_all
 
     learners = {name: packaged_learner(name) for name in EXPERIMENTS}
     comparisons = {
         name: {
-            key: run_comparison([learners[name]], p, p, stream.make(p.T), SEED, STREAMS)
+            key: compare_learners([learners[name]], p, p, stream.make(p.T), SEED, STREAMS)
             for key, stream in TEST_STREAMS.items()
         }
         for name, p in EXPERIMENTS.items()
@@ -312,6 +313,26 @@ def mistakes() -> Pieces:
     return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)], words=True)}
 
 
+def speed() -> Pieces:
+    """What the benchmarks measured, where their documents are there."""
+    found = {
+        name: json.loads(path.read_text())
+        for name in ("training", "start-up", "growth")
+        if (path := speeds.RESULTS / f"{name}.json").exists()
+    }
+    out = dict.fromkeys(("speed-training", "speed-start", "speed-growth"), "Not measured yet.\n")
+    if "training" in found:
+        out["speed-training"] = _tables([speeds.training_table(found["training"])])
+    if "start-up" in found:
+        out["speed-start"] = _tables([speeds.start_table(found["start-up"])])
+    if "growth" in found:
+        panel = markdown.figure(
+            speeds.growth_panel(found["growth"]), GENERATED, LINK, "speed-growth"
+        )
+        out["speed-growth"] = f"{panel}\n\n{_tables([speeds.growth_table(found['growth'])])}"
+    return out
+
+
 def gallery() -> Pieces:
     """Every kind of figure once, with the command that draws it."""
     out = []
@@ -326,4 +347,6 @@ def gallery() -> Pieces:
     return {"gallery": "\n\n".join(out) + "\n"}
 
 
-DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, swept, kept, gallery)
+DRAWN = (
+    models, audited, hidden_state, mnist, continued, inpainted, mistakes, swept, kept, speed, gallery,
+)  # fmt: skip

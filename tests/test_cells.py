@@ -19,7 +19,7 @@ from laws import (
 from autoregressive import model as model_module
 from autoregressive import unroll as unroll_module
 from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
-from autoregressive.model import cell_params, make_model
+from autoregressive.model import Model, cell_params, make_model
 from autoregressive.unroll import recurrent_unroll, span_length
 
 recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
@@ -156,6 +156,35 @@ def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
 
     ours, plain = (jax.jit(jax.value_and_grad(f))(params) for f in (value, unchunked))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), ours, plain)
+
+
+@pytest.mark.parametrize(("name", "length", "span"), [("lstm", 12, 4), ("gru", 11, 5)])
+def test_a_very_long_sequence_computed_again_in_spans_equals_the_whole(
+    name, monkeypatch, length, span
+):
+    model, params, xs = small_model(name)
+    xs, start = xs[:, :length], jax.tree.map(lambda s: s + 0.3, model.initial_state((3,)))
+    lengths = []
+
+    def unroll(self, params, state, xs, unchanged=Model._unroll):
+        lengths.append(xs.shape[1])
+        return unchanged(self, params, state, xs)
+
+    def value(params, start):
+        last, logits = model.unroll(params, start, xs)
+        return (logits**2).sum() + sum((s**2).sum() for s in last)
+
+    def gradients():
+        # A function of its own each time, so that nothing compiled before is taken.
+        return jax.jit(jax.value_and_grad(lambda *a: value(*a), argnums=(0, 1)))(params, start)
+
+    monkeypatch.setattr(Model, "_unroll", unroll)
+    whole = gradients()
+    monkeypatch.setattr(model_module, "_RECOMPUTED", {})
+    monkeypatch.setattr(model_module, "_RECOMPUTED_ELSEWHERE", 0)
+    monkeypatch.setattr(model_module, "_RECOMPUTED_SPAN", 5 * xs.shape[0] * model.cell.hidden)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), gradients(), whole)
+    assert lengths[0] == length and set(lengths[1:]) == {span, length % span} - {0}
 
 
 @pytest.mark.parametrize(
