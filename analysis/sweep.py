@@ -133,7 +133,7 @@ def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point
     """The networks of one point, from the cache or trained now, scored. A training that diverges is a
     result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
     it."""
-    from analysis.commands.compare import run_comparison
+    from analysis.learners_compared import compare_learners
     from analysis.results import document, estimate_all, to_datatree
 
     point = task.point
@@ -152,7 +152,7 @@ def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point
         }
         return Result({**about, "failed": str(error)}, {}, {}, {})
     process = point.process
-    comparison = run_comparison(learners, process, process, process, task.seed, task.streams)
+    comparison = compare_learners(learners, process, process, process, task.seed, task.streams)
     found = estimate_all(comparison)
     arrays, dims = _means(to_datatree(comparison, learners))
     # Points share hardly any compiled program; those of all points would fill the memory.

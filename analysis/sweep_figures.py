@@ -42,7 +42,7 @@ def gap_map(tree: xarray.DataTree) -> Figure:
 def closed_map(tree: xarray.DataTree) -> Figure:
     """The share of the gap closed of every point; colours show what is left of it."""
     closed = _values(tree, "intervals", "gap_closed").sel(bound="mean")
-    return _heat_map(closed, 1 - closed, _share, "share of the gap left open")
+    return _heat_map(closed, 1 - closed, _share, "share left open")
 
 
 def curve_axes(tree: xarray.DataTree) -> list[str]:

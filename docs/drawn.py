@@ -30,6 +30,7 @@ from analysis.commands import (
     inpaint_pages,
     pixel_pages,
     questions_pages,
+    sweep_pages,
 )
 from analysis.report import Panel, Table
 from autoregressive.errors import DataError
@@ -141,13 +142,13 @@ def kept() -> Pieces:
 
 def models() -> Pieces:
     """M1 to M4 on the three test streams, and M2 at home."""
-    from analysis.commands.compare import run_comparison
+    from analysis.learners_compared import compare_learners
     from analysis.results import document, estimate_all
 
     learners = {name: packaged_learner(name) for name in EXPERIMENTS}
     comparisons = {
         name: {
-            key: run_comparison([learners[name]], p, p, stream.make(p.T), SEED, STREAMS)
+            key: compare_learners([learners[name]], p, p, stream.make(p.T), SEED, STREAMS)
             for key, stream in TEST_STREAMS.items()
         }
         for name, p in EXPERIMENTS.items()
@@ -290,6 +291,18 @@ def inpainted() -> Pieces:
     return out
 
 
+def swept() -> Pieces:
+    """A sweep's figures, from docs/results, where this command's sweep.nc is kept."""
+    import xarray
+
+    command = (
+        "meta-learn sweep --alpha 10,1,1 --T 5 --T 20 --cell lstm --cell gru --hidden 4 --hidden 16 "
+        "--iterations 1000 --iterations 4000 --streams 500"
+    )
+    with xarray.open_datatree(DOCS / "results" / "sweep.nc", engine="h5netcdf") as tree:
+        return {"swept": _figures("sweep", sweep_pages.panels(tree.load()), command)}
+
+
 def mistakes() -> Pieces:
     """What known mistakes do to the numbers, from docs/results."""
     rows = [
@@ -334,4 +347,6 @@ def gallery() -> Pieces:
     return {"gallery": "\n\n".join(out) + "\n"}
 
 
-DRAWN = (models, audited, hidden_state, mnist, continued, inpainted, mistakes, kept, speed, gallery)
+DRAWN = (
+    models, audited, hidden_state, mnist, continued, inpainted, mistakes, swept, kept, speed, gallery,
+)  # fmt: skip

@@ -98,8 +98,10 @@ def compare(
         lambda model, process: test_processes(process, test_alpha, test_task_length, p),
         instead="; use --test-alpha, --test-T or --p for the test streams",
     )
+    from analysis.learners_compared import compare_learners
+
     prior, source = test_processes(process, test_alpha, test_task_length, p)
-    comparison = run_comparison(learners, process, prior, source, seed, streams)
+    comparison = compare_learners(learners, process, prior, source, seed, streams)
     _report(comparison, learners, seed, out, as_json)
 
 
@@ -177,46 +179,3 @@ def test_processes(
 
 
 test_processes.__test__ = False  # type: ignore[attr-defined]
-
-
-def run_comparison(
-    learners: list[Learner],
-    process: Process,
-    prior: Process,
-    source: Process,
-    seed: int,
-    streams: int,
-) -> Comparison:
-    """Scores learners on streams drawn with the test key of ``seed``."""
-    import jax
-
-    from analysis.compare import compare as score
-    from meta_learning.learner import TEST
-    from meta_learning.processes import json_task_length
-    from meta_learning.trained import stream_length
-
-    comparison = score(
-        [learner.log_predictive for learner in learners],
-        prior,
-        source,
-        key=jax.random.fold_in(jax.random.key(seed), TEST),
-        streams=streams,
-        length=stream_length(source.task_length),
-        seeds=[learner.settings.get("seed", 0) for learner in learners],
-    )
-    settings = learners[0].settings
-    recipe = settings.get("recipe", {})
-    comparison.settings = {
-        "train_T": json_task_length(process.task_length),
-        "trained_on": process.title,
-        "cell": settings["cell"],
-        "hidden": settings["hidden"],
-        "recipe": recipe.get("name"),
-        "iterations": recipe.get("iterations"),
-        "batch_size": recipe.get("batch_size"),
-        "unroll": recipe.get("unroll"),
-        "symbols": recipe.get("iterations", 0)
-        * recipe.get("batch_size", 0)
-        * recipe.get("unroll", 0),
-    }
-    return comparison

@@ -93,11 +93,11 @@ def on_test_streams(
     learners: list[Learner], process: DirichletCategorical, seed: int, streams: int
 ) -> dict[str, Comparison]:
     """One model's networks on the three test streams at its own T, by the streams' names."""
-    from analysis.commands.compare import run_comparison
+    from analysis.learners_compared import compare_learners
     from meta_learning.experiments import TEST_STREAMS
 
     return {
-        key: run_comparison(learners, process, process, stream.make(process.T), seed, streams)
+        key: compare_learners(learners, process, process, stream.make(process.T), seed, streams)
         for key, stream in TEST_STREAMS.items()
     }
 

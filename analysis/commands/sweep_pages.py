@@ -108,19 +108,20 @@ def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) ->
         title=title_of(found),
         lead=headline(found),
         tables=tables(found),
-        panels=_panels(tree),
+        panels=panels(tree),
         command=command_line(),
         run=run,
     )
 
 
-def _panels(tree: Any) -> list[Panel]:
+def panels(tree: Any) -> list[Panel]:
+    """The figures of a sweep's labelled arrays."""
     from analysis import sweep_figures as figures
 
-    panels = []
+    out = []
     intervals = tree["intervals"]
     if (intervals["gap_closed"].sel(bound="mean") < math.inf).any():
-        panels.append(
+        out.append(
             Panel(
                 "closed-map",
                 figures.closed_map(tree),
@@ -132,7 +133,7 @@ def _panels(tree: Any) -> list[Panel]:
             )
         )
     if (intervals["gap_network"].sel(bound="mean") > 0).any():
-        panels.append(
+        out.append(
             Panel(
                 "gap-map",
                 figures.gap_map(tree),
@@ -143,7 +144,7 @@ def _panels(tree: Any) -> list[Panel]:
             )
         )
         for name in figures.curve_axes(tree):
-            panels.append(
+            out.append(
                 Panel(
                     f"gap-along-{name}",
                     figures.gap_along(tree, name),
@@ -152,7 +153,7 @@ def _panels(tree: Any) -> list[Panel]:
                     "tenth of the mean.",
                 )
             )
-        panels += [
+        out += [
             Panel(
                 "gap-by-position",
                 figures.gap_by_position(tree),
@@ -166,7 +167,7 @@ def _panels(tree: Any) -> list[Panel]:
                 "The gap on held-out streams while training, mean over seeds.",
             ),
         ]
-    return panels
+    return out
 
 
 def _documents(found: Sweep) -> list[dict[str, Any]]:
