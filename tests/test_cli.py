@@ -13,7 +13,7 @@ from running import run
 
 FILES = {"report.html", "comparison.json", "comparison.nc", "manifest.json",
          "network-seed0.safetensors", *(f"{stem}.{kind}" for kind in ("png", "svg")
-         for stem in ("predictions", "gap-by-position", "learning-curves"))}  # fmt: skip
+         for stem in ("predictions", "gap-by-position", "learning-curves", "regret", "simplex"))}  # fmt: skip
 
 
 def assert_refused(result, *codes, says=""):
