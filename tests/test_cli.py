@@ -11,9 +11,11 @@ import pytest
 from conftest import TRAIN
 from running import run
 
-FILES = {"report.html", "comparison.json", "comparison.nc", "manifest.json",
-         "network-seed0.safetensors", *(f"{stem}.{kind}" for kind in ("png", "svg")
-         for stem in ("predictions", "gap-by-position", "learning-curves", "regret", "simplex"))}  # fmt: skip
+FIGURES = ("predictions", "gap-by-position", "learning-curves", "regret", "simplex")
+FILES = {
+    "report.html", "comparison.json", "comparison.nc", "manifest.json", "network-seed0.safetensors",
+    *(f"{stem}.{kind}" for kind in ("png", "svg") for stem in FIGURES),
+}  # fmt: skip
 
 
 def assert_refused(result, *codes, says=""):
