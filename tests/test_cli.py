@@ -84,7 +84,7 @@ def test_out_holds_a_whole_report(filled_cache, tmp_path):
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", page)
     assert "http:" not in page
     assert "https:" not in page
-    assert page.count("<img") == page.count("alt=") == 3
+    assert page.count("<img") == page.count("alt=") == len(FIGURES)
     manifest = json.loads((out / "manifest.json").read_text())
     assert {"versions", "device", "seeds", "arguments"} <= manifest.keys()
     found = json.loads(run(*TRAIN, "--json").stdout)

@@ -177,6 +177,7 @@ def test_metrics_obey_the_law(metric):
 
 
 # ArviZ 0.23 warns once a day at import that it will change.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:(?s).*ArviZ:FutureWarning")
 def test_everything_at_once_in_one_report(added, tmp_path):
     out = tmp_path / "out"
@@ -214,6 +215,7 @@ def test_a_metric_takes_no_name_of_another_result(added, filled_cache):
     assert "a metric cannot be called gap" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_cell_serves_audit_and_hidden(script, tmp_path):
     out = tmp_path / "out"
     script("ugrnn", *TRAIN, "--cell", "ugrnn", "--out", out, "--quiet")

@@ -77,6 +77,7 @@ def test_continuation_compares_networks(trained, tmp_path):
     assert (tmp_path / "continuations.png").exists()
 
 
+@pytest.mark.slow
 def test_two_trainings_with_one_cache_both_end_well(cache, tmp_path):
     command = [sys.executable, "-m", "analysis", "pixels", "train", *TINY, "--json", "--out"]
     both = [

@@ -276,6 +276,7 @@ def test_training_that_diverges_costs_its_point_only(monkeypatch):
         sweep(small_grid(), streams=20)
 
 
+@pytest.mark.slow
 def test_tasks_without_draws_or_without_reset_leave_nan(tmp_path):
     found = sweep(small_grid(T=(1, 2, math.inf)), streams=20)
     json.dumps(document(found), allow_nan=False)
@@ -286,6 +287,7 @@ def test_tasks_without_draws_or_without_reset_leave_nan(tmp_path):
     assert np.isfinite(network["gap_by_position"]).sum("position").values.tolist() == [0, 1, 100]
 
 
+@pytest.mark.slow
 def test_progress_runs_over_the_whole_grid(here):
     iterations, points = zip(*here[1], strict=True)
     assert list(iterations) == sorted(iterations)
