@@ -186,11 +186,14 @@ def test_recipes_keep_the_budget_they_are_given(name):
 
 # The command, which after every point of the curves says so and waits for a line on its stdin.
 WAITING = """
+import signal
 import sys
 from analysis.cli import main
 from autoregressive import unfinished
 from meta_learning import recipes
 
+# A shell's background job, such as a test run may be, starts with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 recipes._SYMBOLS_PER_POINT = 64
 unfinished.SAVE_EVERY_S = 0.0
 keep = unfinished.Unfinished.keep
