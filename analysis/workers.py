@@ -9,6 +9,7 @@ those of one process.
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import platform
 import warnings
@@ -103,6 +104,7 @@ def connected(
     one_thread: as for ``each_result``. Errors: as ``run_tasks``.
     """
     try:
+        import dask
         from distributed import Client, LocalCluster
         from distributed.utils import silence_logging_cmgr
     except ImportError:
@@ -112,6 +114,8 @@ def connected(
         # What is worth a line of Dask's is said here in one of ours.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
         cluster: Any = scheduler
+        if scheduler is None and not one_thread:
+            stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
         if scheduler is None:
             cluster = stack.enter_context(
                 LocalCluster(
@@ -232,6 +236,16 @@ def _setting() -> dict[str, str | None]:
         "platform": jax.default_backend(),
         _PRECISION: config.jax_default_matmul_precision,
     }
+
+
+_BEFORE_SPAWN = "distributed.nanny.pre-spawn-environ"
+
+
+def _linear_algebra_threads() -> dict[str, str]:
+    """Dask gives linear algebra one thread; its decompositions, of which SOAP makes some, have other
+    bits with another number of them."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {name: os.environ.get(name, str(os.cpu_count())) for name in names}
 
 
 def _of_local_workers(one_thread: bool) -> dict[str, str]:
