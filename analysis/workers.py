@@ -114,9 +114,9 @@ def connected(
         # What is worth a line of Dask's is said here in one of ours.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
         cluster: Any = scheduler
-        if scheduler is None and not one_thread:
-            stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
         if scheduler is None:
+            if not one_thread:
+                stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
