@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from analysis.report import Panel, Table, figure_bytes
 
 
-def table(table: Table) -> str:
-    """Its rows under its title, and its note."""
+def table(table: Table, page: str) -> str:
+    """Its rows under its title, and its note. A link finds it by ``page``, which no other page has,
+    and its title."""
     lines = [table.head, ["---"] * len(table.head), *table.rows]
     rows = "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
     # The pages' style sheet keeps numbers of this class on one line.
-    body = f"```{{table}} {table.title}\n:class: numbers\n\n{rows}\n```"
+    name = re.sub(r"[^a-z0-9]+", "-", f"{page} {table.title}".lower()).strip("-")
+    body = f"```{{table}} {table.title}\n:class: numbers\n:name: {name}\n\n{rows}\n```"
     return "\n\n".join(part for part in (body, table.note) if part)
 
 
@@ -27,7 +30,8 @@ def figure(panel: Panel, folder: Path, link: str, stem: str = "") -> str:
     width = round(100 * panel.figure.get_size_inches()[0])
     caption = f"{panel.caption} ([SVG]({link}/{name}.svg))"
     return (
-        f"```{{figure}} {link}/{name}.png\n:alt: {panel.alt}\n:width: {width}px\n\n{caption}\n```"
+        f"```{{figure}} {link}/{name}.png\n:alt: {panel.alt}\n:width: {width}px\n:name: {name}\n\n"
+        f"{caption}\n```"
     )
 
 

@@ -10,33 +10,42 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from analysis.figures import BLACK, BLUE, STYLE, VERMILLION
+from analysis.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
 from autoregressive.continuation import Continuation
 from autoregressive.pixels import Evaluation
 from autoregressive.scores import Calibration
 
+# Of train and test loss, a pair a network.
+_LOSSES = ((BLUE, VERMILLION), (SKY, ORANGE), (GREEN, PURPLE))
 # Pixel looks: white and black where the image is given, light and dark orange where it was made.
 _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
 
 
 def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Figure:
-    """Train and test loss of each network against epochs. images: train images in an epoch."""
+    """Train and test loss of each network against epochs, the untrained network's as a number.
+    images: train images in an epoch."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.4))
         axis = figure.subplots()
+        losses = []
         for number, (name, history) in enumerate(histories.items()):
             epochs = np.asarray(history["images"]) / images
             marker = "osD^"[number % 4]
-            axis.plot(epochs, history["train_loss"], color=BLUE, linestyle="--", marker=marker,
+            train, test = _LOSSES[number % len(_LOSSES)]
+            axis.plot(epochs, history["train_loss"], color=train, linestyle="--", marker=marker,
                       label=f"{name}: train")  # fmt: skip
-            axis.plot(epochs, history["test_loss"], color=VERMILLION, marker=marker,
+            axis.plot(epochs, history["test_loss"], color=test, marker=marker,
                       label=f"{name}: test")  # fmt: skip
+            losses.append([history["train_loss"], history["test_loss"]])
+        trained = np.concatenate([np.asarray(both, float)[:, 1:].ravel() for both in losses])
+        low, high = np.nanmin(trained), np.nanmax(trained)
+        if high < 0.5 * losses[0][1][0]:
+            # A scale that reached the untrained loss would leave no room for the rest.
+            axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
+            axis.text(0.02, 0.97, f"\N{UPWARDS ARROW} untrained: {losses[0][1][0]:.2f}", va="top",
+                      transform=axis.transAxes)  # fmt: skip
         axis.set_xlabel("epochs")
         axis.set_ylabel("cross-entropy, nats a pixel")
-        axis.set_yscale("log")
-        axis.yaxis.set_major_formatter("{x:.2f}")
-        axis.yaxis.set_minor_formatter("{x:.2f}")
-        axis.tick_params(axis="y", which="minor", labelsize=7)
         figure.legend(loc="outside lower center", ncols=2)
     return figure
 

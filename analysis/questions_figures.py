@@ -104,7 +104,7 @@ def losses_by_draw(priors: Mapping[str, tuple[Sequence[float], float]]) -> Figur
             axis.plot(places, losses, color=colour, linestyle=line, label=f"{label}: Bayes")
             axis.axhline(oracle, color=colour, linestyle=":", linewidth=1, label=f"{label}: oracle")
         axis.set_xlabel("draw within the task")
-        axis.set_ylabel("expected loss, nats")
+        axis.set_ylabel("expected loss, nats a symbol")
 
     return _single(draw)
 

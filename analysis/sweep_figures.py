@@ -80,7 +80,7 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
         axis.margins(x=0.1)
         axis.set_yscale("log")
 
-    return _panels(gap, axis_name, draw, _axis_title(axis_name), _GAP)
+    return _panels(gap, axis_name, draw, axis_title(axis_name), _GAP)
 
 
 def gap_by_position(tree: xarray.DataTree) -> Figure:
@@ -230,7 +230,8 @@ def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> dic
     }
 
 
-def _axis_title(name: str) -> str:
+def axis_title(name: str) -> str:
+    """An axis of the grid in words, for labels and captions."""
     names = {
         "hidden": "hidden units",
         "iterations": "training iterations",

@@ -67,7 +67,9 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
     head = ["", *(f"{m}: {_prior(a)}, T={a['T']}" for m, a in zip(MODELS, audits, strict=True))]
 
     def table(title: str, *rows: tuple[str, list[str]]) -> str:
-        return markdown.table(Table(title, head, [[name, *cells] for name, cells in rows]))
+        shown = Table(title, head, [[name, *map(_breakable, cells)] for name, cells in rows])
+        # Four columns of intervals: value and interval may stand on two lines.
+        return markdown.table(shown, "audits").replace(":class: numbers", ":class: four")
 
     def row(name: str, value: Any) -> tuple[str, list[str]]:
         return name, [value(a) for a in audits]
@@ -87,14 +89,7 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
     )
     off = table(
         "Network's gap, 95% intervals over streams",
-        *(
-            row(name, lambda a, n=name: _off(a, n))
-            for name in dict.fromkeys(
-                "as trained" if r["kind"] == "own" else r["name"]
-                for a in audits
-                for r in a["off_prior"]["rows"]
-            )
-        ),
+        *(row(name, lambda a, n=name: _off(a, n)) for name in _kinds(audits)),
     )
     future = table(
         "p of the ranks, and what tells the counts from their exact law",
@@ -183,6 +178,23 @@ def _off(audit: dict[str, Any], name: str) -> str:
         if name == ("as trained" if row["kind"] == "own" else row["name"]):
             return _both(row["gap.network"])
     return ""
+
+
+def _kinds(audits: list[dict[str, Any]]) -> list[str]:
+    """The test streams' names: as trained, then other priors, p, and T from short to long."""
+    rows = [row for audit in audits for row in audit["off_prior"]["rows"]]
+    by_kind = {
+        kind: list(dict.fromkeys(row["name"] for row in rows if row["kind"] == kind))
+        for kind in ("alpha", "p", "T")
+    }
+    by_kind["T"].sort(key=lambda name: float(name.removeprefix("T=")))
+    return ["as trained", *(name for names in by_kind.values() for name in names)]
+
+
+def _breakable(cell: str) -> str:
+    """Spaces inside of an interval hold it together; the one before it may break the line."""
+    before, bracket, within = cell.partition("[")
+    return before + bracket + within.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _counts(audit: dict[str, Any], who: str) -> str:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 project = "meta-learn"
 author = "The meta-learn developers"
 release = _version("meta-learn")
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "mathml"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_click", "mathml"]
 html_theme = "furo"
 html_title = "meta-learn"
 html_show_copyright = False
@@ -22,6 +22,7 @@ nb_execution_raise_on_error = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
 python_maximum_signature_line_length = 88
 smartquotes = False
 # A type that is imported for checking only is looked up by its last name, which two may share.
@@ -69,7 +70,26 @@ def _defaults_that_parse(app, what, name, found, options, signature, returns):
     return None
 
 
+def _indented_as_written(app, what, name, found, options, lines):
+    """An indented block of a docstring, code or formulas, as a block whose lines stay."""
+    shown, inside = [], False
+    for line in lines:
+        indented = line.startswith("    ")
+        if indented and not inside and shown and not shown[-1]:
+            shown += ["::", ""]
+        inside = indented or (inside and not line)
+        shown.append(line)
+    lines[:] = shown
+
+
+def _no_aliases(app, what, name, found, skip, options):
+    """Fields of a named tuple, which its class describes, have no text of their own."""
+    return True if type(found).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     app.connect("builder-inited", _draw)
+    app.connect("autodoc-process-docstring", _indented_as_written)
+    app.connect("autodoc-skip-member", _no_aliases)
     app.connect("autodoc-process-signature", _defaults_that_parse)
     app.connect("sphinx-click-process-epilog", _examples_as_code)

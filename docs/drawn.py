@@ -47,9 +47,11 @@ STREAMS = 2_000
 
 
 class Kind(NamedTuple):
-    """A kind of figure in the gallery: what it shows, and the command that draws it."""
+    """A kind of figure in the gallery: its name in a report, what it shows, and the command that
+    draws it."""
 
     stem: str
+    name: str
     alt: str
     command: str
 
@@ -119,21 +121,24 @@ def _figures(page: str, panels: Iterable[Panel], command: str, note: str = "") -
         stem = f"{page}-{panel.name}"
         panel = panel._replace(caption=f"{panel.caption} {note}".strip())
         out.append(markdown.figure(panel, GENERATED, LINK, stem))
-        _gallery.append(Kind(stem, panel.alt, command))
+        _gallery.append(Kind(stem, panel.name, panel.alt, command))
     return "\n\n".join(out) + "\n"
 
 
-def _tables(tables: Iterable[Table], words: bool = False) -> str:
+def _tables(page: str, tables: Iterable[Table], words: bool = False) -> str:
     """Tables of numbers, whose cells stay on one line, or of words."""
-    text = "\n\n".join(map(markdown.table, tables)) + "\n"
-    return text.replace(":class: numbers\n\n", "\n") if words else text
+    text = "\n\n".join(markdown.table(table, page) for table in tables) + "\n"
+    return text.replace(":class: numbers\n", "") if words else text
 
 
 def kept() -> Pieces:
     """The thought questions and the audits of M1 to M4, from docs/results."""
     document = result("questions")
     for answer in questions_pages.answers(document):
-        _gallery.extend(Kind(p.name, p.alt, "meta-learn questions") for p in answer.panels)
+        _gallery.extend(
+            Kind(p.name, p.name.removeprefix("questions-"), p.alt, "meta-learn questions")
+            for p in answer.panels
+        )
     return {
         "questions": questions_pages.as_markdown(document, GENERATED, LINK),
         "audits": audits.as_markdown(result("audits"), GENERATED, LINK),
@@ -163,8 +168,8 @@ def models() -> Pieces:
     several = experiments_pages.panels(comparisons, {k: [v] for k, v in learners.items()})
     return {
         "home": _figures("home", [home], "meta-learn compare --experiment M2"),
-        "models-tables": _tables(experiments_pages.tables(found)),
-        "models-m2-tables": _tables(compare_pages.summary_tables(at_home, found["M2"]["1"])),
+        "models-tables": _tables("models", experiments_pages.tables(found)),
+        "models-m2-tables": _tables("m2", compare_pages.summary_tables(at_home, found["M2"]["1"])),
         "models-m2": _figures(
             "m2", [p for p in one if p is not home], "meta-learn compare --experiment M2"
         ),
@@ -214,7 +219,7 @@ def hidden_state() -> Pieces:
     panels = hidden_pages.panels(hidden)
     return {
         "hidden-lead": hidden_pages.headline(hidden) + "\n",
-        "hidden-tables": _tables(hidden_pages.tables(hidden)),
+        "hidden-tables": _tables("hidden", hidden_pages.tables(hidden)),
         "hidden-figures": _figures("hidden", panels, "meta-learn hidden --experiment M2"),
     }
 
@@ -236,15 +241,15 @@ def mnist() -> Pieces:
             {f"{n.upper()}": packaged_pixels(n).history for n in ("lstm-32", "gru-32")}, 55_000
         ),
         "Training and test loss of the packaged LSTM and GRU falling over five epochs, log axis.",
-        "Learning curves of the packaged networks: training loss, and the loss of the first 2,000 test "
-        "images, four points an epoch.",
+        "Learning curves of the packaged networks: the loss of the first 10,000 train and the first 2,000 "
+        "test images of MNIST, four points an epoch.",
     )
     panels = pixel_pages.evaluation_panels(evaluate(network, few), test.shape)
     return {
-        "mnist-scores": _tables([pixel_pages.evaluation_table(scored["evaluate"]["document"])]),
+        "mnist-scores": _tables("mnist", [pixel_pages.evaluation_table(scored["evaluate"]["document"])]),
         "mnist-curves": _figures("mnist", [curves], "meta-learn pixels train --recipe best"),
         "mnist-figures": _figures(
-            "mnist", panels, "meta-learn pixels evaluate", f"{drawn_on()} The first 1,000."
+            "mnist", panels, "meta-learn pixels evaluate", f"LSTM-32, the first 1,000. {drawn_on()}"
         ),
     }
 
@@ -262,7 +267,9 @@ def continued() -> Pieces:
     command = "meta-learn pixels continue"
     return {
         "continued-lead": pixel_pages.continuation_lead(kept_numbers["networks"]) + "\n",
-        "continued-tables": _tables([pixel_pages.continuation_table(kept_numbers["networks"])]),
+        "continued-tables": _tables(
+            "continued", [pixel_pages.continuation_table(kept_numbers["networks"])]
+        ),
         "continued-figures": _figures("continued", panels, command, drawn_on()),
     }
 
@@ -279,7 +286,8 @@ def inpainted() -> Pieces:
     out = {}
     for kind, kept_file in result("mnist")["inpaint"].items():
         tables = inpaint_pages.truth_tables(kept_mnist.estimates(kept_file))
-        out["inpainted-" + "-".join(kind.split()[-2:]) + "-tables"] = _tables(tables)
+        page = "inpainted-" + "-".join(kind.split()[-2:])
+        out[f"{page}-tables"] = _tables(page, tables)
     truth = images().images(slice(0, 1_000))
     for name, mask in (("one-pixel", "square:1"), ("2-patch", "square:2")):
         keep = observed(mask, len(truth), images().shape, SEED)
@@ -310,7 +318,7 @@ def mistakes() -> Pieces:
         for e in result("mnist")["mistakes"]
     ]
     head = ["mistake", "figure", "right", "with the mistake"]
-    return {"mistakes": _tables([Table("The same data, right and wrong", head, rows)], words=True)}
+    return {"mistakes": _tables("mistakes", [Table("The same data, right and wrong", head, rows)], True)}
 
 
 def speed() -> Pieces:
@@ -322,14 +330,15 @@ def speed() -> Pieces:
     }
     out = dict.fromkeys(("speed-training", "speed-start", "speed-growth"), "Not measured yet.\n")
     if "training" in found:
-        out["speed-training"] = _tables([speeds.training_table(found["training"])])
+        out["speed-training"] = _tables("speed", [speeds.training_table(found["training"])])
     if "start-up" in found:
-        out["speed-start"] = _tables([speeds.start_table(found["start-up"])])
+        out["speed-start"] = _tables("speed", [speeds.start_table(found["start-up"])])
     if "growth" in found:
         panel = markdown.figure(
             speeds.growth_panel(found["growth"]), GENERATED, LINK, "speed-growth"
         )
-        out["speed-growth"] = f"{panel}\n\n{_tables([speeds.growth_table(found['growth'])])}"
+        table = _tables("speed", [speeds.growth_table(found["growth"])], words=True)
+        out["speed-growth"] = f"{panel}\n\n{table}"
     return out
 
 
@@ -339,11 +348,14 @@ def gallery() -> Pieces:
     for command in dict.fromkeys(kind.command for kind in _gallery):
         images = "\n\n".join(
             f"```{{figure}} {LINK}/{kind.stem}.png\n:alt: {kind.alt}\n\n"
-            f"[SVG]({LINK}/{kind.stem}.svg)\n```"
+            f"{kind.name} ([SVG]({LINK}/{kind.stem}.svg))\n```"
             for kind in _gallery
             if kind.command == command
         )
-        out += [f"## `{command}`", f":::{{container}} gallery\n\n{images}\n\n:::"]
+        heading = f"## {command.split(' --')[0]}"
+        out += [] if heading in out else [heading]
+        shown = command.replace(" --iterations", " \\\n  --iterations", 1)
+        out += [f"```sh\n{shown}\n```", f":::{{container}} gallery\n\n{images}\n\n:::"]
     return {"gallery": "\n\n".join(out) + "\n"}
 
 

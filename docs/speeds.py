@@ -122,8 +122,7 @@ def growth_table(document: dict[str, Any]) -> Table:
     for axis in document["axes"].values():
         first, last = axis["points"][0], axis["points"][-1]
         ends = [
-            f"{1e3 * p['seconds']['median']:.3g} ms, {p['memory_peak_mib']:.0f} MiB"
-            for p in (first, last)
+            f"{_time(p['seconds']['median'])}, {p['memory_peak_mib']:.0f} MiB" for p in (first, last)
         ]
         span = f"{axis['label']}: {first['value']:,} to {last['value']:,}"
         rows.append([axis["about"], span, *ends])
@@ -132,6 +131,10 @@ def growth_table(document: dict[str, Any]) -> Table:
         ["work", "what grows", "at the first", "at the last"],
         rows,
     )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def where(document: dict[str, Any]) -> str:

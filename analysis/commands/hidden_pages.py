@@ -35,7 +35,8 @@ def headline(hidden: Hidden) -> str:
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
-            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance, "
+            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance; of "
+            f"directions ranked by what the prediction feels, "
             f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
         )
     trained, untrained = (
@@ -84,7 +85,8 @@ def _spectrum_table(hidden: Hidden) -> Table:
         "interval over its streams]. Prediction: KL(whole state's || projected state's prediction) "
         f"against that of the mean state, {nats(whole)} nats at drawn places; with RESETs: "
         "at all places. Ranked by it: directions of h in the order of what the prediction feels. "
-        "-: nothing to carry, or more than 64.",
+        "The read-out sees h only: c alone has no column of prediction. -: nothing to carry, or more "
+        "than 64.",
     )
 
 

@@ -37,6 +37,10 @@ def title(network: PixelNetwork) -> str:
     )
 
 
+def _name(data: str) -> str:
+    return "MNIST" if data == "mnist" else data
+
+
 def training_table(
     summary: Mapping[int, Mapping[str, Any]],
     data: str,
@@ -71,7 +75,7 @@ def evaluation_table(document: Mapping[str, Any]) -> Table:
     """The scores of one network on test images."""
     mean, se = document["cross_entropy"]["mean"], document["cross_entropy"]["se"]
     return Table(
-        f"{document['images']} test images of {document['data']}",
+        f"{document['images']:,} test images of {_name(document['data'])}",
         ["quantity", "value", "standard error"],
         [
             ["cross-entropy, nats a pixel", f"{mean:.5f}", f"{se:.5f}"],

@@ -38,7 +38,7 @@ def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
     for answer in answers(document):
         out += [f"## {answer.question}", answer.text]
         out += [markdown.figure(panel, folder, link) for panel in answer.panels]
-        out += [markdown.table(table) for table in answer.tables]
+        out += [markdown.table(table, "questions") for table in answer.tables]
     return "\n\n".join(out) + "\n"
 
 
@@ -250,7 +250,10 @@ def _unseen(document: dict[str, Any]) -> Answer:
         ]
         for t in trained
     }
-    text = "On tasks with p far from what training draws the gap to its own Bayes is largest: "
+    text = (
+        "On tasks that always have p = (w, (1-w)/2, (1-w)/2) the gap to the network's own Bayes is "
+        "largest where training draws such p least: "
+    )
     parts = []
     for label, points in curves.items():
         worst, best = max(points, key=lambda q: q[1]), min(points, key=lambda q: q[1])
@@ -271,7 +274,8 @@ def _unseen(document: dict[str, Any]) -> Answer:
         figures.gap_along_p(curves),
         "Gap against the probability of symbol 0 for three training priors, on a log axis.",
         "Tasks that always have p = (w, (1-w)/2, (1-w)/2), T=20: KL(Bayes with the training alpha || "
-        "network). Bands: 95% intervals over seeds.",
+        "network). Bands: 95% intervals over seeds; one that reaches zero is cut at a hundredth of the "
+        "mean.",
     )
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])
 
