@@ -240,13 +240,15 @@ def mnist() -> Pieces:
         pixel_curves(
             {f"{n.upper()}": packaged_pixels(n).history for n in ("lstm-32", "gru-32")}, 55_000
         ),
-        "Training and test loss of the packaged LSTM and GRU falling over five epochs, log axis.",
-        "Learning curves of the packaged networks: the loss of the first 10,000 train and the first 2,000 "
-        "test images of MNIST, four points an epoch.",
+        "Training and test loss of the packaged LSTM and GRU falling over five epochs.",
+        "Learning curves of the packaged networks: the loss of the first 10,000 train and the first "
+        "2,000 test images of MNIST, four points an epoch.",
     )
     panels = pixel_pages.evaluation_panels(evaluate(network, few), test.shape)
     return {
-        "mnist-scores": _tables("mnist", [pixel_pages.evaluation_table(scored["evaluate"]["document"])]),
+        "mnist-scores": _tables(
+            "mnist", [pixel_pages.evaluation_table(scored["evaluate"]["document"])]
+        ),
         "mnist-curves": _figures("mnist", [curves], "meta-learn pixels train --recipe best"),
         "mnist-figures": _figures(
             "mnist", panels, "meta-learn pixels evaluate", f"LSTM-32, the first 1,000. {drawn_on()}"
@@ -318,7 +320,9 @@ def mistakes() -> Pieces:
         for e in result("mnist")["mistakes"]
     ]
     head = ["mistake", "figure", "right", "with the mistake"]
-    return {"mistakes": _tables("mistakes", [Table("The same data, right and wrong", head, rows)], True)}
+    return {
+        "mistakes": _tables("mistakes", [Table("The same data, right and wrong", head, rows)], True)
+    }
 
 
 def speed() -> Pieces:

@@ -122,7 +122,8 @@ def growth_table(document: dict[str, Any]) -> Table:
     for axis in document["axes"].values():
         first, last = axis["points"][0], axis["points"][-1]
         ends = [
-            f"{_time(p['seconds']['median'])}, {p['memory_peak_mib']:.0f} MiB" for p in (first, last)
+            f"{_time(p['seconds']['median'])}, {p['memory_peak_mib']:.0f} MiB"
+            for p in (first, last)
         ]
         span = f"{axis['label']}: {first['value']:,} to {last['value']:,}"
         rows.append([axis["about"], span, *ends])

@@ -149,8 +149,8 @@ def panels(tree: Any) -> list[Panel]:
                     f"gap-along-{name}",
                     figures.gap_along(tree, name),
                     f"Gap to Bayes against {figures.axis_title(name)}, a curve for each network.",
-                    f"The gap against {figures.axis_title(name)}, with 95% intervals; one that reaches zero is cut at a "
-                    "tenth of the mean.",
+                    f"The gap against {figures.axis_title(name)}, with 95% intervals; one that "
+                    "reaches zero is cut at a tenth of the mean.",
                 )
             )
         out += [
