@@ -180,7 +180,7 @@ def summary(run: Run) -> Result:
     panel = Panel(
         "curves",
         figures.pixel_curves(histories, images),
-        "Train and test loss against epochs on a log axis.",
+        "Train and test loss falling with epochs.",
         f"Loss on the first 10,000 train and the first 2,000 test images, four points an epoch. "
         f"{run.of_data}",
     )
