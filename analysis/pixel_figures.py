@@ -42,7 +42,7 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Fig
         if high < 0.5 * losses[0][1][0]:
             # A scale that reached the untrained loss would leave no room for the rest.
             axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
-            axis.text(0.02, 0.97, f"\N{UPWARDS ARROW} untrained: {losses[0][1][0]:.2f}", va="top",
+            axis.text(0.14, 0.97, f"\N{UPWARDS ARROW} untrained: {losses[0][1][0]:.2f}", va="top",
                       transform=axis.transAxes)  # fmt: skip
         axis.set_xlabel("epochs")
         axis.set_ylabel("cross-entropy, nats a pixel")

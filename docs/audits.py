@@ -67,8 +67,8 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
     head = ["", *(f"{m}: {_prior(a)}, T={a['T']}" for m, a in zip(MODELS, audits, strict=True))]
 
     def table(title: str, *rows: tuple[str, list[str]]) -> str:
-        shown = Table(title, head, [[name, *map(_breakable, cells)] for name, cells in rows])
-        # Four columns of intervals: value and interval may stand on two lines.
+        shown = Table(title, head, [[name, *map(_below, cells)] for name, cells in rows])
+        # Four columns of intervals leave no room for both on one line.
         return markdown.table(shown, "audits").replace(":class: numbers", ":class: four")
 
     def row(name: str, value: Any) -> tuple[str, list[str]]:
@@ -191,10 +191,11 @@ def _kinds(audits: list[dict[str, Any]]) -> list[str]:
     return ["as trained", *(name for names in by_kind.values() for name in names)]
 
 
-def _breakable(cell: str) -> str:
-    """Spaces inside of an interval hold it together; the one before it may break the line."""
-    before, bracket, within = cell.partition("[")
-    return before + bracket + within.replace(" ", "\N{NO-BREAK SPACE}")
+def _below(cell: str) -> str:
+    """What stands beside a value, its interval or share or probability, below it."""
+    for sign in (" [", " (", ", probability"):
+        cell = cell.replace(sign, sign.replace(" ", "<br>", 1))
+    return cell
 
 
 def _counts(audit: dict[str, Any], who: str) -> str:

@@ -8,8 +8,14 @@ from latex2mathml.converter import convert as _convert
 
 
 def convert(tex: str, display: str = "inline") -> str:
-    """LaTeX as MathML, with the thin space after a function's name that LaTeX sets by itself."""
-    return _convert(re.sub(r"\\(log|max)\s*(?=[A-Za-z0-9\\])", r"\\\1\\,", tex), display=display)
+    """LaTeX as MathML, with the thin space after a function's name that LaTeX sets by itself, none
+    around a sign that begins an index, and primes, raised by the font, that stay legible."""
+    tex = re.sub(r"\\(log|max)\s*(?=[A-Za-z0-9\\])", r"\\\1\\,", tex)
+    found = _convert(tex, display=display)
+    found = found.replace(
+        "<mrow><mo>&#x0003C;</mo>", '<mrow><mo lspace="0" rspace="0">&#x0003C;</mo>'
+    )
+    return re.sub(r"<msup>(<mi>\w</mi><mi>&#x02032;</mi>)</msup>", r"<mrow>\1</mrow>", found)
 
 
 def _inline(translator, node):

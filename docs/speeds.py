@@ -122,7 +122,7 @@ def growth_table(document: dict[str, Any]) -> Table:
     for axis in document["axes"].values():
         first, last = axis["points"][0], axis["points"][-1]
         ends = [
-            f"{_time(p['seconds']['median'])}, {p['memory_peak_mib']:.0f} MiB"
+            f"{_time(p['seconds']['median'])}, {p['memory_peak_mib']:.0f}\N{NO-BREAK SPACE}MiB"
             for p in (first, last)
         ]
         span = f"{axis['label']}: {first['value']:,} to {last['value']:,}"
@@ -135,7 +135,8 @@ def growth_table(document: dict[str, Any]) -> Table:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+    value, unit = (seconds, "s") if seconds >= 1 else (1e3 * seconds, "ms")
+    return f"{value:.3g}\N{NO-BREAK SPACE}{unit}"
 
 
 def where(document: dict[str, Any]) -> str:

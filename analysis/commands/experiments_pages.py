@@ -45,8 +45,14 @@ def own_table(found: Found) -> Table:
     )
 
 
+_STREAM_NOTE = (
+    "Bayes (own): with the model's own alpha; Bayes (test): with the test streams' alpha, the best "
+    "predictor there. gap: mean KL(Bayes (own) || network)."
+)
+
+
 def stream_tables(found: Found) -> list[Table]:
-    """A table a test stream, all models in it."""
+    """A table a test stream, all models in it; the first says what the columns are."""
     out = []
     for key, stream in TEST_STREAMS.items():
         rows = []
@@ -65,8 +71,7 @@ def stream_tables(found: Found) -> list[Table]:
                 f"Test stream {key}: {stream.title}",
                 ["model", "T", "loss", "Bayes (own)", "Bayes (test)", "oracle", "gap"],
                 rows,
-                "Bayes (own): with the model's own alpha; Bayes (test): with the test streams' alpha, "
-                "the best predictor there. gap: mean KL(Bayes (own) || network).",
+                _STREAM_NOTE if not out else "",
             )
         )
     return out

@@ -306,7 +306,7 @@ def _r2(value: float | None) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"
 
 
 def _count(value: float | None) -> str:
