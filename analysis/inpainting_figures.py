@@ -39,8 +39,7 @@ def posteriors(
         for column, (title, index) in zip(axes.T, chosen.items(), strict=True):
             result = inpainting.images[index]
             window = _window(result.missing, shape)
-            lines = [*title.split(": "), f"(image {index})"]
-            column[0].set_title("\n".join(lines), fontsize=7, loc="center")
+            column[0].set_title(f"{title}\n(image {index})", fontsize=7, loc="center")
             for axis, row in zip(column, rows, strict=True):
                 shown[row] = _draw(axis, row, masked[index], result, shape)
                 axis.set(xticks=[], yticks=[])

@@ -9,21 +9,21 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
-from analysis.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from analysis.figures import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
 from autoregressive.continuation import Continuation
 from autoregressive.pixels import Evaluation
 from autoregressive.scores import Calibration
 
-# Of train and test loss, a pair a network.
-_LOSSES = ((BLUE, VERMILLION), (SKY, ORANGE), (GREEN, PURPLE))
 # Pixel looks: white and black where the image is given, light and dark orange where it was made.
 _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
 
 
 def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Figure:
-    """Train and test loss of each network against epochs, the untrained network's as a number.
-    images: train images in an epoch."""
+    """Train and test loss of each network against epochs. images: train images in an epoch. One
+    network has a colour for train and one for test; of several each has its own. The untrained loss
+    is a number where the scale leaves it out."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.4))
         axis = figure.subplots()
@@ -31,23 +31,38 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Fig
         for number, (name, history) in enumerate(histories.items()):
             epochs = np.asarray(history["images"]) / images
             marker = "osD^"[number % 4]
-            train, test = _LOSSES[number % len(_LOSSES)]
-            axis.plot(epochs, history["train_loss"], color=train, linestyle="--", marker=marker,
-                      label=f"{name}: train")  # fmt: skip
+            train, test = BLUE, VERMILLION
+            if len(histories) > 1:
+                train = test = (VERMILLION, BLUE, GREEN, PURPLE)[number % 4]
+            # Train and test losses nearly coincide: the wide rings show around the points.
+            axis.plot(epochs, history["train_loss"], color=train, linestyle=":", marker=marker,
+                      markersize=8, fillstyle="none", label=f"{name}: train")  # fmt: skip
             axis.plot(epochs, history["test_loss"], color=test, marker=marker,
                       label=f"{name}: test")  # fmt: skip
-            losses.append([history["train_loss"], history["test_loss"]])
-        trained = np.concatenate([np.asarray(both, float)[:, 1:].ravel() for both in losses])
-        low, high = np.nanmin(trained), np.nanmax(trained)
-        if high < 0.5 * losses[0][1][0]:
-            # A scale that reached the untrained loss would leave no room for the rest.
-            axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
-            axis.text(0.14, 0.97, f"\N{UPWARDS ARROW} untrained: {losses[0][1][0]:.2f}", va="top",
-                      transform=axis.transAxes)  # fmt: skip
+            losses.append(np.array([history["train_loss"], history["test_loss"]], float))
+        _scale_losses(axis, losses)
         axis.set_xlabel("epochs")
         axis.set_ylabel("cross-entropy, nats a pixel")
         figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def _scale_losses(axis: Any, losses: Sequence[np.ndarray]) -> None:
+    """A scale for learning curves, each (train and test, points), the first of them untrained."""
+    untrained = losses[0][1, 0]
+    trained = np.concatenate([both[:, 1:].ravel() for both in losses])
+    if len(trained) and np.nanmax(trained) < 0.5 * untrained:
+        # A scale that reached the untrained loss would leave no room for the rest.
+        low, high = np.nanmin(trained), np.nanmax(trained)
+        axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
+        axis.text(0.98, 0.97, f"\N{UPWARDS ARROW} untrained: {untrained:.2f}", ha="right", va="top",
+                  transform=axis.transAxes)  # fmt: skip
+        return
+    axis.set_yscale("log")
+    axis.yaxis.set_minor_locator(LogLocator(subs=(1.2, 1.5, 2, 3, 4, 5, 7)))
+    axis.yaxis.set_major_formatter("{x:.2f}")
+    axis.yaxis.set_minor_formatter("{x:.2f}")
+    axis.tick_params(axis="y", which="minor", labelsize=7)
 
 
 def loss_map(evaluation: Evaluation, shape: tuple[int, int]) -> Figure:
