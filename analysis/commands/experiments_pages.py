@@ -53,7 +53,7 @@ _STREAM_NOTE = (
 
 def stream_tables(found: Found) -> list[Table]:
     """A table a test stream, all models in it; the first says what the columns are."""
-    out = []
+    out: list[Table] = []
     for key, stream in TEST_STREAMS.items():
         rows = []
         for name, streams in found.items():
