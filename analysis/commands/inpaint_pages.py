@@ -121,7 +121,8 @@ def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -
             inpainting_figures.posteriors(inpainting, masked, chosen, shape),
             "A column an image: masked image, truth where known, most probable completion, "
             "probability of 1 and entropy of every missing pixel.",
-            "Images chosen by rule from the results. Top row: missing pixels are grey. Below, the "
+            "Images chosen by rule from the results; surer than 10%: of the images, by the "
+            "posterior's entropy. Top row: missing pixels are grey. Below, the "
             "framed part of the image: filled pixels are orange (dark: 1), in the last two rows given "
             "ones are pale grey. A column whose truth and most probable completion differ is an image "
             "the network gets wrong.",
