@@ -4,8 +4,8 @@
 
 FILE.npy: masked images in the coursework's format; without it, 20 images of random strokes. Both sides
 use the packaged LSTM-32, all cores, after a warm-up: ours with
-``autoregressive.inpainting.posteriors`` in float64, PyTorch (extra ``bench``) with nn.LSTM in float32 over
-every completion of every image from pixel 0, read-out included.
+``autoregressive.inpainting.posteriors`` in float64, PyTorch (extra ``bench``) with nn.LSTM in float32
+over every completion of every image from pixel 0, read-out included.
 """
 
 from __future__ import annotations

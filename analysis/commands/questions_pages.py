@@ -250,8 +250,8 @@ def _unseen(document: dict[str, Any]) -> Answer:
         for t in trained
     }
     text = (
-        "On tasks that always have the same p = (w, (1-w)/2, (1-w)/2) the gap to the network's own Bayes "
-        "is, at most and at least, "
+        "On tasks that always have the same p = (w, (1-w)/2, (1-w)/2) the gap to the network's own "
+        "Bayes depends on w. Its largest and its smallest mean with 95% intervals: "
     )
     parts = []
     for label, points in curves.items():
@@ -289,8 +289,8 @@ def _price(trained: Iterable[dict[str, Any]]) -> str:
     if not shares:
         return ""
     return (
-        f"Bayes with the training alpha has {100 * min(shares):.0f}% to {100 * max(shares):.0f}% of it: "
-        "the price of the prior."
+        "The price of the training prior, the same for Bayes with the training alpha, is "
+        f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}% of it."
     )
 
 
