@@ -353,9 +353,7 @@ def choose(inpainting: Inpainting) -> dict[str, int]:
             for title, v in order.items()
         ]
     wanted.append(("most uncertain", ranked))
-    wanted += [
-        (f"uncertainty: top {share}%", ranked[len(ranked) * share // 100 :]) for share in (10, 25)
-    ]
+    wanted += [(f"surer than {share}%", ranked[len(ranked) * share // 100 :]) for share in (10, 25)]
     chosen: dict[str, int] = {}
     for title, candidates in wanted:
         free = [i for i in candidates if i not in chosen.values()]

@@ -9,8 +9,9 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
-from analysis.figures import BLACK, BLUE, STYLE, VERMILLION
+from analysis.figures import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
 from autoregressive.continuation import Continuation
 from autoregressive.pixels import Evaluation
 from autoregressive.scores import Calibration
@@ -20,20 +21,26 @@ _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
 
 
 def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Figure:
-    """Train and test loss of each network against epochs. images: train images in an epoch."""
+    """Train and test loss of each network against epochs. images: train images in an epoch. One
+    network has a colour for train and one for test; of several each has its own."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.4))
         axis = figure.subplots()
         for number, (name, history) in enumerate(histories.items()):
             epochs = np.asarray(history["images"]) / images
             marker = "osD^"[number % 4]
-            axis.plot(epochs, history["train_loss"], color=BLUE, linestyle="--", marker=marker,
-                      label=f"{name}: train")  # fmt: skip
-            axis.plot(epochs, history["test_loss"], color=VERMILLION, marker=marker,
+            train, test = BLUE, VERMILLION
+            if len(histories) > 1:
+                train = test = (VERMILLION, BLUE, GREEN, PURPLE)[number % 4]
+            # Train and test losses nearly coincide: the wide rings show around the points.
+            axis.plot(epochs, history["train_loss"], color=train, linestyle=":", marker=marker,
+                      markersize=8, fillstyle="none", label=f"{name}: train")  # fmt: skip
+            axis.plot(epochs, history["test_loss"], color=test, marker=marker,
                       label=f"{name}: test")  # fmt: skip
         axis.set_xlabel("epochs")
         axis.set_ylabel("cross-entropy, nats a pixel")
         axis.set_yscale("log")
+        axis.yaxis.set_minor_locator(LogLocator(subs=(1.2, 1.5, 2, 3, 4, 5, 7)))
         axis.yaxis.set_major_formatter("{x:.2f}")
         axis.yaxis.set_minor_formatter("{x:.2f}")
         axis.tick_params(axis="y", which="minor", labelsize=7)

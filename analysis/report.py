@@ -106,6 +106,9 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     # The canvas itself, because savefig draws twice: once for the layout, which every drawing works
     # out anyway. Without a date and random names, the same results give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "meta-learn"}):
+        if any(axes.get_aspect() != "auto" for axes in figure.axes):
+            # Axes of a fixed aspect move once more when their size is known.
+            figure.draw_without_rendering()
         if kind == "png":
             FigureCanvasAgg(figure).print_png(buffer)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import jax
 import judges
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from analysis.compare import compare, drawn_chunks
+from analysis.inpainting_figures import future_map
 from analysis.regret_figures import regret
+from analysis.report import figure_bytes
 from analysis.simplex_figures import can_draw, simplex
 from meta_learning.processes import DirichletCategorical, FixedCategorical
 from meta_learning.trained import stream_length
@@ -18,6 +21,17 @@ from meta_learning.trained import stream_length
 KEY = jax.random.key(3)
 PRIOR = DirichletCategorical((2, 1, 1), 6)
 LAPLACE = DirichletCategorical((1, 1, 1), 6)
+
+
+@dataclass
+class Missing:
+    """What ``future_map`` reads of an in-painting."""
+
+    place: np.ndarray
+    worth: np.ndarray
+
+    def future_worth(self):
+        return self.worth
 
 
 def compared(prior, network, source=None, streams=5):
@@ -123,3 +137,15 @@ def test_other_processes_have_no_triangle():
     assert not can_draw(DirichletCategorical((1, 1, 1), 1))
     with pytest.raises(ValueError, match="three symbols"):
         simplex(compared(two, two))
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_nothing_is_cut_off_at_an_edge(kind):
+    # Long tick labels at the colour bar move axes of a fixed aspect to the left.
+    missing = Missing(np.arange(784), 0.01 * np.random.default_rng(0).normal(size=784))
+    figure = future_map(missing, (28, 28))
+    figure_bytes(figure, kind)
+    inside = figure.bbox
+    for axes in figure.axes:
+        assert inside.contains(*axes.get_tightbbox().min)
+        assert inside.contains(*axes.get_tightbbox().max)

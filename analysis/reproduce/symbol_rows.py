@@ -207,13 +207,17 @@ def test_streams(run: Run) -> Result:
     parts = []
     for key, stream in TEST_STREAMS.items():
         loss = {name: own[name][key]["loss"]["network"] for name in own}
-        cheaper = {pair: min(pair, key=loss.__getitem__) for pair in (("M2", "M4"), ("M1", "M3"))}
-        said = ", ".join(f"{name} {nats(value)}" for name, value in loss.items())
-        parts.append(
-            f"on stream {key} ({stream.title}) {' and '.join(cheaper.values())} lose less: {said}"
+        priors, lengths = (
+            " and ".join(_lower(loss, *pair) for pair in pairs)
+            for pairs in ((("M2", "M4"), ("M1", "M3")), (("M2", "M1"), ("M4", "M3")))
         )
-    text = "nats a symbol, " + "; ".join(parts) + "."
-    return Result(answer, numbers, tables, panels, [("M2 against M4, M1 against M3:", text)],
+        said = ", ".join(f"{name} {nats(value)}" for name, value in loss.items())
+        parts.append((f"Stream {key}, {stream.title}:", f"{said}. {priors}; {lengths}."))
+    paragraphs = [
+        ("M2 against M4, both against M1 and M3:", "nats a symbol, coursework's recipe."),
+        *parts,
+    ]
+    return Result(answer, numbers, tables, panels, paragraphs,
                   made=run.learners_made, own=_experiments_command(run))  # fmt: skip
 
 
@@ -281,6 +285,11 @@ def exact_bayes(run: Run) -> Result:
         "before each draw.",
     )
     return Result(answer, numbers, tables, [panel])
+
+
+def _lower(loss: dict[str, float], one: str, other: str) -> str:
+    low, high = sorted((one, other), key=loss.__getitem__)
+    return f"{low} loses {nats(loss[high] - loss[low])} less than {high}"
 
 
 def _experiments_command(run: Run) -> str:
