@@ -96,7 +96,8 @@ def histories(counts: np.ndarray) -> np.ndarray:
 
 
 def probabilities(process: Process, counts: np.ndarray) -> np.ndarray:
-    """The probability of each count vector among those with as many draws. (cells, K) -> (cells,)."""
+    """The probability of each count vector among those with as many draws, its orders added up: for a
+    Dirichlet prior the Dirichlet-multinomial. (cells, K) -> (cells,). Errors: as ``exchangeable``."""
     return histories(counts) * np.exp(exchangeable(process).log_probability(counts))
 
 
@@ -104,7 +105,7 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
     """The terms of each count vector.
 
     counts: (cells, K). sums: float64 (cells, K+2), over the histories with those counts, of
-    log q~_h(k), of -log(1 - r_h) and of r_h.
+    log q~_h(k), of -log(1 - r_h) and of r_h. Errors: as ``exchangeable``.
     """
     law = exchangeable(process)
     log_b, log_prior = law.log_predictive(counts), law.log_predictive(np.zeros_like(counts[:1]))
@@ -123,7 +124,8 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
 
 
 def by_position(process: Process, counts: np.ndarray, cells: Budget) -> Budget:
-    """The mean of each term at each position: its count vectors weighed by their probability."""
+    """The mean of each term at each position, arrays (D,): count vectors of as many draws, counts
+    (cells, K), weighed by their probability. Errors: as ``exchangeable``."""
     draws = counts.sum(-1)
     weights = probabilities(process, counts)
     return Budget(

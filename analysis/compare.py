@@ -30,11 +30,14 @@ _CHUNK_SYMBOLS = 250_000
 class Scores:
     """One predictor on the test streams; every array has one entry a stream, or one a position.
 
-    loss: mean of -log q at drawn places. gap: mean of KL(Bayes || q) there. metrics: the mean of each
-    of ``METRICS`` there. leak: mean probability
-    of RESET at drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places.
-    reset_cost: mean of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that
-    is about when a task ends; what is left is about symbols. NaN where there is no such place.
+    loss: mean of -log q at drawn places, nats. gap: mean of KL(Bayes || q) there over all K + 1
+    outcomes, nats. metrics: the mean of each of ``METRICS`` there. leak: mean probability of RESET at
+    drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places. reset_cost: mean
+    of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that is about when a
+    task ends; what is left is the KL over the K symbols, renormalised. gap_by_position,
+    loss_by_position: means over tasks and streams at each draw of a task; gap_by_position_se: the
+    standard error over streams. gap_test: as gap, from Bayes of the streams' own process; None where
+    that is the prior or has nothing to learn. NaN where there is no such place.
     """
 
     loss: np.ndarray
@@ -110,7 +113,8 @@ def compare(
     prior: what the networks were trained on, at the test streams' T; 'bayes' and 'memoryless' use
     it. Where ``source`` is another process with latent values to learn, 'bayes_test' is Bayes under
     it, and every predictor gets a ``gap_test`` from it. only: names of the references to score, bayes
-    among them; None is the whole ladder.
+    among them; None is the whole ladder. Returns scores a stream: ``results.estimate_all`` makes means
+    with intervals of them.
     Errors: ValueError where prior and source differ in K or T, or streams < 2.
     """
     if streams < 2:

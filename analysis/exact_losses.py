@@ -30,14 +30,16 @@ def bayes_losses(process: DirichletCategorical, draws: int) -> np.ndarray:
 
 
 def oracle_loss(process: DirichletCategorical) -> float:
-    """The expected entropy of Categorical(p) under p ~ Dirichlet(alpha), nats."""
+    """The expected entropy of Categorical(p) under p ~ Dirichlet(alpha), nats a draw:
+    psi(A + 1) - sum of alpha_k / A psi(alpha_k + 1), A = sum(alpha) and psi the digamma function."""
     alpha = np.asarray(process.alpha)
     total = alpha.sum()
     return float(digamma(total + 1) - (alpha / total * digamma(alpha + 1)).sum())
 
 
 def nats_from_uniform(process: DirichletCategorical) -> float:
-    """KL(Dirichlet(alpha) || uniform over the simplex), nats."""
+    """KL(Dirichlet(alpha) || uniform over the simplex), nats: the mean of its log density over that of
+    Dirichlet(1, .., 1), with E log p_k = psi(alpha_k) - psi(A)."""
     alpha = np.asarray(process.alpha)
     total = alpha.sum()
     out = gammaln(total) - gammaln(alpha).sum() - gammaln(len(alpha))

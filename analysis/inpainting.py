@@ -94,7 +94,10 @@ class Inpainting:
         return calibration(np.concatenate([r.marginals for r in self.images]), self.came)
 
     def future_worth(self) -> np.ndarray:
-        """log p(x_k | earlier missing ones, observed) - log p(x_k | x_<k) at the truth (pixels,)."""
+        """log p(x_k | earlier missing ones, observed) - log p(x_k | x_<k) at the truth, nats (pixels,).
+
+        Errors: AssertionError where the truth is not known.
+        """
         assert self.came is not None
         rows = np.arange(len(self.came))
         both, past = (
@@ -220,11 +223,13 @@ def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:
 
 
 def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
-    """Every reported mean with its 95% interval over images (bootstrap).
+    """Every reported mean with its 95% interval over images (bootstrap of whole images).
 
-    An image: ``entropy``, ``log_prob_best``, ``nll_best``; with the truth ``log_posterior_truth``,
-    ``past_only_log_prob``, ``future_worth``, ``exact_match``, ``nll_truth``, ``nll_excess``. A missing
-    pixel: ``pixel_accuracy``, and ``loss.P``, ``brier.P``, ``gap.P`` of every predictor P.
+    Nats an image: ``entropy``, ``log_prob_best``, ``nll_best``; with the truth ``log_posterior_truth``,
+    ``past_only_log_prob``, ``future_worth``, ``nll_truth`` and ``nll_excess``, NLL(truth) - NLL(best);
+    ``exact_match`` is a share of images. Over missing pixels, an image counting by how many it misses:
+    ``pixel_accuracy``, a share; ``loss.P`` and ``gap.P`` in nats and ``brier.P``, the mean of (p - x)^2,
+    of every predictor P.
     """
     images = inpainting.images
     values = {

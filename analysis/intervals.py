@@ -45,7 +45,9 @@ def estimates(
     """Every statistic of the means of ``values``, with its interval.
 
     values: name -> (seeds, streams); (1, streams) or (streams,) for what all seeds share.
-    statistics: name -> function of {name: mean}.
+    statistics: name -> function of {name: mean}, in the unit of what it returns. One seed:
+    percentiles of 2,000 bootstrap resamples of whole streams, the same ones for all values. Several:
+    Student's t over the seeds' own statistics, streams held fixed.
     """
     arrays = {name: np.atleast_2d(v) for name, v in values.items()}
     seeds = max(len(v) for v in arrays.values())
@@ -67,7 +69,8 @@ def estimates(
 
 
 def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Bootstrap means of whole rows: values (streams, quantities) -> (resamples, quantities)."""
+    """Bootstrap means of whole rows (Efron 1979): values (streams, quantities) -> (2,000, quantities).
+    Rows are drawn with replacement, n of n, by a generator of ``seed`` and n."""
     n = len(values)
     rng = np.random.default_rng([seed, n])
     out = np.empty((_RESAMPLES, values.shape[1]))
@@ -92,7 +95,8 @@ def quotient(above: str, below: str) -> Statistic:
 
 
 def student(each: np.ndarray) -> Estimate:
-    """The mean of independent values (n,), n >= 2, with its Student t interval."""
+    """The mean of independent values (n,), n >= 2, with its 95% Student t interval, n - 1 degrees of
+    freedom; None where a value is not finite."""
     from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
 
     if not np.isfinite(each).all():

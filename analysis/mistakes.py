@@ -170,7 +170,7 @@ def teacher_forced(sampled: Continuation) -> list[Effect]:
 
 def not_bayes(process: DirichletCategorical) -> list[Effect]:
     """Laplace's and KT's rules reported as 'Bayes': the loss of the reference that a network is then
-    measured against. Exact: sums over all counts."""
+    measured against, nats a draw. Exact: sums over all counts."""
     right = float(bayes_losses(process, int(process.T) - 1).mean())
     return [
         Effect(f"{name} called Bayes", f"Bayes's loss, {process.title}", right,
@@ -195,7 +195,8 @@ def excess(process: DirichletCategorical, pseudo_count: float) -> float:
 
 
 def first_unscored(process: DirichletCategorical) -> list[Effect]:
-    """The first symbol of every task left out of the loss, exact: it is the one that costs most."""
+    """The first symbol of every task left out of Bayes's expected loss, nats a draw, exact: it is the
+    one that costs most. T must be 3 or more, so that others are left."""
     losses = bayes_losses(process, int(process.T) - 1)
     return [
         Effect("first symbol never scored", f"Bayes's loss, {process.title}",

@@ -21,8 +21,9 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     Names: ``loss.P``, ``gap.P`` and ``M.P`` for every predictor P and every M of ``METRICS``,
     ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part
     of the network's gap that is about RESET), and the network's regrets: ``regret.oracle`` (its loss
-    less the oracle's), ``regret.bayes`` (its expectation is the gap) and
-    ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be negative).
+    less the oracle's), ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be
+    negative) and ``regret.bayes``, the expectation of the latter: the gap where the streams follow
+    Bayes's own prior, off it ``gap_test.network - gap_test.bayes``, and None for tasks of one fixed p.
     """
     values: dict[str, np.ndarray] = {}
     statistics: dict[str, Statistic] = {}
@@ -50,9 +51,19 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     add("reset_cost", both("reset_cost", "network"))
     statistics["gap_closed"] = lambda mean: _share(mean["gap.network"], mean["gap.memoryless"])
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
-    statistics["regret.bayes"] = lambda mean: mean["gap.network"]
+    statistics["regret.bayes"] = _expected_regret(comparison)
     statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
     return estimates(values, statistics)
+
+
+def _expected_regret(comparison: Comparison) -> Statistic:
+    """Of the network against Bayes with the training prior. With c the law of the streams:
+    E log(b / q) = KL(c || q) - KL(c || b), which is KL(b || q) only where c is b."""
+    if comparison.networks[0].gap_test is not None:
+        return lambda mean: mean["gap_test.network"] - mean["gap_test.bayes"]
+    if comparison.off_prior:
+        return lambda mean: math.nan
+    return lambda mean: mean["gap.network"]
 
 
 def _share(gap: Any, memoryless: Any) -> Any:

@@ -6,8 +6,9 @@ rolled counts is uniform on 0..R if the implied future is the true one (Talts et
 al. 2022). Exact Bayes goes through the same code and must pass; memoryless must not.
 
 The task's end is known, as it is to Bayes: symbols are drawn from the K probabilities without RESET's.
-How often the network would have ended the task too early is reported apart, and has no sampling error
-of its own: the mean over rolls of 1 - prod(1 - r_t), with r_t its probability of RESET.
+How often the network would have ended the task too early is reported apart: the mean over rolls of
+1 - prod(1 - r_t), with r_t its probability of RESET. By the chain rule the probability of no RESET is
+the mean of prod(1 - r_t) over symbols drawn so: RESET itself is not sampled, only the symbols are.
 """
 
 from __future__ import annotations
@@ -189,7 +190,11 @@ def rolled_forward(
 
 
 def uniform_p_values(ranks: np.ndarray, rolls: int) -> np.ndarray:
-    """Pearson's chi-square test that ranks (..., tasks) are uniform on 0..rolls, in 20 bins: (...)."""
+    """Pearson's chi-square test that ranks (..., tasks) are uniform on 0..rolls: p-values (...).
+
+    20 bins of equally many ranks, so rolls + 1 must be a multiple of 20; ranks must be independent over
+    tasks.
+    """
     from scipy.stats import chi2
 
     tasks = ranks.shape[-1]

@@ -32,9 +32,11 @@ class Urn:
     added: float = 1.0
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> Array:
+        """Counts of 0, float32 (*batch, K)."""
         return jnp.zeros((*batch, len(self.alpha)), jnp.float32)
 
     def step(self, params: Any, state: Array, x: Array) -> tuple[Array, Array]:
+        """Counts (..., K) after x, one-hot (..., K+1), and logits (..., K+1); ``params`` is not used."""
         counts = jnp.where(x[..., -1:] > 0, 0.0, state + x[..., :-1])
         weights = jnp.asarray(self.alpha, jnp.float32) + self.added * counts
         never = jnp.full((*counts.shape[:-1], 1), -jnp.inf, jnp.float32)
@@ -42,15 +44,15 @@ class Urn:
 
 
 def bayes(alpha: tuple[float, ...]) -> Urn:
-    """The exact predictive (alpha_k + n_k) / (sum(alpha) + sum(n))."""
+    """The exact predictive (alpha_k + n_k) / (sum(alpha) + sum(n)); alpha: K pseudo-counts."""
     return Urn(alpha)
 
 
 def memoryless(alpha: tuple[float, ...]) -> Urn:
-    """Always alpha / sum(alpha)."""
+    """Always alpha / sum(alpha); alpha: K pseudo-counts."""
     return Urn(alpha, added=0.0)
 
 
 def kt(alpha: tuple[float, ...]) -> Urn:
-    """Krichevsky and Trofimov's 1/2 for every symbol, whatever alpha is."""
+    """Krichevsky and Trofimov's (1981) 1/2 for every symbol, whatever alpha (K,) is."""
     return Urn((0.5,) * len(alpha))

@@ -3,9 +3,9 @@
     python benchmarks/inpainting.py [FILE.npy] [--repeats 3] [--out results.json]
 
 FILE.npy: masked images in the coursework's format; without it, 20 images of random strokes. Both sides
-use the packaged LSTM-32, all cores, float32, after a warm-up: ours with
-``autoregressive.inpainting.posteriors``, PyTorch (extra ``bench``) with nn.LSTM over every completion
-of every image from pixel 0, read-out included.
+use the packaged LSTM-32, all cores, after a warm-up: ours with
+``autoregressive.inpainting.posteriors`` in float64, PyTorch (extra ``bench``) with nn.LSTM in float32
+over every completion of every image from pixel 0, read-out included.
 """
 
 from __future__ import annotations

@@ -170,7 +170,11 @@ def _both(estimate: dict[str, Any]) -> str:
 def _worst(audit: dict[str, Any]) -> str:
     worst = audit["worst_histories"]["by_gap"][0]
     symbols = "".join(map(str, worst["symbols"])) or "(none)"
-    return f"{symbols}: {nats(worst['gap'])}, probability {worst['probability']:.1e}"
+    longest = audit["worst_histories"]["longest"]
+    return (
+        f"{symbols}: {nats(worst['gap'])}, probability {worst['probability']:.1e} "
+        f"(of up to {longest} draws)"
+    )
 
 
 def _off(audit: dict[str, Any], name: str) -> str:

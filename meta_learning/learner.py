@@ -154,7 +154,10 @@ _logits = jax.jit(_logits_of, static_argnums=(0, 1))
 def losses(
     model: Model, num_symbols: int, params: Any, symbols: Array, drawn: np.ndarray
 ) -> tuple[Array, Array]:
-    """Mean of -log q over all places, and over the drawn ones (bool (L,)), in nats."""
+    """Mean of -log q over all places, and over the drawn ones, in nats: scalars, float32.
+
+    symbols: int (B, L). drawn: bool (L,), ``drawn_places``; where there is none the second is 0.
+    """
     logits = _logits_of(model, num_symbols, params, symbols)
     targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
     nats = optax.softmax_cross_entropy(logits, targets)

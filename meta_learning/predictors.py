@@ -24,7 +24,8 @@ def ladder(
 ) -> dict[str, Reference]:
     """The references by name: the oracle, which knows the latent values of ``source``, the process
     that made the streams; Bayes of ``prior``, the process believed in; what else ``prior`` has
-    in its own ladder; and ``REFERENCES``. only: the names wanted; None is all."""
+    in its own ladder; and ``REFERENCES``. only: the names wanted; None is all. Both must have the same K
+    and T, and the streams scored must be of ``source``."""
     references: dict[str, Reference] = {
         "oracle": source.log_predictive_given_latent,
         "bayes": _of_symbols(prior.log_predictive),
@@ -35,7 +36,8 @@ def ladder(
 
 
 def memoryless(prior: Process, symbols: np.ndarray) -> np.ndarray:
-    """Always the law of a task's first symbol: what is known before any."""
+    """Always the law of a task's first symbol: what is known before any. symbols: int (..., L), of which
+    only the shape counts. Returns log p in nats, float64 (..., L, K+1)."""
     first = prior.log_first()
     rows = np.broadcast_to(first, (*np.shape(symbols), prior.num_symbols))
     return with_reset(rows, prior.task_length)

@@ -204,6 +204,27 @@ def test_off_the_training_prior_bayes_test_is_the_floor(source):
     assert found["gap_test"]["references"]["bayes"] == found["gap_test"]["mean"]
 
 
+def test_expected_regret_is_the_mean_over_all_tasks_of_the_streams_own_law():
+    laplace = DirichletCategorical((1, 1, 1), 5)
+    tasks = judges.all_streams(3, 5, 5)
+
+    def nats(alpha):  # -log p of every draw of every task, from fractions
+        rows = np.array([judges.log_predictive(alpha, 5, task) for task in tasks])
+        return -np.take_along_axis(rows, tasks[..., None], -1)[:, :-1, 0]
+
+    exact = np.exp(-nats(FLAT.alpha).sum(1)) @ (nats(laplace.alpha) - nats(PRIOR.alpha)).mean(1)
+    found = results.estimate_all(run([laplace.log_predictive], PRIOR, FLAT, streams=1_000))
+    regret, gap = found["regret.bayes"], found["gap.network"]
+    width = regret.high - regret.low
+    assert abs(regret.mean - exact) < width  # two half-widths: about 4 standard errors
+    assert abs(gap.mean - exact) > 10 * width
+    own = results.estimate_all(run([laplace.log_predictive]))
+    assert own["regret.bayes"] == own["gap.network"]
+    fixed = FixedCategorical((0.2, 0.3, 0.5), 5)
+    at_fixed = results.estimate_all(run([laplace.log_predictive], PRIOR, fixed))
+    assert at_fixed["regret.bayes"].mean is None
+
+
 @pytest.mark.parametrize("source", [FixedCategorical((1, 0, 0), 5), FLAT], ids=repr)
 def test_a_report_of_any_source_is_strict_json(source):
     json.dumps(document(run([untrained().log_predictive], PRIOR, source)), allow_nan=False)

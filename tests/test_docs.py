@@ -7,6 +7,7 @@ speaks of. Networks are not trained: their initial weights stand in, and images 
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 import jax
+import judges
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -238,6 +240,32 @@ def test_every_work_that_is_cited_is_in_the_bibliography():
             matches = [e for e in entries if f"({year})" in e and all(n in e for n in names)]
             assert matches, f"{where} cites {first} {second} {year}"
     assert found > 20
+
+
+def test_names_of_the_code_exist():
+    names = {
+        (where, name)
+        for where, text in TEXTS.items()
+        for name in re.findall(rf"`((?:{'|'.join(PACKAGES)})(?:\.\w+)+)", text)
+    }
+    assert len(names) > 20
+    for where, name in names:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            pytest.fail(f"{where} speaks of {name}: {error}")
+
+
+def test_exact_values_of_the_notation_are_those_of_enumeration():
+    rows = re.findall(r"^\| \((\d[\d,]*)\) \|(.+)\|$", TEXTS["docs/notation.md"], re.M)
+    assert len(rows) == 2
+    for name, cells in rows:
+        alpha = tuple(map(float, name.split(",")))
+        oracle, bayes, *excess = map(float, cells.split("|"))
+        assert oracle == pytest.approx(judges.oracle_loss(alpha), abs=5e-6)
+        for value, pseudo_count in zip(excess, (None, 0.5, 1.0), strict=True):
+            wanted = judges.exact_losses(alpha, 20, pseudo_count)
+            assert (bayes, value) == pytest.approx(wanted, abs=5e-6)
 
 
 def test_addresses_are_well_formed():

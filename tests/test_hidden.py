@@ -93,6 +93,22 @@ def streams(count=60):
 
 
 @pytest.mark.parametrize("cell", RECURRENT)
+def test_what_passes_a_reset_by_a_loop(cell):
+    states = states_along(untrained(cell), streams(20))
+    found = hidden._carried(PROCESS, states)
+    for space in states.spaces:
+        values = states.space(space)
+        spread = [((v - v.mean(0)) ** 2).sum() for v in np.moveaxis(values, 1, 0)]
+        # Row T has seen the RESET at the T-th place, row T - 1 has not.
+        wanted = (spread[T] + spread[2 * T]) / (spread[T - 1] + spread[2 * T - 1])
+        assert found.variance[space].mean == pytest.approx(wanted, rel=1e-9)
+        assert found.variance[space].low < wanted < found.variance[space].high
+    q = np.exp(states.log_q)
+    terms = [q[:, 0] * (states.log_q[:, 0] - states.log_q[:, t]) for t in (T, 2 * T)]
+    assert found.kl.mean == pytest.approx(np.mean(np.sum(terms, axis=-1)), rel=1e-9)
+
+
+@pytest.mark.parametrize("cell", RECURRENT)
 def test_states_are_those_of_a_loop_and_predict_what_the_network_does(cell):
     learner, symbols = untrained(cell), streams(4)
     found = states_along(learner, symbols)

@@ -1,6 +1,7 @@
 """Images as sequences: likelihood, evaluation, training and continuation."""
 
 import dataclasses
+import statistics
 
 import jax
 import numpy as np
@@ -166,7 +167,29 @@ def test_a_continuation_costs_what_the_completed_image_costs(first):
         completed = np.concatenate([pixels[:, :first], run.samples[:, sample]], axis=1)
         expected = net.nats(completed)[:, first - 1 :]
         np.testing.assert_allclose(run.own[:, sample], expected, rtol=2e-5)
+        # The true pixel at the same probability: the sampled one's cost, or that of the other value.
+        as_true = completed[:, first:] == pixels[:, first:]
+        crossed = np.where(as_true, expected, -np.log(-np.expm1(-expected)))
+        np.testing.assert_allclose(run.crossed[:, sample], crossed, rtol=2e-4)
     np.testing.assert_allclose(run.crossed[..., 0], run.truth[:, None, 0].repeat(3, 1), rtol=2e-5)
+
+
+def test_costs_and_their_standard_errors_are_their_definitions():
+    run = continue_images(network(), images(5).images(), jax.random.key(1), first=4, samples=3)
+    for horizon in (1, 3, 8):
+        costs, spread = run.costs(horizon), run.sample_spread(horizon)
+        for kind, nats in (("own", run.own), ("crossed", run.crossed)):
+            each = [[sum(s[:horizon]) / horizon for s in image.tolist()] for image in nats]
+            means = [statistics.mean(image) for image in each]
+            mean, error = costs[kind]
+            assert mean == pytest.approx(statistics.mean(means), rel=1e-12)
+            assert error == pytest.approx(statistics.stdev(means) / 5**0.5, rel=1e-9)
+            within = sum(statistics.variance(image) / 3 for image in each)
+            assert spread[kind] == pytest.approx(within**0.5 / 5, rel=1e-6, abs=1e-12)
+        mean, error = costs["truth"]
+        own = [sum(image[:horizon]) / horizon for image in run.truth.tolist()]
+        assert mean == pytest.approx(statistics.mean(own), rel=1e-12)
+        assert error == pytest.approx(statistics.stdev(own) / 5**0.5, rel=1e-9)
 
 
 def test_sampled_pixels_come_as_often_as_predicted():

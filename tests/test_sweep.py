@@ -305,6 +305,20 @@ def test_workers_have_the_bytes_of_one_process(whole, compiled_before, tmp_path)
 
 
 @pytest.mark.slow
+def test_workers_have_the_bytes_of_one_process_with_the_default_recipe(monkeypatch, tmp_path):
+    # SOAP decomposes matrices, whose bits depend on the threads of linear algebra.
+    one = ("--alpha", "10,1,1", "--T", "20", "--iterations", "400", "--streams", "100", "--json")
+    said = []
+    for more in [(), ("--workers", "1")]:
+        monkeypatch.setenv("META_LEARN_CACHE", str(tmp_path / "-".join(("cache", *more))))
+        result = run("sweep", *one, *more)
+        assert result.exit_code == 0, result.stderr
+        assert "1 measured" in result.stderr
+        said.append(result.stdout)
+    assert said[1] == said[0]
+
+
+@pytest.mark.slow
 def test_a_killed_worker_costs_only_its_task(here, caplog):
     grid = small_grid(hidden=(2, 3, 4))
     ended = []

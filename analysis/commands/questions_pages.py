@@ -164,8 +164,7 @@ def _task_length(document: dict[str, Any]) -> Answer:
             "questions-task-length",
             figures.heat_maps(maps, trained, columns, labels),
             "Two heat maps of the gap for training T against test T: small on the diagonal, "
-            "over ten nats "
-            "where tasks go on past the RESET that was learnt.",
+            "many nats where tasks go on past the RESET that was learnt.",
             "KL(Bayes || network) for every training T and test T, RESET included.",
         ),
         Panel(
@@ -199,8 +198,8 @@ def _unroll(document: dict[str, Any]) -> Answer:
         ]  # fmt: skip
     text = (
         "At equal numbers of training symbols, tested on streams of whole tasks, about 100 symbols. A "
-        "network whose unroll is shorter than a task never sees a RESET; one whose unroll is one task "
-        "sees it as the last symbol only, and never what follows. "
+        "network whose unroll is shorter than a task reads RESET first and never has to predict it; one "
+        "whose unroll is one task predicts it as the last symbol, and never what follows. "
     )
     for alpha in _unique(g[0] for g in groups):
         shares = ", ".join(f"{_share(t)} with {t['unroll']}" for t in groups[(alpha, 20)])
@@ -251,23 +250,23 @@ def _unseen(document: dict[str, Any]) -> Answer:
         for t in trained
     }
     text = (
-        "On tasks that always have p = (w, (1-w)/2, (1-w)/2) the gap to the network's own Bayes is "
-        "largest where training draws such p least: "
+        "On tasks that always have the same p = (w, (1-w)/2, (1-w)/2) the gap to the network's own "
+        "Bayes depends on w. Its largest and its smallest mean with 95% intervals: "
     )
     parts = []
     for label, points in curves.items():
         worst, best = max(points, key=lambda q: q[1]), min(points, key=lambda q: q[1])
         parts.append(
-            f"{label}, {nats(worst[1])} nats at w={worst[0]:.2g} and {nats(best[1])} at w={best[0]:.2g}"
+            f"{label}, {nats(worst[1])} {interval(list(worst[2:]))} nats at w={worst[0]:.2g} and "
+            f"{nats(best[1])} {interval(list(best[2:]))} at w={best[0]:.2g}"
         )
     text += "; ".join(parts) + "."
     table = Table(
         "Unseen p, T=20: the gap to Bayes with the training alpha",
         ["trained on", "tested on", "gap", "95% interval", "gap (test)", "memoryless"],
         rows,
-        "Nats a drawn symbol. gap (test): KL(Bayes with the test alpha || network), most of "
-        "it the price "
-        f"of the training prior itself. memoryless: its gap. {_over(document)}",
+        "Nats a drawn symbol. gap (test): KL(Bayes with the test alpha || network). "
+        f"{_price(trained)} memoryless: its gap. {_over(document)}",
     )
     panel = Panel(
         "questions-unseen-p",
@@ -278,6 +277,22 @@ def _unseen(document: dict[str, Any]) -> Answer:
         "mean.",
     )
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])
+
+
+def _price(trained: Iterable[dict[str, Any]]) -> str:
+    """How much of the gap to Bayes with the test alpha the training prior alone costs."""
+    shares = [
+        r["gap_test.bayes"]["mean"] / r["gap_test.network"]["mean"]
+        for t in trained
+        for r in t["rows"]
+        if r.get("gap_test.network", {}).get("mean")
+    ]
+    if not shares:
+        return ""
+    return (
+        "The price of the training prior, the same for Bayes with the training alpha, is "
+        f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}% of it."
+    )
 
 
 def _harder(document: dict[str, Any]) -> Answer:

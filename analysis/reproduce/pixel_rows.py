@@ -203,9 +203,9 @@ def continuation(run: Run) -> Result:
         (
             "Short against long:",
             f"what the samples get wrong adds up: C is {ratio[0]:.2f} times B over 10 pixels and "
-            f"{ratio[1]:.2f} times over 300. The samples' own cost A stays near B "
-            f"({nats(long['own']['mean'])} against {nats(long['truth']['mean'])} over 300 pixels), so A "
-            "does not say whether the continuation is the right one.",
+            f"{ratio[1]:.2f} times over 300. The samples' own cost A is {nats(long['own']['mean'])} "
+            f"over 300 pixels against B's {nats(long['truth']['mean'])}: A does not look at the truth, "
+            "and does not say whether the continuation is the right one.",
         )
     ]
     numbers = {"networks": results, "images": len(run.truth), "samples": 10, "seed": run.seed,

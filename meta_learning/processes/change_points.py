@@ -52,7 +52,7 @@ class ChangePoints(Process):
     """p ~ Dirichlet(alpha); each symbol from Categorical(p); after each symbol p is drawn anew with
     probability ``hazard``. No RESET, and nothing tells where p changed.
 
-    alpha: K >= 2 positive finite numbers. hazard: in [0, 1]. Errors: ValueError for anything else.
+    alpha: K >= 2 numbers from 1e-6 to 1e6. hazard: in [0, 1]. Errors: ValueError for anything else.
     Latent: p at every place (batch, length, K).
     """
 

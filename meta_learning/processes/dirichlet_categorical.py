@@ -37,8 +37,11 @@ from meta_learning.processes.parameters import (
 class DirichletCategorical(Process):
     """p ~ Dirichlet(alpha) for every task; symbols i.i.d. from Categorical(p).
 
-    alpha: K >= 2 positive finite numbers. T: the task's length with its RESET, an integer >= 1 or
-    math.inf. Errors: ValueError for anything else. Latent: p (batch, tasks, K).
+    alpha: K >= 2 numbers from 1e-6 to 1e6. T: the task's length with its RESET, an integer from 1 to
+    100,000 or math.inf. Errors: ValueError for anything else. Latent: p (batch, tasks, K).
+
+    With n the counts of the task so far, the predictive is (alpha_k + n_k) / sum(alpha + n): the mean of
+    the conjugate posterior Dirichlet(alpha + n).
     """
 
     alpha: tuple[float, ...]
@@ -76,7 +79,8 @@ class DirichletCategorical(Process):
                 return numpyro.sample("x", dist.Categorical(p), obs=symbols)
 
     def posterior(self, counts: Any) -> dist.Dirichlet:
-        """The conjugate posterior over p after ``counts`` (..., K): Dirichlet(alpha + counts)."""
+        """The conjugate posterior over p after ``counts`` (..., K): Dirichlet(alpha + counts), a NumPyro
+        distribution of batch shape (...). Errors: ValueError where counts do not end in K."""
         counts = np.asarray(counts)
         if counts.shape[-1:] != (self.num_symbols,):
             raise ValueError(
@@ -106,6 +110,8 @@ class DirichletCategorical(Process):
         }
 
     def posterior_interval(self, symbols: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Quantiles of the marginals Beta(alpha_k + n_k, sum(alpha + n) - alpha_k - n_k): low and high
+        (..., L, K), NaN at RESETs."""
         # scipy.stats.beta.ppf is this function; scipy.stats takes a third of a second to import.
         from scipy.special import betaincinv
 

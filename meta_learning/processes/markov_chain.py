@@ -48,7 +48,7 @@ from meta_learning.processes.parameters import (
 class MarkovChain(Process):
     """Row j of each task's transition matrix ~ Dirichlet(alpha_j); the symbol after j from row j.
 
-    alpha: K rows of K positive numbers, or one row that holds for all. T as for
+    alpha: K rows of K numbers from 1e-6 to 1e6, or one row that holds for all. T as for
     DirichletCategorical. The first symbol of a task comes from the stationary law of the prior mean of
     the matrix, which is known. Errors: ValueError for anything else. Latent: the matrix
     (batch, tasks, K, K).

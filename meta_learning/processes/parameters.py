@@ -46,7 +46,7 @@ def read_rows(text: str) -> tuple[tuple[float, ...], ...]:
 
 
 def check_alpha(alpha: Sequence[float]) -> tuple[float, ...]:
-    """alpha as floats. Errors: ValueError unless it is two or more positive finite numbers."""
+    """alpha as floats. Errors: ValueError unless it is two or more numbers from 1e-6 to 1e6."""
     values = tuple(float(a) for a in alpha)
     if len(values) < 2:
         raise ValueError(f"alpha needs two or more entries, one a symbol; got {show(values)}")
@@ -101,7 +101,8 @@ def check_laws(rows: Sequence[Sequence[float]], name: str) -> tuple[tuple[float,
 
 
 def check_task_length(T: float) -> float:
-    """T as an int, or math.inf. Errors: ValueError unless it is an integer >= 1 or infinite."""
+    """T as an int, or math.inf. Errors: ValueError unless it is a whole number from 1 to 100,000, or
+    infinite."""
     if math.inf == T:
         return math.inf
     if not math.isfinite(T) or int(T) != T or T < 1:
