@@ -32,7 +32,7 @@ class Urn:
     added: float = 1.0
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> Array:
-        """Counts of 0, float32 (*batch, K)."""
+        """Counts of 0, float32 ``(*batch, K)``."""
         return jnp.zeros((*batch, len(self.alpha)), jnp.float32)
 
     def step(self, params: Any, state: Array, x: Array) -> tuple[Array, Array]:
