@@ -104,9 +104,14 @@ def against_bayes(run: Run) -> Result:
         for recipe, models in numbers.items()
         for name, of in models.items()
     )
+    shares = ", ".join(
+        f"{name} of recipe {recipe} {percent(_share_of_worst(of))}"
+        for recipe, models in numbers.items()
+        for name, of in models.items()
+    )
     why = (
-        "what is rare under the training prior was rarely seen in training, and costs little there: the "
-        "mean gap weighs a history by its probability."
+        "training lowers the mean gap, which weighs a history by its probability under the training "
+        f"prior. The history furthest off makes up this share of the gap at its place: {shares}."
     )
     paragraphs = [
         ("What agrees:", agrees),
@@ -117,6 +122,13 @@ def against_bayes(run: Run) -> Result:
         " ".join(sentences), numbers, tables, panels, paragraphs,
         own=_compare_command(run), made=run.learners_made,
     )  # fmt: skip
+
+
+def _share_of_worst(model: dict[str, Any]) -> float:
+    """What the worst history adds to the exact gap at the draw after it, as a share of that gap."""
+    worst = model["worst"][0]
+    there = model["exact"]["gap"]["by_position"][len(worst["symbols"])]
+    return worst["probability"] * worst["gap"] / there
 
 
 def _over(table: Table, T: int) -> Table:
