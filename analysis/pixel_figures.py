@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.figures import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
 from autoregressive.continuation import Continuation
@@ -92,6 +92,9 @@ def calibration(bins: Calibration) -> Figure:
         upper.set_ylabel("share of pixels that were 1")
         lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
         lower.set_yscale("log")
+        # From a power of ten, which alone are labelled: the panel is too low for more.
+        lower.set_ylim(bottom=0.8 * 10 ** np.floor(np.log10(bins.count[bins.count > 0].min())))
+        lower.yaxis.set_minor_formatter(NullFormatter())
         lower.set_ylabel("pixels")
         lower.set_xlabel("predicted probability of 1")
         figure.legend(loc="outside lower center", ncols=2)

@@ -103,19 +103,31 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer, dpi = io.BytesIO(), figure.dpi
-    # The canvas itself, because savefig draws twice: once for the layout, which every drawing works
-    # out anyway. Without a date and random names, the same results give the same bytes.
+    # Without a date and random names, the same results give the same bytes.
+    metadata = {"Date": None} if kind == "svg" else None
     with matplotlib.rc_context({"svg.hashsalt": "meta-learn"}):
-        if any(axes.get_aspect() != "auto" for axes in figure.axes):
-            # Axes of a fixed aspect move once more when their size is known.
-            figure.draw_without_rendering()
-        if kind == "png":
+        if _may_stick_out(figure):
+            figure.savefig(
+                buffer, format=kind, dpi="figure", metadata=metadata,
+                bbox_inches="tight", pad_inches=0.05,
+            )  # fmt: skip
+        # The canvas itself, because savefig draws twice: once for the layout, which every drawing
+        # works out anyway.
+        elif kind == "png":
             FigureCanvasAgg(figure).print_png(buffer)
         else:
-            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
     figure.dpi = dpi  # SVG sets its own
     figure.set_layout_engine("none")
     return buffer.getvalue()
+
+
+def _may_stick_out(figure: Figure) -> bool:
+    """Constrained layout leaves labels some points outside where axes have a fixed aspect or a colour
+    bar, however often it is run."""
+    return any(
+        axes.get_aspect() != "auto" or axes.get_label() == "<colorbar>" for axes in figure.axes
+    )
 
 
 def write_page(
