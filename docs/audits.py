@@ -18,8 +18,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import markdown
-from analysis.commands.common import interval, nats, percent
 from analysis.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+from analysis.formats import interval, nats, percent
 from analysis.report import Panel, Table
 
 MODELS = ("M1", "M2", "M3", "M4")

@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import (
-    TASK_LENGTH,
-    print_results,
-    progress_bar,
-    shared_options,
-    worker_options,
-)
+from analysis.commands.common import print_results, progress_bar
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
     network_options,
     only_dirichlet,
 )
+from analysis.commands.options import TASK_LENGTH, shared_options, worker_options
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner

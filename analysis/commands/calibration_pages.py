@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.commands.common import interval, nats
+from analysis.formats import interval, nats
 from analysis.report import Panel, Table
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""What every command shares: options, parameter types, errors as one line, progress."""
+"""What every command does alike: device, errors as one line, progress, results on stdout."""
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import math
@@ -22,126 +21,6 @@ if TYPE_CHECKING:
 
     from analysis.report import Table
     from meta_learning.trained import Point
-
-
-class Numbers(click.ParamType):
-    """Comma-separated numbers, checked by ``check``: a name in meta_learning.processes."""
-
-    def __init__(self, name: str, check: str, example: str):
-        self.name = name
-        self.check = check
-        self.example = example
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        from meta_learning import processes
-
-        try:
-            numbers = [float(part) for part in str(value).split(",")]
-        except ValueError:
-            self.fail(f"expected numbers with commas, like {self.example}; got {value!r}")
-        try:
-            return getattr(processes, self.check)(numbers)
-        except ValueError as error:
-            self.fail(f"{error}; for example {self.example}")
-
-
-class TaskLength(click.ParamType):
-    """T: a whole number >= 1 or inf."""
-
-    name = "T"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        from meta_learning.processes import check_task_length
-
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            self.fail(f"expected a whole number of 1 or more, or inf; got {value!r}")
-        try:
-            return check_task_length(number)
-        except ValueError as error:
-            self.fail(str(error))
-
-
-ALPHA = Numbers("alpha", "check_alpha", "10,1,1")
-PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
-TASK_LENGTH = TaskLength()
-
-
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
-    return shared_options_of(
-        "Folder for the report.",
-        "One JSON document on stdout, no report unless --out is given.",
-    )(command)
-
-
-def shared_options_of(
-    out_help: str, json_help: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``shared_options`` of a command that makes something else than a report."""
-    return functools.partial(_shared_options, out_help=out_help, json_help=json_help)
-
-
-def _shared_options(
-    command: Callable[..., Any], out_help: str, json_help: str
-) -> Callable[..., Any]:
-
-    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**30),
-                  help="First random seed.")  # fmt: skip
-    @click.option("--out", type=click.Path(path_type=Path), help=out_help)
-    @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
-                  show_default=True, help="Where networks run.")  # fmt: skip
-    @click.option("--quiet", is_flag=True, help="No progress; errors are still shown.")
-    @click.option("--json", "as_json", is_flag=True, help=json_help)
-    @functools.wraps(command)
-    def wrapped(*args: Any, device: str, quiet: bool, **kwargs: Any) -> None:
-        with one_line_errors():
-            _logging_to_stderr(quiet)
-            choose_device(device)
-            command(*args, quiet=quiet, **kwargs)
-
-    return wrapped
-
-
-def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--cell and --hidden: what is trained."""
-    hidden = click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-                          help="Hidden units.")  # fmt: skip
-    cell = click.option("--cell", default="lstm", show_default=True, metavar="NAME",
-                        help="lstm, gru or transformer.")  # fmt: skip
-    return cell(hidden(command))
-
-
-def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--scheduler and --workers, tried before the command begins. Errors: as
-    ``analysis.workers.run_tasks``."""
-
-    @click.option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Share the work among the workers of a Dask scheduler: tcp://HOST:8786.",
-    )
-    @click.option(
-        "--workers",
-        type=click.IntRange(1),
-        help="Share it among so many processes of this machine.",
-    )
-    @functools.wraps(command)
-    def wrapped(*args: Any, scheduler: str | None, workers: int | None, **kwargs: Any) -> None:
-        if scheduler is not None and workers is not None:
-            raise click.UsageError(
-                "--scheduler has workers of its own; give it or --workers, not both"
-            )
-        if scheduler is not None or workers is not None:
-            from analysis.workers import check
-
-            check(scheduler, workers)
-        command(*args, scheduler=scheduler, workers=workers, **kwargs)
-
-    return wrapped
 
 
 def choose_device(device: str) -> None:
@@ -217,7 +96,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _logging_to_stderr(quiet: bool) -> None:
+def logging_to_stderr(quiet: bool) -> None:
     for package in ("autoregressive", "meta_learning", "analysis"):
         logger = logging.getLogger(package)
         logger.handlers = [_Echo()]
@@ -301,25 +180,6 @@ def prepare(out: Path | None) -> None:
 def print_json(value: Any) -> None:
     """One strict JSON document on stdout."""
     click.echo(json.dumps(value, indent=1, allow_nan=False))
-
-
-def nats(value: float | None) -> str:
-    """A number of nats for a table: fixed point, or scientific where that would lose it."""
-    if value is None:
-        return "-"
-    if value == 0:
-        return "0"
-    return f"{value:.5f}" if abs(value) >= 0.001 else f"{value:.2e}"
-
-
-def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
-    """An interval for a table."""
-    return "" if ci95[0] is None else f"[{form(ci95[0])}, {form(ci95[1])}]"
-
-
-def percent(value: float | None) -> str:
-    """A share for a table."""
-    return "-" if value is None else f"{100 * value:.3f}%"
 
 
 def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None:

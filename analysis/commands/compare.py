@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import (
-    ALPHA,
-    PROBABILITIES,
-    TASK_LENGTH,
-    prepare,
-    print_results,
-    shared_options,
-    usage_errors,
-)
+from analysis.commands.common import prepare, print_results, usage_errors
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
     network_options,
     refuse_options,
 )
+from analysis.commands.options import ALPHA, PROBABILITIES, TASK_LENGTH, shared_options
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    arguments,
-    cell_options,
-    command_line,
-    percent,
-    prepare,
-    print_results,
-    shared_options,
-)
+from analysis.commands.common import arguments, command_line, prepare, print_results
+from analysis.commands.options import cell_options, shared_options
+from analysis.formats import percent
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.common import print_results, shared_options
+from analysis.commands.common import print_results
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
     network_options,
     only_dirichlet,
 )
+from analysis.commands.options import shared_options
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.common import arguments, command_line, interval, nats, percent
+from analysis.commands.common import arguments, command_line
 from analysis.commands.networks import dirichlet_name, network_name
+from analysis.formats import interval, nats, percent
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ from analysis.commands.common import (
     prepare,
     print_results,
     progress_bar,
-    shared_options,
     usage_errors,
-    worker_options,
 )
+from analysis.commands.options import shared_options, worker_options
 
 if TYPE_CHECKING:
     from autoregressive.npy import MaskedImages

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from analysis.commands.common import interval, nats, percent
 from analysis.commands.pixel_pages import BINARISATION, network_title
+from analysis.formats import interval, nats, percent
 from analysis.inpainting import PREDICTORS, choose
 from analysis.report import Panel, Table
 

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    ALPHA,
-    TASK_LENGTH,
-    cell_options,
-    prepare,
-    training_progress,
-    usage_errors,
-)
+from analysis.commands.common import prepare, training_progress, usage_errors
+from analysis.commands.options import ALPHA, TASK_LENGTH, cell_options
 
 if TYPE_CHECKING:
     from autoregressive.model import Model

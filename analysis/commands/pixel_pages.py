@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.common import nats, percent
 from analysis.commands.networks import network_name
+from analysis.formats import nats, percent
 from analysis.report import Panel, Table
 
 if TYPE_CHECKING:

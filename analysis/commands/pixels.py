@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    arguments,
-    cell_options,
-    command_line,
-    prepare,
-    print_results,
-    progress_bar,
-    shared_options,
-)
+from analysis.commands.common import arguments, command_line, prepare, print_results, progress_bar
+from analysis.commands.options import cell_options, shared_options
 
 if TYPE_CHECKING:
     from autoregressive.pixel_training import PixelPoint

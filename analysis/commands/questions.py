@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    arguments,
-    command_line,
-    prepare,
-    print_results,
-    shared_options,
-    usage_errors,
-)
+from analysis.commands.common import arguments, command_line, prepare, print_results, usage_errors
+from analysis.commands.options import shared_options
 
 if TYPE_CHECKING:
     from meta_learning.recipes import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis import markdown
 from analysis import questions_figures as figures
-from analysis.commands.common import interval, nats, percent
+from analysis.formats import interval, nats, percent
 from analysis.report import Panel, Table
 
 

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    arguments,
-    command_line,
-    prepare,
-    print_results,
-    shared_options_of,
-)
+from analysis.commands.common import arguments, command_line, prepare, print_results
+from analysis.commands.options import shared_options_of
 
 if TYPE_CHECKING:
     from analysis.reproduce.kept import Kept

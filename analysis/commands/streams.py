@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.common import print_json, shared_options_of, usage_errors
+from analysis.commands.common import print_json, usage_errors
 from analysis.commands.networks import ProcessOptions, chosen_process, process_options
+from analysis.commands.options import shared_options_of
 
 DEFAULT_FILE = Path("streams.npz")
 

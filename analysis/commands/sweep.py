@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import (
-    ALPHA,
-    TASK_LENGTH,
-    prepare,
-    print_results,
-    progress_bar,
-    shared_options,
-    usage_errors,
-    worker_options,
-)
+from analysis.commands.common import prepare, print_results, progress_bar, usage_errors
+from analysis.commands.options import ALPHA, TASK_LENGTH, shared_options, worker_options
 
 if TYPE_CHECKING:
     from analysis.grid import Grid

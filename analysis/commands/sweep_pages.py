@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.common import arguments, command_line, interval, nats, percent
+from analysis.commands.common import arguments, command_line
 from analysis.commands.networks import network_name
+from analysis.formats import interval, nats, percent
 from analysis.grid import NETWORK_AXES, text_of
 from analysis.report import Panel, Table, manifest, write_json, write_netcdf, write_page
 from analysis.sweep_results import document

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from analysis.commands import audit_pages, compare_pages, hidden_pages, questions_pages
-from analysis.commands.common import nats, percent
+from analysis.formats import nats, percent
 from analysis.report import Panel, Table
 from analysis.reproduce.kept import Result
 from analysis.reproduce.run import Run

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis import inpainting_figures as figures
 from analysis.commands import inpaint_pages as pages
-from analysis.commands.common import interval, nats, percent
+from analysis.formats import interval, nats, percent
 from analysis.inpainting import Inpainting, document, estimate
 from analysis.report import Panel, Table
 from analysis.reproduce.kept import Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from analysis import mistakes
-from analysis.commands.common import nats, percent
+from analysis.formats import nats, percent
 from analysis.report import Table
 from analysis.reproduce.kept import Result
 from analysis.reproduce.run import KINDS, Run

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import pixel_figures as figures
 from analysis.commands import pixel_pages as pages
-from analysis.commands.common import nats, percent
+from analysis.formats import nats, percent
 from analysis.pixel_runs import FIRST_MISSING, choose_images
 from analysis.report import Panel, Table
 from analysis.reproduce.kept import Result

@@ -10,9 +10,9 @@ import numpy as np
 
 from analysis import bayes_figures
 from analysis.commands import experiments_pages as pages
-from analysis.commands.common import nats, percent
 from analysis.curves import curve_shape
 from analysis.exact_losses import bayes_losses, oracle_loss
+from analysis.formats import nats, percent
 from analysis.report import Panel, Table
 from analysis.reproduce.kept import Result
 from analysis.reproduce.layers import causality, layers_table
