@@ -138,7 +138,8 @@ def _panel(found: dict[str, Any]) -> Panel:
 
 def _budgets(found: dict[str, Any]) -> Figure:
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
+        figure = Figure(figsize=(7.2, 4.8))
+        figure.get_layout_engine().set(hspace=0.08)
         axes = figure.subplots(2, 2).T.ravel()
         for axis, name in zip(axes, ("M1", "M3", "M2", "M4"), strict=True):
             audit = found[name]
