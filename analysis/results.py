@@ -49,7 +49,9 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     add("leak", both("leak", "network"))
     add("miss", both("miss", "network"))
     add("reset_cost", both("reset_cost", "network"))
-    statistics["gap_closed"] = lambda mean: _share(mean["gap.network"], mean["gap.memoryless"])
+    statistics["gap_closed"] = lambda mean: share_closed(
+        mean["gap.network"], mean["gap.memoryless"]
+    )
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
     statistics["regret.bayes"] = _expected_regret(comparison)
     statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
@@ -66,7 +68,7 @@ def _expected_regret(comparison: Comparison) -> Statistic:
     return lambda mean: mean["gap.network"]
 
 
-def _share(gap: Any, memoryless: Any) -> Any:
+def share_closed(gap: Any, memoryless: Any) -> Any:
     """1 - gap / gap(memoryless); NaN where memoryless is Bayes."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.asarray(memoryless) > 1e-12, 1 - gap / np.asarray(memoryless), np.nan)

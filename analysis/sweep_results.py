@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.grid import coordinate
 from analysis.intervals import BOUNDS
+from analysis.results import share_closed
 from analysis.sweep import Result, Sweep
 from meta_learning.processes.parameters import json_value
 
@@ -118,10 +119,8 @@ def _stacked(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _closed_by_seed(groups: dict[str, dict[str, Any]], predictors: list[str]) -> np.ndarray:
-    """1 - gap / gap(memoryless) of every seed; NaN where memoryless is Bayes."""
-    gap = groups["network"]["gap"][1]
     memoryless = groups["references"]["gap"][1][..., [predictors.index("memoryless")]]
-    return 1 - gap / np.where(memoryless > 1e-12, memoryless, np.nan)
+    return share_closed(groups["network"]["gap"][1], memoryless)
 
 
 def _intervals(found: Sweep, axes: tuple[str, ...]) -> dict[str, Any]:
