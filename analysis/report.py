@@ -123,11 +123,9 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def _may_stick_out(figure: Figure) -> bool:
-    """Constrained layout leaves labels some points outside where axes have a fixed aspect or a colour
-    bar, however often it is run."""
-    return any(
-        axes.get_aspect() != "auto" or axes.get_label() == "<colorbar>" for axes in figure.axes
-    )
+    """Constrained layout leaves labels some points outside where axes have a colour bar, however often
+    it is run."""
+    return any(axes.get_label() == "<colorbar>" for axes in figure.axes)
 
 
 def write_page(
