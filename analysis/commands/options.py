@@ -54,11 +54,7 @@ class TaskLength(click.ParamType):
 
 
 ALPHA = Numbers("alpha", "check_alpha", "10,1,1")
-
-
 PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
-
-
 TASK_LENGTH = TaskLength()
 
 
