@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-    from analysis.report.publish import Table
+    from analysis.report.report import Report, Table
+    from autoregressive.pixels.training import PixelPoint
+    from meta_learning.learner import Learner
+    from meta_learning.processes import Process
     from meta_learning.training import Point
 
 
@@ -130,7 +134,6 @@ def progress_bar(quiet: bool, before: ProgressColumn, *after: ProgressColumn) ->
 def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
     """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
     only that line. Nothing is shown where nothing was trained."""
-    import time
 
     from rich.progress import TextColumn
 
@@ -162,11 +165,65 @@ def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], Non
         )
 
 
+def train_with_progress(
+    process: Process,
+    recipe: Any,
+    cell: str,
+    hidden: int,
+    seeds: Sequence[int],
+    quiet: bool,
+) -> list[Learner]:
+    """Learners from the cache or trained now, with a progress bar."""
+    from autoregressive.cache import cache_folder
+    from meta_learning.training import train
+
+    many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
+        return train(
+            process,
+            recipe,
+            seeds=seeds,
+            cell=cell,
+            hidden=hidden,
+            folder=cache_folder(),
+            on_point=on_point,
+        )
+
+
 def _held_out(point: Point, before: str = "") -> str:
     """The held-out loss, where tasks have drawn symbols at all."""
     if math.isnan(point.held_out_loss):
         return ""
     return f"{before}held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
+
+
+@contextmanager
+def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
+    """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
+    from rich.progress import TextColumn
+
+    started = time.monotonic()
+    before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
+    last: list[PixelPoint] = []
+    with progress_bar(quiet, before, TextColumn("{task.fields[note]}")) as bar:
+        animated = not bar.disable
+        task = bar.add_task("", total=1, note="", visible=False)
+
+        def on_point(point: PixelPoint) -> None:
+            last[:] = [point]
+            note = f"{point.images_per_second:.0f} images/s, loss {point.batch_loss:.4f}"
+            bar.update(task, total=point.steps, completed=point.step, note=note, visible=True)
+            if point.test_loss is not None and not animated and not quiet:
+                line = f"step {point.step}/{point.steps}: {note}, test {point.test_loss:.4f} nats"
+                click.echo(line, err=True)
+
+        yield on_point
+    if last and not quiet:
+        click.echo(
+            f"trained {last[0].steps} steps in {time.monotonic() - started:.0f} s, "
+            f"{last[0].images_per_second:.0f} images/s",
+            err=True,
+        )
 
 
 def prepare(out: Path | None) -> None:
@@ -209,19 +266,18 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
         console.print(closing, markup=False)
 
 
-def print_results(
-    document: Any,
-    as_json: bool,
-    title: str,
-    tables: Sequence[Table],
-    out: Path | None,
-    closing: str = "",
-) -> None:
-    """What a command says on stdout: one JSON document, or tables and where the report is."""
+def finish(report: Report, out: Path | None, as_json: bool) -> None:
+    """How every command ends: the report's folder, where there is one, and then on stdout one JSON
+    document, or the tables and where the report is. Errors: OSError."""
+    if out is not None:
+        from analysis.report.publish import publish
+
+        publish(report, out, arguments(), command_line())
     if as_json:
-        print_json(document)
+        print_json(report.document)
         return
-    print_tables(title, tables, closing)
+    closing = report.lead if report.closing is None else report.closing
+    print_tables(report.title, report.tables, closing)
     click.echo(f"Report: {out}/report.html")
 
 

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from autoregressive.cells import CELLS
-from autoregressive.unroll import backends as forms
-from autoregressive.unroll.scan import Cell, Params, RecurrentCell, State, span_length
+from autoregressive.cells.base import Cell, Params, RecurrentCell, State
+from autoregressive.unroll import backends
+from autoregressive.unroll.scan import span_length
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
 # stay in a processor's cache; the backward pass recomputes them.
@@ -88,7 +89,7 @@ class Model:
         return state, logits
 
     def _unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        state, hs = forms.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
+        state, hs = backends.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 
     def logits(self, params: Params, xs: Array) -> Array:

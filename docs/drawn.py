@@ -29,7 +29,7 @@ from analysis.hidden import page as hidden_pages
 from analysis.images import inpainting_page as inpaint_pages
 from analysis.images import page as pixel_pages
 from analysis.report import markdown
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 from analysis.sweep import page as sweep_pages
 from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS

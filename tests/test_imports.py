@@ -15,19 +15,39 @@ MAY_IMPORT = {
     "meta_learning": {"autoregressive", "meta_learning"},
     "analysis": {"autoregressive", "meta_learning", "analysis"},
 }
+# Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
+FLOORS = (
+    {"intervals", "arviz_versions", "workers"},
+    {"report"},
+    {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
+    {"console"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+# Rooms that a room may look into beside itself.
+NEIGHBOURS = {
+    "comparison": set(),
+    "hidden": {"comparison"},
+    "images": set(),
+    "audit": {"comparison", "hidden"},
+    "sweep": {"comparison"},
+    "coursework": {"comparison", "audit", "hidden", "images"},
+}
 HEAVY = ("jax", "numpyro", "matplotlib", "xarray", "arviz", "scipy", "optax", "numpy", "rich")
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level packages of every import statement of a file, wherever in it."""
+    """The modules of every import statement of a file, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports here are absolute"
-            names.add(node.module or "")
-    return {name.split(".")[0] for name in names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -35,8 +55,28 @@ def test_imports_run_one_way(package):
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        wrong = imported(path) & MAY_IMPORT.keys() - MAY_IMPORT[package]
+        tops = {name.split(".")[0] for name in imported(path)}
+        wrong = tops & MAY_IMPORT.keys() - MAY_IMPORT[package]
         assert not wrong, f"{path.relative_to(ROOT)} imports {', '.join(wrong)}"
+
+
+def test_floors_of_analysis_are_built_upon_from_above_only():
+    seen = set()
+    for path in sorted((ROOT / "analysis").rglob("*.py")):
+        inside = path.relative_to(ROOT / "analysis")
+        room = inside.parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        seen.add(room)
+        for name in imported(path):
+            top, _, rest = name.partition(".")
+            other = rest.split(".")[0]
+            if top != "analysis" or not other:
+                continue
+            assert FLOOR[other] <= FLOOR[room], f"{inside} imports {name} from a floor above"
+            if room in NEIGHBOURS and other in NEIGHBOURS and other != room:
+                assert other in NEIGHBOURS[room], f"{inside} looks into {name}"
+    assert seen == FLOOR.keys()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compare", "--help"]], ids=str)

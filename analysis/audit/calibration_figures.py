@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from analysis.arviz_versions import ecdf_difference
 from analysis.audit.calibration import RolledForward
 from analysis.audit.results import calibration_dataset
-from analysis.comparison.figures import BLUE, GREEN, ORANGE, STYLE, VERMILLION, look
+from analysis.report.style import BLUE, GREEN, ORANGE, STYLE, VERMILLION, look
 
 # Panels of more symbols or curves are too small to read.
 _MOST_SYMBOLS = 4

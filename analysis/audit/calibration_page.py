@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.report.formats import interval, nats
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 
 if TYPE_CHECKING:
     from analysis.audit.calibration import RolledForward
@@ -36,7 +36,7 @@ def headline(found: RolledForward) -> str:
 
 def table(found: RolledForward) -> Table:
     """Every predictor after every history."""
-    from analysis.comparison.figures import look
+    from analysis.report.style import look
 
     rows = []
     for i, name in enumerate(found.predictors):

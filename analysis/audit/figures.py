@@ -1,6 +1,6 @@
 """Figures of the exact gap: where the error sits. Nothing is computed here but what a legend needs.
 
-Style and colours are those of ``analysis.comparison.figures``; every term has a hatch beside its colour.
+Style and colours are those of ``analysis.report.style``; every term has a hatch beside its colour.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.audit.carry_over import CarryOver
 from analysis.audit.exact_gap import TERMS, ExactGap
-from analysis.comparison.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
 
 # label, colour, hatch
 PARTS: dict[str, tuple[str, str, str]] = {

@@ -1,17 +1,14 @@
-"""The tables, panels and folder of one network's audit."""
+"""The report of one network's audit: sentences, tables, panels."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.audit import calibration_page as calibration_pages
-from analysis.commands.networks import dirichlet_name, network_name
 from analysis.comparison import off_prior_page as off_prior_pages
-from analysis.console import arguments, command_line
 from analysis.hidden import page as hidden_pages
-from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
+from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.audit.calibration import RolledForward
@@ -99,36 +96,34 @@ def panels(audit: Audit) -> list[Panel]:
     return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
 
 
-def write_report(
-    out: Path, audit: Audit, numbers: dict[str, Any], learner: Learner,
-    process: DirichletCategorical, seed: int,
-) -> None:  # fmt: skip
-    """The folder: report.html, figures, JSON, netCDF, network, manifest."""
-    from analysis.audit.results import to_datatree
+def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, seed: int) -> Report:
+    """What there is to say of a network's audit. seed: of the test streams."""
     from analysis.hidden.results import to_datatree as hidden_tree
     from autoregressive.checkpoint import tensors_digest
 
     own = learner.settings.get("seed", 0)
-    run = manifest(
-        arguments(), [own], test_seed=seed, network_digest=tensors_digest(learner.params)
-    )
-    write_json(out / "audit.json", numbers)
-    write_json(out / "manifest.json", run)
-    tree = to_datatree(
-        audit.exact, seed=own, carried=audit.carried, worst=audit.worst, rolled=audit.rolled
-    )
-    write_netcdf(out / "audit.nc", tree)
-    if audit.hidden is not None:
-        write_netcdf(out / "hidden.nc", hidden_tree(audit.hidden))
-    learner.save(out / "network.safetensors")
-    write_page(
-        out,
-        title=title_of(learner, process),
-        lead=headline(audit),
-        tables=tables(audit),
-        panels=panels(audit),
-        command=command_line(),
-        run=run,
+
+    def trees() -> dict[str, Any]:
+        from analysis.audit.results import to_datatree
+
+        tree = to_datatree(
+            audit.exact, seed=own, carried=audit.carried, worst=audit.worst, rolled=audit.rolled
+        )
+        return {"audit": tree} | (
+            {} if audit.hidden is None else {"hidden": hidden_tree(audit.hidden)}
+        )
+
+    return Report(
+        "audit",
+        title_of(learner, process),
+        headline(audit),
+        document(audit, learner, process),
+        tables(audit),
+        panels=lambda: panels(audit),
+        trees=trees,
+        networks={"network": learner},
+        seeds=[own],
+        run={"test_seed": seed, "network_digest": tensors_digest(learner.params)},
     )
 
 

@@ -16,7 +16,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import TASK_LENGTH, shared_options, worker_options
-from analysis.console import print_results, progress_bar
+from analysis.console import finish, progress_bar
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner
@@ -128,11 +128,7 @@ def _audit(
         None if only_gap else rolled_forward(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
     )
-    numbers = pages.document(found, learner, process)
-    if out is not None:
-        pages.write_report(out, found, numbers, learner, process, seed)
-    title = pages.title_of(learner, process)
-    print_results(numbers, as_json, title, pages.tables(found), out, pages.headline(found))
+    finish(pages.make_report(found, learner, process, seed), out, as_json)
 
 
 @contextmanager

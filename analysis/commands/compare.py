@@ -14,11 +14,9 @@ from analysis.commands.networks import (
     refuse_options,
 )
 from analysis.commands.options import ALPHA, PROBABILITIES, TASK_LENGTH, shared_options
-from analysis.console import prepare, print_results, usage_errors
+from analysis.console import finish, prepare, usage_errors
 
 if TYPE_CHECKING:
-    from analysis.comparison.compare import Comparison
-    from meta_learning.learner import Learner
     from meta_learning.processes import Process
 
 DEFAULT_OUT = Path("meta-learn-report")
@@ -88,14 +86,15 @@ def compare(
         range(seed, seed + seeds),
         out,
         quiet,
-        lambda model, process: test_processes(process, test_alpha, test_task_length, p),
+        lambda model, process: choose_test_processes(process, test_alpha, test_task_length, p),
         instead="; use --test-alpha, --test-T or --p for the test streams",
     )
     from analysis.comparison.learners import compare_learners
+    from analysis.comparison.page import make_report
 
-    prior, source = test_processes(process, test_alpha, test_task_length, p)
+    prior, source = choose_test_processes(process, test_alpha, test_task_length, p)
     comparison = compare_learners(learners, process, prior, source, seed, streams)
-    _report(comparison, learners, seed, out, as_json)
+    finish(make_report(comparison, learners, seed), out, as_json)
 
 
 def _compare_predictions(
@@ -112,6 +111,7 @@ def _compare_predictions(
         options - {"predictions", "streams_file", "out", "quiet", "as_json", "device"},
         "with --predictions: the streams file says what the streams are",
     )
+    from analysis.comparison.page import make_report
     from analysis.comparison.predictions import compare_predictions, read_predictions
     from analysis.comparison.streams_file import read_streams
 
@@ -126,30 +126,10 @@ def _compare_predictions(
         "streams_file": streams_file.name,
         "streams_seed": streams.seed,
     }
-    _report(comparison, [], streams.seed, out, as_json)
+    finish(make_report(comparison, [], streams.seed), out, as_json)
 
 
-def _report(
-    comparison: Comparison, learners: list[Learner], seed: int, out: Path | None, as_json: bool
-) -> None:
-    """Writes the report to ``out`` and prints the results."""
-    from analysis.comparison import page as pages
-    from analysis.comparison.results import document, estimate_all
-
-    found = document(comparison, estimate_all(comparison))
-    if out is not None:
-        pages.write_report(out, comparison, found, learners, seed)
-    print_results(
-        found,
-        as_json,
-        pages.title_of(comparison),
-        pages.summary_tables(comparison, found),
-        out,
-        pages.headline(comparison, found),
-    )
-
-
-def test_processes(
+def choose_test_processes(
     process: Process,
     test_alpha: tuple[float, ...] | None,
     test_task_length: float | None,
@@ -169,6 +149,3 @@ def test_processes(
         if p is not None:
             return prior, FixedCategorical(p, prior.task_length)
         return prior, prior if test_alpha is None else prior.replace({"alpha": test_alpha})
-
-
-test_processes.__test__ = False  # type: ignore[attr-defined]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from analysis.commands.options import cell_options, shared_options
-from analysis.console import arguments, command_line, prepare, print_results
-from analysis.report.formats import percent
+from analysis.console import finish, prepare
 
 if TYPE_CHECKING:
-    from analysis.comparison.compare import Comparison
     from meta_learning.learner import Learner
     from meta_learning.processes import DirichletCategorical
 
@@ -57,77 +55,18 @@ def experiments(
     ./meta-learn-experiments).
     """
     from analysis.commands.networks import train_with_progress
-    from analysis.comparison.results import document, estimate_all
-    from analysis.coursework import experiments_page as pages
-    from meta_learning.experiments import EXPERIMENTS
+    from analysis.coursework.experiments import run_experiments
+    from analysis.coursework.experiments_page import make_report, show
     from meta_learning.recipes import make_recipe
 
     if out is None and not as_json:
         out = DEFAULT_OUT
     prepare(out)
     made = make_recipe(recipe, budget=budget)
-    learners: dict[str, list[Learner]] = {}
-    comparisons: dict[str, dict[str, Comparison]] = {}
-    found: dict[str, dict[str, Any]] = {}
-    for name, process in EXPERIMENTS.items():
+
+    def train(name: str, process: DirichletCategorical) -> list[Learner]:
         if not quiet:
-            click.echo(f"{name}: alpha={pages.show(process.alpha)}, T={process.T}", err=True)
-        learners[name] = train_with_progress(
-            process, made, cell, hidden, range(seed, seed + seeds), quiet
-        )
-        comparisons[name] = on_test_streams(learners[name], process, seed, streams)
-        found[name] = {key: document(c, estimate_all(c)) for key, c in comparisons[name].items()}
-    if out is not None:
-        _write(out, comparisons, found, learners, seed)
-    title = "The coursework's four models and three test streams"
-    print_results(found, as_json, title, pages.tables(found), out)
+            click.echo(f"{name}: alpha={show(process.alpha)}, T={process.T}", err=True)
+        return train_with_progress(process, made, cell, hidden, range(seed, seed + seeds), quiet)
 
-
-def on_test_streams(
-    learners: list[Learner], process: DirichletCategorical, seed: int, streams: int
-) -> dict[str, Comparison]:
-    """One model's networks on the three test streams at its own T, by the streams' names."""
-    from analysis.comparison.learners import compare_learners
-    from meta_learning.experiments import TEST_STREAMS
-
-    return {
-        key: compare_learners(learners, process, process, stream.make(process.T), seed, streams)
-        for key, stream in TEST_STREAMS.items()
-    }
-
-
-def _write(
-    out: Path,
-    comparisons: dict[str, dict[str, Comparison]],
-    found: dict[str, dict[str, Any]],
-    learners: dict[str, list[Learner]],
-    seed: int,
-) -> None:
-    from analysis.comparison.results import to_datatree
-    from analysis.coursework import experiments_page as pages
-    from analysis.report.publish import manifest, write_json, write_netcdf, write_page
-    from meta_learning.experiments import OWN_STREAM
-
-    for name, group in learners.items():
-        for learner in group:
-            learner.save(out / f"{name}-seed{learner.settings['seed']}.safetensors")
-        for key, comparison in comparisons[name].items():
-            write_netcdf(
-                out / f"{name}-stream{key}.nc",
-                to_datatree(comparison, group),
-            )
-    seeds = next(iter(comparisons.values()))["1"].seeds
-    run = manifest(arguments(), seeds, test_seed=seed)
-    write_json(out / "experiments.json", found)
-    write_json(out / "manifest.json", run)
-    best = {n: found[n][OWN_STREAM[n]]["gap_closed"]["mean"] for n in found}
-    shares = ", ".join(f"{name} {percent(share)}" for name, share in best.items())
-    write_page(
-        out,
-        title="The coursework's four models and three test streams",
-        lead=f"Share of the gap between a memoryless predictor and Bayes that is closed: {shares}.",
-        tables=pages.tables(found),
-        panels=pages.panels(comparisons, learners),
-        command=command_line(),
-        run=run,
-    )
+    finish(make_report(run_experiments(train, seed, streams), seed), out, as_json)

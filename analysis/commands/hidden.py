@@ -13,7 +13,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import shared_options
-from analysis.console import print_results
+from analysis.console import finish
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 
@@ -50,7 +50,6 @@ def hidden(
     if out is None and not as_json:
         out = DEFAULT_OUT
     from analysis.hidden.examine import check_can_examine, examine
-    from analysis.hidden.results import document
 
     (learner,), process = find_networks(
         network,
@@ -62,14 +61,9 @@ def hidden(
 
     import jax
 
-    from analysis.hidden import page as pages
+    from analysis.hidden.page import make_report
     from meta_learning.learner import TEST
 
     key = jax.random.fold_in(jax.random.key(seed), TEST)
-    found = examine(learner, process, key=key, streams=streams)
-    numbers = document(found)
-    if out is not None:
-        pages.write_report(out, found, numbers, learner, seed)
-    print_results(
-        numbers, as_json, pages.title_of(found), pages.tables(found), out, pages.headline(found)
-    )
+    state = examine(learner, process, key=key, streams=streams)
+    finish(make_report(state, learner, seed), out, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.options import shared_options, worker_options
-from analysis.console import (
-    arguments,
-    command_line,
-    prepare,
-    print_results,
-    progress_bar,
-    usage_errors,
-)
+from analysis.console import finish, prepare, progress_bar, usage_errors
 
 if TYPE_CHECKING:
     from autoregressive.images.npy import MaskedImages
@@ -71,11 +63,11 @@ def inpaint(
     or (n, pixels), the masked images alone. Up to 16 pixels of an image may be missing: every way to
     fill them in is scored, exactly. The report goes to --out (default: ./meta-learn-inpainting).
     """
-    from analysis.images import inpainting_page as pages
-    from analysis.images.inpainting import document, estimate
     from analysis.images.inpainting import inpaint as run
-    from analysis.report.publish import manifest, write_json, write_page
-    from autoregressive.checkpoint import tensors_digest
+    from analysis.images.inpainting_page import make_report
+    from autoregressive.images.datasets import load
+    from autoregressive.images.masked import mask_images
+    from autoregressive.images.npy import read_masked
     from autoregressive.pixels.inpainting import check_masked
     from autoregressive.pixels.packaged import load_pixels
 
@@ -94,63 +86,18 @@ def inpaint(
     out = out or (None if as_json else DEFAULT_OUT)
     network = load_pixels(checkpoint)
     if file is not None:
-        from autoregressive.images.npy import read_masked
-
         images, source = read_masked(file), file.name
     else:
         assert mask is not None
-        images, source = under_mask(mask, data, count, seed), f"test images of {data}"
+        test = load(data, "test")
+        with usage_errors():
+            images = mask_images(test, mask, count, seed)
+        source = f"test images of {data}"
     check_masked(images.masked, network.places)
     prepare(out)
-    shape = image_shape(network.places)
     with _progress(network, images, quiet) as on_images:
         inpainting = run(network, images, on_images, scheduler=scheduler, workers=workers)
-    found = estimate(inpainting)
-    result = {"kind": images.kind(), **document(inpainting, found)}
-    tables = pages.tables(inpainting, found)
-    title = pages.title(network, images, source)
-    if out is not None:
-        made = manifest(
-            arguments(),
-            [seed],
-            data_digest=tensors_digest({"masked": images.masked}),
-            network_digest=tensors_digest(network.params),
-        )
-        write_json(out / "inpainting.json", result)
-        write_json(out / "manifest.json", made)
-        write_page(
-            out,
-            title=title,
-            lead=pages.lead(inpainting, found),
-            tables=tables,
-            panels=pages.panels(inpainting, images.masked, shape),
-            command=command_line(),
-            run=made,
-        )
-    print_results(result, as_json, title, tables, out, pages.lead(inpainting, found))
-
-
-def image_shape(places: int) -> tuple[int, int]:
-    """Rows and columns to draw an image of so many pixels in: a square, or else one row."""
-    side = math.isqrt(places)
-    return (side, side) if side * side == places else (1, places)
-
-
-def under_mask(mask: str, data: str, count: int, seed: int) -> MaskedImages:
-    """The first test images with a mask laid over them."""
-    import numpy as np
-
-    from autoregressive.images.datasets import load
-    from autoregressive.images.masks import observed
-    from autoregressive.images.npy import MaskedImages
-
-    test = load(data, "test")
-    if count > len(test):
-        raise click.UsageError(f"--images {count}: {data} has {len(test)} test images")
-    with usage_errors():
-        keep = observed(mask, count, test.shape, seed)
-    truth = test.images(slice(0, count))
-    return MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
+    finish(make_report(inpainting, network, images, source, seed), out, as_json)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import ALPHA, TASK_LENGTH, cell_options
-from analysis.console import prepare, training_progress, usage_errors
+from analysis.console import prepare, train_with_progress, usage_errors
 
 if TYPE_CHECKING:
     from autoregressive.model import Model
@@ -135,41 +135,6 @@ def find_networks(
     prepare(out)
     learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
     return learners, process
-
-
-def train_with_progress(
-    process: Process,
-    recipe: Any,
-    cell: str,
-    hidden: int,
-    seeds: Sequence[int],
-    quiet: bool,
-) -> list[Learner]:
-    """Learners from the cache or trained now, with a progress bar."""
-    from autoregressive.cache import cache_folder
-    from meta_learning.training import train
-
-    many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
-        return train(
-            process,
-            recipe,
-            seeds=seeds,
-            cell=cell,
-            hidden=hidden,
-            folder=cache_folder(),
-            on_point=on_point,
-        )
-
-
-def network_name(settings: Any) -> str:
-    """ "LSTM-32"."""
-    return f"{settings['cell'].upper()}-{settings['hidden']}"
-
-
-def dirichlet_name(alpha: Sequence[float]) -> str:
-    """ "Dirichlet(10, 1, 1)"."""
-    return f"Dirichlet({', '.join(f'{a:g}' for a in alpha)})"
 
 
 def refuse_options(names: Collection[str], why: str) -> None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from analysis.commands.options import cell_options, shared_options
-from analysis.console import arguments, command_line, prepare, print_results, progress_bar
-
-if TYPE_CHECKING:
-    from autoregressive.pixels.training import PixelPoint
+from analysis.console import finish, pixel_progress, prepare
 
 _DATA = click.option("--data", default="mnist", show_default=True, metavar="NAME",
                      help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
@@ -80,9 +74,8 @@ def train(
     A run that was stopped goes on where it was. Networks after every epoch, curves and scores go to
     --out (default: ./meta-learn-pixels).
     """
-    from analysis.images import page as pages
+    from analysis.images.page import training_report
     from analysis.images.runs import train_and_score
-    from analysis.report.publish import Panel, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
     from autoregressive.images.datasets import load
     from autoregressive.pixels.training import make_pixel_recipe
@@ -93,39 +86,12 @@ def train(
     out = out or Path("meta-learn-pixels")
     prepare(out)
     images, test = load(data, "train"), load(data, "test")
-
     with pixel_progress(quiet) as on_point:
         network, document = train_and_score(
             images, test, made, out, cell=cell, hidden=hidden, readout=readout, seed=seed,
             folder=cache_folder(), on_point=on_point,
         )  # fmt: skip
-    summary, seconds = document["epochs"], document["seconds"]
-    table = pages.training_table(summary, data)
-    run = manifest(arguments(), [seed], data_digest=images.digest)
-    write_json(out / "training.json", document)
-    write_json(out / "manifest.json", run)
-    from analysis.images import figures as pixel_figures
-
-    last = summary[made.epochs]["test"]["cross_entropy"]["mean"]
-    write_page(
-        out,
-        title=pages.title(network),
-        lead=f"{last:.4f} nats a pixel on the test images after {made.epochs} epochs, "
-        f"{seconds:.0f} s of training.",
-        tables=[table],
-        panels=[
-            Panel(
-                "curves",
-                pixel_figures.pixel_curves({"network": network.history}, len(images)),
-                "Train and test loss falling with epochs.",
-                "Loss on the first 10,000 train and the first 2,000 test images, four points an "
-                "epoch.",
-            )
-        ],
-        command=command_line(),
-        run=run,
-    )
-    print_results(document, as_json, pages.title(network), [table], out)
+    finish(training_report(network, document, images, seed), out, as_json)
 
 
 @pixels.command(
@@ -146,33 +112,16 @@ def evaluate(
 
     CHECKPOINT: a saved network; without one, the packaged LSTM-32.
     """
-    from analysis.images import page as pages
-    from analysis.images.runs import scores
-    from analysis.report.publish import manifest, write_json, write_page
+    from analysis.images.page import evaluation_report
     from autoregressive.images.datasets import load
-    from autoregressive.pixels import network as px
+    from autoregressive.pixels.network import evaluate as score
     from autoregressive.pixels.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
     prepare(out)
     network = load_pixels(checkpoint)
     images = load(data, "test")
-    evaluation = px.evaluate(network, images)
-    document = scores(evaluation) | {"images": len(images), "data": data}
-    if out is not None:
-        run = manifest(arguments(), [seed], data_digest=images.digest)
-        write_json(out / "evaluation.json", document)
-        write_json(out / "manifest.json", run)
-        write_page(
-            out,
-            title=pages.title(network),
-            lead=f"{document['cross_entropy']['mean']:.4f} nats a pixel on {len(images)} images.",
-            tables=[pages.evaluation_table(document)],
-            panels=pages.evaluation_panels(evaluation, images.shape),
-            command=command_line(),
-            run=run,
-        )
-    print_results(document, as_json, pages.title(network), [pages.evaluation_table(document)], out)
+    finish(evaluation_report(network, score(network, images), images, seed), out, as_json)
 
 
 @pixels.command(
@@ -206,9 +155,8 @@ def continue_(
     CHECKPOINTS: networks to compare, the last one is drawn; without any, the packaged LSTM-32 at 0,
     1 and its last epoch.
     """
-    from analysis.images import page as pages
-    from analysis.images.runs import FIRST_MISSING, choose_images, continuations
-    from analysis.report.publish import manifest, write_json, write_page
+    from analysis.images.page import continuation_report
+    from analysis.images.runs import continuations
     from autoregressive.images.datasets import load
     from autoregressive.pixels.network import PixelNetwork
     from autoregressive.pixels.packaged import packaged_stages
@@ -220,55 +168,7 @@ def continue_(
         if checkpoints
         else packaged_stages()
     )
-    test = load(data, "test")
-    truth = test.images(slice(0, count))
+    images = load(data, "test")
+    truth = images.images(slice(0, count))
     results, run = continuations(networks, truth, seed=seed, samples=samples)
-    chosen = choose_images(run)
-    document = {"images": len(truth), "samples": samples, "first_missing": FIRST_MISSING,
-                "data": data, "networks": results,
-                "chosen": {k: int(v) for k, v in chosen.items()}}  # fmt: skip
-    tables = [pages.continuation_table(results)]
-    if out is not None:
-        made = manifest(arguments(), [seed],
-                        data_digest=test.digest)  # fmt: skip
-        write_json(out / "continuation.json", document)
-        write_json(out / "manifest.json", made)
-        write_page(
-            out,
-            title=f"Continuing {len(truth)} test images of {data} by 1 to 300 pixels",
-            lead=pages.continuation_lead(results),
-            tables=tables,
-            panels=pages.continuation_panels(truth, run, chosen, test.shape),
-            command=command_line(),
-            run=made,
-        )
-    print_results(document, as_json, f"Continuing {len(truth)} test images of {data}", tables, out)
-
-
-@contextmanager
-def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
-    """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
-    from rich.progress import TextColumn
-
-    started = time.monotonic()
-    before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
-    last: list[PixelPoint] = []
-    with progress_bar(quiet, before, TextColumn("{task.fields[note]}")) as bar:
-        animated = not bar.disable
-        task = bar.add_task("", total=1, note="", visible=False)
-
-        def on_point(point: PixelPoint) -> None:
-            last[:] = [point]
-            note = f"{point.images_per_second:.0f} images/s, loss {point.batch_loss:.4f}"
-            bar.update(task, total=point.steps, completed=point.step, note=note, visible=True)
-            if point.test_loss is not None and not animated and not quiet:
-                line = f"step {point.step}/{point.steps}: {note}, test {point.test_loss:.4f} nats"
-                click.echo(line, err=True)
-
-        yield on_point
-    if last and not quiet:
-        click.echo(
-            f"trained {last[0].steps} steps in {time.monotonic() - started:.0f} s, "
-            f"{last[0].images_per_second:.0f} images/s",
-            err=True,
-        )
+    finish(continuation_report(results, run, truth, images, seed), out, as_json)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from analysis.commands.options import shared_options
-from analysis.console import arguments, command_line, prepare, print_results, usage_errors
+from analysis.console import command_line, finish, prepare, train_with_progress, usage_errors
 
 if TYPE_CHECKING:
+    from meta_learning.experiments import Setting
+    from meta_learning.learner import Learner
     from meta_learning.recipes import Recipe
 
 DEFAULT_OUT = Path("meta-learn-questions")
-# Symbols of one training iteration, whatever the unroll.
-_ITERATION = 400
 
 _EXAMPLES = """\
 Examples:
@@ -28,7 +27,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--budget", default=3_200_000, show_default=True, type=click.IntRange(_ITERATION),
+@click.option("--budget", default=3_200_000, show_default=True, type=click.IntRange(400),
               help="Training symbols of every network.")  # fmt: skip
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000),
               help="Networks of every setting.")  # fmt: skip
@@ -51,8 +50,8 @@ def questions(
     thought questions with measured figures. Takes about a quarter of an hour on two cores; finished
     networks are cached. The report goes to --out (default: ./meta-learn-questions).
     """
-    from analysis.coursework.questions_page import answers
-    from analysis.report.publish import manifest, write_json, write_page
+    from analysis.coursework.questions import study, study_recipes
+    from analysis.coursework.questions_page import make_report
 
     if out is None and not as_json:
         out = DEFAULT_OUT
@@ -60,63 +59,11 @@ def questions(
         recipes = study_recipes(budget)
     prepare(out)
     every = range(seed, seed + seeds)
-    found = {"command": command_line()} | study(recipes, budget, every, streams, quiet)
-    said = answers(found)
-    title = "The thought questions, measured"
-    tables = [table for answer in said for table in answer.tables]
-    lead = " ".join(f"{answer.question} {answer.text}" for answer in said)
-    if out is not None:
-        run = manifest(arguments(), list(every), test_seed=seed)
-        write_json(out / "questions.json", found)
-        write_json(out / "manifest.json", run)
-        write_page(
-            out,
-            title=title,
-            lead=lead,
-            tables=tables,
-            panels=[panel for answer in said for panel in answer.panels],
-            command=command_line(),
-            run=run,
-        )
-    print_results(found, as_json, title, tables, out, lead)
 
-
-def study_recipes(budget: int) -> list[Recipe]:
-    """How each setting of the study is trained. Errors: ValueError for a budget below one iteration."""
-    from meta_learning.experiments import STUDY
-    from meta_learning.recipes import make_recipe
-
-    return [
-        make_recipe(budget=budget, unroll=s.unroll, batch_size=_ITERATION // s.unroll)
-        for s in STUDY
-    ]
-
-
-def study(
-    recipes: Sequence[Recipe], budget: int, seeds: Sequence[int], streams: int, quiet: bool
-) -> dict[str, Any]:
-    """The whole study as JSON values, without the command that asked for it: what is exact, and what
-    is measured of networks of every setting, trained now or found in the cache."""
-    import jax
-
-    from analysis.commands.networks import train_with_progress
-    from analysis.coursework.questions import exact, measured
-    from autoregressive.versions import versions
-    from meta_learning.experiments import STUDY
-    from meta_learning.learner import TEST
-
-    key = jax.random.fold_in(jax.random.key(seeds[0]), TEST)
-    trainings = []
-    for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
+    def train(number: int, of: int, setting: Setting, recipe: Recipe) -> list[Learner]:
         if not quiet:
-            click.echo(f"{number} of {len(STUDY)}: {setting.name}", err=True)
-        learners = train_with_progress(setting.process, recipe, "lstm", 32, seeds, quiet)
-        trainings.append(measured(setting, learners, key=key, streams=streams))
-    return {
-        "seeds": list(seeds),
-        "budget": budget,
-        "streams": streams,
-        "versions": versions(),
-        "exact": exact(),
-        "trainings": trainings,
-    }
+            click.echo(f"{number} of {of}: {setting.name}", err=True)
+        return train_with_progress(setting.process, recipe, "lstm", 32, every, quiet)
+
+    numbers = {"command": command_line()} | study(recipes, budget, every, streams, train)
+    finish(make_report(numbers), out, as_json)

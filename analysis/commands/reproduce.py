@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analysis.commands.options import shared_options_of
-from analysis.console import arguments, command_line, prepare, print_results
+from analysis.console import finish, pixel_progress, prepare, train_with_progress
 
 if TYPE_CHECKING:
     from analysis.coursework.reproduce.kept import Kept
+    from meta_learning.learner import Learner
+    from meta_learning.processes import Process
+    from meta_learning.recipes import Recipe
 
 DEFAULT_OUT = Path("meta-learn-reproduction")
 QUICK_OUT = Path("meta-learn-reproduction-quick")
@@ -79,29 +83,21 @@ def reproduce(
 
     Without --quick everything is trained. A run that was stopped goes on where it was.
     """
-    from analysis.coursework.reproduce.sizes import FULL, QUICK
-
-    out = out or (QUICK_OUT if quick else DEFAULT_OUT)
-    run_and_report(QUICK if quick else FULL, data, rows, seed, out, quiet, as_json)
-
-
-def run_and_report(
-    sizes: Any,
-    data: str,
-    rows: tuple[str, ...] | None,
-    seed: int,
-    out: Path,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Everything after the arguments are understood."""
     from analysis.coursework.reproduce import page
     from analysis.coursework.reproduce.run import Run
+    from analysis.coursework.reproduce.sizes import FULL, QUICK
     from analysis.coursework.reproduce.steps import STEPS, perform, title
-    from analysis.report.publish import manifest, write_json
 
+    out = out or (QUICK_OUT if quick else DEFAULT_OUT)
     prepare(out)
-    run = Run(sizes, seed, data, out, quiet)
+    # There is a line a row: off a terminal trainings say nothing of their own.
+    silent = quiet or not sys.stderr.isatty()
+
+    def train(process: Process, recipe: Recipe, hidden: int, seeds: Sequence[int]) -> list[Learner]:
+        return train_with_progress(process, recipe, "lstm", hidden, seeds, silent)
+
+    sizes = QUICK if quick else FULL
+    run = Run(sizes, seed, data, out, train, lambda: pixel_progress(silent))
     steps = tuple(STEPS) if rows is None else rows
     done = 0
 
@@ -112,12 +108,4 @@ def run_and_report(
             how = f"{kept.seconds:.1f} s" if new else "kept from before"
             click.echo(f"{done} of {len(steps)}: {title(step)}: {how}", err=True)
 
-    found = perform(run, steps, on_step)
-    document = page.document(run, found)
-    made = manifest(arguments(), [seed], sizes=sizes.settings(), data=data)
-    write_json(out / "reproduce.json", document)
-    write_json(out / "manifest.json", made)
-    page.write(out, run, found, command_line(), made)
-    lines = [page.lead(run, found), *(f"{title(step)}: {found[step].answer}" for step in steps)]
-    closing = "\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
-    print_results(document, as_json, page.TITLE, [], out, closing)
+    finish(page.make_report(run, perform(run, steps, on_step), steps), out, as_json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import ALPHA, TASK_LENGTH, shared_options, worker_options
-from analysis.console import prepare, print_results, progress_bar, usage_errors
+from analysis.console import finish, prepare, progress_bar, usage_errors
 
 if TYPE_CHECKING:
     from analysis.sweep.grid import Grid
@@ -87,8 +87,8 @@ def sweep(
     meta-learn compare does. What is done is kept in the cache: a sweep that was stopped, or that grew,
     measures only what is missing. The report goes to --out (default: ./meta-learn-sweep).
     """
-    from analysis.sweep import page as pages
     from analysis.sweep.grid import make_grid
+    from analysis.sweep.page import make_report
 
     with usage_errors():
         recipes = _recipes(recipe, iterations, budgets, batch_size, unroll, learning_rate)
@@ -97,13 +97,8 @@ def sweep(
     out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
     every = range(seed, seed + seeds)
-    found = _run(grid, every, streams, seed, quiet, scheduler, workers)
-    numbers = pages.document(found)
-    if out is not None:
-        pages.write_report(out, found, numbers, seed)
-    print_results(
-        numbers, as_json, pages.title_of(found), pages.tables(found), out, pages.headline(found)
-    )
+    swept = _run(grid, every, streams, seed, quiet, scheduler, workers)
+    finish(make_report(swept, seed), out, as_json)
 
 
 def _run(

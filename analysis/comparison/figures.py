@@ -1,8 +1,4 @@
-"""Results as matplotlib figures. Nothing is computed here but what a legend needs.
-
-One style for all: the colour-blind safe palette of Okabe and Ito, a line style for each role beside
-its colour, units on every axis.
-"""
+"""Comparisons as matplotlib figures. Nothing is computed here but what a legend needs."""
 
 from __future__ import annotations
 
@@ -14,8 +10,6 @@ from typing import Any
 import matplotlib
 import matplotlib.colors
 import numpy as np
-
-matplotlib.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,59 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
-
-# Okabe and Ito (2008).
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-
-# label, colour, line style, marker
-ROLES: dict[str, tuple[str, str, str, str]] = {
-    "network": ("network", VERMILLION, "-", "o"),
-    "bayes": ("Bayes", BLACK, "--", ""),
-    "bayes_test": ("Bayes (test prior)", BLACK, "-.", "D"),
-    "oracle": ("oracle", GREEN, ":", ""),
-    "memoryless": ("memoryless", BLUE, "-.", "s"),
-    "kt": ("KT (alpha = 1/2)", PURPLE, ":", "^"),
-    "laplace": ("Laplace (alpha = 1)", ORANGE, "--", "v"),
-    "no_change_points": ("Bayes, no change points", PURPLE, ":", "^"),
-    "bayes_wrong_hazard": ("Bayes, wrong hazard", SKY, "-.", "x"),
-    "iid_dirichlet": ("i.i.d. Dirichlet", SKY, "-.", "x"),
-    "last_symbol_only": ("last symbol only", PURPLE, ":", "^"),
-    "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
-}
-
-
-# Predictors without a role: colour, line style, marker.
-SPARE = (("#777777", "-", "+"), ("#777777", ":", "d"), ("#777777", "--", "*"), (SKY, "-", "P"))
-
-
-def look(name: str, number: int = 0) -> tuple[str, str, str, str]:
-    """Label, colour, line style and marker of a predictor; one without a role gets its own name, and
-    the look of the ``number``-th such predictor of a figure."""
-    return ROLES.get(name, (name.replace("_", " "), *SPARE[number % len(SPARE)]))
-
-
-STYLE: Any = {
-    "figure.dpi": 110,
-    "savefig.dpi": 160,
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "meta-learn",
-    "figure.constrained_layout.use": True,
-}
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, ROLES, STYLE, VERMILLION, look
 
 
 def predictions(comparison: Comparison, places: int = 60) -> Figure:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import matplotlib
 from matplotlib.figure import Figure
 
-from analysis.comparison.figures import STYLE, look
 from analysis.comparison.off_prior import OffPrior
+from analysis.report.style import STYLE, look
 
 
 def gaps(found: OffPrior) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.report.formats import interval, nats
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 
 if TYPE_CHECKING:
     from analysis.comparison.off_prior import OffPrior, Row

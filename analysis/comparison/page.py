@@ -1,16 +1,13 @@
-"""The tables, panels and folder of one comparison."""
+"""The report of one comparison: sentences, tables, panels."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.networks import network_name
-from analysis.console import arguments, command_line
-from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+from analysis.report.formats import interval, nats, network_name, percent
+from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
 def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]:
     """The comparison's numbers as text: the ladder, and the network's own figures."""
-    from analysis.comparison.figures import look
+    from analysis.report.style import look
 
     gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
     tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
@@ -78,8 +75,8 @@ def _metric_tables(
     comparison: Comparison, found: dict[str, Any], names: list[str]
 ) -> Iterator[Table]:
     """What each of ``METRICS`` says of every predictor."""
-    from analysis.comparison.figures import look
     from analysis.comparison.metrics import METRICS
+    from analysis.report.style import look
 
     for metric in comparison.networks[0].metrics:
         rows = [
@@ -226,24 +223,21 @@ def _simplex_panel(comparison: Comparison) -> Panel:
     )
 
 
-def write_report(
-    out: Path, comparison: Comparison, found: dict[str, Any], learners: list[Learner], seed: int
-) -> None:
-    """The folder of one comparison: report.html, figures, JSON, netCDF, networks, manifest."""
-    from analysis.comparison.results import to_datatree
+def make_report(comparison: Comparison, learners: list[Learner], seed: int) -> Report:
+    """What there is to say of a comparison. learners: none for predictions from elsewhere. seed: of
+    the test streams."""
+    from analysis.comparison.results import document, estimate_all, to_datatree
 
-    for learner in learners:
-        learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
-    write_json(out / "comparison.json", found)
-    write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
-    run = manifest(arguments(), comparison.seeds, test_seed=seed)
-    write_json(out / "manifest.json", run)
-    write_page(
-        out,
-        title=title_of(comparison),
-        lead=headline(comparison, found),
-        tables=summary_tables(comparison, found),
-        panels=panels_of(comparison, learners),
-        command=command_line(),
-        run=run,
+    numbers = document(comparison, estimate_all(comparison))
+    return Report(
+        "comparison",
+        title_of(comparison),
+        headline(comparison, numbers),
+        numbers,
+        summary_tables(comparison, numbers),
+        panels=lambda: panels_of(comparison, learners),
+        trees=lambda: {"comparison": to_datatree(comparison, learners)},
+        networks={f"network-seed{one.settings.get('seed', 0)}": one for one in learners},
+        seeds=comparison.seeds,
+        run={"test_seed": seed},
     )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
-from analysis.comparison.figures import BLACK, ROLES, STYLE, VERMILLION, look
+from analysis.report.style import BLACK, ROLES, STYLE, VERMILLION, look
 
 
 def regret(comparison: Comparison, places: int = 60) -> Figure:

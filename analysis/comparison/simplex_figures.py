@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from scipy.special import gammaln
 
 from analysis.comparison.compare import Comparison
-from analysis.comparison.figures import BLACK, GREEN, STYLE, VERMILLION
+from analysis.report.style import BLACK, GREEN, STYLE, VERMILLION
 from meta_learning.processes import DirichletCategorical, Process, task_counts
 
 # Corners of symbols 0, 1, 2: 0 above, 1 to the left, 2 to the right.

@@ -1,4 +1,4 @@
-"""The exact predictor alone, as a figure in the style of ``analysis.comparison.figures``."""
+"""The exact predictor alone, as a figure in the style of ``analysis.report.style``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.comparison.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The tables and panels of the coursework's four models on its three test streams."""
+"""The report of the coursework's four models on its three test streams."""
 
 from __future__ import annotations
 
@@ -6,16 +6,54 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Report, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
+    from analysis.coursework.experiments import Experiments
     from meta_learning.learner import Learner
 
 
 Found = Mapping[str, Mapping[str, Any]]
 Comparisons = Mapping[str, Mapping[str, "Comparison"]]
+
+
+def make_report(experiments: Experiments, seed: int) -> Report:
+    """What there is to say of the four models. seed: of the test streams."""
+    learners, comparisons = experiments.learners, experiments.comparisons
+
+    def trees() -> dict[str, Any]:
+        from analysis.comparison.results import to_datatree
+
+        return {
+            f"{name}-stream{key}": to_datatree(comparison, learners[name])
+            for name, of in comparisons.items()
+            for key, comparison in of.items()
+        }
+
+    documents = experiments.documents
+    shares = ", ".join(
+        f"{name} {percent(documents[name][OWN_STREAM[name]]['gap_closed']['mean'])}"
+        for name in documents
+    )
+    return Report(
+        "experiments",
+        "The coursework's four models and three test streams",
+        f"Share of the gap between a memoryless predictor and Bayes that is closed: {shares}.",
+        documents,
+        tables(documents),
+        panels=lambda: panels(comparisons, learners),
+        trees=trees,
+        networks={
+            f"{name}-seed{one.settings['seed']}": one
+            for name, group in learners.items()
+            for one in group
+        },
+        seeds=next(iter(comparisons.values()))["1"].seeds,
+        run={"test_seed": seed},
+        closing="",
+    )
 
 
 def tables(found: Found) -> list[Table]:

@@ -7,7 +7,7 @@ What depends on training (prior, T, unroll) is measured on networks of every set
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,20 +19,23 @@ from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
 from analysis.intervals import student
+from autoregressive.versions import versions
 from meta_learning.experiments import (
     CONCENTRATED,
     FLAT,
     NEARLY_UNIFORM,
+    STUDY,
     STUDY_LENGTHS,
     Setting,
 )
-from meta_learning.learner import Learner
+from meta_learning.learner import TEST, Learner
 from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
     Process,
     json_task_length,
 )
+from meta_learning.recipes import Recipe, make_recipe
 from meta_learning.training import stream_length
 
 # p = (w, (1 - w) / 2, (1 - w) / 2).
@@ -40,6 +43,41 @@ WEIGHTS = (0.0, 0.1, 1 / 3, 0.5, 0.7, 0.85, 0.95, 1.0)
 # Networks of T=inf are followed to so many times their unroll.
 _BEYOND = 4
 _EXACT_DRAWS = 49
+# Symbols of one training iteration, whatever the unroll.
+ITERATION_SYMBOLS = 400
+
+
+def study_recipes(budget: int) -> list[Recipe]:
+    """How each setting of the study is trained. Errors: ValueError for a budget below one iteration."""
+    return [
+        make_recipe(budget=budget, unroll=s.unroll, batch_size=ITERATION_SYMBOLS // s.unroll)
+        for s in STUDY
+    ]
+
+
+def study(
+    recipes: Sequence[Recipe],
+    budget: int,
+    seeds: Sequence[int],
+    streams: int,
+    train: Callable[[int, int, Setting, Recipe], list[Learner]],
+) -> dict[str, Any]:
+    """The whole study as JSON values, without the command that asked for it: what is exact, and what
+    is measured of networks of every setting. train: networks, one a seed, of the n-th of so many
+    settings."""
+    key = jax.random.fold_in(jax.random.key(seeds[0]), TEST)
+    trainings = []
+    for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
+        learners = train(number, len(STUDY), setting, recipe)
+        trainings.append(measured(setting, learners, key=key, streams=streams))
+    return {
+        "seeds": list(seeds),
+        "budget": budget,
+        "streams": streams,
+        "versions": versions(),
+        "exact": exact(),
+        "trainings": trainings,
+    }
 
 
 def measured(

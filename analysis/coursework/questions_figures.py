@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.comparison.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILLION
 
 _LOOKS = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"),
           (ORANGE, "-", "v"))  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from analysis.coursework import questions_figures as figures
 from analysis.report import markdown
 from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Report, Table
 
 
 class Answer(NamedTuple):
@@ -22,6 +22,21 @@ class Answer(NamedTuple):
     text: str
     tables: list[Table]
     panels: list[Panel]
+
+
+def make_report(document: dict[str, Any]) -> Report:
+    """What there is to say of a study. document: as ``meta-learn questions --json`` prints it."""
+    said = answers(document)
+    return Report(
+        "questions",
+        "The thought questions, measured",
+        " ".join(f"{answer.question} {answer.text}" for answer in said),
+        document,
+        [table for answer in said for table in answer.tables],
+        panels=lambda: [panel for answer in said for panel in answer.panels],
+        seeds=document["seeds"],
+        run={"test_seed": document["seeds"][0]},
+    )
 
 
 def answers(document: dict[str, Any]) -> list[Answer]:

@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.comparison.figures import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
 from analysis.hidden.dimensions import ENOUGH
 from analysis.hidden.examine import Hidden
 from analysis.hidden.states import space_title
 from analysis.intervals import Estimate
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
 
 # label, colour, line style, marker
 _SHARES: dict[str, tuple[str, str, Any, str]] = {

@@ -1,15 +1,13 @@
-"""The tables, panels and folder of one network's hidden state."""
+"""The report of one network's hidden state: sentences, tables, panels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analysis.commands.networks import dirichlet_name, network_name
-from analysis.console import arguments, command_line
-from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+from analysis.hidden.results import document, to_datatree
+from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
+from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.hidden.examine import Hidden
@@ -273,25 +271,20 @@ def panels(hidden: Hidden) -> list[Panel]:
     return out
 
 
-def write_report(
-    out: Path, hidden: Hidden, numbers: dict[str, Any], learner: Learner, seed: int
-) -> None:
-    """The folder: report.html, figures, JSON, netCDF, network, manifest."""
-    from analysis.hidden.results import to_datatree
-
-    learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
-    write_json(out / "hidden.json", numbers)
-    write_netcdf(out / "hidden.nc", to_datatree(hidden))
-    run = manifest(arguments(), [learner.settings.get("seed", 0)], test_seed=seed)
-    write_json(out / "manifest.json", run)
-    write_page(
-        out,
-        title=title_of(hidden),
-        lead=headline(hidden),
-        tables=tables(hidden),
-        panels=panels(hidden),
-        command=command_line(),
-        run=run,
+def make_report(hidden: Hidden, learner: Learner, seed: int) -> Report:
+    """What there is to say of a network's hidden state. seed: of the test streams."""
+    own = learner.settings.get("seed", 0)
+    return Report(
+        "hidden",
+        title_of(hidden),
+        headline(hidden),
+        document(hidden),
+        tables(hidden),
+        panels=lambda: panels(hidden),
+        trees=lambda: {"hidden": to_datatree(hidden)},
+        networks={f"network-seed{own}": learner},
+        seeds=[own],
+        run={"test_seed": seed},
     )
 
 

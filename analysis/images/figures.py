@@ -1,4 +1,4 @@
-"""Pixel networks' results as figures, in the style of ``analysis.comparison.figures``."""
+"""Pixel networks' results as figures, in the style of ``analysis.report.style``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from analysis.comparison.figures import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.network import Evaluation
 from autoregressive.scores import Calibration

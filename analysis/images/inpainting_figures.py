@@ -1,4 +1,4 @@
-"""In-painting results as figures, in the style of ``analysis.comparison.figures``."""
+"""In-painting results as figures, in the style of ``analysis.report.style``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.comparison.figures import BLUE, STYLE, VERMILLION
 from analysis.images.inpainting import ImageResult, Inpainting
+from analysis.report.style import BLUE, STYLE, VERMILLION
 
 # White and black where a pixel is given, grey where it is missing, light and dark orange where it
 # was filled in.

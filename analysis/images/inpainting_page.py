@@ -1,14 +1,15 @@
-"""The tables and panels of ``meta-learn inpaint``."""
+"""The report of in-painted images: sentences, tables, panels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from analysis.images.inpainting import PREDICTORS, choose
+from analysis.images.inpainting import PREDICTORS, choose, document, estimate
 from analysis.images.page import BINARISATION, network_title
 from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,34 @@ _NAMES = {
     "past_only": "past only",
 }
 _HEAD = ("quantity", "mean", "95% interval")
+
+
+def make_report(
+    inpainting: Inpainting, network: PixelNetwork, images: MaskedImages, source: str, seed: int
+) -> Report:
+    """What there is to say of images that were filled in. source: of the images, in words."""
+    from autoregressive.checkpoint import tensors_digest
+
+    estimates = estimate(inpainting)
+    return Report(
+        "inpainting",
+        title(network, images, source),
+        lead(inpainting, estimates),
+        {"kind": images.kind(), **document(inpainting, estimates)},
+        tables(inpainting, estimates),
+        panels=lambda: panels(inpainting, images.masked, image_shape(network.places)),
+        seeds=[seed],
+        run={
+            "data_digest": tensors_digest({"masked": images.masked}),
+            "network_digest": tensors_digest(network.params),
+        },
+    )
+
+
+def image_shape(places: int) -> tuple[int, int]:
+    """Rows and columns to draw an image of so many pixels in: a square, or else one row."""
+    side = math.isqrt(places)
+    return (side, side) if side * side == places else (1, places)
 
 
 def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:

@@ -1,17 +1,17 @@
-"""The tables and panels of ``meta-learn pixels``."""
+"""The reports of pixel networks: trained, scored, continuing images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.networks import network_name
-from analysis.report.formats import nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.formats import nats, network_name, percent
+from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from autoregressive.images.image_set import ImageSet
     from autoregressive.pixels.continuation import Continuation
     from autoregressive.pixels.network import Evaluation, PixelNetwork
 
@@ -19,6 +19,90 @@ if TYPE_CHECKING:
 # there, but of one training batch, with two 64-unit read-out layers.
 REPORT = {0: (0.6926, 0.828), 1: (0.1480, 0.937), 5: (0.1136, 0.954)}
 BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on other binarisations."
+
+
+def training_report(
+    network: PixelNetwork, document: Mapping[str, Any], images: ImageSet, seed: int
+) -> Report:
+    """What there is to say of a training. document: of ``runs.train_and_score``. images: the train
+    set."""
+    from analysis.images import figures
+
+    epochs = document["epochs"]
+    last = epochs[max(epochs)]["test"]["cross_entropy"]["mean"]
+
+    def panels() -> list[Panel]:
+        return [
+            Panel(
+                "curves",
+                figures.pixel_curves({"network": network.history}, len(images)),
+                "Train and test loss falling with epochs.",
+                "Loss on the first 10,000 train and the first 2,000 test images, four points an "
+                "epoch.",
+            )
+        ]
+
+    return Report(
+        "training",
+        title(network),
+        f"{last:.4f} nats a pixel on the test images after {max(epochs)} epochs, "
+        f"{document['seconds']:.0f} s of training.",
+        document,
+        [training_table(epochs, images.name)],
+        panels=panels,
+        seeds=[seed],
+        run={"data_digest": images.digest},
+        closing="",
+    )
+
+
+def evaluation_report(
+    network: PixelNetwork, evaluation: Evaluation, images: ImageSet, seed: int
+) -> Report:
+    """What there is to say of a network's scores on images."""
+    from analysis.images.runs import scores
+
+    document = scores(evaluation) | {"images": len(images), "data": images.name}
+    return Report(
+        "evaluation",
+        title(network),
+        f"{document['cross_entropy']['mean']:.4f} nats a pixel on {len(images)} images.",
+        document,
+        [evaluation_table(document)],
+        panels=lambda: evaluation_panels(evaluation, images.shape),
+        seeds=[seed],
+        run={"data_digest": images.digest},
+        closing="",
+    )
+
+
+def continuation_report(
+    results: Mapping[str, Any], run: Continuation, truth: np.ndarray, images: ImageSet, seed: int
+) -> Report:
+    """What there is to say of continued images. results, run: of ``runs.continuations``. truth: the
+    images that were continued, the first ones of ``images``."""
+    from analysis.images.runs import FIRST_MISSING, choose_images
+
+    chosen = choose_images(run)
+    document = {
+        "images": len(truth),
+        "samples": run.own.shape[1],
+        "first_missing": FIRST_MISSING,
+        "data": images.name,
+        "networks": results,
+        "chosen": {k: int(v) for k, v in chosen.items()},
+    }
+    return Report(
+        "continuation",
+        f"Continuing {len(truth)} test images of {images.name} by 1 to 300 pixels",
+        continuation_lead(results),
+        document,
+        [continuation_table(results)],
+        panels=lambda: continuation_panels(truth, run, chosen, images.shape),
+        seeds=[seed],
+        run={"data_digest": images.digest},
+        closing="",
+    )
 
 
 def network_title(network: PixelNetwork) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -23,3 +23,13 @@ def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
 def percent(value: float | None) -> str:
     """A share for a table."""
     return "-" if value is None else f"{100 * value:.3f}%"
+
+
+def network_name(settings: Mapping[str, Any]) -> str:
+    """ "LSTM-32"."""
+    return f"{settings['cell'].upper()}-{settings['hidden']}"
+
+
+def dirichlet_name(alpha: Sequence[float]) -> str:
+    """ "Dirichlet(10, 1, 1)"."""
+    return f"Dirichlet({', '.join(f'{a:g}' for a in alpha)})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.report.publish import Panel, Table, figure_bytes
+from analysis.report.publish import figure_bytes
+from analysis.report.report import Panel, Table
 
 
 def table(table: Table, page: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from analysis.report.report import Panel, Report, Section, Shown
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
 
@@ -19,50 +20,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Panel(NamedTuple):
-    """A figure of a report. name: the file's stem. alt: what it shows, for those who cannot see it.
-    caption: how to read it."""
+def publish(report: Report, out: Path, arguments: Mapping[str, Any], command: str) -> None:
+    """A report's folder: networks, JSON, netCDF, manifest.json, figures as PNG and SVG, and report.html
+    with everything inside it.
 
-    name: str
-    figure: Figure
-    alt: str
-    caption: str
-
-
-class Table(NamedTuple):
-    """A table of a report: its title, column heads, rows of text."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-
-
-class Shown(NamedTuple):
-    """A figure as a page shows it: its PNG in base64."""
-
-    png: str
-    alt: str
-    caption: str
-
-
-class Section(NamedTuple):
-    """A part of a page. title: without one, its tables stand for themselves. paragraphs, commands:
-    (label, text) each. anchor: what a link to it names."""
-
-    tables: Sequence[Table]
-    figures: Sequence[Shown]
-    title: str = ""
-    anchor: str = ""
-    paragraphs: Sequence[tuple[str, str]] = ()
-    commands: Sequence[tuple[str, str]] = ()
-
-
-class Contents(NamedTuple):
-    """What a page of many sections begins with: column heads, and rows that lead to anchors."""
-
-    head: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    arguments: those of the command, as JSON values. command: as it was typed. Errors: OSError.
+    """
+    for stem, network in report.networks.items():
+        network.save(out / f"{stem}.safetensors")
+    write_json(out / f"{report.name}.json", report.document)
+    for stem, tree in report.trees().items():
+        write_netcdf(out / f"{stem}.nc", tree)
+    run = manifest(arguments, report.seeds, **report.run)
+    write_json(out / "manifest.json", run)
+    if report.sections is None:
+        shown = [show_figure(out, panel) for panel in report.panels()]
+        sections: Sequence[Section] = [Section(report.tables, shown)]
+    else:
+        sections = report.sections()
+    write_page(out, report, sections, command, run)
 
 
 def check_folder(out: Path) -> None:
@@ -128,22 +104,6 @@ def _may_stick_out(figure: Figure) -> bool:
     return any(axes.get_label() == "<colorbar>" for axes in figure.axes)
 
 
-def write_page(
-    out: Path,
-    *,
-    title: str,
-    lead: str,
-    tables: Sequence[Table],
-    panels: Sequence[Panel],
-    command: str,
-    run: Mapping[str, Any],
-) -> None:
-    """Figures as PNG and SVG, and report.html with everything inside it. Errors: OSError."""
-    shown = [show_figure(out, panel) for panel in panels]
-    write_sections(out, title=title, lead=lead, sections=[Section(tables, shown)], command=command,
-                   run=run)  # fmt: skip
-
-
 def show_figure(out: Path, panel: Panel) -> Shown:
     """Writes a figure as PNG and SVG. Errors: OSError."""
     png = figure_bytes(panel.figure, "png")
@@ -152,15 +112,8 @@ def show_figure(out: Path, panel: Panel) -> Shown:
     return Shown(base64.b64encode(png).decode(), panel.alt, panel.caption)
 
 
-def write_sections(
-    out: Path,
-    *,
-    title: str,
-    lead: str,
-    sections: Sequence[Section],
-    command: str,
-    run: Mapping[str, Any],
-    contents: Contents | None = None,
+def write_page(
+    out: Path, report: Report, sections: Sequence[Section], command: str, run: Mapping[str, Any]
 ) -> None:
     """report.html with everything inside it. Errors: OSError."""
     from jinja2 import Environment
@@ -168,7 +121,7 @@ def write_sections(
     template = files("analysis.report").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
     html = page.render(
-        title=title, lead=lead, sections=sections, contents=contents, command=command,
-        run=json.dumps(run, indent=1),
+        title=report.title, lead=report.lead, sections=sections, contents=report.contents,
+        command=command, run=json.dumps(run, indent=1),
     )  # fmt: skip
     write_atomically(out / "report.html", html)

@@ -2,7 +2,7 @@
 
 What is to be learnt (process, alpha, T, ..) makes the rows of a heat map and the panels of curves;
 the network (cell, hidden, iterations) makes the columns, and the curves of a panel. Only axes with
-several values are named. Style and colours are those of ``analysis.comparison.figures``.
+several values are named. Style and colours are those of ``analysis.report.style``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from analysis.comparison.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from analysis.report.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
 from analysis.sweep.grid import NETWORK_AXES, text_of
 
 if TYPE_CHECKING:

@@ -1,22 +1,18 @@
-"""The tables, panels and folder of a sweep."""
+"""The report of a sweep: sentences, tables, panels."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.networks import network_name
-from analysis.console import arguments, command_line
-from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+from analysis.report.formats import interval, nats, network_name, percent
+from analysis.report.report import Panel, Report, Table
 from analysis.sweep.grid import NETWORK_AXES, text_of
-from analysis.sweep.results import document
+from analysis.sweep.results import document, to_datatree
 
 if TYPE_CHECKING:
     from analysis.sweep.sweep import Sweep
-
-__all__ = ["document", "headline", "tables", "title_of", "write_report"]
 
 _HEADS = {"hidden": "units"}
 _BEST = "The nearest network to Bayes of each process"
@@ -95,23 +91,19 @@ def tables(found: Sweep) -> list[Table]:
     return [best, *out] if best else out
 
 
-def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) -> None:
-    """The folder of a sweep: report.html, figures, JSON, netCDF, manifest."""
-    from analysis.sweep.results import to_datatree
-
-    tree = to_datatree(found)
-    write_json(out / "sweep.json", numbers)
-    write_netcdf(out / "sweep.nc", tree)
-    run = manifest(arguments(), list(found.seeds), test_seed=seed)
-    write_json(out / "manifest.json", run)
-    write_page(
-        out,
-        title=title_of(found),
-        lead=headline(found),
-        tables=tables(found),
-        panels=panels(tree),
-        command=command_line(),
-        run=run,
+def make_report(sweep: Sweep, seed: int) -> Report:
+    """What there is to say of a sweep. seed: of the test streams."""
+    tree = cache(lambda: to_datatree(sweep))
+    return Report(
+        "sweep",
+        title_of(sweep),
+        headline(sweep),
+        document(sweep),
+        tables(sweep),
+        panels=lambda: panels(tree()),
+        trees=lambda: {"sweep": tree()},
+        seeds=list(sweep.seeds),
+        run={"test_seed": seed},
     )
 
 

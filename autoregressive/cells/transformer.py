@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from autoregressive.unroll.scan import Cell, Params, State
+from autoregressive.cells.base import ParallelCell, Params, State
 
 
 @dataclass(frozen=True)
-class Transformer(Cell):
+class Transformer(ParallelCell):
     """``layers`` of attention and of a hidden layer four times as wide, ``hidden`` numbers a place.
 
     State: keys and values (..., layers, window - 1, hidden), oldest first, and how many of those

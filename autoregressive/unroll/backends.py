@@ -1,9 +1,9 @@
 """Which computation unrolls a cell: chosen here for the whole program, and named in manifests.
 
-``spans`` is the cell's own unroll. ``kernels`` (GPU) takes its loops as one kernel each; ``cudnn`` (GPU,
-LSTM) is NVIDIA's; ``scan`` is the plain loop over ``step``. The environment variable META_LEARN_UNROLL
-asks for one of them. Without it a GPU uses kernels where they work, everything else spans: JAX's
-binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200.
+``spans`` is the form for any device. ``kernels`` (GPU) takes its loops as one kernel each; ``cudnn``
+(GPU, LSTM) is NVIDIA's; ``scan`` is the plain loop over ``step``. The environment variable
+META_LEARN_UNROLL asks for one of them. Without it a GPU uses kernels where they work, everything else
+spans: JAX's binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200.
 """
 
 from __future__ import annotations
@@ -17,23 +17,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from autoregressive.cells import LSTM
+from autoregressive.cells.base import Cell, Params, RecurrentCell, State
+from autoregressive.cells.lstm import LSTM
 from autoregressive.unroll.cudnn import cudnn_unroll
 from autoregressive.unroll.pallas import KERNELS, kernels_work
-from autoregressive.unroll.scan import (
-    Cell,
-    Params,
-    RecurrentCell,
-    State,
-    recurrent_unroll,
-    scan_unroll,
-)
+from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, scan_unroll
 
 log = logging.getLogger(__name__)
 
 ASK = "META_LEARN_UNROLL"
 FORMS: dict[str, Any] = {
-    "spans": lambda cell, params, state, xs: cell.unroll(params, state, xs),
+    "spans": plain_unroll,
     "kernels": partial(recurrent_unroll, loops=KERNELS),
     "cudnn": cudnn_unroll,
     "scan": scan_unroll,
@@ -43,7 +37,8 @@ _told: set[str] = set()
 
 
 def unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-    """``cell.unroll`` in the form chosen for it."""
+    """A cell over all places, in the form chosen for it. xs: (T, B, inputs). Returns the last state and
+    the outputs (T, B, hidden)."""
     name = form(cell, xs.dtype)
     _used.add(name)
     return FORMS[name](cell, params, state, xs)

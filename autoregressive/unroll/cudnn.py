@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental import rnn
 
-from autoregressive.unroll.scan import Cell, Params, State
+from autoregressive.cells.base import Cell, Params, State
 
 
 def cudnn_weights(params: Params) -> Array:

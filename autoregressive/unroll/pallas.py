@@ -19,7 +19,8 @@ from jax import Array, lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from autoregressive.unroll.scan import SCANS, Loops, Params, RecurrentCell, State, recurrent_unroll
+from autoregressive.cells.base import Params, RecurrentCell, State
+from autoregressive.unroll.scan import SCANS, Loops, recurrent_unroll
 
 # Rows of the batch in one program: the fewest that a dot product takes.
 _ROWS = 16

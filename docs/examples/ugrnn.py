@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from autoregressive.cells import CELLS
-from autoregressive.unroll.scan import Cell
+from autoregressive.cells.base import Cell
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,8 @@ def test_bad_input_is_one_line(tmp_path):
 
 @pytest.mark.skipif("META_LEARN_DATA" not in os.environ, reason="needs MNIST: set META_LEARN_DATA")
 def test_the_coursework_files_are_told_apart_by_content(tmp_path):
-    run = Run(dataclasses.replace(QUICK, inpainted_images=20), 0, "mnist", tmp_path)
+    sizes = dataclasses.replace(QUICK, inpainted_images=20)
+    run = Run(sizes, 0, "mnist", tmp_path, train=None, follow_pixels=None)
     for kind, (images, source) in run.masked.items():
         assert images.kind() == kind
         assert source.endswith(".npy")

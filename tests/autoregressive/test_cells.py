@@ -20,7 +20,7 @@ from autoregressive import model as model_module
 from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.unroll import scan as unroll_module
-from autoregressive.unroll.scan import recurrent_unroll, span_length
+from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, span_length
 
 recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
 # (inputs, batch, length): a single input, one-hot widths, wide ones, a single place.
@@ -40,7 +40,7 @@ def test_lstm_is_the_one_of_jax_and_cudnn(float64):
         xs.swapaxes(0, 1), h[None], c[None], {0: params["w_ih"]}, {0: params["w_hh"]},
         first["b_ih"], first["b_hh"], jnp.full((4,), 6, jnp.int32), 3, 5, 1, 0.0, False,
     )  # fmt: skip
-    last, hs = cell.unroll(params, (h, c), xs)
+    last, hs = plain_unroll(cell, params, (h, c), xs)
     np.testing.assert_allclose(hs.swapaxes(0, 1), outputs, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last[0], last_h[0], rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last[1], last_c[0], rtol=1e-12, atol=1e-14)
@@ -62,7 +62,7 @@ def test_cell_is_the_one_of_pytorch(float64, kind, name):
         outputs, last = theirs(
             torch.from_numpy(np.array(xs)), first if len(first) > 1 else first[0]
         )
-    ours_last, ours = cell.unroll(params, state, xs)
+    ours_last, ours = plain_unroll(cell, params, state, xs)
     np.testing.assert_allclose(ours, outputs.numpy(), rtol=1e-12, atol=1e-14)
     lasts = last if len(first) > 1 else (last,)
     for mine, other in zip(ours_last, lasts, strict=True):
@@ -149,7 +149,7 @@ def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
 
     def unchunked(params):
         state = model.initial_state((3,))
-        _, hs = model.cell.unroll(cell_params(params), state, xs.swapaxes(0, 1))
+        _, hs = plain_unroll(model.cell, cell_params(params), state, xs.swapaxes(0, 1))
         for n in range(3):
             hs = jnp.maximum(hs, 0) @ params[f"readout.{n}.w"].T + params[f"readout.{n}.b"]
         return (hs**2).sum()

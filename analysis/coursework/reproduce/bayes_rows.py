@@ -18,7 +18,7 @@ from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.symbol_rows import RECIPES
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM
 from meta_learning.learner import TEST
@@ -140,7 +140,7 @@ def _over(table: Table, T: int) -> Table:
 
 def questions(run: Run) -> Result:
     """Row 17."""
-    from analysis.commands.questions import study, study_recipes
+    from analysis.coursework.questions import study, study_recipes
 
     sizes = run.sizes
     if sizes.questions_budget:
@@ -151,7 +151,8 @@ def questions(run: Run) -> Result:
         )
         found = {"command": command} | study(
             study_recipes(sizes.questions_budget), sizes.questions_budget, seeds,
-            sizes.questions_streams, run.silent,
+            sizes.questions_streams,
+            lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
         )  # fmt: skip
         made = f"Measured in this run: {len(seeds)} networks of every setting."
     else:
@@ -183,7 +184,7 @@ def packaged_study() -> dict[str, Any]:
     """The study of the thought questions that comes with the package. Errors: DataError."""
     packaged = files("analysis") / "kept" / "questions.json"
     # In a checkout it lies where the documentation reads it.
-    checkout = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
+    checkout = Path(__file__).parents[3] / "docs" / "results" / "questions.json"
     for place in (packaged, checkout):
         if place.is_file():
             return json.loads(place.read_text("utf-8"))

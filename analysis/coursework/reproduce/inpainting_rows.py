@@ -12,7 +12,7 @@ from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
 from analysis.images.inpainting import Inpainting, document, estimate
 from analysis.report.formats import interval, nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 from autoregressive.checkpoint import tensors_digest
 
 

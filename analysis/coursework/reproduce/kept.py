@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.report.publish import Panel, Shown, Table, show_figure, write_json
+from analysis.report.publish import show_figure, write_json
+from analysis.report.report import Panel, Shown, Table
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.report.publish import Table
+from analysis.report.report import Table
 
 
 def layers_table(params: Mapping[str, Any], title: str) -> tuple[Table, int]:

@@ -8,7 +8,7 @@ from analysis.coursework import mistakes
 from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import KINDS, Run
 from analysis.report.formats import nats, percent
-from analysis.report.publish import Table
+from analysis.report.report import Table
 from autoregressive.images.npy import MaskedImages
 from meta_learning.experiments import EXPERIMENTS
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from analysis.coursework.reproduce import mistakes_section
 from analysis.coursework.reproduce.kept import Kept, shown
 from analysis.coursework.reproduce.rows import ROWS
 from analysis.coursework.reproduce.run import Run
-from analysis.report.publish import Contents, Section, write_sections
+from analysis.coursework.reproduce.steps import title as step_title
+from analysis.report.report import Contents, Report, Section
 
 TITLE = "The coursework, reproduced"
 
@@ -53,19 +55,22 @@ def document(run: Run, found: Mapping[str, Kept]) -> dict[str, Any]:
     }
 
 
-def write(out: Path, run: Run, found: Mapping[str, Kept], command: str, made: Any) -> None:
-    """report.html with all rows. Errors: OSError."""
-    write_sections(
-        out,
-        title=TITLE,
-        lead=lead(run, found),
-        sections=[_section(out, step, kept) for step, kept in found.items()],
-        command=command,
-        run=made,
+def make_report(run: Run, found: Mapping[str, Kept], steps: Collection[str]) -> Report:
+    """What there is to say of a reproduction: all rows that are there, and in the terminal ``steps``."""
+    lines = [lead(run, found), *(f"{step_title(step)}: {found[step].answer}" for step in steps)]
+    return Report(
+        "reproduce",
+        TITLE,
+        lead(run, found),
+        document(run, found),
+        seeds=[run.seed],
+        run={"sizes": run.sizes.settings(), "data": run.data},
+        sections=lambda: [_section(run.out, step, kept) for step, kept in found.items()],
         contents=Contents(
             ["row", "here", "the report of 2018"],
             [(step, [_title(step), kept.answer, _report(step)]) for step, kept in found.items()],
         ),
+        closing="\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines),
     )
 
 

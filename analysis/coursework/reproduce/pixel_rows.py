@@ -15,7 +15,7 @@ from analysis.images import figures
 from analysis.images import page as pages
 from analysis.images.runs import FIRST_MISSING, choose_images
 from analysis.report.formats import nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 from autoregressive.images.image_set import SPLITS, binarise
 from autoregressive.pixels.network import pixel_model
 

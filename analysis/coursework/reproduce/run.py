@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from analysis.images.inpainting import Inpainting
     from autoregressive.images.npy import MaskedImages
     from autoregressive.pixels.continuation import Continuation
-    from autoregressive.pixels.training import PixelRecipe
+    from autoregressive.pixels.training import PixelPoint, PixelRecipe
     from meta_learning.learner import Learner
+    from meta_learning.processes import Process
+    from meta_learning.recipes import Recipe
+
+    Train = Callable[[Process, Recipe, int, Sequence[int]], list[Learner]]
 
 KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
 
@@ -46,13 +50,16 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One reproduction. data: "mnist" or "glyphs". out: the folder; networks go to out/networks."""
+    """One reproduction. data: "mnist" or "glyphs". out: the folder; networks go to out/networks.
+    train: networks of symbols, one a seed. follow_pixels: what is told of a pixel network's training
+    while it lasts."""
 
     sizes: Sizes
     seed: int
     data: str
     out: Path
-    quiet: bool = False
+    train: Train
+    follow_pixels: Callable[[], AbstractContextManager[Callable[[PixelPoint], None]]]
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def _once(self, name: Hashable, make: Callable[[], Any]) -> Any:
@@ -71,11 +78,6 @@ class Run:
         if self.data == "mnist":
             return "MNIST."
         return f"Not MNIST: {self.data}, digits drawn from fonts."
-
-    @property
-    def silent(self) -> bool:
-        """Trainings say nothing of their own off a terminal: there is a line a row."""
-        return self.quiet or not sys.stderr.isatty()
 
     @cached_property
     def train_images(self) -> ImageSet:
@@ -126,11 +128,10 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         if self.packaged_pixels:
             return self._packaged_pixels(folder)
-        from analysis.commands.pixels import pixel_progress
         from analysis.images.runs import find_or_train
 
         recipe = self.pixel_recipe
-        with pixel_progress(self.silent) as on_point:
+        with self.follow_pixels() as on_point:
             last, document = find_or_train(
                 self.train_images, self.test_images, recipe, folder, hidden=self.sizes.hidden,
                 readout=readout, seed=self.seed, folder=folder, on_point=on_point,
@@ -181,7 +182,7 @@ class Run:
     @cached_property
     def masked(self) -> dict[str, tuple[MaskedImages, str]]:
         """What is missing -> the images, and where they come from."""
-        from analysis.commands.inpaint import under_mask
+        from autoregressive.images.masked import mask_images
         from autoregressive.images.npy import MaskedImages
 
         n = self.sizes.inpainted_images
@@ -193,7 +194,7 @@ class Run:
         for kind, mask in KINDS.items():
             if kind not in found:
                 source = f"mask {mask} over the first test images of {self.data}"
-                found[kind] = (under_mask(mask, self.data, n, self.seed), source)
+                found[kind] = (mask_images(self.test_images, mask, n, self.seed), source)
         return {kind: found[kind] for kind in KINDS}
 
     def _masked_files(self) -> list[tuple[Path, MaskedImages]]:
@@ -221,7 +222,6 @@ class Run:
         return self._once(("learners", recipe), lambda: self._learners(recipe))
 
     def _learners(self, recipe: str) -> dict[str, Learner]:
-        from analysis.commands.networks import train_with_progress
         from meta_learning.experiments import EXPERIMENTS
         from meta_learning.packaged import packaged_learner
         from meta_learning.recipes import make_recipe
@@ -233,9 +233,7 @@ class Run:
                 learner = packaged_learner(name, recipe)
             else:
                 made = make_recipe(recipe, budget=self.sizes.budget)
-                (learner,) = train_with_progress(
-                    process, made, "lstm", self.sizes.hidden, [self.seed], self.silent
-                )
+                (learner,) = self.train(process, made, self.sizes.hidden, [self.seed])
             learner.save(self.networks_folder / f"{name}-{recipe}.safetensors")
             found[name] = learner
         return found
@@ -255,12 +253,12 @@ class Run:
         return self._once(("comparisons", recipe), lambda: self._comparisons(recipe))
 
     def _comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
-        from analysis.commands.experiments import on_test_streams
+        from analysis.coursework.experiments import compare_on_test_streams
         from meta_learning.experiments import EXPERIMENTS
 
         learners = self.learners(recipe)
         return {
-            name: on_test_streams([learners[name]], process, self.seed, self.sizes.streams)
+            name: compare_on_test_streams([learners[name]], process, self.seed, self.sizes.streams)
             for name, process in EXPERIMENTS.items()
         }
 

@@ -17,7 +17,7 @@ from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.layers import causality, layers_table
 from analysis.coursework.reproduce.run import Run
 from analysis.report.formats import nats, percent
-from analysis.report.publish import Panel, Table
+from analysis.report.report import Panel, Table
 from meta_learning.experiments import (
     ALWAYS_FIRST,
     CONCENTRATED,

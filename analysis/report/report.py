@@ -1,0 +1,90 @@
+"""A run's results as one value: what its page shows, what its files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Panel(NamedTuple):
+    """A figure of a report. name: the file's stem. alt: what it shows, for those who cannot see it.
+    caption: how to read it."""
+
+    name: str
+    figure: Figure
+    alt: str
+    caption: str
+
+
+class Table(NamedTuple):
+    """A table of a report: its title, column heads, rows of text."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+class Shown(NamedTuple):
+    """A figure as a page shows it: its PNG in base64."""
+
+    png: str
+    alt: str
+    caption: str
+
+
+class Section(NamedTuple):
+    """A part of a page. title: without one, its tables stand for themselves. paragraphs, commands:
+    (label, text) each. anchor: what a link to it names."""
+
+    tables: Sequence[Table]
+    figures: Sequence[Shown]
+    title: str = ""
+    anchor: str = ""
+    paragraphs: Sequence[tuple[str, str]] = ()
+    commands: Sequence[tuple[str, str]] = ()
+
+
+class Contents(NamedTuple):
+    """What a page of many sections begins with: column heads, and rows that lead to anchors."""
+
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+class Saved(Protocol):
+    """What a report's folder keeps in a file of its own: a network."""
+
+    def save(self, path: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command has to say, before anything is printed, drawn or written.
+
+    name: the stem of its JSON file. document: plain JSON values, what --json prints. title, lead,
+    tables: as text, for terminal and page. panels, trees: figures, and labelled arrays by the stem of
+    their netCDF file; called only where a folder is written. networks: by the stem of their file.
+    seeds, run: what the manifest holds beside versions and arguments. sections, contents: those of a
+    page of many parts, in place of tables and panels. closing: what a terminal shows last; None is
+    the lead.
+    """
+
+    name: str
+    title: str
+    lead: str
+    document: Any
+    tables: Sequence[Table] = ()
+    panels: Callable[[], Sequence[Panel]] = tuple
+    trees: Callable[[], Mapping[str, Any]] = dict
+    networks: Mapping[str, Saved] = field(default_factory=dict)
+    seeds: Sequence[int] = ()
+    run: Mapping[str, Any] = field(default_factory=dict)
+    sections: Callable[[], Sequence[Section]] | None = None
+    contents: Contents | None = None
+    closing: str | None = None

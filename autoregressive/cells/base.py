@@ -1,0 +1,139 @@
+"""What a cell is: a causal sequence layer with a state.
+
+A cell is a small frozen value that holds its sizes; its parameters live in a plain dict, so that a
+training loop can be written by hand:
+
+    cell = LSTM(inputs=4, hidden=32)
+    params = cell.init(key)
+    state = cell.initial_state((batch,))
+    state, h = cell.step(params, state, x)      # x: (batch, 4), h: (batch, 32)
+
+How a cell runs over whole sequences is chosen in ``autoregressive.unroll``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Params = dict[str, Array]
+State = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Cell(ABC):
+    """A causal sequence layer: what comes out at place t depends on the inputs up to t only.
+
+    ``inputs`` and ``hidden`` are the sizes of the input and of the output at each place.
+    """
+
+    inputs: int
+    hidden: int
+
+    @abstractmethod
+    def init(self, key: Array, timescale: float | None = None) -> Params:
+        """Random parameters. ``timescale`` is the longest memory, in steps, that the initial gates
+        should span; None leaves the cell's plain initialisation."""
+
+    @abstractmethod
+    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
+        """The state before the first input, zeros, with leading axes ``batch``."""
+
+    @abstractmethod
+    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+        """One place. x: (..., inputs). Returns the new state and the output (..., hidden)."""
+
+
+class ParallelCell(Cell):
+    """A cell that knows a faster way over all places than the loop over ``step``."""
+
+    @abstractmethod
+    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+        """All places at once, equal to the loop over ``step`` up to rounding.
+
+        xs: (T, B, inputs), time first. Returns the last state and the outputs (T, B, hidden).
+        """
+
+
+@dataclass(frozen=True)
+class RecurrentCell(Cell):
+    """A gated cell: a matrix product with the input and one with the hidden state, then element-wise
+    gates, then the new state. The split is what lets one hand-written backward pass serve every such
+    cell. ``state[0]`` is the hidden state, which is also the output.
+
+    The pre-activations of the gates come from the input and from the hidden state, each (..., gates *
+    hidden). Their cotangents are packed in blocks of ``hidden``, because both sides share most of
+    them: ``input_blocks`` and ``hidden_blocks`` say which block each gate's is.
+    """
+
+    gates: ClassVar[int]
+    blocks: ClassVar[int]
+    input_blocks: ClassVar[tuple[int, ...]]
+    hidden_blocks: ClassVar[tuple[int, ...]]
+
+    @abstractmethod
+    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+        """The gates after their nonlinearities, from both pre-activations."""
+
+    @abstractmethod
+    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+        """The new state."""
+
+    @abstractmethod
+    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+        """What ``pull_back`` multiplies cotangents with: arrays (..., hidden)."""
+
+    @abstractmethod
+    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
+        """From the cotangent of the new state: that of the state before it, without what passes
+        through the hidden product, and those of the pre-activations, ``blocks`` of (..., hidden)."""
+
+    @abstractmethod
+    def next_state(
+        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+    ) -> State:
+        """``advance`` after ``activations``, with the pre-activations gate by gate (..., hidden):
+        for kernels, which can neither split nor join arrays."""
+
+    def hidden_bias(self, params: Params) -> Array | None:
+        """A bias (gates * hidden,) added to the product with the hidden state, if there is one."""
+        return None
+
+    def from_input(self, params: Params, x: Array) -> Array:
+        """Pre-activations (..., gates * hidden) from inputs (..., inputs)."""
+        if self.inputs == 1:  # so it fuses with the gates
+            return x * params["w_ih"][:, 0] + params["b"]
+        return x @ params["w_ih"].T + params["b"]
+
+    def from_hidden(self, params: Params, h: Array) -> Array:
+        """Pre-activations (..., gates * hidden) from hidden states (..., hidden)."""
+        product = h @ params["w_hh"].T
+        bias = self.hidden_bias(params)
+        return product if bias is None else product + bias
+
+    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+        gates = self.activations(self.from_input(params, x), self.from_hidden(params, state[0]))
+        state = self.advance(state, gates)
+        return state, state[0]
+
+    def _weights(self, key: Array) -> Params:
+        """Glorot-uniform over the joint matrix of input and hidden state, zero biases."""
+        key_ih, key_hh = jax.random.split(key)
+        width = self.gates * self.hidden
+        bound = (6.0 / (self.inputs + self.hidden + width)) ** 0.5
+        return {
+            "w_ih": jax.random.uniform(key_ih, (width, self.inputs), jnp.float32, -bound, bound),
+            "w_hh": jax.random.uniform(key_hh, (width, self.hidden), jnp.float32, -bound, bound),
+            "b": jnp.zeros((width,), jnp.float32),
+        }
+
+
+def log_timescales(key: Array, hidden: int, timescale: float) -> Array:
+    """log of uniform draws from 1 to timescale - 1 (Tallec and Ollivier 2018, 'chrono')."""
+    return jnp.log(jax.random.uniform(key, (hidden,), jnp.float32, 1.0, max(timescale - 1, 1.001)))
