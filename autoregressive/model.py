@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from autoregressive import forms
 from autoregressive.cells import CELLS
-from autoregressive.unroll import Cell, Params, RecurrentCell, State, span_length
+from autoregressive.unroll import backends as forms
+from autoregressive.unroll.scan import Cell, Params, RecurrentCell, State, span_length
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
 # stay in a processor's cache; the backward pass recomputes them.

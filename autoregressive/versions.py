@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
     """Device and number formats in force, for a run's manifest."""
     import jax
 
-    from autoregressive import forms
+    from autoregressive.unroll import backends as forms
 
     device = jax.devices()[0]
     config: Any = jax.config

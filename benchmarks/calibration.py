@@ -15,7 +15,7 @@ import jax
 from document import write
 from exact_gap import ALPHA, TRAINED_AT, network
 
-from analysis.rolled_forward import rolled_forward
+from analysis.audit.calibration import rolled_forward
 from meta_learning.processes import DirichletCategorical
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from document import write
 from exact_gap import ALPHA, TRAINED_AT, network
 
-from analysis.compare import compare
-from analysis.exact_gap import exact_gap
+from analysis.audit.exact_gap import exact_gap
+from analysis.comparison.compare import compare
 from analysis.intervals import Estimate, estimates
 from meta_learning.processes import DirichletCategorical
 

@@ -20,13 +20,13 @@ import click
 import jax
 from document import write
 
-from analysis.carry_over import carry_over
-from analysis.exact_gap import cost, exact_gap
+from analysis.audit.carry_over import carry_over
+from analysis.audit.exact_gap import cost, exact_gap
 from autoregressive.cache import cache_folder
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 from meta_learning.recipes import make_recipe
-from meta_learning.trained import train
+from meta_learning.training import train
 
 ALPHA, TRAINED_AT = (10.0, 1.0, 1.0), 20
 

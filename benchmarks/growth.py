@@ -62,7 +62,7 @@ def streams(count: int) -> tuple[Work, int]:
     """A network and the references of alpha=(10,1,1), T=20, scored on streams of 100 symbols."""
     import jax
 
-    from analysis.compare import compare
+    from analysis.comparison.compare import compare
     from meta_learning.learner import Learner, learner_model
     from meta_learning.processes import DirichletCategorical
 
@@ -79,9 +79,9 @@ def streams(count: int) -> tuple[Work, int]:
 
 def scored(count: int) -> tuple[Work, int]:
     """Random images under the packaged LSTM-32."""
-    from autoregressive.images import ImageSet
-    from autoregressive.packaged import packaged_pixels
-    from autoregressive.pixels import evaluate
+    from autoregressive.images.image_set import ImageSet
+    from autoregressive.pixels.network import evaluate
+    from autoregressive.pixels.packaged import packaged_pixels
 
     packed = np.random.default_rng(0).integers(0, 256, (count, 98)).astype(np.uint8)
     network, images = packaged_pixels(), ImageSet("random", "test", packed)
@@ -90,9 +90,9 @@ def scored(count: int) -> tuple[Work, int]:
 
 def posteriors(missing: int, count: int) -> tuple[Work, int]:
     """A square of missing pixels in the middle of random strokes, under the packaged LSTM-32."""
-    from analysis.inpainting import inpaint
-    from autoregressive.npy import MaskedImages
-    from autoregressive.packaged import packaged_pixels
+    from analysis.images.inpainting import inpaint
+    from autoregressive.images.npy import MaskedImages
+    from autoregressive.pixels.packaged import packaged_pixels
 
     rng = np.random.default_rng(0)
     strokes = np.where(np.arange(784) % 9 < 3, 0.7, 0.05)

@@ -4,7 +4,7 @@
 
 FILE.npy: masked images in the coursework's format; without it, 20 images of random strokes. Both sides
 use the packaged LSTM-32, all cores, after a warm-up: ours with
-``autoregressive.inpainting.posteriors`` in float64, PyTorch (extra ``bench``) with nn.LSTM in float32
+``autoregressive.pixels.inpainting.posteriors`` in float64, PyTorch (extra ``bench``) with nn.LSTM in float32
 over every completion of every image from pixel 0, read-out included.
 """
 
@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from autoregressive.inpainting import completions, posteriors
+from autoregressive.images.npy import read_masked
 from autoregressive.model import cell_params
-from autoregressive.npy import read_masked
-from autoregressive.packaged import packaged_pixels
-from autoregressive.pixels import PixelNetwork
+from autoregressive.pixels.inpainting import completions, posteriors
+from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.packaged import packaged_pixels
 from autoregressive.versions import versions
 
 _BATCH = 1000

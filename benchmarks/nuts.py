@@ -19,8 +19,8 @@ import jax
 import numpy as np
 from document import write
 
-from analysis.nuts import QUANTILES, Sampled, nuts, verdict
-from analysis.report import write_netcdf
+from analysis.audit.nuts import QUANTILES, Sampled, nuts, verdict
+from analysis.report.publish import write_netcdf
 from meta_learning.processes import DirichletCategorical
 
 

@@ -28,9 +28,9 @@ import optax
 import torch
 from document import write
 
-from autoregressive import forms
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
+from autoregressive.unroll import backends as forms
 
 HIDDEN = 32
 # A measurement is about this many place-updates (batch x length x steps) long.

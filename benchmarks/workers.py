@@ -24,14 +24,14 @@ import jax
 import numpy as np
 from document import write
 
-from analysis.exact_gap import exact_gap
-from analysis.grid import make_grid
-from analysis.inpainting import inpaint
-from analysis.sweep import sweep
-from analysis.sweep_results import document
-from autoregressive.inpainting import cost
-from autoregressive.npy import MaskedImages
-from autoregressive.packaged import packaged_pixels
+from analysis.audit.exact_gap import exact_gap
+from analysis.images.inpainting import inpaint
+from analysis.sweep.grid import make_grid
+from analysis.sweep.results import document
+from analysis.sweep.sweep import sweep
+from autoregressive.images.npy import MaskedImages
+from autoregressive.pixels.inpainting import cost
+from autoregressive.pixels.packaged import packaged_pixels
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical
 from meta_learning.recipes import make_recipe

@@ -17,10 +17,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import markdown
-from analysis.figures import BLACK, BLUE, ORANGE, SKY, STYLE
-from analysis.formats import interval, nats, percent
-from analysis.report import Panel, Table
+from analysis.comparison.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+from analysis.report import markdown
+from analysis.report.formats import interval, nats, percent
+from analysis.report.publish import Panel, Table
 
 MODELS = ("M1", "M2", "M3", "M4")
 KEPT = Path(__file__).parent / "results" / "audits.json"

@@ -21,18 +21,16 @@ import audits
 import numpy as np
 import speeds
 
-from analysis import markdown
-from analysis.commands import (
-    audit_pages,
-    compare_pages,
-    experiments_pages,
-    hidden_pages,
-    inpaint_pages,
-    pixel_pages,
-    questions_pages,
-    sweep_pages,
-)
-from analysis.report import Panel, Table
+from analysis.audit import page as audit_pages
+from analysis.comparison import page as compare_pages
+from analysis.coursework import experiments_page as experiments_pages
+from analysis.coursework import questions_page as questions_pages
+from analysis.hidden import page as hidden_pages
+from analysis.images import inpainting_page as inpaint_pages
+from analysis.images import page as pixel_pages
+from analysis.report import markdown
+from analysis.report.publish import Panel, Table
+from analysis.sweep import page as sweep_pages
 from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
 from meta_learning.learner import TEST
@@ -65,7 +63,7 @@ def draw_all() -> None:
     stamp, digest = GENERATED / "stamp", _digest()
     if stamp.exists() and stamp.read_text() == digest:
         return
-    from analysis.commands.common import choose_device
+    from analysis.console import choose_device
 
     choose_device("cpu")
     _gallery.clear()
@@ -90,8 +88,8 @@ def _digest() -> str:
 @cache
 def images() -> Any:
     """Test images: MNIST's where they are at hand, else glyphs."""
-    from autoregressive.glyphs import load_glyphs
-    from autoregressive.mnist import load_mnist
+    from autoregressive.images.glyphs import load_glyphs
+    from autoregressive.images.mnist import load_mnist
 
     try:
         return load_mnist("test", mirrors=())
@@ -147,8 +145,8 @@ def kept() -> Pieces:
 
 def models() -> Pieces:
     """M1 to M4 on the three test streams, and M2 at home."""
-    from analysis.learners_compared import compare_learners
-    from analysis.results import document, estimate_all
+    from analysis.comparison.learners import compare_learners
+    from analysis.comparison.results import document, estimate_all
 
     learners = {name: packaged_learner(name) for name in EXPERIMENTS}
     comparisons = {
@@ -181,11 +179,11 @@ def audited() -> Pieces:
     """The audit's own figures, of M1: its 40 histories are walked at once."""
     import jax
 
-    from analysis.carry_over import carry_over
-    from analysis.exact_gap import exact_gap
-    from analysis.off_prior import off_prior
-    from analysis.rolled_forward import rolled_forward
-    from analysis.worst_histories import worst_histories
+    from analysis.audit.calibration import rolled_forward
+    from analysis.audit.carry_over import carry_over
+    from analysis.audit.exact_gap import exact_gap
+    from analysis.audit.worst_histories import worst_histories
+    from analysis.comparison.off_prior import off_prior
 
     learner, process = packaged_learner("M1"), EXPERIMENTS["M1"]
     key = jax.random.fold_in(jax.random.key(SEED), TEST)
@@ -212,7 +210,7 @@ def hidden_state() -> Pieces:
     """What M2's state holds, on fewer streams than the command takes."""
     import jax
 
-    from analysis.hidden import examine
+    from analysis.hidden.examine import examine
 
     key = jax.random.fold_in(jax.random.key(SEED), TEST)
     hidden = examine(packaged_learner("M2"), EXPERIMENTS["M2"], key=key, streams=400)
@@ -226,13 +224,13 @@ def hidden_state() -> Pieces:
 
 def mnist() -> Pieces:
     """Scores of the packaged networks of images, and how they were trained."""
-    from autoregressive.packaged import packaged_pixels
-    from autoregressive.pixels import evaluate
+    from autoregressive.pixels.network import evaluate
+    from autoregressive.pixels.packaged import packaged_pixels
 
     scored = result("mnist")
     network, test = packaged_pixels(), images()
-    from analysis.pixel_figures import pixel_curves
-    from autoregressive.images import ImageSet
+    from analysis.images.figures import pixel_curves
+    from autoregressive.images.image_set import ImageSet
 
     few = ImageSet(test.name, test.split, test.packed[:1_000], test.shape)
     curves = Panel(
@@ -258,8 +256,8 @@ def mnist() -> Pieces:
 
 def continued() -> Pieces:
     """Samples of the last 300 pixels: the three cross-entropies, and 48 pictures."""
-    from analysis.pixel_runs import choose_images, continuations
-    from autoregressive.packaged import packaged_stages
+    from analysis.images.runs import choose_images, continuations
+    from autoregressive.pixels.packaged import packaged_stages
 
     kept_numbers = result("mnist")["continue"]["document"]
     truth = images().images(slice(0, 100))
@@ -280,10 +278,10 @@ def inpainted() -> Pieces:
     """Exact posteriors over one missing pixel and over a 2 x 2 patch."""
     import mnist as kept_mnist
 
-    from analysis.inpainting import inpaint
-    from autoregressive.masks import observed
-    from autoregressive.npy import MaskedImages
-    from autoregressive.packaged import packaged_pixels
+    from analysis.images.inpainting import inpaint
+    from autoregressive.images.masks import observed
+    from autoregressive.images.npy import MaskedImages
+    from autoregressive.pixels.packaged import packaged_pixels
 
     out = {}
     for kind, kept_file in result("mnist")["inpaint"].items():

@@ -19,9 +19,7 @@ from typing import Any
 
 import jax
 
-from analysis.inpainting import estimate, inpaint
-from analysis.intervals import Estimate
-from analysis.mistakes import (
+from analysis.coursework.mistakes import (
     Effect,
     first_unscored,
     masked_targets,
@@ -30,11 +28,13 @@ from analysis.mistakes import (
     teacher_forced,
     wrong_links,
 )
-from analysis.pixel_runs import FIRST_MISSING
-from autoregressive.continuation import continue_images
-from autoregressive.mnist import load_mnist
-from autoregressive.npy import MaskedImages, read_masked
-from autoregressive.packaged import packaged_pixels
+from analysis.images.inpainting import estimate, inpaint
+from analysis.images.runs import FIRST_MISSING
+from analysis.intervals import Estimate
+from autoregressive.images.mnist import load_mnist
+from autoregressive.images.npy import MaskedImages, read_masked
+from autoregressive.pixels.continuation import continue_images
+from autoregressive.pixels.packaged import packaged_pixels
 from meta_learning.experiments import EXPERIMENTS
 
 PATCH = "a 2 x 2 patch"

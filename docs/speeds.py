@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from analysis.figures import BLUE, STYLE, VERMILLION
-from analysis.report import Panel, Table
+from analysis.comparison.figures import BLUE, STYLE, VERMILLION
+from analysis.report.publish import Panel, Table
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 JOBS = {

@@ -16,10 +16,10 @@ _PUBLIC = {
     "Process": "meta_learning.processes",
     "Streams": "meta_learning.processes",
     "PROCESSES": "meta_learning.processes",
-    "ladder": "meta_learning.predictors",
+    "ladder": "meta_learning.references",
     "Learner": "meta_learning.learner",
     "RECIPES": "meta_learning.recipes",
-    "train": "meta_learning.trained",
+    "train": "meta_learning.training",
     "EXPERIMENTS": "meta_learning.experiments",
 }
 __all__ = sorted(_PUBLIC)

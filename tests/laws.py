@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from autoregressive.masks import MASKS, observed
+from autoregressive.images.masks import MASKS, observed
 from autoregressive.model import make_model
-from autoregressive.unroll import scan_unroll
-from meta_learning.predictors import ladder
+from autoregressive.unroll.scan import scan_unroll
 from meta_learning.processes import Streams, drawn_places, process_kind
+from meta_learning.references import ladder
 
 LENGTH = 12
 MANY, SHORT = 40_000, 5

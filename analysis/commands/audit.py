@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import print_results, progress_bar
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
@@ -17,6 +16,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import TASK_LENGTH, shared_options, worker_options
+from analysis.console import print_results, progress_bar
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner
@@ -71,7 +71,7 @@ def audit(
     Bayes on other test streams, is the future that it implies calibrated, and what does its hidden
     state hold (as the command hidden)? The report goes to --out (default: ./meta-learn-audit).
     """
-    from analysis.exact_gap import check
+    from analysis.audit.exact_gap import check
     from meta_learning.processes import DirichletCategorical
 
     def audited(process: Process) -> DirichletCategorical:
@@ -102,13 +102,13 @@ def _audit(
 
     import jax
 
-    from analysis.carry_over import carry_over
-    from analysis.commands import audit_pages as pages
-    from analysis.exact_gap import exact_gap
-    from analysis.hidden import examine
-    from analysis.off_prior import off_prior
-    from analysis.rolled_forward import rolled_forward
-    from analysis.worst_histories import worst_histories
+    from analysis.audit import page as pages
+    from analysis.audit.calibration import rolled_forward
+    from analysis.audit.carry_over import carry_over
+    from analysis.audit.exact_gap import exact_gap
+    from analysis.audit.worst_histories import worst_histories
+    from analysis.comparison.off_prior import off_prior
+    from analysis.hidden.examine import examine
     from autoregressive.cache import cache_folder
     from meta_learning.learner import TEST
 
@@ -142,7 +142,7 @@ def _progress(
     """Says what a long walk takes before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
 
-    from analysis.exact_gap import cost
+    from analysis.audit.exact_gap import cost
 
     if not quiet:
         takes = cost(learner, process, draws=draws)

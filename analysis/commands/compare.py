@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import prepare, print_results, usage_errors
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
@@ -15,9 +14,10 @@ from analysis.commands.networks import (
     refuse_options,
 )
 from analysis.commands.options import ALPHA, PROBABILITIES, TASK_LENGTH, shared_options
+from analysis.console import prepare, print_results, usage_errors
 
 if TYPE_CHECKING:
-    from analysis.compare import Comparison
+    from analysis.comparison.compare import Comparison
     from meta_learning.learner import Learner
     from meta_learning.processes import Process
 
@@ -91,7 +91,7 @@ def compare(
         lambda model, process: test_processes(process, test_alpha, test_task_length, p),
         instead="; use --test-alpha, --test-T or --p for the test streams",
     )
-    from analysis.learners_compared import compare_learners
+    from analysis.comparison.learners import compare_learners
 
     prior, source = test_processes(process, test_alpha, test_task_length, p)
     comparison = compare_learners(learners, process, prior, source, seed, streams)
@@ -112,8 +112,8 @@ def _compare_predictions(
         options - {"predictions", "streams_file", "out", "quiet", "as_json", "device"},
         "with --predictions: the streams file says what the streams are",
     )
-    from analysis.predictions import compare_predictions, read_predictions
-    from analysis.streams_file import read_streams
+    from analysis.comparison.predictions import compare_predictions, read_predictions
+    from analysis.comparison.streams_file import read_streams
 
     if out is None and not as_json:
         out = PREDICTIONS_OUT
@@ -133,8 +133,8 @@ def _report(
     comparison: Comparison, learners: list[Learner], seed: int, out: Path | None, as_json: bool
 ) -> None:
     """Writes the report to ``out`` and prints the results."""
-    from analysis.commands import compare_pages as pages
-    from analysis.results import document, estimate_all
+    from analysis.comparison import page as pages
+    from analysis.comparison.results import document, estimate_all
 
     found = document(comparison, estimate_all(comparison))
     if out is not None:

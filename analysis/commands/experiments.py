@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import arguments, command_line, prepare, print_results
 from analysis.commands.options import cell_options, shared_options
-from analysis.formats import percent
+from analysis.console import arguments, command_line, prepare, print_results
+from analysis.report.formats import percent
 
 if TYPE_CHECKING:
-    from analysis.compare import Comparison
+    from analysis.comparison.compare import Comparison
     from meta_learning.learner import Learner
     from meta_learning.processes import DirichletCategorical
 
@@ -56,9 +56,9 @@ def experiments(
     whose p is always (1,0,0), at its own T. The report goes to --out (default:
     ./meta-learn-experiments).
     """
-    from analysis.commands import experiments_pages as pages
     from analysis.commands.networks import train_with_progress
-    from analysis.results import document, estimate_all
+    from analysis.comparison.results import document, estimate_all
+    from analysis.coursework import experiments_page as pages
     from meta_learning.experiments import EXPERIMENTS
     from meta_learning.recipes import make_recipe
 
@@ -87,7 +87,7 @@ def on_test_streams(
     learners: list[Learner], process: DirichletCategorical, seed: int, streams: int
 ) -> dict[str, Comparison]:
     """One model's networks on the three test streams at its own T, by the streams' names."""
-    from analysis.learners_compared import compare_learners
+    from analysis.comparison.learners import compare_learners
     from meta_learning.experiments import TEST_STREAMS
 
     return {
@@ -103,9 +103,9 @@ def _write(
     learners: dict[str, list[Learner]],
     seed: int,
 ) -> None:
-    from analysis.commands import experiments_pages as pages
-    from analysis.report import manifest, write_json, write_netcdf, write_page
-    from analysis.results import to_datatree
+    from analysis.comparison.results import to_datatree
+    from analysis.coursework import experiments_page as pages
+    from analysis.report.publish import manifest, write_json, write_netcdf, write_page
     from meta_learning.experiments import OWN_STREAM
 
     for name, group in learners.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.common import print_results
 from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
@@ -14,6 +13,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import shared_options
+from analysis.console import print_results
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 
@@ -49,8 +49,8 @@ def hidden(
     """
     if out is None and not as_json:
         out = DEFAULT_OUT
-    from analysis.hidden import check_can_examine, examine
-    from analysis.hidden_results import document
+    from analysis.hidden.examine import check_can_examine, examine
+    from analysis.hidden.results import document
 
     (learner,), process = find_networks(
         network,
@@ -62,7 +62,7 @@ def hidden(
 
     import jax
 
-    from analysis.commands import hidden_pages as pages
+    from analysis.hidden import page as pages
     from meta_learning.learner import TEST
 
     key = jax.random.fold_in(jax.random.key(seed), TEST)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.common import (
+from analysis.commands.options import shared_options, worker_options
+from analysis.console import (
     arguments,
     command_line,
     prepare,
@@ -18,11 +19,10 @@ from analysis.commands.common import (
     progress_bar,
     usage_errors,
 )
-from analysis.commands.options import shared_options, worker_options
 
 if TYPE_CHECKING:
-    from autoregressive.npy import MaskedImages
-    from autoregressive.pixels import PixelNetwork
+    from autoregressive.images.npy import MaskedImages
+    from autoregressive.pixels.network import PixelNetwork
 
 DEFAULT_OUT = Path("meta-learn-inpainting")
 # More cell steps than this take more than a few seconds on a small machine.
@@ -71,13 +71,13 @@ def inpaint(
     or (n, pixels), the masked images alone. Up to 16 pixels of an image may be missing: every way to
     fill them in is scored, exactly. The report goes to --out (default: ./meta-learn-inpainting).
     """
-    from analysis.commands import inpaint_pages as pages
-    from analysis.inpainting import document, estimate
-    from analysis.inpainting import inpaint as run
-    from analysis.report import manifest, write_json, write_page
+    from analysis.images import inpainting_page as pages
+    from analysis.images.inpainting import document, estimate
+    from analysis.images.inpainting import inpaint as run
+    from analysis.report.publish import manifest, write_json, write_page
     from autoregressive.checkpoint import tensors_digest
-    from autoregressive.inpainting import check_masked
-    from autoregressive.packaged import load_pixels
+    from autoregressive.pixels.inpainting import check_masked
+    from autoregressive.pixels.packaged import load_pixels
 
     context = click.get_current_context()
     given = [
@@ -94,7 +94,7 @@ def inpaint(
     out = out or (None if as_json else DEFAULT_OUT)
     network = load_pixels(checkpoint)
     if file is not None:
-        from autoregressive.npy import read_masked
+        from autoregressive.images.npy import read_masked
 
         images, source = read_masked(file), file.name
     else:
@@ -140,9 +140,9 @@ def under_mask(mask: str, data: str, count: int, seed: int) -> MaskedImages:
     """The first test images with a mask laid over them."""
     import numpy as np
 
-    from autoregressive.datasets import load
-    from autoregressive.masks import observed
-    from autoregressive.npy import MaskedImages
+    from autoregressive.images.datasets import load
+    from autoregressive.images.masks import observed
+    from autoregressive.images.npy import MaskedImages
 
     test = load(data, "test")
     if count > len(test):
@@ -160,7 +160,7 @@ def _progress(
     """Says what a long run will cost before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
 
-    from autoregressive.inpainting import cost, memory
+    from autoregressive.pixels.inpainting import cost, memory
 
     steps = cost(images.masked)
     long = steps > _LONG

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import prepare, training_progress, usage_errors
 from analysis.commands.options import ALPHA, TASK_LENGTH, cell_options
+from analysis.console import prepare, training_progress, usage_errors
 
 if TYPE_CHECKING:
     from autoregressive.model import Model
@@ -147,7 +147,7 @@ def train_with_progress(
 ) -> list[Learner]:
     """Learners from the cache or trained now, with a progress bar."""
     from autoregressive.cache import cache_folder
-    from meta_learning.trained import train
+    from meta_learning.training import train
 
     many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
     with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:

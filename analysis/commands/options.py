@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from analysis.commands.common import choose_device, logging_to_stderr, one_line_errors
+from analysis.console import choose_device, logging_to_stderr, one_line_errors
 
 
 class Numbers(click.ParamType):

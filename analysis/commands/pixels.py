@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import arguments, command_line, prepare, print_results, progress_bar
 from analysis.commands.options import cell_options, shared_options
+from analysis.console import arguments, command_line, prepare, print_results, progress_bar
 
 if TYPE_CHECKING:
-    from autoregressive.pixel_training import PixelPoint
+    from autoregressive.pixels.training import PixelPoint
 
 _DATA = click.option("--data", default="mnist", show_default=True, metavar="NAME",
                      help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
@@ -80,12 +80,12 @@ def train(
     A run that was stopped goes on where it was. Networks after every epoch, curves and scores go to
     --out (default: ./meta-learn-pixels).
     """
-    from analysis.commands import pixel_pages as pages
-    from analysis.pixel_runs import train_and_score
-    from analysis.report import Panel, manifest, write_json, write_page
+    from analysis.images import page as pages
+    from analysis.images.runs import train_and_score
+    from analysis.report.publish import Panel, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
-    from autoregressive.datasets import load
-    from autoregressive.pixel_training import make_pixel_recipe
+    from autoregressive.images.datasets import load
+    from autoregressive.pixels.training import make_pixel_recipe
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
@@ -104,7 +104,7 @@ def train(
     run = manifest(arguments(), [seed], data_digest=images.digest)
     write_json(out / "training.json", document)
     write_json(out / "manifest.json", run)
-    from analysis import pixel_figures
+    from analysis.images import figures as pixel_figures
 
     last = summary[made.epochs]["test"]["cross_entropy"]["mean"]
     write_page(
@@ -146,12 +146,12 @@ def evaluate(
 
     CHECKPOINT: a saved network; without one, the packaged LSTM-32.
     """
-    from analysis.commands import pixel_pages as pages
-    from analysis.pixel_runs import scores
-    from analysis.report import manifest, write_json, write_page
-    from autoregressive import pixels as px
-    from autoregressive.datasets import load
-    from autoregressive.packaged import load_pixels
+    from analysis.images import page as pages
+    from analysis.images.runs import scores
+    from analysis.report.publish import manifest, write_json, write_page
+    from autoregressive.images.datasets import load
+    from autoregressive.pixels import network as px
+    from autoregressive.pixels.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
     prepare(out)
@@ -206,12 +206,12 @@ def continue_(
     CHECKPOINTS: networks to compare, the last one is drawn; without any, the packaged LSTM-32 at 0,
     1 and its last epoch.
     """
-    from analysis.commands import pixel_pages as pages
-    from analysis.pixel_runs import FIRST_MISSING, choose_images, continuations
-    from analysis.report import manifest, write_json, write_page
-    from autoregressive.datasets import load
-    from autoregressive.packaged import packaged_stages
-    from autoregressive.pixels import PixelNetwork
+    from analysis.images import page as pages
+    from analysis.images.runs import FIRST_MISSING, choose_images, continuations
+    from analysis.report.publish import manifest, write_json, write_page
+    from autoregressive.images.datasets import load
+    from autoregressive.pixels.network import PixelNetwork
+    from autoregressive.pixels.packaged import packaged_stages
 
     out = out or (None if as_json else Path("meta-learn-pixels-continuation"))
     prepare(out)

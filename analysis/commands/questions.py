@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import arguments, command_line, prepare, print_results, usage_errors
 from analysis.commands.options import shared_options
+from analysis.console import arguments, command_line, prepare, print_results, usage_errors
 
 if TYPE_CHECKING:
     from meta_learning.recipes import Recipe
@@ -51,8 +51,8 @@ def questions(
     thought questions with measured figures. Takes about a quarter of an hour on two cores; finished
     networks are cached. The report goes to --out (default: ./meta-learn-questions).
     """
-    from analysis.commands.questions_pages import answers
-    from analysis.report import manifest, write_json, write_page
+    from analysis.coursework.questions_page import answers
+    from analysis.report.publish import manifest, write_json, write_page
 
     if out is None and not as_json:
         out = DEFAULT_OUT
@@ -100,7 +100,7 @@ def study(
     import jax
 
     from analysis.commands.networks import train_with_progress
-    from analysis.questions import exact, measured
+    from analysis.coursework.questions import exact, measured
     from autoregressive.versions import versions
     from meta_learning.experiments import STUDY
     from meta_learning.learner import TEST

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import arguments, command_line, prepare, print_results
 from analysis.commands.options import shared_options_of
+from analysis.console import arguments, command_line, prepare, print_results
 
 if TYPE_CHECKING:
-    from analysis.reproduce.kept import Kept
+    from analysis.coursework.reproduce.kept import Kept
 
 DEFAULT_OUT = Path("meta-learn-reproduction")
 QUICK_OUT = Path("meta-learn-reproduction-quick")
@@ -79,7 +79,7 @@ def reproduce(
 
     Without --quick everything is trained. A run that was stopped goes on where it was.
     """
-    from analysis.reproduce.sizes import FULL, QUICK
+    from analysis.coursework.reproduce.sizes import FULL, QUICK
 
     out = out or (QUICK_OUT if quick else DEFAULT_OUT)
     run_and_report(QUICK if quick else FULL, data, rows, seed, out, quiet, as_json)
@@ -95,10 +95,10 @@ def run_and_report(
     as_json: bool,
 ) -> None:
     """Everything after the arguments are understood."""
-    from analysis.report import manifest, write_json
-    from analysis.reproduce import page
-    from analysis.reproduce.run import Run
-    from analysis.reproduce.steps import STEPS, perform, title
+    from analysis.coursework.reproduce import page
+    from analysis.coursework.reproduce.run import Run
+    from analysis.coursework.reproduce.steps import STEPS, perform, title
+    from analysis.report.publish import manifest, write_json
 
     prepare(out)
     run = Run(sizes, seed, data, out, quiet)

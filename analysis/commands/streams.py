@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.common import print_json, usage_errors
 from analysis.commands.networks import ProcessOptions, chosen_process, process_options
 from analysis.commands.options import shared_options_of
+from analysis.console import print_json, usage_errors
 
 DEFAULT_FILE = Path("streams.npz")
 
@@ -42,14 +42,14 @@ def streams(
     settings, and some rows more that show a prediction which looks ahead. Predict every row, then
     score the predictions with meta-learn compare --predictions.
     """
-    from analysis.array_files import check_suffix
+    from analysis.comparison.array_files import check_suffix
 
     out = out or DEFAULT_FILE
     with usage_errors():
         check_suffix(out)
     process = chosen_process(chosen, "what makes the streams")
-    from analysis.report import check_folder
-    from analysis.streams_file import draw_streams, write_streams
+    from analysis.comparison.streams_file import draw_streams, write_streams
+    from analysis.report.publish import check_folder
 
     check_folder(out.parent)
     drawn = draw_streams(process, streams, seed)

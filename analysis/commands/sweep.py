@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.common import prepare, print_results, progress_bar, usage_errors
 from analysis.commands.options import ALPHA, TASK_LENGTH, shared_options, worker_options
+from analysis.console import prepare, print_results, progress_bar, usage_errors
 
 if TYPE_CHECKING:
-    from analysis.grid import Grid
-    from analysis.sweep import Sweep
+    from analysis.sweep.grid import Grid
+    from analysis.sweep.sweep import Sweep
 
 DEFAULT_OUT = Path("meta-learn-sweep")
 
@@ -87,8 +87,8 @@ def sweep(
     meta-learn compare does. What is done is kept in the cache: a sweep that was stopped, or that grew,
     measures only what is missing. The report goes to --out (default: ./meta-learn-sweep).
     """
-    from analysis.commands import sweep_pages as pages
-    from analysis.grid import make_grid
+    from analysis.sweep import page as pages
+    from analysis.sweep.grid import make_grid
 
     with usage_errors():
         recipes = _recipes(recipe, iterations, budgets, batch_size, unroll, learning_rate)
@@ -111,7 +111,7 @@ def _run(
     scheduler: str | None, workers: int | None,
 ) -> Sweep:  # fmt: skip
     """The sweep, with one bar over the whole grid and one line at its end."""
-    from analysis.sweep import sweep as measure_all
+    from analysis.sweep.sweep import sweep as measure_all
 
     started = time.monotonic()
     with _progress(grid, quiet) as on_progress:
@@ -133,7 +133,7 @@ def _run(
 def _progress(grid: Grid, quiet: bool) -> Iterator[Callable[[float, int], None]]:
     from rich.progress import TextColumn
 
-    from analysis.sweep import iterations
+    from analysis.sweep.sweep import iterations
 
     points = len(grid.points)
     with progress_bar(

@@ -6,7 +6,7 @@ python checkerboard.py inpaint --mask checkerboard:5
 import numpy as np
 
 from autoregressive.errors import DataError
-from autoregressive.masks import MASKS, MaskKind
+from autoregressive.images.masks import MASKS, MaskKind
 
 
 def checkerboard(rng, n, shape, amount):

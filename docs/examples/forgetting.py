@@ -8,8 +8,8 @@ With n_k the sum of 0.9^age over the places of the task at which k came, p(x_t =
 
 import numpy as np
 
-from meta_learning.predictors import REFERENCES
 from meta_learning.processes import drawn_places, with_reset
+from meta_learning.references import REFERENCES
 
 KEEP = 0.9
 

@@ -8,7 +8,7 @@ Pinsker's inequality at most sqrt(KL / 2).
 
 import numpy as np
 
-from analysis.metrics import METRICS, Metric
+from analysis.comparison.metrics import METRICS, Metric
 
 
 def total_variation(log_q, log_bayes, came):

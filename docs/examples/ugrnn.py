@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from autoregressive.cells import CELLS
-from autoregressive.unroll import Cell
+from autoregressive.unroll.scan import Cell
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array, lax
 
-from autoregressive.double import float64
+from autoregressive.precision import float64
 from meta_learning.processes.base import (
     Predictor,
     Process,

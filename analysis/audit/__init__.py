@@ -1,0 +1,1 @@
+"""The exact gap of one network, its parts, and judges from outside."""

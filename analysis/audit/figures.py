@@ -1,0 +1,106 @@
+"""Figures of the exact gap: where the error sits. Nothing is computed here but what a legend needs.
+
+Style and colours are those of ``analysis.comparison.figures``; every term has a hatch beside its colour.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.audit.carry_over import CarryOver
+from analysis.audit.exact_gap import TERMS, ExactGap
+from analysis.comparison.figures import BLACK, BLUE, ORANGE, SKY, STYLE
+
+# label, colour, hatch
+PARTS: dict[str, tuple[str, str, str]] = {
+    "counts": ("wrong function of the counts", BLUE, ""),
+    "order": ("depends on the order of the draws", SKY, "////"),
+    "leak": ("RESET where none can come", ORANGE, "...."),
+}
+
+
+def error_budget(found: ExactGap, carried: CarryOver | None = None) -> Figure:
+    """The exact gap by position as a stack of its three terms, and what is carried over RESET beside
+    it with 95% intervals. The two panels have scales of their own: either can be a hundred times the
+    other."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.8, 3.6) if carried else (5.2, 3.6))
+        widths = (3, 2) if carried else (1,)
+        panels = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+        _draw_terms(panels[0], found)
+        if carried is not None:
+            _draw_carried(panels[1], carried)
+        for axis in panels:
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.set_xlabel("draw in the task")
+            axis.set_xlim(0.3, len(found.by_position) + 0.7)
+            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+        panels[0].set_ylabel("KL(Bayes || network), nats")
+        figure.legend(loc="outside lower center", ncols=len(panels))
+    return figure
+
+
+def _draw_terms(axis: Axes, found: ExactGap) -> None:
+    positions = np.arange(1, len(found.by_position) + 1)
+    bottom: Any = np.zeros(len(positions))
+    for name in sorted(TERMS, key=list(PARTS).index):
+        label, colour, hatch = PARTS[name]
+        values = getattr(found.budget, name)
+        axis.bar(
+            positions,
+            values,
+            width=0.85,
+            bottom=bottom,
+            label=f"{label}: {_percent(found.terms[name], found.gap)} of the gap",
+            color=colour,
+            hatch=hatch,
+            edgecolor=BLACK,
+            linewidth=0.4,
+        )
+        bottom = bottom + values
+    axis.axhline(found.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
+    axis.grid(axis="x", visible=False)
+    closed = "" if found.gap_closed is None else f",\n{_closed(found.gap_closed)} of the gap closed"
+    axis.set_title(f"Exact gap {found.gap:.2e} nats a draw{closed}", pad=16)
+
+
+def _draw_carried(axis: Axes, carried: CarryOver) -> None:
+    means, low, high = np.array(
+        [[e.mean, e.low, e.high] for e in carried.by_position], float
+    ).T  # fmt: skip
+    positions = np.arange(1, len(means) + 1)
+    axis.axhline(0, color=BLACK, linewidth=0.8)
+    axis.errorbar(
+        positions,
+        means,
+        yerr=[means - low, high - means],
+        fmt="o",
+        color=BLACK,
+        markersize=3,
+        linewidth=1,
+        capsize=2,
+        label=f"carried over RESET, 95% interval over {carried.tasks:,} tasks",
+    )
+    axis.grid(axis="x", visible=False)
+    axis.set_ylabel("change in KL, nats")
+    axis.set_title(
+        f"Carried over: {carried.mean.mean:+.1e} nats a draw,\n"
+        f"after {carried.past_tasks} other tasks",
+        pad=16,
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    share = 100 * part / whole if whole > 0 else 0.0
+    return "<0.1%" if 0 < share < 0.1 else f"{share:.3g}%"
+
+
+def _closed(share: float) -> str:
+    # Shares near 1 are told apart by what is left.
+    return f"{100 * share:.3g}%" if share < 0.99 else f"{100 * share:.2f}%"

@@ -1,0 +1,151 @@
+"""Counts of a rolled-forward future against their exact law, DirichletMultinomial(alpha + n, N).
+
+For histories with counts n, all predictions of N more draws together have counts c with probability
+DirichletMultinomial(c; alpha + n, N): NumPyro's density is the judge. Summed over histories the counted
+futures have exact mean and covariance, so that X^2 = d' inv(covariance) d is chi-square with (cells - 1)
+degrees where the predictor is exact; otherwise it is non-central, with a centre that measures distance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+
+from analysis.audit.count_vectors import count_vectors
+from analysis.intervals import Estimate
+from autoregressive.precision import float64
+
+# Different counts of a future, beyond which they are not listed one by one.
+MOST_CELLS = 1_500
+# A cell that expects fewer futures is put together with others.
+_LEAST_EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class CountsDistance:
+    """How far counts of rolled futures are from their exact law.
+
+    p_value: of the chi-square test that they follow it. distance: half the chi-square divergence from
+    the exact law, in nats a future (to second order the KL divergence; over several histories a lower
+    bound of its mean), with a 95% interval from the non-central chi-square; it holds near 0. cells:
+    different counts told apart.
+    """
+
+    p_value: float
+    distance: Estimate
+    cells: int
+
+
+@dataclass(frozen=True)
+class CountsLaw:
+    """The exact law of the counts c of the draws that follow some histories.
+
+    cells: int (cells, K), all c. p: their probabilities, (histories, cells), after each different
+    history. members: how many of the histories are that one.
+    """
+
+    cells: np.ndarray
+    p: np.ndarray
+    members: np.ndarray
+
+    def distance(self, rolled: np.ndarray) -> CountsDistance | None:
+        """Of rolled counts, int (tasks, rolls, K), from this law. None where there is only one cell."""
+        tasks, rolls, K = rolled.shape
+        seen = np.bincount(_rows(rolled.reshape(-1, K), self.cells), minlength=len(self.cells))
+        merged = _merge(rolls * self.members @ self.p)
+        p, seen = self.p @ merged, seen @ merged
+        if p.shape[1] < 2:
+            return None
+        # Of independent futures: R sum_h (diag p_h - p_h p_h'), less the last cell, which is the rest.
+        p = p[:, :-1]
+        covariance = rolls * (np.diag(self.members @ p) - (p * self.members[:, None]).T @ p)
+        excess = seen[:-1] - rolls * self.members @ p
+        statistic = float(excess @ np.linalg.solve(covariance, excess))
+        return _judged(statistic, p.shape[1], tasks * rolls)
+
+
+def counts_law(alpha: tuple[float, ...], before: np.ndarray, draws: int) -> CountsLaw | None:
+    """DirichletMultinomial(alpha + before, draws) for counts ``before``, int (tasks, K), of histories.
+    None where a future has more than 1,500 different counts."""
+    K = len(alpha)
+    if math.comb(draws + K - 1, K - 1) > MOST_CELLS:
+        return None
+    cells = count_vectors(draws, K)
+    histories, members = np.unique(before, axis=0, return_counts=True)
+    p = np.exp(log_probabilities(np.asarray(alpha) + histories, cells))
+    return CountsLaw(cells, p, members)
+
+
+def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """NumPyro's log DirichletMultinomial: concentration (histories, K), counts (cells, K) of one
+    total -> nats, float64 (histories, cells)."""
+    with float64():
+        return np.asarray(_log_probabilities(concentration, int(cells[0].sum()), cells))
+
+
+@partial(jax.jit, static_argnums=1)
+def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
+    law = dist.DirichletMultinomial(concentration[:, None, :], draws)
+    return law.log_prob(cells)
+
+
+def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Where each count vector stands in the table of all of them."""
+    base = int(cells.max(initial=0)) + 1
+    digits = (
+        base ** np.arange(cells.shape[1])[::-1]
+    )  # C(N+K-1, K-1) is small, so this fits in int64
+    codes = cells @ digits
+    order = np.argsort(codes)
+    return order[np.searchsorted(codes, counts @ digits, sorter=order)]
+
+
+def _merge(expected: np.ndarray) -> np.ndarray:
+    """Puts cells that expect few futures together: 0/1 matrix (cells, merged cells)."""
+    order = np.argsort(expected)
+    group, total, of_cell = 0, 0.0, np.empty(len(expected), int)
+    for cell in order:
+        of_cell[cell] = group
+        total += expected[cell]
+        if total >= _LEAST_EXPECTED:
+            group, total = group + 1, 0.0
+    # What is left over joins the last full group.
+    of_cell = np.minimum(of_cell, max(group - 1, 0))
+    return np.eye(of_cell.max() + 1)[of_cell]
+
+
+def _judged(statistic: float, degrees: int, futures: int) -> CountsDistance:
+    from scipy.stats import chi2
+
+    centre = max(statistic - degrees, 0.0)
+    low, high = _noncentral_interval(statistic, degrees)
+    scale = 2 * futures
+    return CountsDistance(
+        float(chi2.sf(statistic, degrees)),
+        Estimate(centre / scale, low / scale, high / scale),
+        degrees + 1,
+    )
+
+
+def _noncentral_interval(statistic: float, degrees: int) -> tuple[float, float]:
+    """95% interval of the centre of a non-central chi-square, from one draw of it."""
+    from scipy.optimize import brentq
+    from scipy.stats import ncx2, norm
+
+    if statistic > 1e4 + 10 * degrees:  # there it is normal, with variance 2 (degrees + 2 centre)
+        half = float(norm.ppf(0.975)) * math.sqrt(2 * (2 * statistic - degrees))
+        return statistic - degrees - half, statistic - degrees + half
+
+    def end(level: float) -> float:
+        def miss(centre: float) -> float:
+            return float(ncx2.cdf(statistic, degrees, centre)) - level
+
+        return brentq(miss, 1e-12, 4 * statistic + 100.0) if miss(1e-12) > 0 else 0.0
+
+    return end(0.975), end(0.025)

@@ -1,0 +1,207 @@
+"""The tables, panels and folder of one network's audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from analysis.audit import calibration_page as calibration_pages
+from analysis.commands.networks import dirichlet_name, network_name
+from analysis.comparison import off_prior_page as off_prior_pages
+from analysis.console import arguments, command_line
+from analysis.hidden import page as hidden_pages
+from analysis.report.formats import interval, nats, percent
+from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+
+if TYPE_CHECKING:
+    from analysis.audit.calibration import RolledForward
+    from analysis.audit.carry_over import CarryOver
+    from analysis.audit.exact_gap import ExactGap
+    from analysis.audit.worst_histories import WorstHistories
+    from analysis.comparison.off_prior import OffPrior
+    from analysis.hidden.examine import Hidden
+    from meta_learning.learner import Learner
+    from meta_learning.processes import DirichletCategorical
+
+TERMS = {
+    "leak": "leak: probability given to RESET",
+    "order": "dependence on the order",
+    "counts": "wrong function of the counts",
+}
+
+
+class Audit(NamedTuple):
+    """What was found of one network. carried is None without RESET; off, rolled and hidden
+    are None where only the gap was asked for."""
+
+    exact: ExactGap
+    carried: CarryOver | None
+    worst: WorstHistories
+    off: OffPrior | None
+    rolled: RolledForward | None
+    hidden: Hidden | None
+
+
+def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> dict[str, Any]:
+    """Plain JSON values; gaps in nats a drawn symbol."""
+    from analysis.hidden.results import document as hidden_document
+
+    carried = audit.carried
+    return {
+        **process.settings(),
+        "cell": learner.settings["cell"],
+        "hidden": learner.settings["hidden"],
+        **audit.exact.document(),
+        "carry_over": carried and {
+            "mean": carried.mean.mean, "ci95": carried.mean.ci95,
+            "past_tasks": carried.past_tasks, "tasks": carried.tasks,
+        },
+        "worst_histories": {
+            "longest": audit.worst.longest,
+            "by_gap": [history_document(h) for h in audit.worst.by_gap],
+            "by_weight": [history_document(h) for h in audit.worst.by_weight],
+        },
+        "off_prior": audit.off and audit.off.document(),
+        "calibration": audit.rolled and audit.rolled.document(),
+        "hidden_state": audit.hidden and hidden_document(audit.hidden),
+    }  # fmt: skip
+
+
+def headline(audit: Audit) -> str:
+    """The answer in a few sentences."""
+    text = [_lead(audit.exact)]
+    if audit.off is not None:
+        text.append(off_prior_pages.headline(audit.off))
+    if audit.rolled is not None:
+        text.append(calibration_pages.headline(audit.rolled))
+    if audit.hidden is not None:
+        text.append(hidden_pages.headline(audit.hidden))
+    return " ".join(text)
+
+
+def tables(audit: Audit) -> list[Table]:
+    """The numbers as text."""
+    out = [budget_table(audit.exact, audit.carried), worst_table(audit.worst)]
+    if audit.off is not None:
+        out += off_prior_pages.tables(audit.off)
+    if audit.rolled is not None:
+        out.append(calibration_pages.table(audit.rolled))
+    return out + ([] if audit.hidden is None else hidden_pages.tables(audit.hidden))
+
+
+def panels(audit: Audit) -> list[Panel]:
+    """The figures of the report."""
+    out = [_panel(audit.exact, audit.carried)]
+    if audit.off is not None:
+        out.append(off_prior_pages.panel(audit.off))
+    if audit.rolled is not None:
+        out.append(calibration_pages.panel(audit.rolled))
+    return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
+
+
+def write_report(
+    out: Path, audit: Audit, numbers: dict[str, Any], learner: Learner,
+    process: DirichletCategorical, seed: int,
+) -> None:  # fmt: skip
+    """The folder: report.html, figures, JSON, netCDF, network, manifest."""
+    from analysis.audit.results import to_datatree
+    from analysis.hidden.results import to_datatree as hidden_tree
+    from autoregressive.checkpoint import tensors_digest
+
+    own = learner.settings.get("seed", 0)
+    run = manifest(
+        arguments(), [own], test_seed=seed, network_digest=tensors_digest(learner.params)
+    )
+    write_json(out / "audit.json", numbers)
+    write_json(out / "manifest.json", run)
+    tree = to_datatree(
+        audit.exact, seed=own, carried=audit.carried, worst=audit.worst, rolled=audit.rolled
+    )
+    write_netcdf(out / "audit.nc", tree)
+    if audit.hidden is not None:
+        write_netcdf(out / "hidden.nc", hidden_tree(audit.hidden))
+    learner.save(out / "network.safetensors")
+    write_page(
+        out,
+        title=title_of(learner, process),
+        lead=headline(audit),
+        tables=tables(audit),
+        panels=panels(audit),
+        command=command_line(),
+        run=run,
+    )
+
+
+def title_of(learner: Learner, process: DirichletCategorical) -> str:
+    network, prior = network_name(learner.settings), dirichlet_name(process.alpha)
+    return f"The audit of {network} on {prior}, T={process.T:g}"
+
+
+def _lead(found: ExactGap) -> str:
+    largest = max(found.terms, key=lambda name: found.terms[name])
+    closed = found.gap_closed
+    share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
+    return (
+        f"Over all {found.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
+        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
+        f"{nats(found.terms[largest])}."
+    )
+
+
+def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+    """The exact gap and its parts as text."""
+
+    def share(value: float) -> str:
+        return percent(value / found.gap) if found.gap > 0 else "-"
+
+    rows = [["gap KL(Bayes || network)", nats(found.gap), share(found.gap)]]
+    rows += [[TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
+    rows.append(["gap of a memoryless predictor", nats(found.memoryless), ""])
+    note = (
+        "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "
+        "sum to the gap."
+    )
+    if carried is not None:
+        note += (
+            f" Apart from it, sampled: after {carried.past_tasks} earlier tasks the gap changes by "
+            f"{nats(carried.mean.mean)} (95% interval over {carried.tasks:,} tasks "
+            f"{interval(carried.mean.ci95)})."
+        )
+    return Table("The exact gap and its parts", ["part", "nats", "share of the gap"], rows, note)
+
+
+def worst_table(worst: WorstHistories) -> Table:
+    """The worst histories as text."""
+    rows = [
+        ["".join(map(str, h.symbols)) or "(none)", f"{h.probability:.2e}", nats(h.gap)]
+        for h in worst.by_gap
+    ]
+    return Table(
+        "The worst histories, by their gap at the next draw",
+        ["symbols since RESET", "probability", "gap, nats"],
+        rows,
+        f"Of all histories of up to {worst.longest} draws. Probability: of just these symbols.",
+    )
+
+
+def history_document(history: Any) -> dict[str, Any]:
+    """Plain JSON values of one history."""
+    return {
+        "symbols": [int(s) for s in history.symbols],
+        "probability": float(history.probability),
+        "gap": float(history.gap),
+        "bayes": [float(p) for p in history.bayes],
+        "network": [float(p) for p in history.network],
+    }
+
+
+def _panel(found: ExactGap, carried: CarryOver | None) -> Panel:
+    from analysis.audit.figures import error_budget
+
+    return Panel(
+        "error-budget",
+        error_budget(found, carried),
+        "Stacked parts of the exact gap by position within the task; beside them the carry-over.",
+        "Where the error sits: the exact gap after a RESET by position, split into its three parts. "
+        "Where there is a second panel, it shows what earlier tasks change, with 95% intervals.",
+    )

@@ -1,0 +1,92 @@
+"""A walk's sums on disk, so that one that was stopped goes on where it was, to the same bits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from analysis.audit.count_vectors import tree_cells
+from analysis.audit.prefix_tree import Plan
+from autoregressive import checkpoint
+from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
+from autoregressive.resume import cache_may_fail
+from autoregressive.versions import versions
+from meta_learning.learner import Learner
+
+log = logging.getLogger(__name__)
+
+# A kill loses at most this many seconds.
+_SAVE_EVERY_S = 2.0
+
+
+class PartialSums:
+    """Sums over histories by count vector, float64 (cells, K+2), and how many frontier nodes are in
+    them (-1: not even the stem).
+
+    folder: the cache; None keeps nothing. The file's name is a digest of the network's weights, the
+    tree and the versions. The process has no part in it: its weights come after the sums.
+    """
+
+    def __init__(self, folder: Path | None, learner: Learner, plan: Plan):
+        self.header = {
+            "kind": "exact-gap",
+            "params": tensors_digest({k: np.asarray(v) for k, v in learner.params.items()}),
+            "model": repr(learner.model),
+            "plan": [plan.symbols, plan.positions, plan.stem, plan.branch, plan.per_device],
+            "platform": jax.default_backend(),
+            "versions": versions(),
+        }
+        name = settings_digest(self.header)
+        self.path = None if folder is None else folder / "exact-gap" / f"{name}.safetensors"
+        self.folder = folder
+        self.values = np.zeros((tree_cells(plan.symbols, plan.positions), plan.symbols + 2))
+        self.done = -1
+        self.saved = -1
+        self.saved_at = time.monotonic()
+
+    def nodes_done(self, plan: Plan) -> int:
+        """Histories that are in the sums."""
+        if self.done < 0:
+            return 0
+        return plan.stem_nodes + self.done * plan.branch_nodes
+
+    def find(self) -> None:
+        """Goes on from the file of the same network, tree and versions, if there is one."""
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            tensors, header = checkpoint.load(self.path)
+        except CheckpointError as error:
+            log.warning("starting anew: %s", error)
+            return
+        values, done = tensors.get("sums"), tensors.get("done")
+        if (
+            header != self.header
+            or values is None
+            or done is None
+            or (values.shape, values.dtype) != (self.values.shape, self.values.dtype)
+            or (done.shape, done.dtype) != ((1,), np.int64)
+        ):
+            log.warning("starting anew: %s was written by another version", self.path)
+            return
+        self.values, self.done = values.copy(), int(done[0])
+        self.saved = self.done
+
+    def reached(self, done: int) -> None:
+        """The sums hold ``done`` frontier nodes; writes them if the last time was a while ago."""
+        self.done = done
+        if time.monotonic() - self.saved_at > _SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the sums, unless the file has them already."""
+        if self.path is None or self.done == self.saved:
+            return
+        tensors = {"sums": self.values, "done": np.array([self.done], np.int64)}
+        with cache_may_fail(self.folder):
+            checkpoint.save(self.path, tensors, self.header)
+        self.saved, self.saved_at = self.done, time.monotonic()

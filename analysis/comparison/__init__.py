@@ -1,0 +1,1 @@
+"""Networks and exact Bayes on the same streams."""

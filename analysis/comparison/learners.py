@@ -1,0 +1,49 @@
+"""Trained networks against Bayes: which streams they are scored on, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+
+from analysis.comparison.compare import Comparison, compare
+from meta_learning.learner import TEST, Learner
+from meta_learning.processes import Process, json_task_length
+from meta_learning.training import stream_length
+
+
+def compare_learners(
+    learners: Sequence[Learner],
+    process: Process,
+    prior: Process,
+    source: Process,
+    seed: int,
+    streams: int,
+) -> Comparison:
+    """Scores learners trained on ``process``, as ``compare`` does, on streams of ``source`` drawn with
+    the test key of ``seed``. ``prior`` is what the references know. Errors: as ``compare``."""
+    comparison = compare(
+        [learner.log_predictive for learner in learners],
+        prior,
+        source,
+        key=jax.random.fold_in(jax.random.key(seed), TEST),
+        streams=streams,
+        length=stream_length(source.task_length),
+        seeds=[learner.settings.get("seed", 0) for learner in learners],
+    )
+    settings = learners[0].settings
+    recipe = settings.get("recipe", {})
+    comparison.settings = {
+        "train_T": json_task_length(process.task_length),
+        "trained_on": process.title,
+        "cell": settings["cell"],
+        "hidden": settings["hidden"],
+        "recipe": recipe.get("name"),
+        "iterations": recipe.get("iterations"),
+        "batch_size": recipe.get("batch_size"),
+        "unroll": recipe.get("unroll"),
+        "symbols": recipe.get("iterations", 0)
+        * recipe.get("batch_size", 0)
+        * recipe.get("unroll", 0),
+    }
+    return comparison

@@ -1,0 +1,91 @@
+"""What a report says of a network off its training prior: a sentence, tables, a panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.report.formats import interval, nats
+from analysis.report.publish import Panel, Table
+
+if TYPE_CHECKING:
+    from analysis.comparison.off_prior import OffPrior, Row
+
+_LADDER = {
+    "network": "network",
+    "bayes": "Bayes",
+    "bayes_test": "Bayes (test)",
+    "oracle": "oracle",
+    "memoryless": "memoryless",
+}
+
+
+def headline(found: OffPrior) -> str:
+    """Where the network is furthest from the Bayes of its own prior."""
+    own, *others = found.rows
+    worst = max(others, key=_gap)
+    return (
+        f"Furthest from Bayes with its own prior at {worst.name}: {_both(worst)} nats a "
+        f"symbol; on its own streams {_both(own)}."
+    )
+
+
+def tables(found: OffPrior) -> list[Table]:
+    """Losses and gaps, one row a kind of test stream."""
+    losses, gaps = [], []
+    for row in found.rows:
+        name = "as trained" if row.kind == "own" else row.name
+        gap = row.found["gap.network"]
+        losses.append([name, *(_mean(row, f"loss.{predictor}") for predictor in _LADDER)])
+        gaps.append(
+            [
+                name,
+                nats(gap.mean),
+                interval(gap.ci95),
+                nats(row.symbols_gap),
+                _mean(row, "gap_test.network"),
+            ]
+        )
+    return [
+        Table(
+            "Losses off the training prior, nats a drawn symbol",
+            ["test streams", *_LADDER.values()],
+            losses,
+            "Bayes: with the training alpha; Bayes (test): with the test streams' alpha, the best "
+            "predictor there. Both are told the test streams' T.",
+        ),
+        Table(
+            "Gaps off the training prior, nats a drawn symbol",
+            ["test streams", "gap", "95% interval", "symbols", "gap (test)"],
+            gaps,
+            "gap: KL(Bayes || network). symbols: what is left of it without the cost of a RESET "
+            "expected too early. gap (test): KL(Bayes (test) || network). Intervals over "
+            f"{found.interval}, {found.rows[0].streams:,} streams each.",
+        ),
+    ]
+
+
+def panel(found: OffPrior) -> Panel:
+    """The gaps side by side."""
+    from analysis.comparison.off_prior_figures import gaps
+
+    return Panel(
+        "off-prior",
+        gaps(found),
+        "Horizontal bars of the gap to Bayes for each kind of test stream on a log axis, split into "
+        "symbols and RESET, with intervals.",
+        "KL(Bayes || network) on test streams that training did not make. Dot: the whole gap with its "
+        "95% interval; square: its part over the symbols; cross: memoryless's gap.",
+    )
+
+
+def _gap(row: Row) -> float:
+    return row.found["gap.network"].mean or 0.0
+
+
+def _mean(row: Row, name: str) -> str:
+    return nats(row.found[name].mean) if name in row.found else ""
+
+
+def _both(row: Row) -> str:
+    gap = row.found["gap.network"]
+    return f"{nats(gap.mean)} {interval(gap.ci95)}".strip()

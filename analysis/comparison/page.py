@@ -1,0 +1,249 @@
+"""The tables, panels and folder of one comparison."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.networks import network_name
+from analysis.console import arguments, command_line
+from analysis.report.formats import interval, nats, percent
+from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+
+if TYPE_CHECKING:
+    from analysis.comparison.compare import Comparison
+    from meta_learning.learner import Learner
+
+
+def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]:
+    """The comparison's numbers as text: the ladder, and the network's own figures."""
+    from analysis.comparison.figures import look
+
+    gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
+    tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
+        "gap_test" in found) else None  # fmt: skip
+    names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
+    rows = []
+    for name in names:
+        row = [
+            comparison.subject if name == "network" else look(name)[0],
+            nats(found["loss"][name]),
+        ]
+        if tests is None:
+            row.append(interval(found["loss_ci95"][name]))
+        row.append(nats(gaps.get(name)))
+        if tests is not None:
+            row.append(nats(tests.get(name)))
+        rows.append(row)
+    head = ["predictor", "loss", *(["95% interval"] if tests is None else []), "gap to Bayes"]
+    ladder = Table(
+        "Loss of every predictor on the same test streams, nats a drawn symbol",
+        head + ([] if tests is None else ["to Bayes (test prior)"]),
+        rows,
+        "Gap: mean of KL(Bayes || predictor). The oracle knows "
+        f"{comparison.source.latent_name} and can beat Bayes. "
+        "All know where RESET comes.",
+    )
+    gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
+    figures = [
+        ["share of the gap closed", percent(closed["mean"]), interval(closed["ci95"], percent)],
+        [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"]), interval(gap["ci95"])],
+        ["regret against the oracle", nats(regret["oracle"]["mean"]),
+         interval(regret["oracle"]["ci95"])],
+        ["realised regret against Bayes", nats(regret["realised"]["mean"]),
+         interval(regret["realised"]["ci95"])],
+        ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
+        ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
+    ]  # fmt: skip
+    if "gap_test" in found:
+        test = found["gap_test"]
+        figures.insert(
+            2, ["gap to Bayes with the test prior", nats(test["mean"]), interval(test["ci95"])]
+        )
+    over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
+    network = Table(
+        f"The {comparison.subject}",
+        ["quantity", "value", "95% interval"],
+        figures,
+        f"Intervals are over {over}. Share of the gap closed: 1 - gap({comparison.subject}) / "
+        "gap(memoryless). "
+        "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
+    )
+    return [network, ladder, *_metric_tables(comparison, found, names)]
+
+
+def _metric_tables(
+    comparison: Comparison, found: dict[str, Any], names: list[str]
+) -> Iterator[Table]:
+    """What each of ``METRICS`` says of every predictor."""
+    from analysis.comparison.figures import look
+    from analysis.comparison.metrics import METRICS
+
+    for metric in comparison.networks[0].metrics:
+        rows = [
+            [
+                comparison.subject if name == "network" else look(name)[0],
+                nats(found[metric][name]),
+                interval(found[f"{metric}_ci95"][name]),
+            ]
+            for name in names
+        ]
+        title = METRICS[metric].title
+        yield Table(
+            f"{title}, mean over drawn symbols", ["predictor", "mean", "95% interval"], rows
+        )
+
+
+def headline(comparison: Comparison, found: dict[str, Any]) -> str:
+    """The answer in one or two sentences."""
+    gap, closed = found["gap"], found["gap_closed"]
+    if not len(comparison.networks[0].gap_by_position):
+        return "These tasks have no drawn symbol (T=1): there is nothing to predict but RESET."
+    if gap["mean"] is None:
+        return (
+            f"The {comparison.subject} gives probability 0 to a symbol that Bayes does not rule out: "
+            "its gap is infinite."
+        )
+    text = (
+        f"The {comparison.subject} is {nats(gap['mean'])} nats a symbol from Bayes "
+        f"(95% interval over {found['interval']}: {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
+    )
+    if closed["mean"] is None:
+        return text + "; a memoryless predictor is Bayes here, so there is no share to close."
+    return (
+        f"{text}. It closes {percent(closed['mean'])} "
+        f"({percent(closed['ci95'][0])} to {percent(closed['ci95'][1])}) of the gap between a "
+        "memoryless predictor and Bayes."
+    )
+
+
+def trained_on(comparison: Comparison) -> str:
+    """What was trained on what."""
+    s = comparison.settings
+    if "predictions" in s:
+        return f"Predictions of {s['predictions']} on {comparison.source.title}"
+    return f"{network_name(s)} trained on {s['trained_on']}"
+
+
+def title_of(comparison: Comparison) -> str:
+    """What was compared, for headings."""
+    trained = trained_on(comparison)
+    if comparison.source.title == comparison.settings.get("trained_on", comparison.source.title):
+        return trained
+    return f"{trained}, tested on {comparison.source.title}"
+
+
+def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
+    """The figures of one comparison."""
+    from analysis.comparison import figures, simplex_figures
+
+    panels = []
+    if learners and learners[0].history:
+        panels.append(
+            Panel(
+                "learning-curves",
+                figures.learning_curves({trained_on(comparison): [x.history for x in learners]}),
+                "Training and held-out loss falling towards the dashed Bayes loss as training "
+                "symbols grow; below, the gap to Bayes on a log axis.",
+                "Loss at drawn places against training symbols, one line a seed. The dashed line "
+                "is the exact Bayesian predictor on the same held-out streams: no predictor has a "
+                "lower expected loss.",
+            )
+        )
+    positions = len(comparison.networks[0].gap_by_position)
+    band = ""
+    if comparison.example.low is not None:
+        band = (
+            " The grey band is the central 95% of the exact posterior over p; at every RESET it "
+            "returns to the prior."
+        )
+    parts = title_of(comparison).replace(", tested", ",\ntested").splitlines()
+    heading = "\n".join(textwrap.fill(part, 52) for part in parts)
+    if positions:
+        panels.insert(
+            0,
+            Panel(
+                "predictions",
+                figures.predictions(comparison),
+                "Predicted probability of each outcome along one test stream: the "
+                f"{comparison.subject}'s line "
+                "against exact Bayes and the oracle.",
+                "Probabilities of the next symbol along one test stream, each made before the "
+                f"symbol was seen. The oracle knows {comparison.source.latent_name}.{band}",
+            ),
+        )
+        panels.insert(
+            1,
+            Panel(
+                "gap-by-position",
+                figures.gap_by_position({heading: comparison}),
+                f"KL from Bayes to the {comparison.subject} and to each reference predictor by "
+                "position within the task, on a log axis.",
+                "Where within a task each predictor differs from Bayes; the band is two standard "
+                "errors. A curve is missing where the predictor is Bayes exactly.",
+            ),
+        )
+        panels.insert(2, _regret_panel(comparison))
+        if simplex_figures.can_draw(comparison.prior):
+            panels.insert(1, _simplex_panel(comparison))
+    return panels
+
+
+def _regret_panel(comparison: Comparison) -> Panel:
+    from analysis.comparison.regret_figures import regret
+
+    expected = (
+        "which is what to expect of it"
+        if not comparison.off_prior
+        else "which is not its expectation here, since the streams do not follow the training prior"
+    )
+    return Panel(
+        "regret",
+        regret(comparison),
+        "Cumulative regret of every predictor within a task, against the oracle and, on a log axis, "
+        f"against Bayes; below, the {comparison.subject}'s realised regret along one stream.",
+        "Three regrets, each summed over draws. Above left: mean loss above that of the oracle, which "
+        f"knows {comparison.source.latent_name}. Above right: mean KL(Bayes || predictor); Bayes itself "
+        f"is at 0. Below: the {comparison.subject}'s loss above Bayes's on the stream above, which "
+        f"can be negative, beside the sum of KL, {expected}.",
+    )
+
+
+def _simplex_panel(comparison: Comparison) -> Panel:
+    from analysis.comparison.simplex_figures import simplex
+
+    return Panel(
+        "simplex",
+        simplex(comparison),
+        "Triangles with a symbol at each corner: the posterior's density narrows from draw to draw, and "
+        f"the {comparison.subject}'s probabilities lie on its mean.",
+        "The first task of the same stream. A point is a p: the nearer to a corner, the likelier its "
+        "symbol. Shaded: the density of the exact posterior, each by its own maximum. Lines: the way "
+        f"from the task's first prediction on. The {comparison.subject}'s probabilities are of the "
+        "three symbols, without RESET's.",
+    )
+
+
+def write_report(
+    out: Path, comparison: Comparison, found: dict[str, Any], learners: list[Learner], seed: int
+) -> None:
+    """The folder of one comparison: report.html, figures, JSON, netCDF, networks, manifest."""
+    from analysis.comparison.results import to_datatree
+
+    for learner in learners:
+        learner.save(out / f"network-seed{learner.settings.get('seed', 0)}.safetensors")
+    write_json(out / "comparison.json", found)
+    write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
+    run = manifest(arguments(), comparison.seeds, test_seed=seed)
+    write_json(out / "manifest.json", run)
+    write_page(
+        out,
+        title=title_of(comparison),
+        lead=headline(comparison, found),
+        tables=summary_tables(comparison, found),
+        panels=panels_of(comparison, learners),
+        command=command_line(),
+        run=run,
+    )

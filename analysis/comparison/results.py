@@ -1,0 +1,213 @@
+"""A comparison as numbers: the JSON document, the terminal's table, labelled arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.comparison.compare import Comparison, Scores
+from analysis.intervals import Estimate, Statistic, estimates
+from meta_learning.processes import drawn_places, json_task_length
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
+    """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
+
+    Names: ``loss.P``, ``gap.P`` and ``M.P`` for every predictor P and every M of ``METRICS``,
+    ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part
+    of the network's gap that is about RESET), and the network's regrets: ``regret.oracle`` (its loss
+    less the oracle's), ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be
+    negative) and ``regret.bayes``, the expectation of the latter: the gap where the streams follow
+    Bayes's own prior, off it ``gap_test.network - gap_test.bayes``, and None for tasks of one fixed p.
+    """
+    values: dict[str, np.ndarray] = {}
+    statistics: dict[str, Statistic] = {}
+
+    def add(name: str, array: np.ndarray) -> None:
+        values[name] = array
+        statistics[name] = lambda mean: mean[name]
+
+    def both(field: str, name: str) -> np.ndarray:
+        if name == "network":
+            return np.stack([_of(s, field) for s in comparison.networks])
+        return _of(comparison.references[name], field)
+
+    for name in ["network", *comparison.references]:
+        add(f"loss.{name}", both("loss", name))
+        for metric in comparison.networks[0].metrics:
+            add(f"{metric}.{name}", both(metric, name))
+        if name == "oracle":  # it knows more than Bayes does: a gap between them says nothing
+            continue
+        add(f"gap.{name}", both("gap", name))
+        if comparison.networks[0].gap_test is not None:
+            add(f"gap_test.{name}", both("gap_test", name))
+    add("leak", both("leak", "network"))
+    add("miss", both("miss", "network"))
+    add("reset_cost", both("reset_cost", "network"))
+    statistics["gap_closed"] = lambda mean: share_closed(
+        mean["gap.network"], mean["gap.memoryless"]
+    )
+    statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
+    statistics["regret.bayes"] = _expected_regret(comparison)
+    statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
+    return estimates(values, statistics)
+
+
+def _expected_regret(comparison: Comparison) -> Statistic:
+    """Of the network against Bayes with the training prior. With c the law of the streams:
+    E log(b / q) = KL(c || q) - KL(c || b), which is KL(b || q) only where c is b."""
+    if comparison.networks[0].gap_test is not None:
+        return lambda mean: mean["gap_test.network"] - mean["gap_test.bayes"]
+    if comparison.off_prior:
+        return lambda mean: math.nan
+    return lambda mean: mean["gap.network"]
+
+
+def share_closed(gap: Any, memoryless: Any) -> Any:
+    """1 - gap / gap(memoryless); NaN where memoryless is Bayes."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.asarray(memoryless) > 1e-12, 1 - gap / np.asarray(memoryless), np.nan)
+
+
+def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, Any]:
+    """The JSON document of ``meta-learn compare --json``; None stands for what does not exist."""
+    prior, settings = comparison.prior, comparison.settings
+    by_position = np.mean([s.gap_by_position for s in comparison.networks], axis=0)
+    names = [n.removeprefix("loss.") for n in found if n.startswith("loss.")]
+    rungs = [n for n in names if n not in ("network", "oracle")]
+    out = {
+        "process": prior.name,
+        **(prior.settings() | {"T": settings.get("train_T", json_task_length(prior.task_length))}),
+        **{k: v for k, v in settings.items() if k != "train_T"},
+        "seeds": comparison.seeds,
+        "test": {**comparison.source.settings(), "streams": comparison.streams,
+                 "length": comparison.length},
+        "loss": {name: found[f"loss.{name}"].mean for name in names},
+        "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
+        "gap": {
+            "mean": found["gap.network"].mean,
+            "ci95": found["gap.network"].ci95,
+            "by_position": [finite(v) for v in by_position],
+            "memoryless": found["gap.memoryless"].mean,
+            "references": {n: found[f"gap.{n}"].mean for n in rungs},
+        },
+        "gap_closed": {"mean": found["gap_closed"].mean, "ci95": found["gap_closed"].ci95},
+        "regret": {
+            kind: {"mean": found[f"regret.{kind}"].mean, "ci95": found[f"regret.{kind}"].ci95}
+            for kind in ("oracle", "bayes", "realised")
+        },
+        "reset": {
+            "leak": found["leak"].mean,
+            "leak_ci95": found["leak"].ci95,
+            "miss": found["miss"].mean,
+            "miss_ci95": found["miss"].ci95,
+            "cost": found["reset_cost"].mean,
+            "cost_ci95": found["reset_cost"].ci95,
+        },
+        "interval": interval_kind(comparison),
+    }  # fmt: skip
+    if "gap_test.network" in found:
+        out["gap_test"] = {
+            "mean": found["gap_test.network"].mean,
+            "ci95": found["gap_test.network"].ci95,
+            "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
+        }
+    for metric in comparison.networks[0].metrics:
+        if metric in out:
+            raise ValueError(
+                f"a metric cannot be called {metric}: the results have another {metric}"
+            )
+        out[metric] = {name: found[f"{metric}.{name}"].mean for name in names}
+        out[f"{metric}_ci95"] = {name: found[f"{metric}.{name}"].ci95 for name in names}
+    return out
+
+
+def interval_kind(comparison: Comparison) -> str:
+    """What the 95% intervals are over: "streams" for one seed, "seeds" for several."""
+    return "seeds" if len(comparison.networks) > 1 else "streams"
+
+
+def finite(value: float) -> float | None:
+    """A JSON number, or None for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
+    """Labelled arrays, as ArviZ opens them: groups and dims seed, predictor, stream, position,
+    outcome. Network probabilities are not posterior draws, so they have groups of their own."""
+    import xarray as xr
+
+    networks, references = comparison.networks, comparison.references
+    seeds = {"seed": comparison.seeds}
+    drawn = drawn_places(comparison.length, comparison.prior.task_length)
+    positions = len(networks[0].gap_by_position)
+    ladder = {"predictor": list(references)}
+
+    def of_networks(field: str) -> np.ndarray:
+        return np.stack([_of(s, field) for s in networks])
+
+    def of_references(field: str) -> np.ndarray:
+        return np.stack([_of(s, field) for s in references.values()])
+
+    def scores(lead: str, stacked: Any) -> dict[str, Any]:
+        known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
+        fields = [f for f in known if _of(networks[0], f) is not None]
+        out = {f: ((lead, "stream"), stacked(f)) for f in fields}
+        for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
+            out[f] = ((lead, "position"), stacked(f))
+        return out
+
+    coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
+    groups = {
+        "network": xr.Dataset(scores("seed", of_networks), {**seeds, **coords}),
+        "references": xr.Dataset(scores("predictor", of_references), {**ladder, **coords}),
+        "example": _example_dataset(comparison, drawn),
+    }
+    if learners and learners[0].history:
+        curves: dict[str, Any] = {
+            k: (("seed", "point"), np.stack([x.history[k] for x in learners]))
+            for k in ("train_loss", "held_out_loss", "held_out_gap")
+        }
+        curves["bayes_loss"] = (
+            ("seed",),
+            np.stack([np.ravel(x.history["bayes_loss"])[0] for x in learners]),
+        )
+        groups["training"] = xr.Dataset(
+            curves, {**seeds, "symbols": ("point", learners[0].history["symbols"])}
+        )
+    units = {"units": "nats a drawn symbol, except leak and miss (probabilities) and metrics"}
+    for group in groups.values():
+        group.attrs |= units
+    return xr.DataTree.from_dict(groups)
+
+
+def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
+    import xarray as xr
+
+    example = comparison.example
+    outcomes = [*map(str, range(comparison.prior.num_symbols)), "RESET"]
+    place = ("place", "outcome")
+    band = {}
+    if example.low is not None:
+        band = {"posterior_low": example.low, "posterior_high": example.high}
+    return xr.Dataset(
+        {
+            "symbols": (("place",), example.symbols),
+            "drawn": (("place",), drawn),
+            "network": (place, example.network),
+            "bayes": (place, example.bayes),
+            "oracle": (place, example.oracle),
+            **{name: (("place", "symbol"), values) for name, values in band.items()},
+        },
+        {"place": np.arange(comparison.length), "outcome": outcomes, "symbol": outcomes[:-1]},
+    )
+
+
+def _of(scores: Scores, name: str) -> Any:
+    """A field of the scores, or one of their metrics."""
+    return scores.metrics[name] if name in scores.metrics else getattr(scores, name)

@@ -1,0 +1,197 @@
+"""Test streams in one file, for predictors of any kind made anywhere.
+
+``symbols`` (N + M, L): N test streams, then M rows that are there to notice looking ahead. Row N + i
+shares its first ``pairs[i, 2]`` symbols with row ``pairs[i, 0]`` and differs at the next place. Row t of
+a prediction is given x_<t, so rows 0 to ``pairs[i, 2]``, inclusive, must be the same for both. Every
+pair is a stream that the process can make. ``latent``: what the oracle knows, of the N streams alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.comparison.array_files import Labelled, Stored, opened, write_arrays
+from analysis.comparison.compare import chunk_rows, drawn_chunks
+from autoregressive.checkpoint import tensors_digest
+from autoregressive.errors import DataError
+from autoregressive.versions import package_version
+from meta_learning.learner import PAIRS, TEST
+from meta_learning.processes import Process, Streams, drawn_places, process_kind
+from meta_learning.training import stream_length
+
+FORMAT = 1
+# Pairs differ first at as many places: at every drawn one of streams of about 100 symbols.
+MOST_PAIRS = 128
+_MOST_BYTES = 2**34
+
+
+@dataclass(frozen=True, eq=False)
+class StreamsFile:
+    """What a streams file holds.
+
+    symbols: int32 (N + M, L), RESET = K. latent: (N, ...), as the process samples it. pairs: int32
+    (M, 3): first row, second row, how many symbols they share. seed: what they were drawn with.
+    """
+
+    process: Process
+    symbols: np.ndarray
+    latent: np.ndarray
+    pairs: np.ndarray
+    seed: int
+
+    @property
+    def streams(self) -> int:
+        """N, the streams that are scored."""
+        return len(self.latent)
+
+    @property
+    def length(self) -> int:
+        """L, the places of a stream."""
+        return self.symbols.shape[1]
+
+    def scored(self) -> Streams:
+        """The test streams, without the rows of pairs."""
+        return Streams(self.symbols[: self.streams], self.latent)
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON values; T is null where there is no RESET. digest: SHA-256 of the arrays."""
+        return {
+            "format": FORMAT,
+            "meta-learn": package_version(),
+            "process": {"name": self.process.name, **self.process.settings()},
+            "num_symbols": self.process.num_symbols,
+            "seed": self.seed,
+            "streams": self.streams,
+            "length": self.length,
+        }
+
+
+def draw_streams(process: Process, streams: int, seed: int) -> StreamsFile:
+    """The test streams of ``meta-learn compare`` with this seed, and pairs of streams.
+
+    Errors: ValueError for fewer than two streams.
+    """
+    if streams < 2:
+        raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
+    root = jax.random.key(seed)
+    length = stream_length(process.task_length)
+    chunks = list(drawn_chunks(process, jax.random.fold_in(root, TEST), streams, length))
+    symbols = np.concatenate([chunk.symbols for chunk in chunks])
+    latent = np.concatenate([chunk.latent for chunk in chunks])
+    first, second, shared = _pairs(process, symbols, jax.random.fold_in(root, PAIRS))
+    pairs = np.stack([first, streams + np.arange(len(first)), shared], axis=-1).astype(np.int32)
+    return StreamsFile(process, np.concatenate([symbols, second]), latent, pairs, seed)
+
+
+def _pairs(
+    process: Process, symbols: np.ndarray, key: jax.Array
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of ``symbols`` (M,), other streams (M, L), and how many symbols they share (M,).
+
+    The other stream has at the next place the symbol that is, of all others, the most probable there,
+    and goes on as another draw of the process. Where that is impossible there is no pair.
+    """
+    length = symbols.shape[1]
+    places = np.flatnonzero(drawn_places(length, process.task_length))
+    spread = np.linspace(0, len(places) - 1, min(MOST_PAIRS, len(places))).round().astype(int)
+    shared = places[spread]
+    first = np.arange(len(shared)) % len(symbols)
+    here = np.arange(len(shared))
+    if not len(shared):
+        return first, symbols[:0], shared
+    begun = symbols[first]
+    log_p = process.log_predictive(begun)[here, shared, :]
+    log_p[here, begun[here, shared]] = -np.inf
+    # As many are drawn as in a chunk of test streams: one compiled program serves both.
+    drawn = np.asarray(process.sample(key, chunk_rows(len(symbols), length), length))
+    second = drawn[here % len(drawn)]
+    before = np.arange(length) < shared[:, None]
+    second[before] = begun[before]
+    second[here, shared] = log_p.argmax(-1)
+    possible = np.isfinite(log_p.max(-1))
+    second[~possible] = begun[~possible]
+    log_p = np.take_along_axis(process.log_predictive(second), second[..., None], -1)[..., 0]
+    possible &= np.isfinite(log_p).all(-1)
+    return first[possible], second[possible], shared[possible]
+
+
+def write_streams(path: Path, streams: StreamsFile) -> None:
+    """Writes a streams file, NPZ or netCDF 4 by its suffix. Errors: DataError, OSError."""
+    arrays = _arrays(streams)
+    settings = streams.settings()
+    axes = ("stream", *(f"latent_{n}" for n in range(1, streams.latent.ndim)))
+    dims = {"symbols": ("row", "place"), "latent": axes, "pairs": ("pair", "part")}
+    digest = _digest(arrays, settings)
+    labelled = {name: Labelled(dims[name], values) for name, values in arrays.items()}
+    write_arrays(path, labelled, settings | {"digest": digest})
+
+
+def read_streams(path: Path) -> StreamsFile:
+    """What ``write_streams`` wrote. Errors: DataError, one line, for anything else."""
+    with opened(path) as (stored, text):
+        missing = [name for name in ("symbols", "latent", "pairs") if name not in stored]
+        if missing or text is None:
+            lacks = ", ".join([*missing, *(["settings"] if text is None else [])])
+            raise DataError(
+                f"{path} is not a streams file: it has no {lacks}; meta-learn streams writes one"
+            )
+        _check_sizes(path, stored)
+        arrays = {name: stored[name].read() for name in ("symbols", "latent", "pairs")}
+    try:
+        settings = json.loads(text)
+        digest = settings.pop("digest")
+        if settings["format"] != FORMAT:
+            raise ValueError(f"format {settings['format']!r}, expected {FORMAT}")
+        described = dict(settings["process"])
+        process = process_kind(described.pop("name")).from_settings(described)
+        seed = int(settings["seed"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{path}: the settings are not those of a streams file: {reason}") from None
+    if digest != _digest(arrays, settings):
+        raise DataError(
+            f"{path} is damaged or was changed: its arrays and settings do not match its own digest"
+        )
+    return StreamsFile(
+        process, arrays["symbols"].astype(np.int32), arrays["latent"], arrays["pairs"], seed
+    )
+
+
+def _check_sizes(path: Path, stored: dict[str, Stored]) -> None:
+    """Errors: DataError unless shapes and types are such as ``write_streams`` writes."""
+    symbols, latent, pairs = (stored[name] for name in ("symbols", "latent", "pairs"))
+    fits = (
+        len(symbols.shape) == 2
+        and len(latent.shape) >= 1
+        and len(pairs.shape) == 2
+        and pairs.shape[1] == 3
+        and 2 <= latent.shape[0] == symbols.shape[0] - pairs.shape[0]
+        and symbols.dtype.kind in "iu"
+        and pairs.dtype.kind in "iu"
+        and latent.dtype.kind in "iuf"
+    )
+    size = sum(s.dtype.itemsize * int(np.prod(s.shape, dtype=float)) for s in (symbols, latent))
+    if not fits or size > _MOST_BYTES:
+        raise DataError(
+            f"{path} is not a streams file: symbols {symbols.dtype} {symbols.shape}, latent "
+            f"{latent.dtype} {latent.shape}, pairs {pairs.dtype} {pairs.shape}"
+        )
+
+
+def _arrays(streams: StreamsFile) -> dict[str, np.ndarray]:
+    small = np.uint8 if streams.process.num_symbols < 256 else np.int32
+    return {
+        "symbols": streams.symbols.astype(small),
+        "latent": streams.latent,
+        "pairs": streams.pairs,
+    }
+
+
+def _digest(arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> str:
+    return tensors_digest(arrays, json.dumps(settings, sort_keys=True))

@@ -1,0 +1,247 @@
+"""What every command does alike: device, errors as one line, progress, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+    from analysis.report.publish import Table
+    from meta_learning.training import Point
+
+
+def choose_device(device: str) -> None:
+    """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
+    folder, which belongs to the user. Errors: ClickException without a GPU."""
+    import jax
+
+    from autoregressive.cache import cache_folder
+
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
+    # Compiled programs that cannot be kept cost time, not the result: nothing to tell the user.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    else:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    if device != "gpu":
+        return
+    try:
+        jax.devices("gpu")
+    except RuntimeError:
+        raise click.ClickException(
+            "no GPU that JAX can use; install with the extra [cuda13] on a machine that has one, "
+            "or drop --device gpu"
+        ) from None
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A user's mistake or a machine's refusal becomes one line and exit code 1, never a traceback.
+
+    META_LEARN_DEBUG=1 shows the traceback. SIGTERM stops a run as Ctrl-C does.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:  # not the main thread: nobody sends it signals
+        before = None
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        if isinstance(error, click.exceptions.Exit) or os.environ.get("META_LEARN_DEBUG"):
+            raise
+        raise click.ClickException(_one_line(error)) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Inside it, a ValueError is wrong usage: exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename}" if error.filename else ""
+        return (
+            f"cannot read or write{where}: {error.strerror}; try another --out folder or free space"
+        )
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def logging_to_stderr(quiet: bool) -> None:
+    for package in ("autoregressive", "meta_learning", "analysis"):
+        logger = logging.getLogger(package)
+        logger.handlers = [_Echo()]
+        logger.setLevel(logging.ERROR if quiet else logging.INFO)
+        logger.propagate = False
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
+def progress_bar(quiet: bool, before: ProgressColumn, *after: ProgressColumn) -> Progress:
+    """A bar with time left between columns, on a terminal only; it is gone when it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        before,
+        BarColumn(bar_width=24),
+        *after,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+
+
+@contextmanager
+def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
+    """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
+    only that line. Nothing is shown where nothing was trained."""
+    import time
+
+    from rich.progress import TextColumn
+
+    started = time.monotonic()
+    last: list[Point] = []
+    columns = (
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[loss]}"),
+    )
+    with progress_bar(quiet, TextColumn("{task.description}"), *columns) as bar:
+        task = bar.add_task(label, total=1, loss="", visible=False)
+
+        def on_point(point: Point) -> None:
+            last[:] = [point]
+            bar.update(
+                task,
+                total=point.iterations,
+                completed=point.iteration,
+                loss=_held_out(point),
+                visible=True,
+            )
+
+        yield on_point
+    if last and not quiet:
+        click.echo(
+            f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s"
+            f"{_held_out(last[0], before=', ')}",
+            err=True,
+        )
+
+
+def _held_out(point: Point, before: str = "") -> str:
+    """The held-out loss, where tasks have drawn symbols at all."""
+    if math.isnan(point.held_out_loss):
+        return ""
+    return f"{before}held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
+
+
+def prepare(out: Path | None) -> None:
+    """Makes the report's folder, once all arguments have been understood. Errors: OSError."""
+    if out is not None:
+        from analysis.report.publish import check_folder
+
+        check_folder(out)
+
+
+def print_json(value: Any) -> None:
+    """One strict JSON document on stdout."""
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None:
+    """Tables on stdout, at most 80 columns wide off a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=80)
+    console.print(title, style="bold", markup=False)
+    for table in tables:
+        shown = RichTable(
+            title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="",
+            pad_edge=False,
+        )  # fmt: skip
+        for n, name in enumerate(table.head):
+            shown.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+        if table.note:
+            console.print(table.note, style="dim", markup=False)
+            console.print()
+    if closing:
+        console.print(closing, markup=False)
+
+
+def print_results(
+    document: Any,
+    as_json: bool,
+    title: str,
+    tables: Sequence[Table],
+    out: Path | None,
+    closing: str = "",
+) -> None:
+    """What a command says on stdout: one JSON document, or tables and where the report is."""
+    if as_json:
+        print_json(document)
+        return
+    print_tables(title, tables, closing)
+    click.echo(f"Report: {out}/report.html")
+
+
+def arguments() -> dict[str, Any]:
+    """The arguments of the command that runs, as JSON values, for its manifest."""
+    params = click.get_current_context().params
+    return {k: v if v is None else _plain(v) for k, v in params.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, int | float) and math.isfinite(value) else str(value)
+
+
+def command_line() -> str:
+    """The command as it was typed, without the path of the program; a script that hands over to
+    ``main`` is named."""
+    import shlex
+
+    name = Path(sys.argv[0]).name
+    script = name.endswith(".py") and name != "__main__.py"
+    return shlex.join([*(["python", name] if script else ["meta-learn"]), *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""The coursework that this began with, and its questions."""

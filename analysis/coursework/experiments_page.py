@@ -1,0 +1,147 @@
+"""The tables and panels of the coursework's four models on its three test streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.report.formats import interval, nats, percent
+from analysis.report.publish import Panel, Table
+from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
+
+if TYPE_CHECKING:
+    from analysis.comparison.compare import Comparison
+    from meta_learning.learner import Learner
+
+
+Found = Mapping[str, Mapping[str, Any]]
+Comparisons = Mapping[str, Mapping[str, "Comparison"]]
+
+
+def tables(found: Found) -> list[Table]:
+    """All numbers. found: model -> test stream -> the document of ``compare``."""
+    return [own_table(found), *stream_tables(found)]
+
+
+def own_table(found: Found) -> Table:
+    """Each model on streams of its own prior."""
+    home = []
+    for name, streams in found.items():
+        numbers = streams[OWN_STREAM[name]]
+        home.append(
+            [
+                f"{name} {show(numbers['alpha'])} T={numbers['T']}",
+                nats(numbers["loss"]["network"]), nats(numbers["loss"]["bayes"]),
+                nats(numbers["gap"]["mean"]), percent(numbers["gap_closed"]["mean"]),
+                interval(numbers["gap_closed"]["ci95"], percent),
+            ]
+        )  # fmt: skip
+    return Table(
+        "Each model on streams of its own prior, nats a drawn symbol",
+        ["model", "loss", "Bayes", "gap", "closed", "95% interval"],
+        home,
+        "gap: mean KL(Bayes || network). closed: share of the gap between a memoryless "
+        "predictor and Bayes that the network closes.",
+    )
+
+
+_STREAM_NOTE = (
+    "Bayes (own): with the model's own alpha; Bayes (test): with the test streams' alpha, the best "
+    "predictor there. gap: mean KL(Bayes (own) || network)."
+)
+
+
+def stream_tables(found: Found) -> list[Table]:
+    """A table a test stream, all models in it; the first says what the columns are."""
+    out: list[Table] = []
+    for key, stream in TEST_STREAMS.items():
+        rows = []
+        for name, streams in found.items():
+            numbers = streams[key]
+            loss = numbers["loss"]
+            rows.append(
+                [
+                    name, str(numbers["T"]), nats(loss["network"]), nats(loss["bayes"]),
+                    nats(loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)),
+                    nats(loss["oracle"]), nats(numbers["gap"]["mean"]),
+                ]
+            )  # fmt: skip
+        out.append(
+            Table(
+                f"Test stream {key}: {stream.title}",
+                ["model", "T", "loss", "Bayes (own)", "Bayes (test)", "oracle", "gap"],
+                rows,
+                _STREAM_NOTE if not out else "",
+            )
+        )
+    return out
+
+
+def panels(comparisons: Comparisons, learners: Mapping[str, Sequence[Learner]]) -> list[Panel]:
+    """All figures. comparisons: model -> test stream -> comparison."""
+    return [curves_panel(learners), gap_panel(comparisons), *prediction_panels(comparisons)]
+
+
+def curves_panel(learners: Mapping[str, Sequence[Learner]]) -> Panel:
+    """The learning curves, one line a seed."""
+    from analysis.comparison import figures
+
+    return Panel(
+        "learning-curves",
+        figures.learning_curves(
+            {_title(n): [x.history for x in group] for n, group in learners.items()}
+        ),
+        "Training and held-out loss of the four models against training symbols, each with "
+        "the Bayes loss of its own process as a dashed floor.",
+        "Learning curves of the four models. Upper row: loss at drawn places. Lower row: "
+        "KL(Bayes || network) on held-out streams.",
+    )
+
+
+def gap_panel(comparisons: Comparisons) -> Panel:
+    """The gap by position of all models on streams of their own prior."""
+    from analysis.comparison import figures
+
+    return Panel(
+        "gap-by-position",
+        figures.shared_gap({_title(n): of[OWN_STREAM[n]] for n, of in comparisons.items()}),
+        "Gap to Bayes by position within the task for all four models on one axis.",
+        "The four models on streams of their own prior: KL(Bayes || network) by position "
+        "within the task.",
+    )
+
+
+def prediction_panels(comparisons: Comparisons) -> list[Panel]:
+    """The probability of symbol 0 along the test streams, M1 beside M3 and M2 beside M4."""
+    from analysis.comparison import figures
+
+    return [
+        Panel(
+            f"predictions-T{T}",
+            figures.predictions_shared(
+                {
+                    f"Test stream {key}, T={T}: {stream.title}": {
+                        name: comparisons[name][key] for name in pair
+                    }
+                    for key, stream in TEST_STREAMS.items()
+                },
+                places=40 if T == 20 else 30,
+            ),
+            f"Probability of symbol 0 along the three test streams: networks {pair[0]} and "
+            f"{pair[1]} and the exact Bayesian predictor under each one's prior.",
+            f"The two models with T={T} on the same streams: what each predicts for symbol 0, "
+            "beside exact Bayes under the model's own prior. Marks above show where symbol 0 "
+            "came.",
+        )
+        for T, pair in ((5, ("M1", "M3")), (20, ("M2", "M4")))
+    ]
+
+
+def _title(name: str) -> str:
+    process = EXPERIMENTS[name]
+    return f"{name}: alpha=({show(process.alpha)}), T={process.T}"
+
+
+def show(values: Any) -> str:
+    """ "10,1,1"."""
+    return ",".join(f"{v:g}" for v in values)

@@ -1,0 +1,204 @@
+"""What known mistakes do to the numbers: each beside the right way, measured on the same data.
+
+The mistakes are those of published solutions of the coursework: completions scored against the masked
+image, a second sigmoid, a softmax over the whole image, rounding called sampling, continuation with
+teacher forcing left on, Laplace's and KT's rules called Bayes, a first symbol that is never scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from scipy.special import logsumexp
+
+from analysis.audit.count_vectors import count_vectors
+from analysis.coursework.exact_losses import bayes_losses
+from autoregressive.images.npy import MaskedImages
+from autoregressive.model import Model
+from autoregressive.pixels.continuation import Continuation
+from autoregressive.pixels.inpainting import completions
+from autoregressive.pixels.network import PixelNetwork, inputs, nats
+from autoregressive.scores import kl
+from meta_learning.processes import DirichletCategorical
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One mistake's effect on one figure. unit: "nats a pixel" and the like, or "share"."""
+
+    mistake: str
+    figure: str
+    right: float
+    wrong: float
+    unit: str
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
+    """Completions of missing pixels scored as targets of -1 instead of their own values.
+
+    images: with truth, equally many pixels missing in each, few enough to enumerate. The completion
+    is fed in either way; what differs are the targets, and so which completion is preferred.
+    Errors: ValueError where the truth is not known or the numbers of missing pixels differ.
+    """
+    if images.truth is None:
+        raise ValueError("the effect on in-painting needs images whose truth is known")
+    counts = (images.masked < 0).sum(1)
+    if (counts != counts[0]).any():
+        raise ValueError("every image should miss equally many pixels")
+    n, m = len(images.masked), int(counts[0])
+    values = completions(m)
+    filled = np.repeat(images.masked[:, None], len(values), axis=1)
+    filled[np.broadcast_to((images.masked < 0)[:, None], filled.shape)] = np.tile(
+        values, (n, 1)
+    ).ravel()
+    logits = network.logits(filled.reshape(n * len(values), -1)).reshape(n, len(values), -1)
+    truth = images.truth[images.masked < 0].reshape(n, m)
+    came = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
+    found = {}
+    for name, targets in (("right", filled), ("wrong", images.masked[:, None])):
+        scores = -nats(logits, targets[..., 1:].astype(np.float64)).sum(-1)
+        log_p = scores - logsumexp(scores, axis=1, keepdims=True)
+        found[name] = (log_p[np.arange(n), came].mean(), (log_p.argmax(1) == came).mean())
+    mistake = "targets of -1, the masked image's"
+    return [
+        Effect(mistake, figure, float(found["right"][i]), float(found["wrong"][i]), unit)
+        for i, (figure, unit) in enumerate(
+            (
+                ("log p(truth | observed)", "nats an image"),
+                ("most probable = truth", "share"),
+            )
+        )
+    ]
+
+
+def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
+    """Logits turned into probabilities by a second sigmoid, or by a softmax over the image.
+
+    logits, targets: (n, places). The loss is -log of the probability of what came.
+    """
+    z = np.asarray(logits, np.float64)
+    once = 1 / (1 + np.exp(-z))
+    right = float(nats(z, targets).mean())
+    # sigmoid(p) has the logit p.
+    twice = float(nats(once, targets).mean())
+    log_p = z - logsumexp(z, axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        log_rest = np.log1p(-np.exp(log_p))
+    softmax = float(-np.where(targets == 1, log_p, log_rest).mean())
+    figure, unit = "test cross-entropy", "nats a pixel"
+    return [
+        Effect("a sigmoid applied twice", figure, right, twice, unit),
+        Effect("softmax over the image", figure, right, softmax, unit),
+    ]
+
+
+def rounded(
+    network: PixelNetwork,
+    pixels: np.ndarray,
+    sampled: Continuation,
+    thresholds: Sequence[float] = (0.5, 0.25),
+) -> list[Effect]:
+    """'Samples' by a threshold on the probability instead of a draw.
+
+    pixels: the true images (n, P). sampled: their right continuation. A is the samples' own
+    cross-entropy, C the truth's under their probabilities, over all missing pixels.
+    """
+    first, out = sampled.first, []
+    horizon = sampled.truth.shape[1]
+    right = {kind: mean for kind, (mean, _) in sampled.costs(horizon).items()}
+    truth = network.checked(pixels)
+    for threshold in thresholds:
+        made, z = _cut(
+            network.model, network.params, jnp.asarray(truth), jnp.log(threshold / (1 - threshold)),
+            first,
+        )  # fmt: skip
+        wrong = {
+            "own": float(nats(np.asarray(z), np.asarray(made)).mean()),
+            "crossed": float(nats(np.asarray(z), truth[:, first:]).mean()),
+        }
+        mistake = f"threshold {threshold:g} for sampling"
+        out += [
+            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind],
+                   "nats a pixel")
+            for name, kind in (("A: samples", "own"), ("C: truth under samples", "crossed"))
+        ]  # fmt: skip
+    return out
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def _cut(
+    model: Model, params: Any, pixels: Array, least_logit: Array, first: int
+) -> tuple[Array, Array]:
+    """Images continued from ``first`` on by pixels of 1 where the logit is above ``least_logit``:
+    the pixels and their logits, each (n, P - first)."""
+    n, places = pixels.shape
+    state, _ = model.unroll(params, model.initial_state((n,)), inputs(pixels)[:, : first - 1])
+
+    def step(carry: Any, _: None) -> Any:
+        state, x = carry
+        state, logits = model.step(params, state, x[:, None])
+        z = logits[..., 0]
+        x = (z > least_logit).astype(jnp.float32)
+        return (state, x), (x, z)
+
+    start = (state, pixels[:, first - 1].astype(jnp.float32))
+    _, (made, z) = lax.scan(step, start, None, length=places - first)
+    return made.T, z.T
+
+
+def teacher_forced(sampled: Continuation) -> list[Effect]:
+    """True pixels fed in while 'continuing': what is then reported is B, the truth's cost given its
+    own past, for C, its cost under free-running samples."""
+    horizon = sampled.truth.shape[1]
+    costs = sampled.costs(horizon)
+    return [
+        Effect("teacher forcing left on", f"C: truth under samples, {horizon} pixels",
+               costs["crossed"][0], costs["truth"][0], "nats a pixel")
+    ]  # fmt: skip
+
+
+def not_bayes(process: DirichletCategorical) -> list[Effect]:
+    """Laplace's and KT's rules reported as 'Bayes': the loss of the reference that a network is then
+    measured against, nats a draw. Exact: sums over all counts."""
+    right = float(bayes_losses(process, int(process.T) - 1).mean())
+    return [
+        Effect(f"{name} called Bayes", f"Bayes's loss, {process.title}", right,
+               right + excess(process, pseudo_count), "nats a symbol")
+        for name, pseudo_count in (("KT", 0.5), ("Laplace", 1.0))
+    ]  # fmt: skip
+
+
+def excess(process: DirichletCategorical, pseudo_count: float) -> float:
+    """The expected loss over Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
+    of KL(Bayes || rule) over the draws of a task, nats, without sampling."""
+    from analysis.audit.decomposition import exchangeable, probabilities
+
+    by_counts = exchangeable(process)
+    rule = exchangeable(process.replace({"alpha": (pseudo_count,) * process.num_symbols}))
+    total, draws = 0.0, int(process.T) - 1
+    for n in range(draws):
+        counts = count_vectors(n, process.num_symbols)
+        gap = kl(by_counts.log_predictive(counts), rule.log_predictive(counts))
+        total += float((probabilities(process, counts) * gap).sum())
+    return total / draws
+
+
+def first_unscored(process: DirichletCategorical) -> list[Effect]:
+    """The first symbol of every task left out of Bayes's expected loss, nats a draw, exact: it is the
+    one that costs most. T must be 3 or more, so that others are left."""
+    losses = bayes_losses(process, int(process.T) - 1)
+    return [
+        Effect("first symbol never scored", f"Bayes's loss, {process.title}",
+               float(losses.mean()), float(losses[1:].mean()), "nats a symbol")
+    ]  # fmt: skip

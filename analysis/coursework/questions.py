@@ -1,0 +1,161 @@
+"""The coursework's thought questions, each measured: a plain document that answers are made from.
+
+What depends on training (prior, T, unroll) is measured on networks of every setting of
+``meta_learning.experiments.STUDY``; what does not is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.comparison.compare import compare
+from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_prior
+from analysis.comparison.results import finite
+from analysis.coursework.effective_prior import effective_alpha, over_seeds
+from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
+from analysis.intervals import student
+from meta_learning.experiments import (
+    CONCENTRATED,
+    FLAT,
+    NEARLY_UNIFORM,
+    STUDY_LENGTHS,
+    Setting,
+)
+from meta_learning.learner import Learner
+from meta_learning.processes import (
+    DirichletCategorical,
+    FixedCategorical,
+    Process,
+    json_task_length,
+)
+from meta_learning.training import stream_length
+
+# p = (w, (1 - w) / 2, (1 - w) / 2).
+WEIGHTS = (0.0, 0.1, 1 / 3, 0.5, 0.7, 0.85, 0.95, 1.0)
+# Networks of T=inf are followed to so many times their unroll.
+_BEYOND = 4
+_EXACT_DRAWS = 49
+
+
+def measured(
+    setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
+) -> dict[str, Any]:
+    """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
+    process = setting.process
+    endless = math.isinf(process.T)
+    length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
+    comparison = compare(
+        [learner.log_predictive for learner in learners], process, process,
+        key=key, streams=streams, length=length,
+    )  # fmt: skip
+    found = off_prior(
+        learners, process, key=key, streams=streams, sources=_sources(setting)
+    ).document()
+    curves = np.stack([s.gap_by_position for s in comparison.networks])
+    memoryless = comparison.references["memoryless"].gap_by_position
+    return {
+        "name": setting.name,
+        "alpha": list(process.alpha),
+        "T": json_task_length(process.T),
+        "unroll": setting.unroll,
+        "rows": [_short(row) for row in found["rows"]],
+        "gap_by_position": [_rounded(v) for v in curves.mean(0)] if curves.size else [],
+        "memoryless_by_position": [_rounded(v) for v in memoryless] if curves.size else [],
+        "first": _spans(curves, setting) if endless else None,
+        "effective_alpha": _effective(setting, learners, key, streams),
+    }
+
+
+def exact() -> dict[str, Any]:
+    """What needs no network: losses by place of Bayes and the oracle, and how flat a prior is."""
+    priors = []
+    for alpha in (CONCENTRATED, FLAT, NEARLY_UNIFORM):
+        process = DirichletCategorical(alpha, math.inf)
+        losses = bayes_losses(process, _EXACT_DRAWS)
+        priors.append(
+            {
+                "alpha": list(alpha),
+                "oracle": oracle_loss(process),
+                "bayes_by_draw": losses.tolist(),
+                "bayes_by_T": [
+                    {"T": T, "loss": float(losses[: T - 1].mean())}
+                    for T in STUDY_LENGTHS
+                    if not math.isinf(T)
+                ],
+                "nats_from_uniform": nats_from_uniform(process),
+            }
+        )
+    return {"priors": priors, "largest_p": [_largest_p(a) for a in (NEARLY_UNIFORM, (1.0,) * 3)]}
+
+
+def _rounded(value: float) -> float | None:
+    """Six digits are enough for a figure, and keep the document small."""
+    return finite(float(f"{value:.6g}"))
+
+
+def _largest_p(alpha: Sequence[float]) -> dict[str, Any]:
+    """Quantiles of the largest of p under Dirichlet(alpha), from a million draws."""
+    draws = np.random.default_rng(0).dirichlet(alpha, 1_000_000).max(1)
+    return {"alpha": list(alpha), "quantiles": np.quantile(draws, [0.05, 0.5, 0.95]).tolist()}
+
+
+def _sources(setting: Setting) -> list[tuple[str, Process]]:
+    process = setting.process
+    if setting.unroll == 100 and process.T == 20:
+        grid = [("line", FixedCategorical((w, (1 - w) / 2, (1 - w) / 2), 20)) for w in WEIGHTS]
+        return [*default_sources(process), *grid]
+    own: list[tuple[str, Process]] = [("own", process)]
+    if setting.unroll == 100 and process.T > 1:
+        others = (T for T in TASK_LENGTHS if process.T != T)
+        own += [("T", DirichletCategorical(process.alpha, T)) for T in others]
+    return own
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``off_prior`` without what no answer needs."""
+    names = ("kind", "name", "alpha", "p", "T", "gap_over_symbols", "gap.network", "gap_closed",
+             "gap_test.network", "gap_test.bayes", "leak", "miss", "reset_cost")  # fmt: skip
+    out = {name: row[name] for name in names if name in row}
+    references = ("loss.network", "loss.bayes", "loss.bayes_test", "loss.oracle", "gap.memoryless")
+    return out | {name: row[name]["mean"] for name in references if name in row}
+
+
+def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
+    """The mean gap over each stretch of one unroll, with its interval over seeds."""
+    out = []
+    for n in range(_BEYOND):
+        each = curves[:, n * setting.unroll : (n + 1) * setting.unroll].mean(1)
+        estimate = student(each) if len(each) > 1 else None
+        out.append(
+            {
+                "from": n * setting.unroll + 1,
+                "to": (n + 1) * setting.unroll,
+                "mean": finite(each.mean()),
+                "ci95": estimate.ci95 if estimate else [None, None],
+            }
+        )
+    return out
+
+
+def _effective(
+    setting: Setting, learners: Sequence[Learner], key: jax.Array, streams: int
+) -> list[dict[str, Any]] | None:
+    process = setting.process
+    if process.T < 3:
+        return None
+    length = stream_length(process.T)
+    symbols = np.asarray(process.sample(key, streams, length))
+    fitted = over_seeds(
+        [
+            effective_alpha(
+                learner.log_predictive(symbols), symbols, process.num_symbols, process.T
+            )
+            for learner in learners
+        ]
+    )
+    return [{"mean": e.mean, "ci95": e.ci95} for e in fitted]

@@ -1,0 +1,242 @@
+"""Rows 16 to 18: networks against Bayes, the thought questions, the hidden state."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from analysis.audit import page as audit_pages
+from analysis.comparison import page as compare_pages
+from analysis.coursework import questions_page as questions_pages
+from analysis.coursework.reproduce.kept import Result
+from analysis.coursework.reproduce.run import Run
+from analysis.coursework.reproduce.symbol_rows import RECIPES
+from analysis.hidden import page as hidden_pages
+from analysis.report.formats import nats, percent
+from analysis.report.publish import Panel, Table
+from autoregressive.errors import DataError
+from meta_learning.experiments import EXPERIMENTS, OWN_STREAM
+from meta_learning.learner import TEST
+
+if TYPE_CHECKING:
+    from analysis.comparison.compare import Comparison
+
+_MODELS = ("M2", "M4")
+
+
+def against_bayes(run: Run) -> Result:
+    """Row 16."""
+    from analysis.audit.exact_gap import exact_gap
+    from analysis.audit.worst_histories import worst_histories
+    from analysis.comparison import figures
+    from analysis.comparison.results import document, estimate_all
+
+    tables: list[Table] = []
+    panels: list[Panel] = []
+    numbers: dict[str, Any] = {}
+    sentences = []
+    T = run.sizes.exact_task_length
+    for recipe in RECIPES:
+        numbers[recipe] = {}
+        shown: dict[str, Comparison] = {}
+        for name in _MODELS:
+            learner = run.learners(recipe)[name]
+            comparison = run.comparisons(recipe)[name][OWN_STREAM[name]]
+            found = document(comparison, estimate_all(comparison))
+            walked = EXPERIMENTS[name].replace({"T": T})
+            exact = exact_gap(learner, walked, folder=run.networks_folder)
+            worst = worst_histories(learner, walked)
+            title = f"{name}, recipe {recipe}"
+            own = [
+                *compare_pages.summary_tables(comparison, found)[:1],
+                _over(audit_pages.budget_table(exact, None), T),
+                audit_pages.worst_table(dataclasses.replace(worst, by_gap=worst.by_gap[:5])),
+            ]
+            tables += [t._replace(title=f"{title}. {t.title}") for t in own]
+            numbers[recipe][name] = {
+                "loss": found["loss"],
+                "gap": found["gap"],
+                "gap_closed": found["gap_closed"],
+                "reset": found["reset"],
+                "exact": exact.document() | {"T": T},
+                "worst": [audit_pages.history_document(h) for h in worst.by_gap[:5]],
+            }
+            shown[title] = comparison
+            largest = max(exact.terms, key=lambda term: exact.terms[term])
+            sentences.append(
+                f"{title}: {percent(found['gap_closed']['mean'])} of memoryless's gap closed; most of "
+                f"what is left ({percent(exact.terms[largest] / exact.gap)}) is "
+                f"{audit_pages.TERMS[largest]}."
+            )
+        panels.append(
+            Panel(
+                f"gap-by-position-{recipe}",
+                figures.gap_by_position(shown),
+                "KL from Bayes to the network and to each reference by position within the task, on a "
+                "log axis, for M2 and M4.",
+                f"Recipe {recipe}: where within a task the networks and the references differ from "
+                "Bayes; bands are two standard errors.",
+            )
+        )
+        for name, comparison in zip(_MODELS, shown.values(), strict=True):
+            panels.append(
+                Panel(
+                    f"predictions-{name}-{recipe}",
+                    figures.predictions(comparison),
+                    f"Predicted probability of each outcome along one test stream: {name} against exact "
+                    "Bayes and the oracle.",
+                    f"{name}, recipe {recipe}, on one stream of its own prior, beside the exact "
+                    "posterior's mean and central 95%.",
+                )
+            )
+    every = [of for models in numbers.values() for of in models.values()]
+    leak, miss = (max(of["reset"][k] for of in every) for k in ("leak", "miss"))
+    agrees = (
+        f"on when RESET comes: all four networks give it at most {nats(leak)} before its place on "
+        f"average and miss at most {nats(miss)} at it."
+    )
+    fails = "; ".join(
+        f"{name}, recipe {recipe}, is furthest off, {nats(of['worst'][0]['gap'])} nats, after "
+        f"{''.join(map(str, of['worst'][0]['symbols'])) or 'no symbol'}, whose probability is "
+        f"{of['worst'][0]['probability']:.1e}"
+        for recipe, models in numbers.items()
+        for name, of in models.items()
+    )
+    shares = ", ".join(
+        f"{name} of recipe {recipe} {percent(_share_of_worst(of))}"
+        for recipe, models in numbers.items()
+        for name, of in models.items()
+    )
+    why = (
+        "training lowers the mean gap, which weighs a history by its probability under the training "
+        f"prior. The history furthest off makes up this share of the gap at its place: {shares}."
+    )
+    paragraphs = [
+        ("What agrees:", agrees),
+        ("Where it fails:", f"{fails}."),
+        ("Why:", why),
+    ]
+    return Result(
+        " ".join(sentences), numbers, tables, panels, paragraphs,
+        own=_compare_command(run), made=run.learners_made,
+    )  # fmt: skip
+
+
+def _share_of_worst(model: dict[str, Any]) -> float:
+    """What the worst history adds to the exact gap at the draw after it, as a share of that gap."""
+    worst = model["worst"][0]
+    there = model["exact"]["gap"]["by_position"][len(worst["symbols"])]
+    return worst["probability"] * worst["gap"] / there
+
+
+def _over(table: Table, T: int) -> Table:
+    return table._replace(note=f"{table.note} Over the {T - 1} first draws of a task.")
+
+
+def questions(run: Run) -> Result:
+    """Row 17."""
+    from analysis.commands.questions import study, study_recipes
+
+    sizes = run.sizes
+    if sizes.questions_budget:
+        seeds = range(run.seed, run.seed + sizes.questions_seeds)
+        command = (
+            f"meta-learn questions --budget {sizes.questions_budget} --seeds {len(seeds)} "
+            f"--streams {sizes.questions_streams} --seed {run.seed}"
+        )
+        found = {"command": command} | study(
+            study_recipes(sizes.questions_budget), sizes.questions_budget, seeds,
+            sizes.questions_streams, run.silent,
+        )  # fmt: skip
+        made = f"Measured in this run: {len(seeds)} networks of every setting."
+    else:
+        found = packaged_study()
+        made = (
+            "Not computed in this run: the results that come with the package, made by "
+            f"{found['command']} with {found['budget']:,} symbols a network, seeds "
+            f"{', '.join(map(str, found['seeds']))}. The full run computes them anew."
+        )
+    said = questions_pages.answers(found)
+    nearly = found["exact"]["priors"][-1]
+    answer = (
+        f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
+        f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
+        f"concentrated at 1/3. {said[-1].question} {said[-1].text}"
+    )
+    return Result(
+        answer,
+        found,
+        [table for answer in said for table in answer.tables],
+        [panel for answer in said for panel in answer.panels],
+        [(answer.question, answer.text) for answer in said],
+        own=found["command"],
+        made=made,
+    )
+
+
+def packaged_study() -> dict[str, Any]:
+    """The study of the thought questions that comes with the package. Errors: DataError."""
+    packaged = files("analysis") / "kept" / "questions.json"
+    # In a checkout it lies where the documentation reads it.
+    checkout = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
+    for place in (packaged, checkout):
+        if place.is_file():
+            return json.loads(place.read_text("utf-8"))
+    raise DataError("the results of the thought questions are missing: install meta-learn anew")
+
+
+def hidden_state(run: Run) -> Result:
+    """Row 18."""
+    from analysis.hidden.examine import examine
+    from analysis.hidden.results import document
+
+    tables: list[Table] = []
+    panels: list[Panel] = []
+    numbers, paragraphs = {}, []
+    key = jax.random.fold_in(jax.random.key(run.seed), TEST)
+    for name in run.sizes.hidden_models:
+        learner = run.learners("default")[name]
+        found = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
+        numbers[name] = document(found)
+        paragraphs.append((f"{name}:", hidden_pages.headline(found)))
+        tables += [t._replace(title=f"{name}. {t.title}") for t in hidden_pages.tables(found)]
+        panels += [
+            p._replace(name=f"{p.name}-{name}", caption=f"{name}. {p.caption}")
+            for p in hidden_pages.panels(found)
+        ]
+    needed = {
+        name: [
+            of["spectrum"]["h"]["for_99_percent"][k]["mean"]
+            for k in ("variance", "ranked_prediction")
+        ]
+        for name, of in numbers.items()
+    }  # fmt: skip
+    answer = "Directions of h that carry 99% of its variance and of the prediction: " + ", ".join(
+        f"{name} {_count(variance)} and {_count(prediction)}"
+        for name, (variance, prediction) in needed.items()
+    ) + " of " + f"{learner.settings['hidden']}. Networks of the default recipe."  # fmt: skip
+    network = f"{run.out}/networks/{{}}-default.safetensors"
+    own = "\n".join(
+        f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "
+        f"--seed {run.seed}"
+        for name in run.sizes.hidden_models
+    )
+    return Result(answer, numbers, tables, panels, paragraphs, own=own, made=run.learners_made)
+
+
+def _count(value: float | None) -> str:
+    return "more than all" if value is None else f"{value:.0f}"
+
+
+def _compare_command(run: Run) -> str:
+    return "\n".join(
+        f"meta-learn compare --checkpoint {run.out}/networks/{name}-{recipe}.safetensors "
+        f"--streams {run.sizes.streams} --seed {run.seed}"
+        for recipe in RECIPES
+        for name in _MODELS
+    )

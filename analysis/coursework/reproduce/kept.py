@@ -1,0 +1,108 @@
+"""Results of rows as files: one JSON a row, its figures beside it, kept as soon as it is done."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.report.publish import Panel, Shown, Table, show_figure, write_json
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a row found. answer: a sentence or two. numbers: JSON values, the same for the same run.
+    paragraphs: (label, text) beside the answer. own: the command of its own that gives the same
+    numbers, empty where there is none. made: how the networks came to be, and of what images."""
+
+    answer: str
+    numbers: dict[str, Any]
+    tables: Sequence[Table] = ()
+    panels: Sequence[Panel] = ()
+    paragraphs: Sequence[tuple[str, str]] = ()
+    own: str = ""
+    made: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row's result as it was kept. figures: name -> alt and caption."""
+
+    answer: str
+    numbers: dict[str, Any]
+    tables: list[Table]
+    figures: dict[str, dict[str, str]]
+    paragraphs: list[tuple[str, str]]
+    own: str
+    made: str
+    command: str
+    seed: int
+    seconds: float = field(compare=False)
+
+
+def keep(
+    folder: Path, name: str, run: str, result: Result, command: str, seed: int, seconds: float
+) -> Kept:
+    """Writes a result as ``name``.json, after its figures. run: tells this run's results from those
+    of other settings. Errors: OSError."""
+    figures = {}
+    for panel in result.panels:
+        renamed = panel._replace(name=f"{name}-{panel.name}")
+        show_figure(folder, renamed)
+        figures[renamed.name] = {"alt": panel.alt, "caption": panel.caption}
+    document = {
+        "run": run,
+        "command": command,
+        "seed": seed,
+        "answer": result.answer,
+        "numbers": result.numbers,
+        "tables": [table._asdict() for table in result.tables],
+        "figures": figures,
+        "paragraphs": [list(pair) for pair in result.paragraphs],
+        "own": result.own,
+        "made": result.made,
+        "seconds": round(seconds, 2),
+    }
+    write_json(folder / f"{name}.json", document)
+    return _read(json.loads(json.dumps(document)))
+
+
+def find(folder: Path, name: str, run: str) -> Kept | None:
+    """What was kept under this name by the same run with all its figures, or None."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["run"] != run:
+            return None
+        kept = _read(document)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return kept if all((folder / f"{name}.png").exists() for name in kept.figures) else None
+
+
+def shown(folder: Path, kept: Kept) -> list[Shown]:
+    """The figures of a kept result, from its folder. Errors: OSError."""
+    return [
+        Shown(base64.b64encode((folder / f"{name}.png").read_bytes()).decode(), **text)
+        for name, text in kept.figures.items()
+    ]
+
+
+def _read(document: Mapping[str, Any]) -> Kept:
+    return Kept(
+        document["answer"],
+        document["numbers"],
+        [Table(**table) for table in document["tables"]],
+        document["figures"],
+        [(label, text) for label, text in document["paragraphs"]],
+        document["own"],
+        document["made"],
+        document["command"],
+        document["seed"],
+        document["seconds"],
+    )

@@ -1,0 +1,33 @@
+"""A network's layers as a table, and whether it looks ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.report.publish import Table
+
+
+def layers_table(params: Mapping[str, Any], title: str) -> tuple[Table, int]:
+    """Every tensor with its shape and size, and the number of parameters."""
+    sizes = {name: int(np.prod(np.shape(value))) for name, value in params.items()}
+    rows = [
+        [name, " x ".join(map(str, np.shape(value))), f"{sizes[name]:,}"]
+        for name, value in params.items()
+    ]
+    count = sum(sizes.values())
+    return Table(
+        title, ["tensor", "shape", "parameters"], [*rows, ["all", "", f"{count:,}"]]
+    ), count
+
+
+def causality(rows: np.ndarray, changed: np.ndarray, at: int) -> tuple[float, float]:
+    """The largest change of a network's output before and after the place that was changed.
+
+    rows, changed: outputs (1, places, ...) whose row t - 1 predicts x_t from x_<t, for pixels, with
+    x_at changed. Returns the change of rows that predict x_1 .. x_at, and of the later ones.
+    """
+    difference = np.abs(np.asarray(rows, np.float64) - np.asarray(changed, np.float64))
+    return float(difference[:, :at].max()), float(difference[:, at:].max())

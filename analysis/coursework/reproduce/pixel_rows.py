@@ -1,0 +1,276 @@
+"""Rows 1 to 6: images as sequences of pixels, their network, continuations."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.coursework.reproduce.kept import Result
+from analysis.coursework.reproduce.layers import causality, layers_table
+from analysis.coursework.reproduce.run import Run
+from analysis.images import figures
+from analysis.images import page as pages
+from analysis.images.runs import FIRST_MISSING, choose_images
+from analysis.report.formats import nats, percent
+from analysis.report.publish import Panel, Table
+from autoregressive.images.image_set import SPLITS, binarise
+from autoregressive.pixels.network import pixel_model
+
+_MNIST_SIZES = {"train": 55_000, "validation": 5_000, "test": 10_000}
+
+
+def data(run: Run) -> Result:
+    """Row 1."""
+    splits = {split: run.images(split) for split in SPLITS}
+    numbers: dict[str, Any] = {"splits": {}, "data": run.data}
+    rows = []
+    for split, images in splits.items():
+        pixels = images.images()
+        found: dict[str, Any] = {
+            "images": len(images),
+            "places": images.places,
+            "ones": float(pixels.mean(dtype=np.float64)),
+            "first_pixel_ones": int(pixels[:, 0].sum()),
+            "sha256": images.digest,
+        }
+        numbers["splits"][split] = found
+        rows.append([split, f"{len(images):,}", f"{images.places}", percent(found["ones"]),
+                     f"{found['first_pixel_ones']}", images.digest[:12]])  # fmt: skip
+    grey = np.arange(256)
+    exact = [Fraction(1, 10) < Fraction(int(level), 255) for level in grey]
+    agree = int((binarise(grey.astype(np.uint8)) == exact).sum())
+    numbers["grey_levels_agree"] = agree
+    sizes = {split: found["images"] for split, found in numbers["splits"].items()}
+    numbers["sizes_as_asked"] = sizes == _MNIST_SIZES
+    answer = (
+        ", ".join(f"{n:,} {split}" for split, n in sizes.items())
+        + f" images of {splits['test'].places} pixels. The binarisation agrees with 0.1 < grey/255 in "
+        f"exact fractions on {agree} of 256 grey levels."
+    )
+    table = Table(
+        "The binarised splits",
+        ["split", "images", "pixels", "ones", "first pixel 1", "SHA-256"],
+        rows,
+        "Ones: share of pixels that are 1. First pixel 1: images whose first pixel is 1. SHA-256: of "
+        "the packed pixels, its first 12 digits.",
+    )
+    shown = splits["test"].images(slice(0, 10))
+    panel = Panel(
+        "images",
+        figures.gallery(shown, splits["test"].shape),
+        "Ten binarised digits.",
+        f"The first ten test images, read row by row from the top. {run.of_data}",
+    )
+    return Result(answer, numbers, [table], [panel], made=run.of_data)
+
+
+def model(run: Run) -> Result:
+    """Row 2."""
+    trained = run.pixels
+    network = trained.network
+    table, count = layers_table(network.params, "The network of rows 3 to 10")
+    others = {}
+    for cell in ("lstm", "gru"):
+        for readout in ((64,), (64, 64)):
+            shapes = jax.eval_shape(pixel_model(cell, 32, readout).init, jax.random.key(0))
+            others[f"{cell}, read-out {','.join(map(str, readout))}"] = sum(
+                int(np.prod(leaf.shape)) for leaf in shapes.values()
+            )
+    pixels = run.test_images.images(slice(0, 1))
+    at = network.places // 2
+    other = pixels.copy()
+    other[:, at] ^= 1
+    earlier, later = causality(network.logits(pixels), network.logits(other), at)
+    sizes = Table(
+        "Parameters with 32 hidden units",
+        ["cell and read-out", "parameters"],
+        [[name, f"{n:,}"] for name, n in others.items()],
+    )
+    answer = (
+        f"{pages.network_title(network)}: {count:,} parameters. Flipping pixel {at} of a test image "
+        f"changes no logit of a pixel up to it (largest change {nats(earlier)}) and later ones by up to "
+        f"{nats(later)}."
+    )
+    numbers = {
+        "parameters": count,
+        "by_cell": others,
+        "flipped": at,
+        "change_before": earlier,
+        "change_after": later,
+    }
+    return Result(answer, numbers, [table, sizes], made=trained.made)
+
+
+def training(run: Run) -> Result:
+    """Row 3."""
+    network = run.pixels.network
+    recipe = network.settings["recipe"]
+    how = recipe["optimization"]
+    images = network.settings["data"]["images"]
+    steps = -(-images // recipe["batch_size"])
+    curve = network.history["test_loss"]
+    before, last = (float(curve[i]) for i in (-5, -1)) if len(curve) > 5 else (
+        float(curve[0]), float(curve[-1]))  # fmt: skip
+    numbers = {
+        "recipe": recipe,
+        "images": images,
+        "steps_per_epoch": steps,
+        "last_epoch": {"from": before, "to": last},
+    }
+    rows = [
+        ["optimiser", str(how["optimizer"])],
+        ["learning rate", f"{how['learning_rate']:g}, {how['schedule']}"],
+        ["batch", str(recipe["batch_size"])],
+        ["epochs", str(recipe["epochs"])],
+        ["images, updates an epoch", f"{images:,}, {steps:,}"],
+    ]
+    seconds = float(network.history["seconds"][-1])
+    answer = (
+        f"{recipe['epochs']} epochs, {steps * recipe['epochs']:,} updates. The last epoch "
+        f"lowered the test loss from {before:.4f} to {last:.4f} nats a pixel, by "
+        f"{percent((before - last) / before)}."
+    )
+    paragraphs = [("Time:", f"training took {seconds:.0f} s where this network was trained.")]
+    table = Table(f"Recipe {recipe['name']}", ["setting", "value"], rows)
+    return Result(answer, numbers, [table], paragraphs=paragraphs, made=run.pixels.made,
+                  own=_train_command(run))  # fmt: skip
+
+
+def summary(run: Run) -> Result:
+    """Row 4."""
+    tables, numbers, histories = [], {}, {}
+    over = f"The {len(run.train_images):,} images trained on and all test images."
+    if run.packaged_pixels:
+        n = run.sizes.scored_images
+        over = f"The first {n:,} train and the first {n:,} test images."
+    for readout in run.sizes.readouts:
+        trained = run.trained_pixels(readout)
+        name = f"read-out {','.join(map(str, readout))}"
+        table = pages.training_table(trained.epochs, run.data, over)
+        tables.append(table._replace(title=f"{table.title}: {name}"))
+        history = trained.network.history
+        histories[name] = history
+        numbers[name] = {
+            "epochs": {
+                str(epoch): {
+                    part: {"cross_entropy": row[part]["cross_entropy"],
+                           "accuracy": row[part]["accuracy"]}
+                    for part in ("train", "test")
+                }
+                for epoch, row in trained.epochs.items()
+            },
+            "curve": {k: [float(v) for v in history[k]] for k in ("train_loss", "test_loss")},
+        }  # fmt: skip
+    if run.data == "mnist":
+        numbers["report"] = {
+            str(epoch): {"cross_entropy": reported, "accuracy": accuracy}
+            for epoch, (reported, accuracy) in pages.REPORT.items()
+        }
+    tests = {epoch: row["test"] for epoch, row in sorted(run.pixels.epochs.items())}
+    costs = ", ".join(f"{test['cross_entropy']['mean']:.4f}" for test in tests.values())
+    shares = ", ".join(f"{100 * test['accuracy']:.1f}%" for test in tests.values())
+    answer = (
+        f"{costs} nats a pixel and accuracy {shares} on test images at {', '.join(map(str, tests))} "
+        f"epochs. Learning curves of {len(history['test_loss'])} points."
+    )
+    images = run.pixels.network.settings["data"]["images"]
+    panel = Panel(
+        "curves",
+        figures.pixel_curves(histories, images),
+        "Train and test loss falling with epochs.",
+        f"Loss on the first 10,000 train and the first 2,000 test images, four points an epoch. "
+        f"{run.of_data}",
+    )
+    return Result(answer, numbers, tables, [panel], made=run.pixels.made,
+                  own="" if run.packaged_pixels else _train_command(run))  # fmt: skip
+
+
+def continuation(run: Run) -> Result:
+    """Row 5."""
+    results, _ = run.continuation
+    last = list(results.values())[-1]
+    short, long = last["10"], last["300"]
+    answer = (
+        f"Over 10 pixels the truth costs {nats(short['truth']['mean'])} nats a pixel and under the "
+        f"free-running samples {nats(short['crossed']['mean'])}; over 300 pixels "
+        f"{nats(long['truth']['mean'])} and {nats(long['crossed']['mean'])}."
+    )
+    ratio = [h["crossed"]["mean"] / h["truth"]["mean"] for h in (short, long)]
+    paragraphs = [
+        (
+            "Short against long:",
+            f"what the samples get wrong adds up: C is {ratio[0]:.2f} times B over 10 pixels and "
+            f"{ratio[1]:.2f} times over 300. The samples' own cost A is {nats(long['own']['mean'])} "
+            f"over 300 pixels against B's {nats(long['truth']['mean'])}: A does not look at the truth, "
+            "and does not say whether the continuation is the right one.",
+        )
+    ]
+    numbers = {"networks": results, "images": len(run.truth), "samples": 10, "seed": run.seed,
+               "first_missing": FIRST_MISSING}  # fmt: skip
+    panel = Panel(
+        "costs",
+        figures.continuation_costs(results),
+        "Three cross-entropies against the number of missing pixels, a panel a network.",
+        f"{len(run.truth)} test images, 10 samples each; bars: two standard errors over images. "
+        f"{run.of_data}",
+    )
+    return Result(answer, numbers, [pages.continuation_table(results)], [panel], paragraphs,
+                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+
+
+def pictures(run: Run) -> Result:
+    """Row 6."""
+    _, samples = run.continuation
+    chosen = choose_images(samples)
+    cost, spread = samples.crossed.mean((1, 2)), samples.own.mean(2).std(1)
+    rows = [
+        [kind, str(index), nats(float(cost[index])), nats(float(spread[index]))]
+        for kind, index in chosen.items()
+    ]
+    numbers = {
+        kind: {"image": index, "crossed": float(cost[index]), "spread_of_own": float(spread[index])}
+        for kind, index in chosen.items()
+    }
+    shown = sum(1 if horizon == 1 else 5 for horizon in (1, 10, 28, 300)) * len(chosen)
+    panels = []
+    for kind, index in chosen.items():
+        (panel,) = pages.continuation_panels(
+            run.truth, samples, {kind: index}, run.test_images.shape
+        )
+        panels.append(panel._replace(name=f"continuations-{kind.replace(' ', '-')}",
+                                     caption=f"{kind.capitalize()}: image {index}, sampled "
+                                     f"pixels in orange. {run.of_data}"))  # fmt: skip
+    table = Table(
+        "The three images, scores at 300 pixels, nats a pixel",
+        ["image", "number", "C", "spread of A"],
+        rows,
+        pages.CHOICE,
+    )
+    answer = (
+        f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, "
+    )
+    answer += "28 and 300 pixels."
+    return Result(answer, {"chosen": numbers, "shown": shown}, [table], panels,
+                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+
+
+def _train_command(run: Run) -> str:
+    """Empty where the run trains on less than all images."""
+    if run.sizes.train_images is not None and not run.packaged_pixels:
+        return ""
+    recipe = "best" if run.packaged_pixels else run.sizes.pixel_recipe
+    seed = 0 if run.packaged_pixels else run.seed
+    return f"meta-learn pixels train --data {run.data} --recipe {recipe} --seed {seed}"
+
+
+def _continue_command(run: Run) -> str:
+    folder = f"{run.out}/networks/pixels-{'-'.join(map(str, run.sizes.readouts[0]))}"
+    last = max(run.pixels.epochs)
+    files = " ".join(f"{folder}/epoch-{n}.safetensors" for n in sorted({0, 1, last}))
+    return (
+        f"meta-learn pixels continue {files} --data {run.data} --images {len(run.truth)} --seed "
+        f"{run.seed}"
+    )

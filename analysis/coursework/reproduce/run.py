@@ -1,0 +1,279 @@
+"""What the rows share: images, networks, comparisons, each made or loaded once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.coursework.reproduce.sizes import Sizes
+from autoregressive.images.image_set import ImageSet
+from autoregressive.pixels.network import PixelNetwork
+
+if TYPE_CHECKING:
+    from analysis.comparison.compare import Comparison
+    from analysis.images.inpainting import Inpainting
+    from autoregressive.images.npy import MaskedImages
+    from autoregressive.pixels.continuation import Continuation
+    from autoregressive.pixels.training import PixelRecipe
+    from meta_learning.learner import Learner
+
+KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A pixel network at 0 epochs, 1 epoch and the end, by title, and what training said.
+
+    epochs: scores by epoch. curves: name -> numbers. seconds: of training. made: how, for the page.
+    """
+
+    stages: dict[str, PixelNetwork]
+    epochs: dict[int, dict[str, Any]]
+    made: str
+
+    @property
+    def network(self) -> PixelNetwork:
+        return list(self.stages.values())[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One reproduction. data: "mnist" or "glyphs". out: the folder; networks go to out/networks."""
+
+    sizes: Sizes
+    seed: int
+    data: str
+    out: Path
+    quiet: bool = False
+    _made: dict[Hashable, Any] = field(default_factory=dict)
+
+    def _once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made once in this run."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    @property
+    def networks_folder(self) -> Path:
+        return self.out / "networks"
+
+    @property
+    def of_data(self) -> str:
+        """For captions: what the images are."""
+        if self.data == "mnist":
+            return "MNIST."
+        return f"Not MNIST: {self.data}, digits drawn from fonts."
+
+    @property
+    def silent(self) -> bool:
+        """Trainings say nothing of their own off a terminal: there is a line a row."""
+        return self.quiet or not sys.stderr.isatty()
+
+    @cached_property
+    def train_images(self) -> ImageSet:
+        """What pixel networks are trained on."""
+        return first_of(
+            self.images("train"), None if self.packaged_pixels else self.sizes.train_images
+        )
+
+    @cached_property
+    def test_images(self) -> ImageSet:
+        return self.images("test")
+
+    def images(self, split: str) -> ImageSet:
+        """A split, whole. Errors: DataError."""
+        from autoregressive.images.datasets import load
+
+        return load(self.data, split)
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """The images that are continued."""
+        return self.test_images.images(slice(0, self.sizes.continued_images))
+
+    @property
+    def packaged_pixels(self) -> bool:
+        """Whether pixel networks come with the package; those are of MNIST."""
+        return self.sizes.packaged and self.data == "mnist"
+
+    @cached_property
+    def pixel_recipe(self) -> PixelRecipe:
+        from autoregressive.pixels.training import make_pixel_recipe
+
+        return make_pixel_recipe(
+            self.sizes.pixel_recipe, epochs=self.sizes.epochs, batch_size=self.sizes.pixel_batch
+        )
+
+    @cached_property
+    def pixels(self) -> Trained:
+        """The pixel network of rows 5 to 10."""
+        return self.trained_pixels(self.sizes.readouts[0])
+
+    def trained_pixels(self, readout: tuple[int, ...]) -> Trained:
+        """A pixel network with its scores: packaged, or kept from before, or trained now."""
+        return self._once(("pixels", readout), lambda: self._trained_pixels(readout))
+
+    def _trained_pixels(self, readout: tuple[int, ...]) -> Trained:
+        folder = self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.packaged_pixels:
+            return self._packaged_pixels(folder)
+        from analysis.commands.pixels import pixel_progress
+        from analysis.images.runs import find_or_train
+
+        recipe = self.pixel_recipe
+        with pixel_progress(self.silent) as on_point:
+            last, document = find_or_train(
+                self.train_images, self.test_images, recipe, folder, hidden=self.sizes.hidden,
+                readout=readout, seed=self.seed, folder=folder, on_point=on_point,
+            )  # fmt: skip
+        stages = {
+            _epochs(n): PixelNetwork.load(folder / f"epoch-{n}.safetensors")
+            for n in sorted({0, 1} - {recipe.epochs})
+        }
+        made = (
+            f"Trained in this run: recipe {recipe.name}, {len(self.train_images):,} images of "
+            f"{self.data}, seed {self.seed}."
+        )
+        return Trained(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
+
+    def _packaged_pixels(self, folder: Path) -> Trained:
+        from analysis.images.runs import scores
+        from autoregressive.pixels.network import evaluate
+        from autoregressive.pixels.packaged import packaged_stages
+
+        scored = self.sizes.scored_images
+        test = first_of(self.test_images, scored)
+        train = first_of(self.train_images, scored)
+        stages, epochs = {}, {}
+        for network in packaged_stages().values():
+            number = _epoch_of(network)
+            stages[_epochs(number)] = network
+            network.save(folder / f"epoch-{number}.safetensors")
+            epochs[number] = {
+                "train": scores(evaluate(network, train)),
+                "test": scores(evaluate(network, test)),
+            }
+        settings = network.settings
+        made = (
+            f"Packaged weights: recipe {settings['recipe']['name']} (SOAP, batch "
+            f"{settings['recipe']['batch_size']}) on all {settings['data']['images']:,} train images, "
+            f"seed {settings['seed']}, made by meta-learn pixels train --recipe best. The full run "
+            "trains the coursework's recipe instead."
+        )
+        return Trained(stages, epochs, made)
+
+    @cached_property
+    def continuation(self) -> tuple[dict[str, Any], Continuation]:
+        """A, B and C of all stages, and the last one's samples."""
+        from analysis.images.runs import continuations
+
+        return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=10)
+
+    @cached_property
+    def masked(self) -> dict[str, tuple[MaskedImages, str]]:
+        """What is missing -> the images, and where they come from."""
+        from analysis.commands.inpaint import under_mask
+        from autoregressive.images.npy import MaskedImages
+
+        n = self.sizes.inpainted_images
+        found = {}
+        for path, images in self._masked_files():
+            if images.kind() in KINDS:
+                truth = None if images.truth is None else images.truth[:n]
+                found[images.kind()] = (MaskedImages(images.masked[:n], truth), path.name)
+        for kind, mask in KINDS.items():
+            if kind not in found:
+                source = f"mask {mask} over the first test images of {self.data}"
+                found[kind] = (under_mask(mask, self.data, n, self.seed), source)
+        return {kind: found[kind] for kind in KINDS}
+
+    def _masked_files(self) -> list[tuple[Path, MaskedImages]]:
+        from autoregressive.images.npy import read_masked
+
+        paths = self.masked_paths()
+        return [(path, read_masked(path)) for path in paths]
+
+    def masked_paths(self) -> list[Path]:
+        """The coursework's files of masked images, where they are there."""
+        root = os.environ.get("META_LEARN_DATA")
+        if not root or self.data != "mnist":
+            return []
+        return sorted((Path(root).expanduser() / "inpainting").glob("*.npy"))
+
+    def inpainting(self, kind: str) -> Inpainting:
+        """The exact posteriors of the images that miss ``kind``."""
+        from analysis.images.inpainting import inpaint
+
+        images, _ = self.masked[kind]
+        return self._once(("inpainting", kind), lambda: inpaint(self.pixels.network, images))
+
+    def learners(self, recipe: str) -> dict[str, Learner]:
+        """M1 .. M4 trained with a recipe: packaged, from the cache, or trained now."""
+        return self._once(("learners", recipe), lambda: self._learners(recipe))
+
+    def _learners(self, recipe: str) -> dict[str, Learner]:
+        from analysis.commands.networks import train_with_progress
+        from meta_learning.experiments import EXPERIMENTS
+        from meta_learning.packaged import packaged_learner
+        from meta_learning.recipes import make_recipe
+
+        self.networks_folder.mkdir(parents=True, exist_ok=True)
+        found = {}
+        for name, process in EXPERIMENTS.items():
+            if self.sizes.packaged:
+                learner = packaged_learner(name, recipe)
+            else:
+                made = make_recipe(recipe, budget=self.sizes.budget)
+                (learner,) = train_with_progress(
+                    process, made, "lstm", self.sizes.hidden, [self.seed], self.silent
+                )
+            learner.save(self.networks_folder / f"{name}-{recipe}.safetensors")
+            found[name] = learner
+        return found
+
+    @property
+    def learners_made(self) -> str:
+        """How M1 .. M4 came to be, for the page."""
+        if self.sizes.packaged:
+            return (
+                "M1 to M4 come with the package, seed 0, made by meta-learn experiments and "
+                "meta-learn experiments --recipe coursework."
+            )
+        return f"M1 to M4 were trained in this run, seed {self.seed}."
+
+    def comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
+        """M1 .. M4 on the three test streams."""
+        return self._once(("comparisons", recipe), lambda: self._comparisons(recipe))
+
+    def _comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
+        from analysis.commands.experiments import on_test_streams
+        from meta_learning.experiments import EXPERIMENTS
+
+        learners = self.learners(recipe)
+        return {
+            name: on_test_streams([learners[name]], process, self.seed, self.sizes.streams)
+            for name, process in EXPERIMENTS.items()
+        }
+
+
+def first_of(images: ImageSet, n: int | None) -> ImageSet:
+    """The first n images of a set; None is all."""
+    return images if n is None else dataclasses.replace(images, packed=images.packed[:n])
+
+
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
+
+
+def _epoch_of(network: PixelNetwork) -> int:
+    """How many epochs a packaged network was trained for, from its learning curves."""
+    return round(float(network.history["images"][-1]) / network.settings["data"]["images"])

@@ -1,0 +1,104 @@
+"""All steps of a reproduction, in order, and what is kept of each."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from analysis.coursework.reproduce import (
+    bayes_rows,
+    inpainting_rows,
+    mistakes_section,
+    pixel_rows,
+    symbol_rows,
+)
+from analysis.coursework.reproduce.kept import Kept, Result, find, keep
+from analysis.coursework.reproduce.rows import ROWS
+from analysis.coursework.reproduce.run import Run
+from autoregressive.checkpoint import settings_digest
+from autoregressive.versions import versions
+
+MISTAKES = "mistakes"
+
+STEPS: dict[str, Callable[[Run], Result]] = {
+    "row-1": pixel_rows.data,
+    "row-2": pixel_rows.model,
+    "row-3": pixel_rows.training,
+    "row-4": pixel_rows.summary,
+    "row-5": pixel_rows.continuation,
+    "row-6": pixel_rows.pictures,
+    "row-7": inpainting_rows.one_pixel,
+    "row-8": inpainting_rows.patch,
+    "row-9": inpainting_rows.both_files,
+    "row-10": inpainting_rows.most_probable,
+    "row-11": symbol_rows.process,
+    "row-12": symbol_rows.model,
+    "row-13": symbol_rows.four_models,
+    "row-14": symbol_rows.test_streams,
+    "row-15": symbol_rows.exact_bayes,
+    "row-16": bayes_rows.against_bayes,
+    "row-17": bayes_rows.questions,
+    "row-18": bayes_rows.hidden_state,
+    MISTAKES: mistakes_section.section,
+}
+
+
+def title(step: str) -> str:
+    """ "Row 5, Continuation"."""
+    if step == MISTAKES:
+        return mistakes_section.TITLE
+    number = int(step.removeprefix("row-"))
+    return f"Row {number}, {ROWS[number].title}"
+
+
+def command(run: Run, step: str) -> str:
+    """What makes a step's results again."""
+    words = ["meta-learn", "reproduce", *(["--quick"] if run.sizes.name == "quick" else [])]
+    words += ["--data", run.data] if run.data != "mnist" else []
+    row = step.removeprefix("row-")
+    return shlex.join([*words, "--seed", str(run.seed), "--rows", row, "--out", str(run.out)])
+
+
+def identity(run: Run) -> str:
+    """What decides the results: kept ones of another run are not taken for this one's."""
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.masked_paths()
+    }
+    settings: dict[str, Any] = {
+        "sizes": run.sizes.settings(),
+        "seed": run.seed,
+        "data": run.data,
+        "masked": files,
+        "versions": versions(),
+    }
+    return settings_digest(settings)
+
+
+def perform(
+    run: Run,
+    steps: Collection[str],
+    on_step: Callable[[str, Kept, bool], None] = lambda step, kept, new: None,
+) -> dict[str, Kept]:
+    """All results that there are after these steps, by step, those kept from before among them.
+
+    on_step: called after each with whether it was done now. A run that was stopped goes on after the
+    last step it kept. Errors: those of the steps; OSError.
+    """
+    own = identity(run)
+    found = {}
+    for step in STEPS:
+        kept = find(run.out, step, own)
+        if kept is None and step in steps:
+            started = time.monotonic()
+            result = STEPS[step](run)
+            seconds = time.monotonic() - started
+            kept = keep(run.out, step, own, result, command(run, step), run.seed, seconds)
+            on_step(step, kept, True)
+        elif step in steps and kept is not None:
+            on_step(step, kept, False)
+        if kept is not None:
+            found[step] = kept
+    return found

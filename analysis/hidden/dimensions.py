@@ -1,0 +1,235 @@
+"""How many directions of the state carry its variance, and how many carry the prediction.
+
+Directions are found on one half of the streams and judged on the other. Projecting a state on the
+first m directions leaves the mean state plus m coordinates; put through the read-out it predicts
+q_m. With KL_m the mean of KL(q || q_m) in nats, q the whole state's prediction,
+
+    share of the prediction carried by m directions = 1 - KL_m / KL_0,
+
+KL_0 being what is lost by reading out the mean state. The number needed is the smallest m from which
+on the share stays at 99% or more.
+
+Two rankings: by variance (principal components of the states at all places), and by what the
+prediction feels. The latter takes coordinates of unit variance over drawn places and ranks them by
+E[J^T F J] there, J the Jacobian of the logits and F the Fisher information diag(q) - q q^T of the
+prediction: to second order the KL lost is half its trace over what is left out (an active subspace,
+Constantine 2015, under the prediction's own metric). The read-out sees h only, so this ranking is of
+h. The second order is an approximation; the share reported is the exact KL of the projected states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from analysis.hidden.states import States
+from analysis.intervals import Estimate, resampled_means
+from meta_learning.learner import Learner
+
+ENOUGH = 0.99
+# Projections are put through the read-out for at most so many directions.
+MOST_DIRECTIONS = 64
+_STATES_FOR_RANKING = 4_000
+_ROWS = 2**15
+# A state that never changes has no direction of unit variance; the square of float64's rounding.
+_NO_VARIANCE = 1e-32
+
+
+class Principal(NamedTuple):
+    """Principal components. mean (D,); eigenvalues of the covariance (D,), largest first;
+    directions (D, D), one a column."""
+
+    mean: np.ndarray
+    eigenvalues: np.ndarray
+    directions: np.ndarray
+
+
+class Basis(NamedTuple):
+    """Coordinates ``encode @ (state - mean)``, and back: ``mean + decode @ coordinates``.
+    mean (D,), encode (R, D), decode (D, R)."""
+
+    mean: np.ndarray
+    encode: np.ndarray
+    decode: np.ndarray
+
+
+@dataclass(frozen=True)
+class Share:
+    """share: of the whole, carried by the first m directions, m = 0, 1, .. . whole: the variance, or
+    KL_0 in nats. needed: the number that carries 99%; None where MOST_DIRECTIONS are not enough."""
+
+    share: np.ndarray
+    whole: float
+    needed: Estimate
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """One space of the state ("h", "c", "hc").
+
+    eigenvalues: of the covariance over all places of the first half of the streams, (D,).
+    shares: "variance"; where h is in the space also "prediction" (KL over drawn places) and
+    "prediction_with_reset" (over all places), by rank of variance; for h alone "ranked_prediction"
+    (over drawn places), by what the prediction feels. All on the second half of the streams, with 95%
+    intervals over its streams, the directions held fixed.
+    """
+
+    space: str
+    eigenvalues: np.ndarray
+    shares: dict[str, Share]
+
+
+def principal_components(values: np.ndarray) -> Principal:
+    """Principal components of values (..., D), the last axis the dimensions."""
+    flat = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
+    mean = flat.mean(0)
+    centred = flat - mean
+    eigenvalues, directions = np.linalg.eigh(centred.T @ centred / len(flat))
+    eigenvalues, directions = np.maximum(eigenvalues[::-1], 0.0), directions[:, ::-1]
+    # A direction's sign is arbitrary: its largest entry is made positive.
+    largest = np.abs(directions).argmax(0)
+    signs = np.where(directions[largest, np.arange(len(largest))] < 0, -1.0, 1.0)
+    return Principal(mean, eigenvalues, directions * signs)
+
+
+def spectrum(
+    learner: Learner, fitted: States, held_out: States, space: str, drawn: np.ndarray
+) -> Spectrum:
+    """The spectrum of one space. drawn: which places hold a drawn symbol, bool (L,)."""
+    principal = principal_components(fitted.space(space))
+    values = held_out.space(space)
+    coordinates = (values - principal.mean) @ principal.directions
+    shares = {"variance": _share_of_variance((coordinates**2).mean(1))}
+    if "h" in space:
+        by_variance = Basis(principal.mean, principal.directions.T, principal.directions)
+        bases = {"prediction": by_variance}
+        if space == "h":
+            bases["ranked_prediction"] = prediction_basis(learner, fitted.space("h")[:, drawn])
+        for name, basis in bases.items():
+            lost = prediction_lost(learner, held_out, values, basis)
+            shares[name] = _share_of_prediction(lost[:, drawn].mean(1))
+            if name == "prediction" and not drawn.all():
+                shares["prediction_with_reset"] = _share_of_prediction(lost.mean(1))
+    return Spectrum(space, principal.eigenvalues, shares)
+
+
+def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
+    """Directions of h ranked by what the prediction feels; see the module. h: (..., D), drawn places.
+
+    Directions whose variance is below 1e-10 of the largest, float32's rounding, are left out.
+    """
+    flat = h.reshape(-1, h.shape[-1])
+    principal = principal_components(flat)
+    # Drawn at random: a fixed stride would meet the same places of every task again and again.
+    count = min(_STATES_FOR_RANKING, len(flat))
+    sample = flat[np.random.default_rng(0).choice(len(flat), count, replace=False)]
+    logits, jacobian = _logits_and_jacobian(
+        learner.model, learner.params, jnp.asarray(sample, jnp.float32)
+    )
+    q = np.asarray(jax.nn.softmax(logits), np.float64)[..., None]
+    felt = np.asarray(jacobian, np.float64)
+    felt = np.sqrt(q) * (felt - (q * felt).sum(1, keepdims=True))
+    kept = principal.eigenvalues > 1e-10 * principal.eigenvalues[0]
+    kept[0] = True
+    scale = np.sqrt(np.maximum(principal.eigenvalues[kept], _NO_VARIANCE))
+    directions = principal.directions[:, kept]
+    felt = felt.reshape(-1, h.shape[-1]) @ (directions * scale)
+    turn = np.linalg.eigh(felt.T @ felt / len(sample))[1][:, ::-1]
+    return Basis(principal.mean, turn.T @ (directions / scale).T, directions * scale @ turn)
+
+
+def prediction_lost(
+    learner: Learner, states: States, values: np.ndarray, basis: Basis
+) -> np.ndarray:
+    """KL(q || q_m) in nats for m = 0 .. min(R, MOST_DIRECTIONS). values: the states (B, L, D) that
+    the basis is of, h first. Returns float32 (B, L, m)."""
+    width = states.parts["h"].shape[-1]
+    rank = min(len(basis.encode), MOST_DIRECTIONS)
+    flat = (values - basis.mean).reshape(-1, values.shape[-1]) @ basis.encode[:rank].T
+    log_q = states.log_q.reshape(len(flat), -1)
+    back, mean = (jnp.asarray(a, jnp.float32) for a in (basis.decode[:width, :rank].T,
+                                                         basis.mean[:width]))  # fmt: skip
+    out = np.empty((len(flat), rank + 1), np.float32)
+    rows = min(_ROWS, len(flat))
+    for start in range(0, len(flat), rows):
+        # A short last chunk is taken from further ahead, so that one compiled program serves all.
+        first = min(start, len(flat) - rows)
+        chunk = slice(first, first + rows)
+        out[chunk] = _lost(
+            learner.model, learner.params, mean, back,
+            jnp.asarray(flat[chunk], jnp.float32), jnp.asarray(log_q[chunk], jnp.float32),
+        )  # fmt: skip
+    return out.reshape(*values.shape[:-1], rank + 1)
+
+
+def needed(shares: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
+    """The smallest m from which on the share stays at ``enough`` or more. shares: (..., M+1).
+    Infinite where there is none."""
+    stays = np.logical_and.accumulate((shares >= enough)[..., ::-1], axis=-1)[..., ::-1]
+    return np.where(stays[..., -1], stays.argmax(-1), np.inf)
+
+
+def _share_of_variance(by_stream: np.ndarray) -> Share:
+    """by_stream: mean squares of the coordinates, (streams, D)."""
+
+    def share(squares: np.ndarray) -> np.ndarray:
+        total = np.cumsum(squares, axis=-1)
+        with np.errstate(invalid="ignore"):
+            # The last entry is 1 by construction; rounding must not leave it below.
+            part = np.minimum(total / total[..., -1:], 1.0)
+        return np.concatenate([np.zeros_like(part[..., :1]), part], axis=-1)
+
+    mean = by_stream.mean(0)
+    return _share(share(mean), share(resampled_means(by_stream)), float(mean.sum()))
+
+
+def _share_of_prediction(by_stream: np.ndarray) -> Share:
+    """by_stream: mean KL_m, (streams, M+1)."""
+
+    def share(lost: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return 1 - lost / lost[..., :1]
+
+    by_stream = by_stream.astype(np.float64)
+    mean = by_stream.mean(0)
+    return _share(share(mean), share(resampled_means(by_stream)), float(mean[0]))
+
+
+def _share(share: np.ndarray, resampled: np.ndarray, whole: float) -> Share:
+    centre = needed(share)
+    low, high = np.quantile(needed(resampled), [0.025, 0.975], method="nearest")
+    count = [float(v) if np.isfinite(v) else None for v in (centre, low, high)]
+    return Share(share, whole, Estimate(*count))
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits_and_jacobian(model: Any, params: Any, h: Array) -> tuple[Array, Array]:
+    def read_out(one: Array) -> Array:
+        return model.read_out(params, one)
+
+    return jax.vmap(read_out)(h), jax.vmap(jax.jacobian(read_out))(h)
+
+
+@partial(jax.jit, static_argnums=0)
+def _lost(
+    model: Any, params: Any, mean: Array, back: Array, coordinates: Array, log_q: Array
+) -> Array:
+    q = jnp.exp(log_q)
+
+    def kl(h: Array) -> Array:
+        return (q * (log_q - jax.nn.log_softmax(model.read_out(params, h)))).sum(-1)
+
+    def add(h: Array, direction: Any) -> tuple[Array, Array]:
+        along, coordinate = direction
+        h = h + coordinate[:, None] * along
+        return h, kl(h)
+
+    start = jnp.broadcast_to(mean, (len(coordinates), len(mean)))
+    _, lost = lax.scan(add, start, (back, coordinates.T))
+    return jnp.concatenate([kl(start)[None], lost]).T

@@ -1,0 +1,249 @@
+"""What the hidden state of a trained network holds: all figures of one network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.hidden.dimensions import (
+    Principal,
+    Spectrum,
+    prediction_basis,
+    principal_components,
+    spectrum,
+)
+from analysis.hidden.interventions import Swaps, swap_effects
+from analysis.hidden.jacobian import StepJacobian, step_jacobians
+from analysis.hidden.probes import (
+    Score,
+    explained,
+    place_probe,
+    places_in_task,
+    probe,
+    probe_targets,
+    r_squared,
+)
+from analysis.hidden.states import States, part_names, states_along
+from analysis.intervals import Estimate, estimates, quotient
+from autoregressive.scores import kl
+from meta_learning.learner import INIT, Learner
+from meta_learning.processes import (
+    DirichletCategorical,
+    drawn_places,
+    task_counts,
+)
+from meta_learning.training import stream_length
+
+# All states of a run, in numbers: 1 GiB in float64.
+MOST_NUMBERS = 2**27
+_SHOWN_STREAMS = 200
+_EXPLAINED_DIRECTIONS = 6
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Held-out streams in two leading directions of h, by variance and by what the prediction feels.
+
+    by_variance, by_prediction: coordinates (streams, L, 2), the latter of unit variance. counts:
+    before each place (streams, L, K). place: within the task, from 1, (L,). drawn: bool (L,).
+    """
+
+    by_variance: np.ndarray
+    by_prediction: np.ndarray
+    counts: np.ndarray
+    place: np.ndarray
+    drawn: np.ndarray
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What passes a RESET, over the places after and before every RESET within a stream.
+
+    variance: by space, of the state after the RESET over that before it, both about their mean at the
+    same place of the stream. kl: KL(start || here) in nats, mean, between the first prediction of a
+    stream and those after its RESETs. None where streams have no RESET before their last place.
+    """
+
+    variance: dict[str, Estimate]
+    kl: Estimate
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Everything about one network's state.
+
+    streams: in all; half of them fit, half are held out. spectra: by space. probes: "trained" and
+    "untrained" -> space -> target -> score. place_only: target -> score of the place alone.
+    causes: space -> what its leading directions are explained by. swaps: None where no task is long
+    enough.
+    """
+
+    process: DirichletCategorical
+    settings: dict[str, Any]
+    streams: int
+    length: int
+    spectra: dict[str, Spectrum]
+    trajectories: Trajectories
+    probes: dict[str, dict[str, dict[str, Score]]]
+    place_only: dict[str, Score]
+    causes: dict[str, dict[str, Score]]
+    carried: Carried
+    swaps: Swaps | None
+    jacobians: list[StepJacobian]
+
+    @property
+    def whole(self) -> str:
+        """The space of all parts of the state together."""
+        return list(self.spectra)[-1]
+
+    @property
+    def held_out(self) -> int:
+        """How many streams were kept from fitting."""
+        return self.streams - self.streams // 2
+
+
+def examine(
+    learner: Learner, process: DirichletCategorical, *, key: jax.Array, streams: int = 2_000
+) -> Hidden:
+    """All figures of one network on ``streams`` streams of the process it was trained on.
+
+    Errors: ValueError where the network has no recurrent cell, tasks have no drawn symbol, streams
+    < 4, or the states would take more than MOST_NUMBERS numbers.
+    """
+    check_can_examine(learner.model, process, streams)
+    length = stream_length(process.T)
+    drawn = drawn_places(length, process.T)
+    key_streams, key_swaps = jax.random.split(key)
+    symbols = np.asarray(process.sample(key_streams, streams, length))
+    half = streams // 2
+    halves = slice(0, half), slice(half, None)
+    found = states_along(learner, symbols)
+    fitted, held_out = (found.streams(chosen) for chosen in halves)
+    spectra = {s: spectrum(learner, fitted, held_out, s, drawn) for s in found.spaces}
+    axes = {s: principal_components(fitted.space(s)) for s in found.spaces}
+
+    targets = {name: values[:, drawn] for name, values in probe_targets(process, symbols).items()}
+    fit_y, held_out_y = ({k: v[chosen] for k, v in targets.items()} for chosen in halves)
+    place = places_in_task(process, length)
+    before = states_along(initial_learner(learner), symbols)
+    probes = {
+        name: {
+            space: probe(fit_y, held_out_y, *(states.space(space)[c][:, drawn] for c in halves))
+            for space in states.spaces
+        }
+        for name, states in (("trained", found), ("untrained", before))
+    }
+    return Hidden(
+        process=process,
+        settings=learner.settings,
+        streams=streams,
+        length=length,
+        spectra=spectra,
+        trajectories=_trajectories(learner, process, fitted, held_out, axes["h"]),
+        probes=probes,
+        place_only={
+            name: r_squared(held_out_y[name], place_probe(fit_y[name], place[drawn]))
+            for name in targets
+        },
+        causes={
+            name: explained(
+                process,
+                *(
+                    (half.symbols, _coordinates(half.space(name), axis, _EXPLAINED_DIRECTIONS))
+                    for half in (fitted, held_out)
+                ),
+            )
+            for name, axis in axes.items()
+        },
+        carried=_carried(process, held_out),
+        swaps=swap_effects(learner, process, key_swaps, streams),
+        jacobians=step_jacobians(learner),
+    )
+
+
+def check_can_examine(model: Any, process: DirichletCategorical, streams: int) -> None:
+    """Errors: ValueError, as ``examine``: worth asking before a network is trained."""
+    part_names(model)
+    length = stream_length(process.T)
+    if not drawn_places(length, process.T).any():
+        raise ValueError("tasks of T=1 have no drawn symbol: there is nothing for a state to hold")
+    if streams < 4:
+        raise ValueError(f"streams are split in two halves of two or more; got {streams}")
+    width = sum(part.size for part in model.initial_state())
+    most = MOST_NUMBERS // (length * width)
+    if streams > most:
+        advice = (
+            f"use at most {most} streams" if most >= 4 else "use a shorter T or fewer hidden units"
+        )
+        raise ValueError(
+            f"{streams} streams of {length} places with states of {width} are more than "
+            f"{MOST_NUMBERS} numbers; {advice}"
+        )
+
+
+def initial_learner(learner: Learner) -> Learner:
+    """The network that training started from: the same architecture, seed and initial time scale."""
+    recipe = learner.settings.get("recipe", {})
+    how = recipe.get("optimization")
+    longest = how.get("timescale") if isinstance(how, dict) else None
+    timescale = None
+    if isinstance(longest, int | float) and longest > 0:
+        timescale = float(min(longest, recipe.get("unroll", longest)))
+    key = jax.random.fold_in(jax.random.key(learner.settings.get("seed", 0)), INIT)
+    params = learner.model.init(key, timescale)
+    return Learner(learner.model, params, learner.num_symbols, learner.settings)
+
+
+def _coordinates(values: np.ndarray, axes: Principal, count: int) -> np.ndarray:
+    return (values - axes.mean) @ axes.directions[:, :count]
+
+
+def _two(coordinates: np.ndarray) -> np.ndarray:
+    """The first two coordinates; the second is 0 where there is but one."""
+    missing = max(0, 2 - coordinates.shape[-1])
+    return np.pad(coordinates, ((0, 0), (0, 0), (0, missing)))[..., :2]
+
+
+def _trajectories(
+    learner: Learner,
+    process: DirichletCategorical,
+    fitted: States,
+    held_out: States,
+    axes: Principal,
+) -> Trajectories:
+    length = fitted.symbols.shape[1]
+    drawn = drawn_places(length, process.T)
+    felt = prediction_basis(learner, fitted.space("h")[:, drawn])
+    shown = held_out.streams(slice(0, _SHOWN_STREAMS))
+    h = shown.space("h")
+    return Trajectories(
+        _two(_coordinates(h, axes, 2)),
+        _two((h - felt.mean) @ felt.encode[:2].T),
+        task_counts(shown.symbols, process.num_symbols, process.T),
+        places_in_task(process, length),
+        drawn,
+    )
+
+
+def _carried(process: DirichletCategorical, states: States) -> Carried:
+    length = states.symbols.shape[1]
+    if math.isinf(process.T) or length <= process.T:
+        none = Estimate(None, None, None)
+        return Carried({space: none for space in states.spaces}, none)
+    T = int(process.T)
+    spread: dict[str, np.ndarray] = {}
+    for space in states.spaces:
+        values = states.space(space)
+        for name, around in (("before", values[:, T - 1 : -1 : T]), ("after", values[:, T::T])):
+            spread[f"{name} {space}"] = ((around - around.mean(0)) ** 2).sum(-1).mean(-1)
+    spread["kl"] = kl(states.log_q[:, :1], states.log_q[:, T::T]).mean(-1)
+    found = estimates(
+        spread,
+        {space: quotient(f"after {space}", f"before {space}") for space in states.spaces}
+        | {"kl": lambda m: m["kl"]},
+    )
+    return Carried({space: found[space] for space in states.spaces}, found["kl"])

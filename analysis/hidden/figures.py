@@ -1,0 +1,270 @@
+"""What the hidden state holds, as figures. Nothing is computed here but what an axis needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from analysis.comparison.figures import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
+from analysis.hidden.dimensions import ENOUGH
+from analysis.hidden.examine import Hidden
+from analysis.hidden.states import space_title
+from analysis.intervals import Estimate
+
+# label, colour, line style, marker
+_SHARES: dict[str, tuple[str, str, Any, str]] = {
+    "variance": ("variance", BLACK, "-", ""),
+    "prediction": ("prediction, drawn places", BLUE, "--", "o"),
+    "prediction_with_reset": ("prediction, RESET places too", GREEN, ":", "s"),
+    "ranked_prediction": ("prediction, directions ranked by it", VERMILLION, "-.", "^"),
+}
+_KINDS = {
+    "other_counts": ("other counts", VERMILLION, "-", "o"),
+    "other_counts_bayes": ("other counts, Bayes", BLACK, "--", ""),
+    "other_counts_c": ("other counts, c only", SKY, "-.", "v"),
+    "other_counts_h": ("other counts, h only", PURPLE, ":", "^"),
+    "same_counts": ("same counts, other order", BLUE, "-", "s"),
+}
+TARGETS = {
+    "counts": "counts",
+    "posterior_mean": "posterior mean",
+    "log_concentration": "log concentration",
+    "place": "place in task",
+}
+_CAUSES = {
+    "place": ("place in the task", BLACK, ""),
+    "counts": ("+ counts, posterior mean", VERMILLION, "//"),
+    "stream": ("+ place in the stream", SKY, ".."),
+    "rest": ("the rest", "#ffffff", ""),
+}
+_MOST_PANELS = 3
+_SHOWN_DIRECTIONS = 16
+
+
+def spectra(hidden: Hidden) -> Figure:
+    """Eigenvalues of the states' covariance, and the share that the leading directions carry: a
+    column a space."""
+    with matplotlib.rc_context(STYLE):
+        found = list(hidden.spectra.values())
+        figure = Figure(figsize=(max(4.8, 2.6 * len(found)), 5.0))
+        axes = figure.subplots(2, len(found), squeeze=False, sharex="col")
+        for upper, lower, spectrum in zip(*axes, found, strict=True):
+            size = spectrum.eigenvalues[:_SHOWN_DIRECTIONS]
+            size = np.where(size > 0, size, np.nan)
+            upper.plot(np.arange(1, len(size) + 1), size, color=BLACK, marker=".")
+            upper.set_yscale("log")
+            upper.set_title(f"state {space_title(spectrum.space)}")
+            for name, share in spectrum.shares.items():
+                label, colour, line, marker = _SHARES[name]
+                count = min(len(share.share), _SHOWN_DIRECTIONS + 1)
+                lower.plot(np.arange(count), share.share[:count], color=colour, linestyle=line,
+                           marker=marker, label=label)  # fmt: skip
+            lower.axhline(ENOUGH, color="#999999", linewidth=0.8)
+            lower.set_ylim(-0.05, 1.05)
+            # Where the mean state alone predicts better, the share is far below 0: cut off.
+            lower.set_xlabel("number of directions")
+            lower.set_xlim(-0.5, len(size) + 0.5)
+            lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0, 0].set_ylabel("eigenvalue of the covariance\n(units of the state squared)")
+        axes[1, 0].set_ylabel("cumulative share (grey: 99%)")
+        handles = [
+            Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+            for name, (label, colour, line, marker) in _SHARES.items()
+            if any(name in s.shares for s in found)
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
+    """h at drawn places in two leading directions, coloured by place and by counts: by variance
+    above, by what the prediction feels below. Lines follow the first task of some streams."""
+    shown = hidden.trajectories
+    drawn = shown.drawn
+    length = int(np.argmin(drawn)) if not drawn.all() else len(drawn)
+    symbols = min(shown.counts.shape[-1], _MOST_PANELS)
+    colours = {"place in the task": np.broadcast_to(shown.place, shown.counts.shape[:2])}
+    colours |= {f"count of symbol {k}": shown.counts[..., k] for k in range(symbols)}
+    rows = {"by variance": shown.by_variance, "by prediction": shown.by_prediction}
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(2.1 * len(colours) + 0.6, 5.0))
+        axes = figure.subplots(2, len(colours), squeeze=False, sharex="row", sharey="row")
+        for row, (ranking, coordinates) in enumerate(rows.items()):
+            for axis, (title, values) in zip(axes[row], colours.items(), strict=True):
+                points = axis.scatter(*coordinates[:, drawn].reshape(-1, coordinates.shape[-1]).T,
+                                      c=values[:, drawn].ravel(), s=1.5, cmap="viridis",
+                                      linewidths=0, rasterized=True)  # fmt: skip
+                for path, style in zip(
+                    coordinates[:lines, :length], ("-", "--", ":"), strict=False
+                ):
+                    axis.plot(*path.T, color=VERMILLION, linestyle=style, linewidth=0.9)
+                    axis.plot(*path[:1].T, color=VERMILLION, marker="o", linestyle="",
+                              markeredgecolor=BLACK, markeredgewidth=0.5)  # fmt: skip
+                if row == 0:
+                    axis.set_title(title)
+                axis.set_xlabel(f"direction 1 {ranking}")
+                if row == len(rows) - 1:
+                    bar = figure.colorbar(points, ax=axes[:, list(colours).index(title)],
+                                          location="bottom", fraction=0.05, pad=0.02)  # fmt: skip
+                    bar.ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+                    bar.set_label("symbols")
+            axes[row, 0].set_ylabel(f"direction 2 {ranking}")
+    return figure
+
+
+def meaning(hidden: Hidden) -> Figure:
+    """What the leading directions of each space are explained by: stacked shares of their variance,
+    and the direction's share of the state's variance as its label."""
+    with matplotlib.rc_context(STYLE):
+        spaces = list(hidden.causes)
+        figure = Figure(figsize=(max(4.8, 2.6 * len(spaces)), 3.4))
+        axes = figure.subplots(1, len(spaces), sharey=True, squeeze=False)[0]
+        for axis, space in zip(axes, spaces, strict=True):
+            nested = [
+                np.array([np.nan if e.mean is None else e.mean for e in score.by_column])
+                for score in hidden.causes[space].values()
+            ]
+            edges = np.clip(np.maximum.accumulate([0 * nested[0], *nested]), 0, 1)
+            edges = np.vstack([edges, np.ones_like(nested[0])])
+            spectrum = hidden.spectra[space]
+            part = spectrum.eigenvalues / max(spectrum.eigenvalues.sum(), np.finfo(float).tiny)
+            places = np.arange(1, len(nested[0]) + 1)
+            for (_, colour, hatch), low, high in zip(
+                _CAUSES.values(), edges[:-1], edges[1:], strict=True
+            ):
+                axis.bar(places, high - low, bottom=low, color=colour, hatch=hatch, width=0.8,
+                         edgecolor="#666666", linewidth=0.5)  # fmt: skip
+            axis.set_xticks(places, [f"{n}\n{100 * p:.1f}%" for n, p in zip(places, part, strict=False)],
+                            fontsize=7.5)  # fmt: skip
+            axis.set_title(f"state {space_title(space)}")
+            axis.set_xlabel("direction, and its share of\nthe state's variance")
+            axis.grid(axis="x", visible=False)
+        axes[0].set_ylabel("share of the direction's variance")
+        handles = [
+            Patch(facecolor=colour, hatch=hatch, edgecolor="#666666", label=label)
+            for label, colour, hatch in _CAUSES.values()
+        ]
+        columns = 4 if len(spaces) > 1 else 2
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    return figure
+
+
+def probes(hidden: Hidden) -> Figure:
+    """1 - R^2 of the linear probes, on a log axis: the trained network against the untrained one and
+    the place alone, a panel a space."""
+    looks = {
+        "trained": ("trained", VERMILLION, "o"),
+        "untrained": ("untrained", BLUE, "s"),
+        "place": ("the place alone", BLACK, "^"),
+    }
+    with matplotlib.rc_context(STYLE):
+        spaces = list(hidden.spectra)
+        figure = Figure(figsize=(max(4.8, 2.4 * len(spaces) + 0.8), 2.9))
+        axes = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
+        targets = list(hidden.place_only)
+        for axis, space in zip(axes, spaces, strict=True):
+            for offset, (name, (_, colour, marker)) in enumerate(looks.items()):
+                scores = hidden.place_only if name == "place" else hidden.probes[name][space]
+                for row, target in enumerate(targets):
+                    _left_over(axis, scores[target].r2, row + 0.2 * (offset - 1), colour, marker)
+            axis.set_xscale("log")
+            axis.set_title(f"from {space_title(space)}")
+            axis.set_xlabel("1 - R², held-out streams")
+            axis.set_yticks(range(len(targets)), [TARGETS[t] for t in targets])
+            axis.set_ylim(len(targets) - 0.5, -0.5)
+            axis.grid(axis="y", visible=False)
+        handles = [
+            Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
+            for label, colour, marker in looks.values()
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _left_over(axis: Axes, r2: Estimate, row: float, colour: str, marker: str) -> None:
+    """1 - R^2 with its interval; nothing where it is 0 or does not exist."""
+    if r2.mean is None or r2.low is None or r2.high is None or 1 - r2.mean < 1e-12:
+        return
+    axis.plot([max(1 - r2.high, 1e-12), 1 - r2.low], [row, row], color=colour, linewidth=1.2)
+    axis.plot([1 - r2.mean], [row], color=colour, marker=marker, linestyle="")
+
+
+def swap_effect(hidden: Hidden) -> Figure:
+    """The effect of swapped states by when they were swapped, and by how many symbols ago."""
+    swaps = hidden.swaps
+    assert swaps is not None, "no swaps on tasks this short"
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.6))
+        left, right = figure.subplots(1, 2, sharey=True)
+        for kind, (label, colour, line, marker) in _KINDS.items():
+            if kind not in swaps.by_draws:
+                continue
+            for axis, x, curve in (
+                (left, swaps.draws, swaps.by_draws[kind]),
+                (right, np.arange(len(swaps.by_lag[kind])), swaps.by_lag[kind]),
+            ):
+                mean, low, high = _band(curve)
+                axis.plot(x, mean, color=colour, linestyle=line, marker=marker, label=label)
+                axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+        left.set_yscale("log")
+        left.set_ylabel("KL(own || swapped), nats a symbol")
+        left.set_xlabel("draws seen when the state is swapped")
+        left.set_title("mean over the rest of the task")
+        right.set_xlabel("symbols read since the swap")
+        right.set_title(f"swapped after {swaps.chosen} draws")
+        for axis in (left, right):
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _band(curve: Sequence[Estimate]) -> Any:
+    """Means and bounds as arrays; what cannot stand on a log axis is left out."""
+    values = np.array([[np.nan if v is None else v for v in (e.mean, *e.ci95)] for e in curve]).T
+    return np.where(values > 1e-15, values, np.nan)
+
+
+def eigenvalues(hidden: Hidden) -> Figure:
+    """Eigenvalues of the step's Jacobian in the complex plane, a column an input symbol, and below
+    the time scale of each in symbols, longest first."""
+    found = hidden.jacobians
+    if len(found) > _MOST_PANELS + 1:  # the first symbols, and RESET
+        found = [*found[:_MOST_PANELS], found[-1]]
+    angle = np.linspace(0, 2 * np.pi, 200)
+    largest = max(1.0, max(j.spectral_radius for j in found)) * 1.1
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.1 * len(found) + 0.5, 4.6))
+        axes = figure.subplots(2, len(found), sharex="row", sharey="row", squeeze=False)
+        for upper, lower, jacobian in zip(*axes, found, strict=True):
+            upper.plot(np.cos(angle), np.sin(angle), color=BLACK, linestyle="--", linewidth=0.9)
+            values = jacobian.eigenvalues
+            upper.plot(values.real, values.imag, color=VERMILLION, marker="o", markersize=3,
+                       linestyle="", markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
+            upper.set_aspect("equal")
+            upper.set_xlim(-largest, largest)
+            upper.set_ylim(-largest, largest)
+            is_reset = jacobian.symbol == hidden.process.num_symbols
+            upper.set_title("RESET" if is_reset else f"symbol {jacobian.symbol}")
+            upper.set_xlabel("real part of λ")
+            # Infinite from |lambda| = 1 on: left out.
+            scales = np.where(np.isfinite(jacobian.timescales), jacobian.timescales, np.nan)
+            scales = np.where(scales > 0, scales, np.nan)
+            lower.plot(np.arange(1, len(scales) + 1), scales, color=VERMILLION, marker=".",
+                       linewidth=0.8)  # fmt: skip
+            if np.isfinite(hidden.process.T):
+                lower.axhline(hidden.process.T, color=BLACK, linestyle=":", linewidth=1)
+            lower.set_yscale("log")
+            lower.set_xlabel("rank of λ")
+            lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0, 0].set_ylabel("imaginary part of λ")
+        axes[1, 0].set_ylabel("-1 / log|λ|, symbols\n(dotted: T)")
+    return figure

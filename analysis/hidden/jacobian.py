@@ -1,0 +1,90 @@
+"""The step of the cell, linearised: how a small difference of states is carried by one symbol.
+
+The Jacobian of (h, c) -> (h', c'), or of h -> h', at one state and one input, in float64. An
+eigenvalue lambda shrinks a difference along its direction by ``|lambda|`` a step, which forgets it over
+``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory at that state, not
+of a whole task; and where eigenvectors are far from orthogonal one step can stretch a difference by
+more than the spectral radius: ``gain``, the largest singular value, is the most it can.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from analysis.hidden.states import part_names
+from autoregressive.precision import doubled, float64
+from meta_learning.learner import Learner
+
+
+@dataclass(frozen=True)
+class StepJacobian:
+    """symbol: the input, K being RESET. eigenvalues: complex (D,), largest modulus first. gain: the
+    largest singular value."""
+
+    symbol: int
+    eigenvalues: np.ndarray
+    gain: float
+
+    @property
+    def spectral_radius(self) -> float:
+        """The largest absolute value of an eigenvalue."""
+        return float(np.abs(self.eigenvalues[0]))
+
+    @property
+    def timescales(self) -> np.ndarray:
+        """``-1 / log|lambda|`` in symbols, (D,); 0 where lambda is 0, infinite where it is 1 or more."""
+        size = np.abs(self.eigenvalues)
+        with np.errstate(divide="ignore"):
+            return np.where(size < 1, -1 / np.log(np.minimum(size, 1.0)), np.inf)
+
+
+def step_jacobians(learner: Learner) -> list[StepJacobian]:
+    """At the state that the initial one and RESET lead to, for every input 0..K.
+
+    Errors: ValueError where the network has no recurrent cell.
+    """
+    part_names(learner.model)
+    inputs = np.eye(learner.num_symbols + 1)
+    state = state_after_reset(learner)
+    found = []
+    for symbol, x in enumerate(inputs):
+        jacobian = step_jacobian(learner, state, x)
+        eigenvalues = np.linalg.eigvals(jacobian).astype(complex)
+        # Conjugate pairs have one modulus up to rounding: the upper one comes first.
+        order = np.lexsort((-eigenvalues.imag, -np.abs(eigenvalues).round(12)))
+        gain = float(np.linalg.norm(jacobian, 2))
+        found.append(StepJacobian(symbol, eigenvalues[order], gain))
+    return found
+
+
+def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
+    """The state after the initial one has read RESET, float64 vectors."""
+    with float64():
+        params = doubled(learner.params)
+        x = jnp.eye(learner.num_symbols + 1, dtype=jnp.float64)[-1]
+        state, _ = learner.model.step(params, doubled(learner.model.initial_state()), x)
+        return tuple(np.asarray(part) for part in state)
+
+
+def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np.ndarray:
+    """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
+    with float64():
+        before, params, x = doubled((state, learner.params, x))
+        return np.asarray(_jacobian(learner.model, params, before, x))
+
+
+@partial(jax.jit, static_argnums=0)
+def _jacobian(model: Any, params: Any, state: tuple[Any, ...], x: jax.Array) -> jax.Array:
+    flat, unravel = ravel_pytree(state)
+
+    def step(before: jax.Array) -> jax.Array:
+        return ravel_pytree(model.step(params, unravel(before), x)[0])[0]
+
+    return jax.jacobian(step)(flat)

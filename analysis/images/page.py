@@ -1,0 +1,165 @@
+"""The tables and panels of ``meta-learn pixels``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.networks import network_name
+from analysis.report.formats import nats, percent
+from analysis.report.publish import Panel, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autoregressive.pixels.continuation import Continuation
+    from autoregressive.pixels.network import Evaluation, PixelNetwork
+
+# Cross-entropy (nats a pixel) and accuracy of the student's report of 2018 by epoch: labelled test
+# there, but of one training batch, with two 64-unit read-out layers.
+REPORT = {0: (0.6926, 0.828), 1: (0.1480, 0.937), 5: (0.1136, 0.954)}
+BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on other binarisations."
+
+
+def network_title(network: PixelNetwork) -> str:
+    """A network's cell, size and data."""
+    return f"{network_name(network.settings)} of {network.settings['data']['name']}"
+
+
+def title(network: PixelNetwork) -> str:
+    """What was trained, for headings."""
+    s = network.settings
+    readout = ",".join(map(str, s["readout"]))
+    recipe = s["recipe"]
+    return (
+        f"{network_name(s)}, read-out {readout}, on {s['data']['name']}, "
+        f"recipe {recipe['name']}, {recipe['epochs']} epochs"
+    )
+
+
+def _name(data: str) -> str:
+    return "MNIST" if data == "mnist" else data
+
+
+def training_table(
+    summary: Mapping[int, Mapping[str, Any]],
+    data: str,
+    over: str = "All train and all test images.",
+) -> Table:
+    """The coursework's summary table: train and test at 0, 1 and the last epoch, beside the report's
+    cross-entropy and accuracy. over: which images were scored."""
+    rows = []
+    for epoch, row in sorted(summary.items()):
+        train, test = row["train"], row["test"]
+        cells = [str(epoch)]
+        for part in (train, test):
+            cells.append(f"{part['cross_entropy']['mean']:.4f} ± {part['cross_entropy']['se']:.4f}")
+            cells.append(percent(part["accuracy"]))
+        reported = REPORT.get(epoch)
+        cells.append("-" if reported is None or data != "mnist" else _reported(*reported))
+        rows.append(cells)
+    return Table(
+        "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
+        ["epoch", "train", "accuracy", "test", "accuracy", "report"],
+        rows,
+        f"{BINARISATION} {over} The report's figures are those of one "
+        "training batch and of a read-out of two layers of 64 (a student's report of 2018).",
+    )
+
+
+def _reported(cross_entropy: float, accuracy: float) -> str:
+    return f"{cross_entropy:.4f} ({100 * accuracy:.1f}%)"
+
+
+def evaluation_table(document: Mapping[str, Any]) -> Table:
+    """The scores of one network on test images."""
+    mean, se = document["cross_entropy"]["mean"], document["cross_entropy"]["se"]
+    return Table(
+        f"{document['images']:,} test images of {_name(document['data'])}",
+        ["quantity", "value", "standard error"],
+        [
+            ["cross-entropy, nats a pixel", f"{mean:.5f}", f"{se:.5f}"],
+            ["nats an image", f"{document['nats_per_image']:.3f}",
+             f"{document['nats_per_image_se']:.3f}"],
+            ["accuracy", percent(document["accuracy"]), ""],
+        ],
+        BINARISATION,
+    )  # fmt: skip
+
+
+def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Panel]:
+    """The map of the loss and the calibration."""
+    from analysis.images import figures
+
+    return [
+        Panel(
+            "loss-map",
+            figures.loss_map(evaluation, shape),
+            "Mean loss by pixel place: near zero at the border, highest along the strokes' edges.",
+            "Mean loss of every pixel over the test images. The first pixel is not scored.",
+        ),
+        Panel(
+            "calibration",
+            figures.calibration(evaluation.calibration),
+            "Observed share of ones against predicted probability in ten bins, with the diagonal.",
+            "Calibration of the predicted probabilities in ten equal bins, and the pixels in each. "
+            "Intervals are Wilson's, as if pixels were independent.",
+        ),
+    ]
+
+
+def continuation_table(results: Mapping[str, Any]) -> Table:
+    """The three cross-entropies at every horizon, for every network."""
+    rows = []
+    for name, horizons in results.items():
+        for horizon, costs in horizons.items():
+            cells = [
+                f"{costs[k]['mean']:.4f} ± {costs[k]['se_images']:.4f}"
+                for k in ("own", "truth", "crossed")
+            ]
+            rows.append([name, horizon, *cells])
+    return Table(
+        "Cross-entropy of the continuations, nats a pixel (± standard error over images)",
+        ["network", "pixels", "A: samples", "B: truth", "C: truth under samples"],
+        rows,
+        "A: the samples' own cross-entropy. B: the ground truth's, given its own past. C: the ground "
+        "truth under the probabilities of the free-running samples. A far below B means bland "
+        "samples, not good ones. For one pixel B = C. Standard errors over samples alone are in the "
+        "JSON. " + BINARISATION,
+    )
+
+
+def continuation_lead(results: Mapping[str, Any]) -> str:
+    """The last network's answer in a sentence."""
+    last = list(results.values())[-1]
+    short, long = last["10"], last["300"]
+    return (
+        f"Over 10 pixels the samples cost {nats(short['own']['mean'])} nats a pixel (the truth "
+        f"{nats(short['truth']['mean'])}), over 300 pixels {nats(long['own']['mean'])} (the truth "
+        f"{nats(long['truth']['mean'])})."
+    )
+
+
+def continuation_panels(
+    truth: np.ndarray, run: Continuation, chosen: Mapping[str, int], shape: tuple[int, int]
+) -> list[Panel]:
+    """The samples of the chosen images, by title -> index; see ``pixel_runs.choose_images``."""
+    from analysis.images import figures
+
+    titles = {f"{kind} (image {index})": index for kind, index in chosen.items()}
+    return [
+        Panel(
+            "continuations",
+            figures.continuations(truth, run, titles, shape),
+            "Images, each with its truth, what was given, one sample of 1 pixel and five each "
+            "of 10, 28 and 300 pixels; sampled pixels in orange.",
+            CHOICE,
+        )
+    ]
+
+
+CHOICE = (
+    "Chosen by rule from the scores at 300 pixels. Success: the smallest C. Failure: the "
+    "largest C. High variance: the largest standard deviation of A between samples among "
+    "the others."
+)

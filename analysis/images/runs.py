@@ -1,0 +1,155 @@
+"""What is computed of pixel networks: trainings scored along the way, continuations of images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from analysis.report.publish import write_json
+from autoregressive.checkpoint import settings_digest
+from autoregressive.images.image_set import ImageSet
+from autoregressive.pixels.continuation import HORIZONS, Continuation, continue_images
+from autoregressive.pixels.network import Evaluation, PixelNetwork
+from autoregressive.pixels.training import (
+    Epoch,
+    PixelPoint,
+    PixelRecipe,
+    pixel_settings,
+    train_pixels,
+)
+from autoregressive.versions import versions
+
+# What ``train_and_score`` calls a finished network.
+NETWORK = "network.safetensors"
+# The coursework's first missing pixel: the last 300 of 784 are missing.
+FIRST_MISSING = 484
+
+
+def scores(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON values."""
+    per_image = evaluation.nats_per_image
+    return {
+        "cross_entropy": {"mean": evaluation.cross_entropy, "se": evaluation.standard_error},
+        "nats_per_image": float(np.mean(per_image)),
+        "nats_per_image_se": float(np.std(per_image, ddof=1) / len(per_image) ** 0.5),
+        "accuracy": evaluation.accuracy,
+        "calibration": evaluation.calibration.rows(),
+    }
+
+
+def train_and_score(
+    images: ImageSet,
+    test: ImageSet,
+    recipe: PixelRecipe,
+    out: Path,
+    *,
+    cell: str = "lstm",
+    hidden: int = 32,
+    readout: tuple[int, ...] = (64,),
+    seed: int = 0,
+    folder: Path | None = None,
+    on_point: Callable[[PixelPoint], None] = lambda point: None,
+) -> tuple[PixelNetwork, dict[str, Any]]:
+    """Trains a network and leaves it in ``out`` after every epoch, with its scores at 0, 1 and the
+    last one. Returns it with the document of ``meta-learn pixels train --json``.
+
+    folder: as for ``train_pixels``, whose errors these are; OSError where ``out`` cannot be written.
+    """
+
+    def on_epoch(epoch: Epoch) -> None:
+        epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
+        if epoch.train is not None and epoch.test is not None:
+            row = {
+                "run": settings_digest(epoch.network.settings),
+                "train": scores(epoch.train),
+                "test": scores(epoch.test),
+            }
+            write_json(out / f"epoch-{epoch.epoch}.json", row)
+
+    network = train_pixels(
+        images, test, recipe, cell=cell, hidden=hidden, readout=readout, seed=seed, folder=folder,
+        on_point=on_point, on_epoch=on_epoch,
+    )  # fmt: skip
+    network.save(out / NETWORK)
+    return network, _document(network, out)
+
+
+def find_or_train(
+    images: ImageSet,
+    test: ImageSet,
+    recipe: PixelRecipe,
+    out: Path,
+    *,
+    hidden: int,
+    readout: tuple[int, ...],
+    seed: int,
+    **more: Any,
+) -> tuple[PixelNetwork, dict[str, Any]]:
+    """``train_and_score``, unless the very network lies finished in ``out``."""  # fmt: skip
+    wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
+    path = out / NETWORK
+    if path.exists():
+        network = PixelNetwork.load(path)
+        if settings_digest(network.settings) == settings_digest(wanted | {"versions": versions()}):
+            return network, _document(network, out)
+    return train_and_score(
+        images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
+    )
+
+
+def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
+    # From the files, since a run that was resumed scored its first epochs in an earlier process.
+    last = int(network.settings["recipe"]["epochs"])
+    epochs = _scored_epochs(out, settings_digest(network.settings), {0, 1, last})
+    return {
+        "settings": network.settings,
+        "epochs": epochs,
+        "seconds": float(network.history["seconds"][-1]),
+        "curves": {k: [float(x) for x in v] for k, v in network.history.items()},
+    }
+
+
+def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
+    """The scores that ``run`` left in the folder; another run's are not taken for them."""
+    paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
+    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
+    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
+
+
+def continuations(
+    networks: Mapping[str, PixelNetwork], truth: np.ndarray, *, seed: int, samples: int
+) -> tuple[dict[str, Any], Continuation]:
+    """Samples of the last 300 pixels of images (n, P) by every network, with the same random numbers.
+
+    Returns A, B and C (own, truth, crossed) by network and horizon as JSON values, nats a pixel, and
+    the samples of the last network. Errors: as ``continue_images``.
+    """
+    results: dict[str, Any] = {}
+    for name, network in networks.items():
+        run = continue_images(
+            network, truth, jax.random.key(seed), first=FIRST_MISSING, samples=samples
+        )
+        results[name] = {
+            str(h): {
+                kind: {"mean": mean, "se_images": se, "se_samples": run.sample_spread(h)[kind]}
+                for kind, (mean, se) in run.costs(h).items()
+            }
+            for h in HORIZONS
+        }
+    return results, run
+
+
+def choose_images(run: Continuation) -> dict[str, int]:
+    """Three images by rule, from C at 300 pixels (nats a pixel of the truth under the free-running
+    samples): success has the smallest mean over samples, failure the largest, and high variance the
+    largest spread of own cost between samples among the others."""
+    cost = run.crossed.mean((1, 2))
+    spread = run.own.mean(2).std(1)
+    success, failure = int(np.argmin(cost)), int(np.argmax(cost))
+    spread[[success, failure]] = -1.0
+    return {"success": success, "failure": failure, "high variance": int(np.argmax(spread))}

@@ -1,0 +1,1 @@
+"""Networks over a grid of settings."""

@@ -1,0 +1,215 @@
+"""The tables, panels and folder of a sweep."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.networks import network_name
+from analysis.console import arguments, command_line
+from analysis.report.formats import interval, nats, percent
+from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
+from analysis.sweep.grid import NETWORK_AXES, text_of
+from analysis.sweep.results import document
+
+if TYPE_CHECKING:
+    from analysis.sweep.sweep import Sweep
+
+__all__ = ["document", "headline", "tables", "title_of", "write_report"]
+
+_HEADS = {"hidden": "units"}
+_BEST = "The nearest network to Bayes of each process"
+
+
+def title_of(found: Sweep) -> str:
+    """What was swept, for headings."""
+    several = [
+        f"{_HEADS.get(name, name)} ({len(values)})"
+        for name, values in found.grid.axes.items()
+        if len(values) > 1
+    ]
+    return f"Sweep over {', '.join(several)}" if several else "Sweep of one point"
+
+
+def headline(found: Sweep) -> str:
+    """The answer in some sentences."""
+    points, seeds = len(found.grid.points), len(found.seeds)
+    text = f"{points} points, {seeds} {'network' if seeds == 1 else 'networks'} each. "
+    done = [d for d in _documents(found) if "failed" not in d]
+    failed = points - len(done)
+    if failed:
+        text += f"Training diverged at {failed} of them. "
+    done = [d for d in done if d["gap_closed"]["mean"] is not None]
+    if not done:
+        return text + "There is no share of the gap to close at any of them."
+    best, worst = (pick(done, key=lambda d: d["gap_closed"]["mean"]) for pick in (max, min))
+    text += (
+        f"The share of the gap closed is largest for {_setting(found, best)}: "
+        f"{_closed(best)}, gap {nats(best['gap']['mean'])} nats a symbol"
+    )
+    if len(done) == 1:
+        return text + "."
+    return f"{text}; and smallest for {_setting(found, worst)}: {_closed(worst)}."
+
+
+def tables(found: Sweep) -> list[Table]:
+    """The best of each process where there is more than one network, and every point."""
+    axes = [name for name, values in found.grid.axes.items() if len(values) > 1]
+    head = [_HEADS.get(name, name) for name in axes] or ["network"]
+    closed, gaps, resets = [], [], []
+    for point, numbers in zip(_places(found), _documents(found), strict=True):
+        row = [text_of(point[name]) for name in axes] or [network_name(numbers)]
+        if "failed" in numbers:
+            closed.append([*row, "diverged", ""])
+            gaps.append([*row, "diverged", ""])
+            resets.append([*row, "diverged", ""])
+            continue
+        share, gap, reset = numbers["gap_closed"], numbers["gap"], numbers["reset"]
+        closed.append([*row, percent(share["mean"]), interval(share["ci95"], percent)])
+        gaps.append([*row, nats(gap["mean"]), interval(gap["ci95"])])
+        resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
+    over = "seeds (Student t)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+    note = f"Intervals are over {over}."
+    out = [
+        Table(
+            "Share of the gap closed",
+            [*head, "closed", "95% interval"],
+            closed,
+            f"1 - gap(network) / gap(memoryless). {note}",
+        ),
+        Table(
+            "Gap KL(Bayes || network), nats a drawn symbol",
+            [*head, "gap", "95% interval"],
+            gaps,
+            note,
+        ),
+        Table(
+            "RESET",
+            [*head, "leak", "miss"],
+            resets,
+            "Means of probabilities. Leak: p(RESET) before its place; miss: 1 - p(RESET) at its place.",
+        ),
+    ]
+    best = _best(found)
+    return [best, *out] if best else out
+
+
+def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) -> None:
+    """The folder of a sweep: report.html, figures, JSON, netCDF, manifest."""
+    from analysis.sweep.results import to_datatree
+
+    tree = to_datatree(found)
+    write_json(out / "sweep.json", numbers)
+    write_netcdf(out / "sweep.nc", tree)
+    run = manifest(arguments(), list(found.seeds), test_seed=seed)
+    write_json(out / "manifest.json", run)
+    write_page(
+        out,
+        title=title_of(found),
+        lead=headline(found),
+        tables=tables(found),
+        panels=panels(tree),
+        command=command_line(),
+        run=run,
+    )
+
+
+def panels(tree: Any) -> list[Panel]:
+    """The figures of a sweep's labelled arrays."""
+    from analysis.sweep import figures
+
+    out = []
+    intervals = tree["intervals"]
+    if (intervals["gap_closed"].sel(bound="mean") < math.inf).any():
+        out.append(
+            Panel(
+                "closed-map",
+                figures.closed_map(tree),
+                "Heat map of the share of the gap closed: a row for each process, a column for each "
+                "network.",
+                "Share of the gap closed, 1 - gap(network) / gap(memoryless), mean over seeds. "
+                "Colours show the share left open on a logarithmic scale: the darker, the nearer to "
+                "Bayes.",
+            )
+        )
+    if (intervals["gap_network"].sel(bound="mean") > 0).any():
+        out.append(
+            Panel(
+                "gap-map",
+                figures.gap_map(tree),
+                "Heat map of the gap to Bayes in nats: a row for each process, a column for each "
+                "network.",
+                "KL(Bayes || network) in nats a drawn symbol, mean over seeds: the darker, the nearer "
+                "to Bayes.",
+            )
+        )
+        for name in figures.curve_axes(tree):
+            out.append(
+                Panel(
+                    f"gap-along-{name}",
+                    figures.gap_along(tree, name),
+                    f"Gap to Bayes against {figures.axis_title(name)}, a curve for each network.",
+                    f"The gap against {figures.axis_title(name)}, with 95% intervals; one that "
+                    "reaches zero is cut at a tenth of the mean.",
+                )
+            )
+        out += [
+            Panel(
+                "gap-by-position",
+                figures.gap_by_position(tree),
+                "Gap to Bayes by position within the task, a curve for each network.",
+                "Where within a task the networks differ from Bayes, mean over seeds.",
+            ),
+            Panel(
+                "learning-curves",
+                figures.learning_curves(tree),
+                "Gap to Bayes on held-out streams against training symbols, a curve for each network.",
+                "The gap on held-out streams while training, mean over seeds.",
+            ),
+        ]
+    return out
+
+
+def _documents(found: Sweep) -> list[dict[str, Any]]:
+    return [result.document for result in found.results]
+
+
+def _places(found: Sweep) -> list[dict[str, Any]]:
+    """The values on every axis of each point."""
+    from itertools import product
+
+    axes = found.grid.axes
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def _setting(found: Sweep, numbers: dict[str, Any]) -> str:
+    """A point in words: "LSTM-32 after 500 iterations on Dirichlet(10, 1, 1), T=20"."""
+    return (
+        f"{network_name(numbers)} after {numbers['iterations']:,} iterations on "
+        f"{numbers['trained_on']}"
+    )
+
+
+def _closed(numbers: dict[str, Any]) -> str:
+    share = numbers["gap_closed"]
+    return f"{percent(share['mean'])} {interval(share['ci95'], percent)}".strip()
+
+
+def _best(found: Sweep) -> Table | None:
+    """The network with the smallest gap on each process; None where there is one network only."""
+    axes = found.grid.axes
+    if all(len(axes[name]) == 1 for name in NETWORK_AXES):
+        return None
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for numbers in _documents(found):
+        if "failed" not in numbers and numbers["gap"]["mean"] is not None:
+            groups.setdefault(numbers["trained_on"], []).append(numbers)
+    rows = []
+    for process, group in groups.items():
+        best = min(group, key=lambda d: d["gap"]["mean"])
+        rows.append(
+            [process, f"{network_name(best)}, {best['iterations']:,} iterations",
+             nats(best["gap"]["mean"]), percent(best["gap_closed"]["mean"])]
+        )  # fmt: skip
+    return Table(_BEST, ["process", "network", "gap", "closed"], rows)

@@ -1,0 +1,149 @@
+"""A sweep as numbers: the JSON document, and labelled arrays with a dimension for each axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.comparison.results import share_closed
+from analysis.intervals import BOUNDS
+from analysis.sweep.grid import coordinate
+from analysis.sweep.sweep import Result, Sweep
+from meta_learning.processes.parameters import json_value
+
+if TYPE_CHECKING:
+    import xarray
+
+_NATS = "nats a drawn symbol"
+# Of variables that are not in nats a drawn symbol.
+_UNITS = {
+    "gap_closed": "1 (share)",
+    "leak": "1 (probability)",
+    "miss": "1 (probability)",
+    "brier": "1 (squared probability)",
+    "symbols": "training symbols",
+}
+
+
+def document(found: Sweep) -> dict[str, Any]:
+    """The JSON document of ``meta-learn sweep --json``: every point as ``compare --json`` has it, the
+    last axis fastest."""
+    recipe = found.grid.recipe
+    return {
+        "axes": {name: [json_value(v) for v in values] for name, values in found.grid.axes.items()},
+        "seeds": list(found.seeds),
+        "interval": "seeds" if len(found.seeds) > 1 else "streams",
+        "recipe": recipe.name,
+        "batch_size": recipe.batch_size,
+        "unroll": recipe.unroll,
+        "streams": found.streams,
+        "points": [result.document for result in found.results],
+    }
+
+
+def to_datatree(found: Sweep) -> xarray.DataTree:
+    """Labelled arrays. Every variable has a dim for each axis of the grid; what a point does not have
+    is NaN.
+
+    Groups: network (also dim seed), references (dim predictor): means over the test streams; intervals
+    (dim bound: mean and 95% interval); training (dims seed and point): held-out learning curves.
+    """
+    import xarray as xr
+
+    axes = {name: coordinate(values) for name, values in found.grid.axes.items()}
+    fields = sorted({name for result in found.results for name in result.arrays})
+    groups: dict[str, dict[str, Any]] = {"network": {}, "references": {}, "training": {}}
+    predictors = _predictors(found.results)
+    for field in fields:
+        group, name = field.split("/")
+        dims = next(r.dims[field] for r in found.results if field in r.dims)
+        cells = [_placed(r, field, dims, predictors) for r in found.results]
+        groups[group][name] = ((*axes, *dims), _stacked(cells, found.grid.shape))
+    lengths = groups["training"].pop("symbols")
+    others = tuple(range(len(axes) - 1))
+    with np.errstate(invalid="ignore"):
+        symbols = np.fmax.reduce(lengths[1], axis=others)
+    coords = {
+        "seed": list(found.seeds),
+        "predictor": predictors,
+        "position": np.arange(1, groups["network"]["gap_by_position"][1].shape[-1] + 1),
+        "bound": list(BOUNDS),
+    }
+    groups["network"]["gap_closed"] = ((*axes, "seed"), _closed_by_seed(groups, predictors))
+    groups["intervals"] = _intervals(found, tuple(axes))
+    datasets = {}
+    for name, variables in groups.items():
+        used = {d for dims, _ in variables.values() for d in dims}
+        here = {d: values for d, values in coords.items() if d in used}
+        datasets[name] = xr.Dataset(variables, axes | here, {"units": _NATS})
+    datasets["training"]["symbols"] = (("iterations", "point"), symbols)
+    datasets["training"] = datasets["training"].set_coords("symbols")
+    for dataset in datasets.values():
+        for variable in dataset.variables:
+            if variable not in dataset.dims:
+                dataset[variable].attrs["units"] = _units(str(variable))
+        _describe(dataset, found)
+    return xr.DataTree.from_dict(datasets)
+
+
+def _predictors(results: Iterable[Result]) -> list[str]:
+    """Names of all references, in the order in which they first come."""
+    names: dict[str, None] = {}
+    for result in results:
+        names |= dict.fromkeys(n for n in result.document.get("loss", {}) if n != "network")
+    return list(names)
+
+
+def _placed(result: Result, field: str, dims: list[str], predictors: list[str]) -> Any:
+    """One point's array, with its references where those of the whole sweep are; None without it."""
+    values = result.arrays.get(field)
+    if values is None or "predictor" not in dims:
+        return values
+    own = _predictors([result])
+    out = np.full((len(predictors), *values.shape[1:]), np.nan)
+    out[[predictors.index(name) for name in own]] = values
+    return out
+
+
+def _stacked(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
+    there = [cell for cell in cells if cell is not None]
+    sizes = np.max([cell.shape for cell in there], axis=0)
+    out = np.full((len(cells), *sizes), np.nan)
+    for n, cell in enumerate(cells):
+        if cell is not None:
+            out[n][tuple(map(slice, cell.shape))] = cell
+    return out.reshape(*shape, *sizes)
+
+
+def _closed_by_seed(groups: dict[str, dict[str, Any]], predictors: list[str]) -> np.ndarray:
+    memoryless = groups["references"]["gap"][1][..., [predictors.index("memoryless")]]
+    return share_closed(groups["network"]["gap"][1], memoryless)
+
+
+def _intervals(found: Sweep, axes: tuple[str, ...]) -> dict[str, Any]:
+    """Every estimate: gap.network as gap_network."""
+    names = {name: None for result in found.results for name in result.estimates}
+    out: dict[str, Any] = {}
+    for name in names:
+        each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in found.results]
+        values = np.array(each, float).reshape(*found.grid.shape, len(BOUNDS))
+        out[name.replace(".", "_")] = ((*axes, "bound"), values)
+    return out
+
+
+def _units(name: str) -> str:
+    return next((unit for stem, unit in _UNITS.items() if name.startswith(stem)), _NATS)
+
+
+def _describe(dataset: xarray.Dataset, found: Sweep) -> None:
+    recipe = found.grid.recipe
+    dataset.attrs |= {
+        "interval": "95% over " + ("seeds" if len(found.seeds) > 1 else "streams"),
+        "streams": found.streams,
+        "recipe": recipe.name,
+        "batch_size": recipe.batch_size,
+        "unroll": recipe.unroll,
+    }

@@ -1,0 +1,231 @@
+"""All points of a grid: networks trained, scored as ``compare`` scores them, and kept as they are done.
+
+Every point is one task: its seeds are trained in one compiled program, and what remains of it is small.
+A sweep that was stopped goes on where it was: points that are done are found in the cache, and the one
+that was in training goes on, to the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from analysis.sweep.grid import Grid, Point
+from analysis.workers import each_result
+from autoregressive import checkpoint
+from autoregressive.cache import cache_folder
+from autoregressive.checkpoint import CheckpointError, settings_digest
+from autoregressive.resume import cache_may_fail
+from autoregressive.training import TrainingDiverged
+from autoregressive.versions import versions
+from meta_learning import training as trained
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[float, int], None]
+
+
+class Task(NamedTuple):
+    """What is measured at one point. keep: whether networks are looked for and kept in the cache."""
+
+    point: Point
+    seeds: tuple[int, ...]
+    streams: int
+    seed: int
+    keep: bool
+
+
+class Result(NamedTuple):
+    """What is known of one point.
+
+    document: as ``compare --json`` has it; with ``failed`` where training diverged, and nothing
+    measured. estimates: name -> mean and 95% interval, as ``results.estimate_all`` names them. arrays:
+    "group/variable" -> means over test streams, one a seed or predictor, and learning curves. dims: of
+    each array.
+    """
+
+    document: dict[str, Any]
+    estimates: dict[str, list[float | None]]
+    arrays: dict[str, np.ndarray]
+    dims: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """results: one a point of ``grid``, in its order. found: how many of them were in the cache."""
+
+    grid: Grid
+    seeds: tuple[int, ...]
+    streams: int
+    results: list[Result]
+    found: int
+
+
+def sweep(
+    grid: Grid,
+    *,
+    seeds: Sequence[int] = (0,),
+    streams: int = 10_000,
+    seed: int = 0,
+    keep: bool = False,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    on_progress: OnProgress = lambda iterations, points: None,
+) -> Sweep:
+    """Trains and scores ``len(seeds)`` networks at every point.
+
+    streams: test streams of each point, drawn with the test key of ``seed``. keep: whether results are
+    kept and found in ``cache_folder()``, and networks in that of the process that trains them.
+    scheduler, workers: where else the points are measured (``analysis.workers``). on_progress: called
+    with the iterations done over the whole grid, of ``iterations(grid)``, and the points done.
+    Errors: ValueError for fewer than 2 streams; TrainingDiverged where training did at every point;
+    those of ``analysis.workers.run_tasks``.
+    """
+    if streams < 2:
+        raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
+    folder = cache_folder() if keep else None
+    tasks = [Task(point, tuple(seeds), streams, seed, keep) for point in grid.points]
+    results = [_find(folder, task) for task in tasks]
+    missing = [n for n, result in enumerate(results) if result is None]
+    found = len(tasks) - len(missing)
+    ended = [n for n, result in enumerate(results) if result is not None]
+    on_progress(_iterations(tasks, ended), len(ended))
+
+    def on_point(point: trained.Point) -> None:
+        on_progress(_iterations(tasks, ended) + point.iteration, len(ended))
+
+    here = not missing or (scheduler is None and workers is None)
+    measured = each_result(
+        partial(measure, on_point=on_point) if here else measure,
+        [tasks[n] for n in missing],
+        scheduler=None if here else scheduler,
+        workers=None if here else workers,
+        one_thread=False,  # what training finds depends on their number, in the last digits
+    )
+    with closing(measured):
+        for index, result in measured:
+            number = missing[index]
+            results[number] = result
+            _keep(folder, tasks[number], result)
+            ended.append(number)
+            on_progress(_iterations(tasks, ended), len(ended))
+    done = [result for result in results if result is not None]
+    if all("failed" in result.document for result in done):
+        raise TrainingDiverged(done[0].document["failed"])
+    return Sweep(grid, tuple(seeds), streams, done, found)
+
+
+def iterations(grid: Grid) -> int:
+    """Training iterations of one seed over the whole grid."""
+    return sum(point.recipe.iterations for point in grid.points)
+
+
+def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point: None) -> Result:
+    """The networks of one point, from the cache or trained now, scored. A training that diverges is a
+    result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
+    it."""
+    from analysis.comparison.learners import compare_learners
+    from analysis.comparison.results import document, estimate_all, to_datatree
+
+    point = task.point
+    try:
+        learners = trained.train(
+            point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
+            folder=cache_folder() if task.keep else None, on_point=on_point,
+        )  # fmt: skip
+    except TrainingDiverged as error:
+        about = {
+            "process": point.process.name,
+            **point.process.settings(),
+            "cell": point.cell,
+            "hidden": point.hidden,
+            "iterations": point.recipe.iterations,
+        }
+        return Result({**about, "failed": str(error)}, {}, {}, {})
+    process = point.process
+    comparison = compare_learners(learners, process, process, process, task.seed, task.streams)
+    found = estimate_all(comparison)
+    arrays, dims = _means(to_datatree(comparison, learners))
+    # Points share hardly any compiled program; those of all points would fill the memory.
+    jax.clear_caches()
+    estimates = {name: [e.mean, e.low, e.high] for name, e in found.items()}
+    return Result(document(comparison, found), estimates, arrays, dims)
+
+
+def _means(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """Means over test streams of what ``compare`` keeps of each, and learning curves at points that
+    do not hang on which seeds were trained together."""
+    arrays, dims = {}, {}
+    for group in ("network", "references", "training"):
+        for name, values in tree[group].to_dataset().data_vars.items():
+            if name == "train_loss":
+                continue
+            if "stream" in values.dims:
+                values = values.mean("stream", skipna=False)
+            arrays[f"{group}/{name}"] = np.asarray(values.values, np.float64)
+            dims[f"{group}/{name}"] = [str(d) for d in values.dims]
+    arrays["training/symbols"] = np.asarray(tree["training"]["symbols"].values, np.int64)
+    dims["training/symbols"] = ["point"]
+    return arrays, dims
+
+
+def _iterations(tasks: list[Task], ended: list[int]) -> float:
+    return sum(tasks[n].point.recipe.iterations for n in ended)
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    """What decides a result."""
+    point = task.point
+    return {
+        "kind": "sweep-point",
+        "networks": [
+            trained.learner_settings(point.process, point.recipe, point.cell, point.hidden, seed)
+            for seed in task.seeds
+        ],
+        "streams": task.streams,
+        "test_seed": task.seed,
+        "platform": jax.default_backend(),
+        "versions": versions(),
+    }
+
+
+def _path(folder: Path, identity: dict[str, Any]) -> Path:
+    return folder / "sweep" / f"{settings_digest(identity)}.safetensors"
+
+
+def _find(folder: Path | None, task: Task) -> Result | None:
+    """The result of a point that was measured before."""
+    if folder is None:
+        return None
+    identity = _identity(task)
+    path = _path(folder, identity)
+    if not path.exists():
+        return None
+    try:
+        arrays, header = checkpoint.load(path)
+        document, estimates, dims = json.loads(header.pop("result", "[0, 0, 0]"))
+        if header != identity:
+            raise CheckpointError(f"{path} is of another point")
+    except CheckpointError as error:
+        log.warning("measuring anew: %s", error)
+        return None
+    return Result(document, estimates, arrays, dims)
+
+
+def _keep(folder: Path | None, task: Task, result: Result) -> None:
+    if folder is None:
+        return
+    identity = _identity(task)
+    # As one text: a header is written with its keys sorted, but references keep their order.
+    text = json.dumps([result.document, result.estimates, result.dims], allow_nan=False)
+    with cache_may_fail(folder):
+        checkpoint.save(_path(folder, identity), result.arrays, identity | {"result": text})

@@ -1,0 +1,1 @@
+"""What a pixel sequence is, and where images come from."""

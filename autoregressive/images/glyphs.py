@@ -1,0 +1,168 @@
+"""Digits drawn from matplotlib's own fonts: a stand-in for MNIST that needs no download.
+
+Each digit of each font becomes a signed distance to its outline, once. An image samples that
+distance under a random size, aspect, slant and shift, moves the outline in or out until the strokes
+have a random width, and turns the distance into grey levels.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from autoregressive.errors import DataError
+from autoregressive.images.image_set import SPLITS, ImageSet, binarise, pack
+
+SIZES = {"train": 6_000, "validation": 1_000, "test": 1_000}
+# Those that matplotlib 3.10 has as well as later ones.
+FONTS = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
+    *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique"),
+    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
+    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
+    *("cmr10", "cmb10", "cmss10", "cmtt10"),
+)
+# The grid of distances: points from -0.75 to 0.75 glyph heights about the glyph's middle.
+_HALF = 0.75
+_POINTS = 49
+_SIDE = 28
+_AT_ONCE = 500
+# Ranges of the random numbers: pixels, but for the aspect and the slant (tangent of the angle).
+_HEIGHT = (17.0, 20.5)
+_ASPECT = (0.85, 1.15)
+_SLANT = (-0.2, 0.3)
+_STROKE = (1.5, 3.0)
+_SHIFT = (-1.5, 1.5)
+# Pixels: where a bold font is made thinner, its hairlines must not vanish.
+_MOST_INWARDS = -0.25
+
+
+class Outlines(NamedTuple):
+    """All digits of all fonts, scaled to height 1.
+
+    distance: float32 (fonts, 10, points, points), to the outline, positive inside, rows downwards.
+    stroke: float32 (fonts, 10), the mean width of the strokes.
+    """
+
+    distance: np.ndarray
+    stroke: np.ndarray
+
+
+def load_glyphs(split: str, seed: int = 0) -> ImageSet:
+    """The binarised images of a split: the same for the same seed. Errors: DataError."""
+    if split not in SIZES:
+        raise DataError(f"unknown split {split!r}: expected one of {', '.join(SIZES)}")
+    key = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
+    rng = np.random.Generator(np.random.PCG64(key))
+    grey, _ = draw(rng, SIZES[split])
+    return ImageSet("glyphs", split, pack(binarise(grey)))
+
+
+def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """n random digits: grey levels uint8 (n, 28, 28) and which digits they are, uint8 (n,)."""
+    outlines = digit_outlines()
+    # Uniform numbers alone, since how these come from a generator's bits has never changed.
+    chance = rng.random((n, 8))
+    grey = np.empty((n, _SIDE, _SIDE), np.uint8)
+    for start in range(0, n, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        grey[part] = _render(outlines, chance[part])
+    return grey, _pick(chance[:, 0], 10).astype(np.uint8)
+
+
+def _pick(chance: np.ndarray, choices: int) -> np.ndarray:
+    return (chance * choices).astype(np.int64)
+
+
+def _render(outlines: Outlines, chance: np.ndarray) -> np.ndarray:
+    """chance: (n, 8) uniform numbers. Returns grey levels uint8 (n, 28, 28)."""
+    digit, font = _pick(chance[:, 0], 10), _pick(chance[:, 1], len(FONTS))
+    ranges = np.array([_HEIGHT, _ASPECT, _SLANT, _STROKE, _SHIFT, _SHIFT])
+    drawn = ranges[:, 0] + chance[:, 2:] * (ranges[:, 1] - ranges[:, 0])
+    height, aspect, slant, stroke, right, down = drawn.T[:, :, None, None]
+    pixel = np.arange(_SIDE) - (_SIDE - 1) / 2
+    y = (pixel[None, :, None] - down) / height
+    x = (pixel[None, None, :] - right) / (height * aspect) + slant * y
+    # A glyph's own unit in pixels: the mean of the two directions, which differ by the aspect.
+    unit = height * np.sqrt(aspect)
+    distance = unit * _interpolate(outlines.distance[font, digit], x, y)
+    outwards = (stroke - unit * outlines.stroke[font, digit, None, None]) / 2
+    distance += np.maximum(outwards, _MOST_INWARDS)
+    # A pixel is covered by half where the outline runs through its middle.
+    return np.rint(255 * np.clip(distance + 0.5, 0, 1)).astype(np.uint8)
+
+
+def _interpolate(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Bilinear values of field (n, points, points) at x and y (n, rows, columns), held at edges."""
+    scale = (_POINTS - 1) / (2 * _HALF)
+    x, y = np.broadcast_arrays(x, y)
+    column = np.clip((x + _HALF) * scale, 0, _POINTS - 1.001)
+    row = np.clip((y + _HALF) * scale, 0, _POINTS - 1.001)
+    j, i = column.astype(np.int64), row.astype(np.int64)
+    dj, di = column - j, row - i
+    n = np.arange(len(field))[:, None, None]
+    above = field[n, i, j] * (1 - dj) + field[n, i, j + 1] * dj
+    below = field[n, i + 1, j] * (1 - dj) + field[n, i + 1, j + 1] * dj
+    return above * (1 - di) + below * di
+
+
+@cache
+def digit_outlines() -> Outlines:
+    """The digits of ``FONTS``. Errors: DataError where matplotlib lacks one of the fonts."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    glyphs = [_segments(folder / f"{font}.ttf", digit) for font in FONTS for digit in "0123456789"]
+    distance = np.array([_signed_distance(starts, ends) for starts, ends in glyphs], np.float32)
+    stroke = np.array([_mean_stroke(starts, ends) for starts, ends in glyphs], np.float32)
+    shape = (len(FONTS), 10)
+    return Outlines(distance.reshape(*shape, _POINTS, _POINTS), stroke.reshape(shape))
+
+
+def _segments(file: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (n, 2) of the outline's straight pieces, height 1, y down, centred."""
+    # The font file itself, not a font's name: that would build matplotlib's list of system fonts.
+    from matplotlib.ft2font import FT2Font, LoadFlags
+    from matplotlib.path import Path as Outline
+
+    if not file.is_file():
+        raise DataError(f"matplotlib should come with {file}, which is missing: reinstall it")
+    font = FT2Font(str(file))
+    # At the size of the font's own units: FreeType's versions round other sizes differently.
+    font.set_size(font.units_per_EM, 72)
+    font.load_char(ord(digit), flags=LoadFlags.NO_HINTING)
+    points, codes = font.get_path()
+    height = np.ptp(points[:, 1])
+    # At 100 the curves become pieces short enough to be smooth.
+    polygons = [np.asarray(p) for p in Outline(points * (100 / height), codes).to_polygons()]
+    starts = np.concatenate([p[:-1] for p in polygons])
+    ends = np.concatenate([p[1:] for p in polygons])
+    low, high = starts.min(0), starts.max(0)
+    scale = np.array([1, -1]) / (high[1] - low[1])
+    return (starts - (low + high) / 2) * scale, (ends - (low + high) / 2) * scale
+
+
+def _signed_distance(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Distance (points, points) of the grid's points to the outline, positive inside."""
+    line = np.linspace(-_HALF, _HALF, _POINTS)
+    x, y = line[None, :, None], line[:, None, None]
+    (x0, y0), (x1, y1) = starts.T, ends.T
+    dx, dy = x1 - x0, y1 - y0
+    length = np.maximum(dx * dx + dy * dy, 1e-12)
+    along = np.clip(((x - x0) * dx + (y - y0) * dy) / length, 0, 1)
+    squares = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
+    # Inside: a ray to the right crosses the outline an odd number of times.
+    crosses = (y0 > y) != (y1 > y)
+    slope = dx / np.where(dy == 0, 1, dy)
+    crossings = (crosses & (x < x0 + (y - y0) * slope)).sum(-1)
+    return np.sqrt(squares.min(-1)) * np.where(crossings % 2, 1, -1)
+
+
+def _mean_stroke(starts: np.ndarray, ends: np.ndarray) -> float:
+    """Twice the area over the perimeter: the width of a long thin stroke."""
+    (x0, y0), (x1, y1) = starts.T, ends.T
+    area = abs((x0 * y1 - x1 * y0).sum()) / 2
+    return float(2 * area / np.hypot(x1 - x0, y1 - y0).sum())

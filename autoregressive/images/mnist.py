@@ -1,0 +1,62 @@
+"""MNIST, binarised: the four published files (Y. LeCun, C. Cortes, C. J. C. Burges), and the split
+55,000 train, 5,000 validation, 10,000 test. Validation is the end of the published training files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from autoregressive.errors import DataError
+from autoregressive.images.fetch import read_verified
+from autoregressive.images.idx import IMAGES, LABELS, Kind, parse_idx
+from autoregressive.images.image_set import ImageSet, binarise, pack
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+# SHA-256 of the compressed files, by what stands before "-ubyte.gz".
+DIGESTS = {
+    "train-images-idx3": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+
+
+class _Part(NamedTuple):
+    """Where a split lies: in which pair of files, and from where to where."""
+
+    prefix: str
+    start: int
+    stop: int
+
+
+_PARTS = {
+    "train": _Part("train", 0, 55_000),
+    "validation": _Part("train", 55_000, 60_000),
+    "test": _Part("t10k", 0, 10_000),
+}
+
+
+def load_mnist(split: str, mirrors: Sequence[str] = MIRRORS) -> ImageSet:
+    """The binarised images of a split. Errors: DataError (see ``fetch`` and ``idx``)."""
+    return ImageSet("mnist", split, pack(binarise(_items(split, IMAGES, mirrors))))
+
+
+def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> np.ndarray:
+    """The digits of a split, uint8 (n,). Errors: DataError (see ``fetch`` and ``idx``)."""
+    return _items(split, LABELS, mirrors)
+
+
+def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> np.ndarray:
+    if split not in _PARTS:
+        raise DataError(f"unknown split {split!r}: expected one of {', '.join(_PARTS)}")
+    part = _PARTS[split]
+    stem = f"{part.prefix}-{kind.name}-idx{1 + len(kind.shape)}"
+    name = f"{stem}-ubyte.gz"
+    content = read_verified("mnist", name, DIGESTS[stem], mirrors)
+    return parse_idx(content, kind, name)[part.start : part.stop]

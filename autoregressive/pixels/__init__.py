@@ -1,0 +1,1 @@
+"""Networks of binary images, pixel by pixel."""

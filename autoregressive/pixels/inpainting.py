@@ -1,0 +1,318 @@
+"""The exact posterior over missing pixels given all observed ones, past and future.
+
+For missing places M with first f, p(x_M = c | observed) is proportional to exp(-sum_{t>=f} l_t(x^c)),
+with x^c the image with c filled in: filled values are inputs and targets alike. All 2^|M| completions
+are enumerated, as a tree that branches where a pixel is missing: until then completions share their
+state and their logits. Everything runs in float64: in float32 the rounding of a trained network grows
+along an image, to 0.007 nats in the posterior.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from autoregressive.model import Model
+from autoregressive.pixels.network import PixelNetwork, nats, padded_chunks
+from autoregressive.precision import doubled, float64
+
+MOST_MISSING = 16
+# Completions that advance together. On a CPU their states stay in one core's cache, and every core
+# takes chunks of its own; a GPU wants many at once.
+_BRANCHES_CPU, _BRANCHES_GPU = 256, 2**15
+_CHUNK_IMAGES = 500
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of one image's missing pixels.
+
+    missing: places (m,). completions: uint8 (2^m, m), in binary order, the first place most
+    significant. log_probs: log p(x_M = c | observed), float64 (2^m,). nll: nats of the whole
+    completed image, sum of l_t over t >= 1, and l_0 if 0 is missing, float64 (2^m,).
+    """
+
+    missing: np.ndarray
+    completions: np.ndarray
+    log_probs: np.ndarray
+    nll: np.ndarray
+
+    @property
+    def log_marginals(self) -> np.ndarray:
+        """log p(x_k | observed) of both values of every missing pixel (m, 2)."""
+        m = len(self.missing)
+        halves = [self.log_probs.reshape(2**k, 2, -1).swapaxes(0, 1) for k in range(m)]
+        sums = [np.logaddexp.reduce(h.reshape(2, -1), axis=1) for h in halves]
+        return np.array(sums).reshape(m, 2)
+
+    @property
+    def marginals(self) -> np.ndarray:
+        """p(x_k = 1 | observed) of every missing pixel (m,)."""
+        return np.exp(self.log_marginals[:, 1])
+
+    @property
+    def best(self) -> np.ndarray:
+        """The most probable completion, uint8 (m,)."""
+        return self.completions[np.argmax(self.log_probs)]
+
+    def conditionals(self, values: np.ndarray) -> np.ndarray:
+        """log p(x_k | the missing pixels before k at ``values`` (m,), and all observed), (m, 2).
+
+        By the chain rule, what they give to ``values`` adds up to its log probability.
+        """
+        out = np.empty((len(self.missing), 2))
+        rest = self.log_probs
+        for place, value in enumerate(values):
+            halves = rest.reshape(2, -1)
+            weights = np.logaddexp.reduce(halves, axis=1)
+            out[place] = weights - np.logaddexp(*weights)
+            rest = halves[value]
+        return out
+
+    @property
+    def entropy(self) -> float:
+        """Of the whole joint posterior, in nats."""
+        return float(-(np.exp(self.log_probs) * self.log_probs).sum())
+
+    def index(self, values: np.ndarray) -> int:
+        """Where a completion (m,) stands in the enumeration."""
+        return int(np.asarray(values, np.int64) @ (1 << np.arange(len(self.missing))[::-1]))
+
+
+def posteriors(
+    network: PixelNetwork,
+    images: np.ndarray,
+    on_images: Callable[[int], None] = lambda done: None,
+) -> list[Posterior]:
+    """The exact posterior of every image. images: 0, 1 and -1 for missing, (n, P).
+
+    An image with nothing missing has one completion, of probability 1. on_images: called with the
+    number of images done.
+    Errors: ValueError for another size or other values, or more than 16 missing in an image.
+    """
+    found: dict[int, Posterior] = {}
+    for row, posterior in each_posterior(network, images):
+        found[row] = posterior
+        on_images(len(found))
+    return [found[row] for row in range(len(found))]
+
+
+def each_posterior(network: PixelNetwork, images: np.ndarray) -> Iterator[tuple[int, Posterior]]:
+    """As ``posteriors``, one (row, posterior) at a time in no fixed order, so that the memory of a
+    few chunks of completions is enough for any number of images."""
+    images = check_masked(images, network.places)
+    chunks = iter(list(chunk_rows(images)))
+    workers = _workers()
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[np.ndarray, Future[list[Posterior]]]] = deque()
+
+        def submit(count: int) -> None:
+            for rows in islice(chunks, count):
+                waiting.append((rows, pool.submit(chunk_posteriors, network, images[rows])))
+
+        try:
+            submit(2 * workers)
+            while waiting:
+                rows, future = waiting.popleft()
+                yield from zip(rows.tolist(), future.result(), strict=True)
+                submit(1)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def past_only(network: PixelNetwork, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """log p(x_t | x_<t) of both values where ``at``, bool (n, P), is True: float64 (number, 2).
+
+    As ``PixelNetwork.log_predictive``, but computed in float64 like the posteriors beside it.
+    """
+    pixels = network.checked(pixels)
+    first = np.log(network.first_pixel) - np.log1p(-network.first_pixel)
+    rows = []
+    for where, chunk in padded_chunks(pixels, _CHUNK_IMAGES):
+        with float64():
+            found = _logits(network.model, doubled(network.params), jnp.asarray(chunk.T))
+        logits = np.asarray(found).T[: where.stop - where.start]
+        rows.append(np.insert(logits, 0, first, axis=1)[at[where]])
+    logits = np.concatenate(rows)
+    return -np.stack([nats(logits, np.zeros(1)), nats(logits, np.ones(1))], axis=-1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits(model: Model, params: Any, pixels: Array) -> Array:
+    """Logits of x_1 .. x_{P-1} step by step, float64: pixels (P, n) -> (P-1, n)."""
+
+    def step(state: Any, x: Array) -> Any:
+        state, logits = model.step(params, state, x.astype(jnp.float64)[:, None])
+        return state, logits[..., 0]
+
+    return lax.scan(step, doubled(model.initial_state(pixels.shape[1:])), pixels[:-1])[1]
+
+
+def cost(images: np.ndarray) -> int:
+    """Cell steps that the completions of ``images`` (n, P) need, to be shown before a long run."""
+    missing = np.asarray(images) < 0
+    places = missing.shape[1]
+    branches = 2.0 ** missing.cumsum(1)[:, :-1]
+    return int(branches.sum()) if places > 1 else 0
+
+
+def memory(network: PixelNetwork, images: np.ndarray) -> int:
+    """Bytes of the states and results that are alive at once in ``each_posterior``."""
+    most = int((np.asarray(images) < 0).sum(1).max(initial=0))
+    state = jax.eval_shape(lambda: network.model.initial_state(()))
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(state)) + 8
+    return 8 * numbers * images_in_chunk(most) * 2**most * 2 * _workers()
+
+
+def check_masked(images: np.ndarray, places: int) -> np.ndarray:
+    """Images as int8 (n, places) of 0, 1 and -1. Errors: ValueError, one line."""
+    images = np.asarray(images)
+    if images.ndim != 2 or images.shape[1] != places:
+        raise ValueError(
+            f"expected images of shape (n, {places}) with -1 for missing; got {images.shape}"
+        )
+    if images.dtype.kind not in "fiub" or not np.isin(images, (-1, 0, 1)).all():
+        raise ValueError("pixels must be 0, 1, or -1 for missing; found other values")
+    most = int((images < 0).sum(1).max(initial=0))
+    if most > MOST_MISSING:
+        row = int((images < 0).sum(1).argmax())
+        raise ValueError(
+            f"image {row} has {most} missing pixels; exact enumeration takes at most {MOST_MISSING}"
+        )
+    return images.astype(np.int8)
+
+
+@cache
+def completions(m: int) -> np.ndarray:
+    """All values of m pixels in binary order, the first most significant: uint8 (2^m, m)."""
+    values = ((np.arange(2**m)[:, None] >> np.arange(m)[::-1]) & 1).astype(np.uint8)
+    values.flags.writeable = False
+    return values
+
+
+def chunk_rows(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of images (n, P) with equally many missing pixels, sorted by their last place, in chunks
+    of one size."""
+    missing = images < 0
+    counts = missing.sum(1)
+    # Most of the work comes after the last missing place, where all branches are there.
+    last = images.shape[1] - 1 - missing[:, ::-1].argmax(1)
+    for m in np.unique(counts):
+        rows = np.flatnonzero(counts == m)
+        rows = rows[np.argsort(last[rows], kind="stable")]
+        size = images_in_chunk(int(m))
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+
+def images_in_chunk(m: int) -> int:
+    """Images with m missing pixels that advance together."""
+    return max(1, _branches() >> m)
+
+
+def _branches() -> int:
+    return _BRANCHES_CPU if jax.default_backend() == "cpu" else _BRANCHES_GPU
+
+
+def _workers() -> int:
+    return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+
+
+def chunk_posteriors(network: PixelNetwork, images: np.ndarray) -> list[Posterior]:
+    """Posteriors of images with equally many missing pixels, at most one chunk of ``chunk_rows``."""
+    n, m = len(images), int((images[0] < 0).sum())
+    where = np.argsort(images >= 0, axis=1, kind="stable")[:, :m]
+    padded = np.pad(images, ((0, images_in_chunk(m) - n), (0, 0)), mode="edge")
+    missing = padded < 0
+    order = np.where(missing, missing.cumsum(1) - 1, -1)
+    # All images of a chunk branch together, where the first of them has to.
+    starts = np.concatenate([[1], np.maximum(where.min(0), 1)]).astype(np.int32)
+    with float64():
+        table = (jnp.asarray(padded.T), jnp.asarray(order.T, jnp.int8))
+        nll = _score(network.model, doubled(network.params), *table, starts, _branches())
+    nll = np.asarray(nll)[:n]
+    values = completions(m)
+    if m:
+        p = np.array([1 - network.first_pixel, network.first_pixel])
+        nll = nll - np.where(where[:, :1] == 0, np.log(p)[values[:, 0]], 0.0)
+    log_probs = -nll - np.logaddexp.reduce(-nll, axis=1, keepdims=True)
+    return [Posterior(where[i], values, log_probs[i], nll[i]) for i in range(n)]
+
+
+@partial(jax.jit, static_argnums=(0, 5))
+def _score(
+    model: Model, params: Any, pixels: Array, order: Array, starts: Array, most: int
+) -> Array:
+    """Sums of l_t over t >= 1 of every completion, float64 (n, 2^m).
+
+    pixels: int8 (P, n). order: int8 (P, n), the how-manieth missing place of its image this is, -1
+    where observed. starts: int32 (m + 1,), the step at which there begin to be 2^j branches, from
+    j=0 on. most: branches that advance together, of one image at least.
+    """
+    places, n = pixels.shape
+    carry = (doubled(model.initial_state((n,))), jnp.zeros((n,)))
+    levels = starts.shape[0]
+    for level in range(levels):
+        if level:
+            carry = jax.tree.map(lambda leaf: jnp.repeat(leaf, 2, axis=0), carry)
+        stop = starts[level + 1] if level + 1 < levels else places
+        advance = partial(_advance, model, params, pixels, order, level, (starts[level], stop))
+        numbers = jnp.arange(2**level, dtype=jnp.int32)
+        if n * len(numbers) <= most:
+            carry = advance(numbers, carry)
+        else:  # one image: its branches go in groups
+            groups = _grouped(len(numbers) // most, (numbers, carry))
+            carry = _joined(lax.map(lambda group, advance=advance: advance(*group), groups))
+    return carry[1].reshape(n, -1)
+
+
+def _advance(
+    model: Model,
+    params: Any,
+    pixels: Array,
+    order: Array,
+    level: int,
+    span: Any,
+    branch: Array,
+    carry: Any,
+) -> Any:
+    """The steps ``span`` with ``level`` missing pixels chosen, for n images times some branches.
+
+    branch: int32, the chosen bits as a number, the first one highest. carry: the cell's state and the
+    sum of l_t, with n * len(branch) leading. Step t predicts x_t from x_{t-1} and the
+    state before it.
+    """
+
+    def pixel(t: Array) -> Array:
+        bits = (branch >> jnp.maximum(level - 1 - order[t], 0)[:, None]) & 1
+        chosen = jnp.where(order[t][:, None] >= 0, bits, pixels[t][:, None])
+        return chosen.reshape(-1).astype(jnp.float64)
+
+    def step(t: Array, carry: Any) -> Any:
+        state, total = carry
+        state, logits = model.step(params, state, pixel(t - 1)[:, None])
+        z = logits[..., 0]
+        return state, total + jax.nn.softplus(z) - pixel(t) * z
+
+    return lax.fori_loop(span[0], span[1], step, carry)
+
+
+def _grouped(groups: int, tree: Any) -> Any:
+    """Leading axes in equal groups: (N, ...) -> (groups, N / groups, ...)."""
+    return jax.tree.map(lambda leaf: leaf.reshape(groups, -1, *leaf.shape[1:]), tree)
+
+
+def _joined(tree: Any) -> Any:
+    """Undoes ``_grouped``."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)

@@ -1,0 +1,268 @@
+"""Training a pixel network: epochs over packed images that stay on the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array, lax
+
+from autoregressive.checkpoint import settings_digest
+from autoregressive.images.image_set import ImageSet, unpack
+from autoregressive.model import Model
+from autoregressive.optimization import Optimization
+from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
+from autoregressive.resume import Unfinished
+from autoregressive.training import Trainer, TrainState, fit
+from autoregressive.versions import versions
+
+INIT, TRAINING = range(2)
+# Points of the learning curves in an epoch, and the images they are measured on.
+POINTS_PER_EPOCH = 4
+CURVE_TRAIN_IMAGES = 10_000
+CURVE_TEST_IMAGES = 2_000
+# Image rows in one compiled chunk: a few seconds on two cores.
+_CHUNK_IMAGES = 4_096
+_CURVES = ("images", "seconds", "train_loss", "test_loss")
+
+
+@dataclass(frozen=True)
+class PixelRecipe:
+    """One way to train: passes over all images, shuffled anew each time, ``batch_size`` a step."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    optimization: Optimization
+
+    def __post_init__(self) -> None:
+        for field in ("epochs", "batch_size"):
+            if getattr(self, field) < 1:
+                raise ValueError(
+                    f"{field.replace('_', ' ')} must be 1 or more; got {getattr(self, field)}"
+                )
+
+    def steps(self, images: int) -> int:
+        """Updates in one epoch; the last batch of an epoch may be smaller."""
+        return -(-images // self.batch_size)
+
+    def settings(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+PIXEL_RECIPES: dict[str, PixelRecipe] = {
+    "coursework": PixelRecipe("coursework", 5, 256, Optimization(0.001)),
+    "best": PixelRecipe(
+        "best",
+        5,
+        32,
+        Optimization(
+            0.02, optimizer="soap", schedule="cosine", warmup=0.05, clip=1.0, timescale=60.0
+        ),
+    ),
+}
+
+
+def make_pixel_recipe(
+    name: str,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+) -> PixelRecipe:
+    """A registered recipe with changes. Errors: ValueError for an unknown name or a size < 1."""
+    if name not in PIXEL_RECIPES:
+        known = ", ".join(sorted(PIXEL_RECIPES))
+        raise ValueError(f"unknown recipe {name!r}: expected one of {known}")
+    recipe = PIXEL_RECIPES[name]
+    sizes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
+    return dataclasses.replace(
+        recipe,
+        optimization=recipe.optimization.with_learning_rate(learning_rate),
+        **{k: v for k, v in sizes.items() if v is not None},
+    )
+
+
+class PixelPoint(NamedTuple):
+    """A moment of training. Losses in nats a pixel; None where this moment has no curve point."""
+
+    step: int
+    steps: int
+    images_per_second: float
+    batch_loss: float
+    test_loss: float | None
+
+
+class Epoch(NamedTuple):
+    """The network after so many epochs; at 0, 1 and the last with its scores on all train and all
+    test images."""
+
+    epoch: int
+    network: PixelNetwork
+    train: Evaluation | None
+    test: Evaluation | None
+
+
+def pixel_settings(
+    data: ImageSet, recipe: PixelRecipe, cell: str, hidden: int, readout: tuple[int, ...], seed: int
+) -> dict[str, Any]:
+    """What decides a trained network, as JSON values."""
+    return {
+        "data": {"name": data.name, "images": len(data), "digest": data.digest},
+        "places": data.places,
+        "cell": cell,
+        "hidden": hidden,
+        "readout": list(readout),
+        "recipe": recipe.settings(),
+        "seed": seed,
+    }
+
+
+def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: int) -> Trainer:
+    """Trains on packed images (device array uint8 (images, bytes)) given as ``fit``'s data."""
+    steps, size = recipe.steps(images), recipe.batch_size
+
+    def loss(params: Any, batch: tuple[Array, Array]) -> tuple[Array, Array]:
+        packed, weight = batch
+        pixels = unpack(packed, places)
+        logits = model.logits(params, inputs(pixels))[..., 0]
+        nats = optax.sigmoid_binary_cross_entropy(logits, pixels[:, 1:]).mean(1)
+        mean = (nats * weight).sum() / weight.sum()
+        return mean, mean
+
+    def draw(data: Any, key: Array, start: Array, n: int) -> tuple[Array, Array]:
+        epoch = start // steps
+        order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
+        # Room for n steps after the last one, which a chunk's static size may reach but never uses.
+        room = (steps + n) * size - images
+        order = jnp.concatenate([order, jnp.zeros((room,), order.dtype)])
+        weight = (jnp.arange(order.shape[0]) < images).astype(jnp.float32)
+        first = (start - epoch * steps) * size
+        picked = lax.dynamic_slice_in_dim(order, first, n * size).reshape(n, size)
+        weights = lax.dynamic_slice_in_dim(weight, first, n * size).reshape(n, size)
+        return data[picked], weights
+
+    how = recipe.optimization
+    iterations = steps * recipe.epochs
+    return Trainer(loss, how.transformation(iterations), draw, how.averaging * iterations)
+
+
+def train_pixels(
+    train: ImageSet,
+    test: ImageSet,
+    recipe: PixelRecipe,
+    *,
+    cell: str = "lstm",
+    hidden: int = 32,
+    readout: tuple[int, ...] = (64,),
+    seed: int = 0,
+    folder: Path | None = None,
+    on_point: Callable[[PixelPoint], None] = lambda point: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> PixelNetwork:
+    """Trains a network of images; goes on with an unfinished run under ``folder``.
+
+    Learning curves have four points an epoch, on fixed images: the first 10,000 of train and the
+    first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where a network
+    can be kept.
+    Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
+    """
+    import time
+
+    if train.places != test.places:
+        raise ValueError(f"train images have {train.places} pixels, test images {test.places}")
+    model = pixel_model(cell, hidden, readout)
+    trainer = make_pixel_trainer(model, recipe, len(train), train.places)
+    root = jax.random.key(seed)
+    timescale = recipe.optimization.timescale
+    params = model.init(jax.random.fold_in(root, INIT), timescale)
+    state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
+    settings = pixel_settings(train, recipe, cell, hidden, readout, seed)
+    ones = int(train.images(slice(None))[:, 0].sum())
+    first_pixel = (ones + 0.5) / (len(train) + 1)
+
+    name = f"pixels-{settings_digest(settings)}"
+    run = Unfinished(folder, name, {"settings": settings, "versions": versions()})
+    state, history = run.resume(state, _CURVES)
+    steps = recipe.steps(len(train))
+    total = steps * recipe.epochs
+
+    def network(state: TrainState) -> PixelNetwork:
+        params = jax.tree.map(lambda leaf: leaf[0], trainer.averaged(state))
+        curves = {name: np.asarray(values) for name, values in history.items()}
+        return PixelNetwork(
+            model, params, train.places, first_pixel, settings | {"versions": versions()}, curves
+        )
+
+    curve_train = ImageSet(train.name, "train", train.packed[:CURVE_TRAIN_IMAGES], train.shape)
+    curve_test = ImageSet(test.name, "test", test.packed[:CURVE_TEST_IMAGES], test.shape)
+
+    def add_point(state: TrainState, seconds: float) -> float:
+        now = network(state)
+        losses = [evaluate(now, images).cross_entropy for images in (curve_train, curve_test)]
+        seen = min(int(state.iteration[0]) * recipe.batch_size, len(train) * recipe.epochs)
+        for name, value in zip(_CURVES, (seen, seconds, *losses), strict=True):
+            history[name].append(value)
+        return losses[1]
+
+    def finish_epoch(state: TrainState, epoch: int) -> None:
+        now = network(state)
+        scored = epoch in (0, 1, recipe.epochs)
+        on_epoch(
+            Epoch(
+                epoch,
+                now,
+                evaluate(now, train) if scored else None,
+                evaluate(now, test) if scored else None,
+            )
+        )
+
+    if not history["images"]:
+        add_point(state, 0.0)
+        finish_epoch(state, 0)
+    started, begun = time.monotonic(), int(state.iteration[0])
+    before = float(history["seconds"][-1])
+    points = {
+        epoch * steps + round(part * steps / POINTS_PER_EPOCH)
+        for epoch in range(recipe.epochs)
+        for part in range(1, POINTS_PER_EPOCH + 1)
+    }
+    data = jnp.asarray(train.packed)
+    keys = jax.random.fold_in(root, TRAINING)[None]
+    chunk = max(1, min(_CHUNK_IMAGES // recipe.batch_size, steps))
+    spent = 0.0  # in scoring, which is not training
+    with run.saved_on_interrupt():
+        for progress in fit(trainer, state, keys, data, _stops(steps, total, chunk, points)):
+            state, step = progress.state, progress.iteration
+            seconds = time.monotonic() - started - spent
+            pause = time.monotonic()
+            test_loss = add_point(state, before + seconds) if step in points else None
+            epoch_ends = step % steps == 0
+            rate = (step - begun) * recipe.batch_size / max(seconds, 1e-9)
+            on_point(PixelPoint(step, total, rate, float(progress.loss[0]), test_loss))
+            if epoch_ends:
+                finish_epoch(state, step // steps)
+            # After the epoch was handed on: a run stopped before that does it when it goes on.
+            run.keep(state, history, save=epoch_ends)
+            spent += time.monotonic() - pause
+    done = network(state)
+    run.done()
+    return done
+
+
+def _stops(steps: int, total: int, chunk: int, points: set[int]) -> list[int]:
+    """Where compiled chunks end: never across an epoch or a point of the curves."""
+    fixed = sorted(points | {0, *range(steps, total + 1, steps)})
+    stops: list[int] = []
+    for start, stop in pairwise(fixed):
+        stops += [*range(start + chunk, stop, chunk), stop]
+    return stops

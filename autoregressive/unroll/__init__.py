@@ -1,0 +1,1 @@
+"""A cell over whole sequences: the loop, and faster forms of it."""

@@ -1,0 +1,89 @@
+"""Which computation unrolls a cell: chosen here for the whole program, and named in manifests.
+
+``spans`` is the cell's own unroll. ``kernels`` (GPU) takes its loops as one kernel each; ``cudnn`` (GPU,
+LSTM) is NVIDIA's; ``scan`` is the plain loop over ``step``. The environment variable META_LEARN_UNROLL
+asks for one of them. Without it a GPU uses kernels where they work, everything else spans: JAX's
+binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from autoregressive.cells import LSTM
+from autoregressive.unroll.cudnn import cudnn_unroll
+from autoregressive.unroll.pallas import KERNELS, kernels_work
+from autoregressive.unroll.scan import (
+    Cell,
+    Params,
+    RecurrentCell,
+    State,
+    recurrent_unroll,
+    scan_unroll,
+)
+
+log = logging.getLogger(__name__)
+
+ASK = "META_LEARN_UNROLL"
+FORMS: dict[str, Any] = {
+    "spans": lambda cell, params, state, xs: cell.unroll(params, state, xs),
+    "kernels": partial(recurrent_unroll, loops=KERNELS),
+    "cudnn": cudnn_unroll,
+    "scan": scan_unroll,
+}
+_used: set[str] = set()
+_told: set[str] = set()
+
+
+def unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+    """``cell.unroll`` in the form chosen for it."""
+    name = form(cell, xs.dtype)
+    _used.add(name)
+    return FORMS[name](cell, params, state, xs)
+
+
+def used() -> list[str]:
+    """The forms that this process has compiled so far."""
+    return sorted(_used)
+
+
+def form(cell: Cell, dtype: Any) -> str:
+    """The form for a cell's inputs of this type, on the device that JAX uses.
+
+    Where what was asked for cannot be had, that is logged once and it is ``spans``.
+    Errors: ValueError where META_LEARN_UNROLL names no form.
+    """
+    asked = os.environ.get(ASK, "auto")
+    if asked not in ("auto", *FORMS):
+        raise ValueError(f"{ASK} is {asked!r}: expected auto, {', '.join(FORMS)}")
+    gpu = jax.default_backend() == "gpu"
+    wanted = asked if asked != "auto" else "kernels" if gpu else "spans"
+    if wanted in ("spans", "scan"):
+        return wanted
+    against = _against(wanted, cell, dtype, gpu)
+    if not against:
+        return wanted
+    if asked != "auto" and against not in _told:
+        log.warning("%s=%s: %s; the scan is used", ASK, asked, against)
+        _told.add(against)
+    return "spans"
+
+
+def _against(name: str, cell: Cell, dtype: Any, gpu: bool) -> str:
+    """Why a GPU's form cannot be used; empty where it can."""
+    if not gpu:
+        return "there is no GPU"
+    if dtype != jnp.float32:
+        return f"it takes float32, not {dtype}"
+    if name == "cudnn":
+        return "" if isinstance(cell, LSTM) else f"cuDNN here has no {type(cell).__name__}"
+    if not isinstance(cell, RecurrentCell):
+        return f"there are no kernels for {type(cell).__name__}"
+    return kernels_work(cell)

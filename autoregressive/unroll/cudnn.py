@@ -1,0 +1,34 @@
+"""The LSTM of NVIDIA's cuDNN, by way of ``jax.experimental.rnn``: CUDA only, float32, no ``vmap``."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental import rnn
+
+from autoregressive.unroll.scan import Cell, Params, State
+
+
+def cudnn_weights(params: Params) -> Array:
+    """An LSTM's parameters in cuDNN's one flat array: w_ih, w_hh, and two biases that are added."""
+    parts = (params["w_ih"], params["w_hh"], params["b"], jnp.zeros_like(params["b"]))
+    return jnp.concatenate([part.ravel() for part in parts])
+
+
+def cudnn_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+    """As ``scan_unroll``, for an LSTM, at full float32 precision."""
+    length, batch, _ = xs.shape
+    outputs, h, c = rnn.lstm(
+        jnp.swapaxes(xs, 0, 1),
+        state[0][None],
+        state[1][None],
+        cudnn_weights(params),
+        jnp.full((batch,), length, jnp.int32),
+        input_size=cell.inputs,
+        hidden_size=cell.hidden,
+        num_layers=1,
+        dropout=0.0,
+        bidirectional=False,
+        precision=lax.Precision.HIGHEST,
+    )
+    return (h[0], c[0]), jnp.swapaxes(outputs, 0, 1)

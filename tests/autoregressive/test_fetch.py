@@ -1,0 +1,184 @@
+"""Where a file comes from: the user's folder, the cache, the mirrors; on this machine alone."""
+
+import hashlib
+import multiprocessing
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from autoregressive.cache import cache_folder
+from autoregressive.errors import DataError
+from autoregressive.images.fetch import read_verified
+
+GOOD = b"the published bytes"
+SHA = hashlib.sha256(GOOD).hexdigest()
+
+
+class Mirror(ThreadingHTTPServer):
+    """Serves ``files`` (path -> bytes) and lists what was asked for. With a ``barrier``, an answer
+    waits until as many requests have come."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.asked, self.barrier = {}, [], threading.Barrier(1)
+
+    def url(self, folder):
+        return f"http://127.0.0.1:{self.server_port}/{folder}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.server.barrier.wait(60)
+        body = self.server.files.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_):
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def mirror():
+    with Mirror() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def nobody():
+    """An address that refuses connections: a port that is taken but not listened to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/a/"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("META_LEARN_DATA", raising=False)
+    monkeypatch.setenv("META_LEARN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache" / "set"
+
+
+def fetch(*mirrors):
+    return read_verified("set", "f.gz", SHA, mirrors)
+
+
+def put(folder, content):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "f.gz").write_bytes(content)
+
+
+def refused(*mirrors):
+    with pytest.raises(DataError) as error:
+        fetch(*mirrors)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_the_cache_folder_is_the_named_one(cache):
+    assert cache_folder() == cache.parent
+
+
+def test_the_cache_folder_is_else_the_platforms(monkeypatch):
+    pooch = pytest.importorskip("pooch")
+    monkeypatch.delenv("META_LEARN_CACHE")
+    assert cache_folder() == pooch.os_cache("meta-learn")
+
+
+@pytest.mark.parametrize("inside", ["set", "."])
+def test_the_users_folder_comes_first(tmp_path, monkeypatch, cache, inside):
+    put(tmp_path / "data" / inside, GOOD)
+    put(cache, b"never looked at")
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "data"))
+    assert fetch() == GOOD
+
+
+def test_a_users_folder_without_the_file_is_passed_over(tmp_path, monkeypatch, cache):
+    put(cache, GOOD)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
+    assert fetch() == GOOD
+
+
+def test_a_wrong_file_of_the_users_is_refused_and_left_alone(tmp_path, monkeypatch, cache):
+    put(tmp_path / "data", b"mine")
+    put(cache, GOOD)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "data"))
+    message = refused()
+    assert f"expected SHA-256 {SHA}, got {hashlib.sha256(b'mine').hexdigest()}" in message
+    assert "unset META_LEARN_DATA" in message
+    assert (tmp_path / "data" / "f.gz").read_bytes() == b"mine"
+
+
+def test_a_users_folder_that_is_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "typo"))
+    assert "is not a folder: correct it or unset it" in refused()
+
+
+def test_a_download_is_kept(mirror, cache):
+    mirror.files["/a/f.gz"] = GOOD
+    assert fetch(mirror.url("a")) == GOOD
+    assert fetch() == GOOD
+    assert [p.name for p in cache.iterdir()] == ["f.gz"]
+
+
+@pytest.mark.parametrize("wrong", [None, b"", b"something else", GOOD[:-1]])
+def test_the_second_mirror_serves_where_the_first_does_not(mirror, cache, wrong):
+    mirror.files.update({"/a/f.gz": wrong, "/b/f.gz": GOOD})
+    assert fetch(mirror.url("a"), mirror.url("b")) == GOOD
+    assert mirror.asked == ["/a/f.gz", "/b/f.gz"]
+    assert (cache / "f.gz").read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("broken", [b"", GOOD[:5], b"something else", GOOD + bytes(2**24)])
+def test_a_broken_file_in_the_cache_is_fetched_again(mirror, cache, broken):
+    put(cache, broken)
+    mirror.files["/a/f.gz"] = GOOD
+    assert fetch(mirror.url("a")) == GOOD
+    assert (cache / "f.gz").read_bytes() == GOOD
+
+
+def test_no_network_names_both_ways_out(nobody, cache):
+    message = refused(nobody)
+    assert f"could not download f.gz ({nobody}: no connection)" in message
+    assert "set META_LEARN_DATA" in message and "--data glyphs" in message
+    assert list(cache.iterdir()) == []
+
+
+def test_every_mirrors_failure_is_named(mirror, nobody):
+    mirror.files["/b/f.gz"] = b"something else"
+    message = refused(mirror.url("a"), mirror.url("b"), nobody)
+    assert "/a/: HTTP status 404; " in message
+    assert "/b/: what came has another SHA-256; " in message
+
+
+def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path, monkeypatch, mirror):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("META_LEARN_CACHE", str(tmp_path / "file" / "cache"))
+    mirror.files["/a/f.gz"] = GOOD
+    assert "cannot write to the cache folder" in refused(mirror.url("a"))
+    assert "set META_LEARN_CACHE to a folder that can be written" in refused(mirror.url("a"))
+
+
+def test_a_folder_in_the_files_place_is_one_clear_error(cache, mirror):
+    (cache / "f.gz").mkdir(parents=True)
+    mirror.files["/a/f.gz"] = GOOD
+    assert "cannot write to the cache folder" in refused(mirror.url("a"))
+
+
+def test_two_processes_may_fetch_the_same_file_at_once(mirror, cache):
+    put(cache, b"broken")
+    mirror.files["/a/f.gz"] = GOOD
+    mirror.barrier = threading.Barrier(2)
+    job = ("set", "f.gz", SHA, (mirror.url("a"),))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.starmap(read_verified, [job, job], chunksize=1) == [GOOD, GOOD]
+    assert mirror.asked == ["/a/f.gz"] * 2
+    assert [(p.name, p.read_bytes()) for p in cache.iterdir()] == [("f.gz", GOOD)]

@@ -1,0 +1,149 @@
+"""The forms of the unroll: kernels by interpretation, cuDNN's weights, and which form is chosen."""
+
+from __future__ import annotations
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import rnn
+
+from autoregressive.cells import GRU, LSTM, RECURRENT
+from autoregressive.cells.transformer import Transformer
+from autoregressive.model import make_model
+from autoregressive.unroll import backends as forms
+from autoregressive.unroll import pallas as kernel
+from autoregressive.unroll.cudnn import cudnn_weights
+from autoregressive.unroll.scan import SCANS, recurrent_unroll, scan_unroll
+from autoregressive.versions import environment
+
+recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
+
+
+def made(kind, inputs, batch, length, hidden=16):
+    """A cell with parameters and a state that are random everywhere, and inputs, float32."""
+    cell = kind(inputs, hidden)
+    keys = iter(jax.random.split(jax.random.key(0), 20))
+
+    def noise(shape):
+        return 0.4 * jax.random.normal(next(keys), shape)
+
+    params = {name: noise(v.shape) for name, v in cell.init(jax.random.key(1)).items()}
+    state = tuple(noise(s.shape) for s in cell.initial_state((batch,)))
+    return cell, params, state, noise((length, batch, inputs))
+
+
+def value_and_gradients(unroll, cell, params, state, xs):
+    def value(params, state, xs):
+        last, hs = unroll(cell, params, state, xs)
+        return (hs**2).sum() + sum((s**3).sum() for s in last), (last, hs)
+
+    return jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2), has_aux=True))(params, state, xs)
+
+
+def by_kernels(cell, params, state, xs):
+    return recurrent_unroll(cell, params, state, xs, kernel.INTERPRETED)
+
+
+@recurrent_cells
+@pytest.mark.parametrize("size", [(1, 16, 5), (3, 17, 4)], ids=str)
+def test_interpreted_kernels_equal_the_plain_scan(kind, size):
+    given = made(kind, *size)
+    ours, plain = (value_and_gradients(unroll, *given) for unroll in (by_kernels, scan_unroll))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), ours, plain)
+
+
+@recurrent_cells
+def test_kernels_lower_to_one_call_forwards_and_one_backwards(kind):
+    cell, params, state, xs = made(kind, 3, 20, 4, hidden=32)
+
+    def value(params):
+        return recurrent_unroll(cell, params, state, xs, kernel.KERNELS)[1].sum()
+
+    traced = jax.jit(jax.grad(value)).trace(params)
+    assert traced.lower(lowering_platforms=("cuda",)).as_text().count("xla.gpu.triton") == 2
+
+
+def test_kernels_are_tried_before_they_are_used(monkeypatch):
+    kernel.kernels_work.cache_clear()
+    assert "do not compile here" in kernel.kernels_work(LSTM(1, 32))
+    assert "16, 32, 64 hidden units" in kernel.kernels_work(LSTM(1, 33))
+    kernel.kernels_work.cache_clear()
+    monkeypatch.setattr(kernel, "KERNELS", kernel.INTERPRETED)
+    # Inside a compiled program too, where a form is chosen.
+    asked = []
+    jax.jit(lambda x: asked.append(kernel.kernels_work(GRU(1, 16))) or x)(1.0)
+    assert asked == [""]
+
+    def halved(*arguments):
+        last, states = SCANS.forward(*arguments)
+        return last, tuple(s / 2 for s in states)
+
+    kernel.kernels_work.cache_clear()
+    monkeypatch.setattr(kernel, "KERNELS", SCANS._replace(forward=halved))
+    assert kernel.kernels_work(GRU(1, 16)) == "kernels and scans disagree here"
+    kernel.kernels_work.cache_clear()
+
+
+def test_weights_for_cudnn_are_those_that_its_reference_reads():
+    cell, params, (h, c), xs = made(LSTM, 3, 4, 6, hidden=5)
+    weights = cudnn_weights(params)
+    assert weights.shape == (rnn.get_num_params_in_lstm(3, 5, 1, False),)
+    outputs, last_h, last_c = rnn.lstm_ref(
+        jnp.swapaxes(xs, 0, 1), h[None], c[None], *rnn.unpack_lstm_weights(weights, 3, 5, 1, False),
+        jnp.full((4,), 6, jnp.int32), 3, 5, 1, 0.0, False,
+    )  # fmt: skip
+    last, hs = scan_unroll(cell, params, (h, c), xs)
+    np.testing.assert_allclose(jnp.swapaxes(outputs, 0, 1), hs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(last_h[0], last[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(last_c[0], last[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "backend", "cell", "dtype", "expected"),
+    [
+        (None, "cpu", LSTM(1, 32), "float32", "spans"),
+        ("scan", "cpu", LSTM(1, 32), "float32", "scan"),
+        ("cudnn", "cpu", LSTM(1, 32), "float32", "spans"),
+        (None, "gpu", LSTM(1, 32), "float32", "kernels"),
+        (None, "gpu", GRU(1, 32), "float64", "spans"),
+        (None, "gpu", Transformer(1, 32), "float32", "spans"),
+        ("spans", "gpu", LSTM(1, 32), "float32", "spans"),
+        ("cudnn", "gpu", LSTM(1, 32), "float32", "cudnn"),
+        ("cudnn", "gpu", GRU(1, 32), "float32", "spans"),
+    ],
+)
+def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
+    monkeypatch.delenv(forms.ASK, raising=False)
+    if asked is not None:
+        monkeypatch.setenv(forms.ASK, asked)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(forms, "kernels_work", lambda cell: "")
+    assert forms.form(cell, jnp.dtype(dtype)) == expected
+
+
+def test_what_cannot_be_had_is_said_once(monkeypatch, caplog):
+    monkeypatch.setenv(forms.ASK, "kernels")
+    monkeypatch.setattr(forms, "_told", set())
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert forms.form(LSTM(1, 32), jnp.dtype("float32")) == "spans"
+    assert [r.getMessage() for r in caplog.records] == [
+        "META_LEARN_UNROLL=kernels: there is no GPU; the scan is used"
+    ]
+
+
+def test_an_unknown_form_is_refused(monkeypatch):
+    monkeypatch.setenv(forms.ASK, "fast")
+    with pytest.raises(ValueError, match="META_LEARN_UNROLL is 'fast': expected auto, spans"):
+        forms.form(LSTM(1, 32), jnp.dtype("float32"))
+
+
+def test_the_form_used_is_in_the_manifest(monkeypatch):
+    monkeypatch.setattr(forms, "_used", set())
+    assert environment()["unroll"] == []
+    model = make_model("gru", 4, 1, 1)
+    model.logits(model.init(jax.random.key(0)), jnp.zeros((1, 3, 1)))
+    assert environment()["unroll"] == ["spans"]

@@ -1,0 +1,56 @@
+"""Every registered mask: shape, amount, reproducibility."""
+
+import numpy as np
+import pytest
+from laws import masks_leave_most_pixels_and_miss_some_in_every_image
+
+from autoregressive.errors import DataError
+from autoregressive.images.masks import MASKS, observed
+
+SHAPE = (28, 28)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_leave_most_pixels_and_miss_some_in_every_image(name):
+    masks_leave_most_pixels_and_miss_some_in_every_image(name)
+
+
+@pytest.mark.parametrize(
+    ("mask", "rows", "columns"), [("square:4", 4, 4), ("row:10", 1, 10), ("column:3", 3, 1)]
+)
+def test_patches_are_rectangles_inside_the_image(mask, rows, columns):
+    for keep in observed(mask, 200, SHAPE, 2):
+        where = np.argwhere(~keep.reshape(SHAPE))
+        assert len(where) == rows * columns
+        assert (np.ptp(where, axis=0) + 1).tolist() == [rows, columns]
+
+
+def test_patches_reach_every_corner():
+    missing = ~observed("square:14", 2000, SHAPE, 0).all(0)
+    assert missing.reshape(SHAPE)[[0, 0, -1, -1], [0, -1, 0, -1]].all()
+
+
+def test_random_is_a_share_of_the_pixels():
+    assert ((~observed("random:0.02", 9, SHAPE, 0)).sum(1) == 16).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("circle:3", "unknown mask"),
+        ("square", "the side of the square"),
+        ("square:", "the side"),
+        ("square:a", "the side"),
+        ("square:nan", "the side"),
+        ("square:inf", "the side"),
+        ("square:0", "whole number"),
+        ("square:2.5", "whole number"),
+        ("square:29", "does not fit"),
+        ("row:29", "does not fit"),
+        ("random:0", "between 0 and 1"),
+        ("random:1.5", "between 0 and 1"),
+    ],
+)
+def test_bad_masks_are_refused(mask, message):
+    with pytest.raises(DataError, match=message):
+        observed(mask, 3, SHAPE, 0)
