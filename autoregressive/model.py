@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from autoregressive.cells import CELLS
-from autoregressive.unroll import backends as forms
+from autoregressive.registry import UnknownName
+from autoregressive.unroll import backends
 from autoregressive.unroll.scan import Cell, Params, RecurrentCell, State, span_length
 
 # Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
@@ -37,6 +38,11 @@ class Model:
     cell: Cell
     outputs: int
     readout: tuple[int, ...] = (64,)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The widths of all layers, inputs first: whatever ``init`` makes holds more numbers."""
+        return (self.cell.inputs, self.cell.hidden, *self.readout, self.outputs)
 
     @partial(jax.jit, static_argnums=(0, 2))
     def init(self, key: Array, timescale: float | None = None) -> Params:
@@ -88,7 +94,7 @@ class Model:
         return state, logits
 
     def _unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        state, hs = forms.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
+        state, hs = backends.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 
     def logits(self, params: Params, xs: Array) -> Array:
@@ -124,7 +130,7 @@ def make_model(
 ) -> Model:
     """A model from a cell's registered name. Errors: ValueError for an unknown cell or a size < 1."""
     if cell not in CELLS:
-        raise ValueError(f"unknown cell {cell!r}: expected one of {', '.join(sorted(CELLS))}")
+        raise UnknownName("cell", cell, sorted(CELLS))
     if min(hidden, inputs, outputs, *readout) < 1:
         raise ValueError(
             f"sizes must be 1 or more: hidden {hidden}, read-out {tuple(readout)}, "

@@ -189,21 +189,21 @@ WAITING = """
 import signal
 import sys
 from analysis.cli import main
-from autoregressive import resume as unfinished
+from autoregressive import resume
 from meta_learning import recipes
 
 # A shell's background job, such as a test run may be, starts with Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 recipes._SYMBOLS_PER_POINT = 64
-unfinished.SAVE_EVERY_S = 0.0
-keep = unfinished.Unfinished.keep
+resume.SAVE_EVERY_S = 0.0
+keep = resume.Unfinished.keep
 
 def keep_and_wait(self, *state):
     keep(self, *state)
     print("kept", file=sys.stderr, flush=True)
     sys.stdin.readline()
 
-unfinished.Unfinished.keep = keep_and_wait
+resume.Unfinished.keep = keep_and_wait
 main(sys.argv[1:])
 """
 
