@@ -10,6 +10,7 @@ from typing import Any
 
 # Sizes, seeds and counts are below this, so that their products stay far from any overflow.
 _MOST = 2**31 - 1
+_MOST_ANYWHERE = 2**63 - 1
 # What may stand in a header or not; where it stands, it is an object of these parts.
 _OBJECTS = ("recipe", "data", "process", "versions")
 _COUNTS = {"recipe": ("iterations", "batch_size", "unroll", "epochs"), "data": ("images",)}
@@ -66,12 +67,26 @@ def check_settings(header: Mapping[str, Any]) -> None:
                 get_whole(part, count)
         if "name" in part:
             get_text(part, "name")
+    _check_numbers(header)
 
 
 def show(value: Any) -> str:
     """A value for an error: one line of at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_numbers(header: Mapping[str, Any]) -> None:
+    """Errors: ValueError where a whole number, however deep, is beyond what floats and arrays take."""
+    rest: list[tuple[str, Any]] = list(header.items())
+    while rest:
+        name, value = rest.pop()
+        if isinstance(value, dict):
+            rest += value.items()
+        elif isinstance(value, list):
+            rest += ((name, v) for v in value)
+        elif type(value) is int and abs(value) > _MOST_ANYWHERE:
+            raise ValueError(f"{name} is {show(value)}, expected at most {_MOST_ANYWHERE}")
 
 
 def _get(header: Mapping[str, Any], name: str) -> Any:

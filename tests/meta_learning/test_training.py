@@ -198,8 +198,8 @@ recipes._SYMBOLS_PER_POINT = 64
 resume.SAVE_EVERY_S = 0.0
 keep = resume.Unfinished.keep
 
-def keep_and_wait(self, *state):
-    keep(self, *state)
+def keep_and_wait(self, *state, **how):
+    keep(self, *state, **how)
     print("kept", file=sys.stderr, flush=True)
     sys.stdin.readline()
 
