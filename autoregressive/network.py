@@ -87,8 +87,8 @@ class Network(ABC):
             raise CheckpointError(f"{path} holds a {show(kind)}, expected a {cls.kind!r}")
         params, history = part(tensors, "params."), part(tensors, "history.")
         try:
-            check_settings(header)
             model, own = cls.read_header(header)
+            check_settings(header)
         except UnknownName as error:
             raise CheckpointError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:

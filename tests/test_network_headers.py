@@ -11,7 +11,7 @@ import jax
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from running import refused
+from running import refused, run
 
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError
@@ -52,10 +52,11 @@ def load(saved, header):
     try:
         return kind.load(changed)
     except CheckpointError as error:
-        assert str(error).startswith(str(changed))
-        assert "\n" not in str(error)
-        assert len(str(error)) < len(str(changed)) + 250
-        return None
+        said = str(error)
+    assert said.startswith(str(changed))
+    assert "\n" not in said
+    assert len(said) < len(str(changed)) + 250
+    return None
 
 
 SIZES = {Learner: ("num_symbols", "hidden"), PixelNetwork: ("places", "hidden")}
@@ -199,8 +200,6 @@ def test_a_process_that_is_not_registered_says_how_to_load_it(tmp_path):
 
 
 def test_a_network_without_a_word_of_its_training_is_evaluated(tmp_path):
-    from running import run
-
     network = pixels()
     for name in ("recipe", "data", "seed", "versions"):
         del network.settings[name]
