@@ -85,10 +85,12 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise CheckpointError(f"{path} is damaged: its contents do not match its own checksum")
     try:
         header = json.loads(text)
+        # As strict as ``save``: no NaN, no infinity, no text that cannot be written again.
+        json.dumps(header, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise CheckpointError(f"{path}: the header is not a JSON object")
+        raise CheckpointError(f"{path}: the header is not a JSON object of finite numbers")
     return tensors, header
 
 

@@ -13,6 +13,7 @@ from jax import Array, lax
 
 from autoregressive.cells import CELLS
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
+from autoregressive.registry import UnknownName
 from autoregressive.unroll import backends
 from autoregressive.unroll.scan import span_length
 
@@ -38,6 +39,11 @@ class Model:
     cell: Cell
     outputs: int
     readout: tuple[int, ...] = (64,)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The widths of all layers, inputs first: whatever ``init`` makes holds more numbers."""
+        return (self.cell.inputs, self.cell.hidden, *self.readout, self.outputs)
 
     @partial(jax.jit, static_argnums=(0, 2))
     def init(self, key: Array, timescale: float | None = None) -> Params:
@@ -125,7 +131,7 @@ def make_model(
 ) -> Model:
     """A model from a cell's registered name. Errors: ValueError for an unknown cell or a size < 1."""
     if cell not in CELLS:
-        raise ValueError(f"unknown cell {cell!r}: expected one of {', '.join(sorted(CELLS))}")
+        raise UnknownName("cell", cell, sorted(CELLS))
     if min(hidden, inputs, outputs, *readout) < 1:
         raise ValueError(
             f"sizes must be 1 or more: hidden {hidden}, read-out {tuple(readout)}, "

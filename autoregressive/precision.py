@@ -17,6 +17,6 @@ def float64() -> Iterator[None]:
         yield
 
 
-def doubled(tree: Any) -> Any:
+def to_float64(tree: Any) -> Any:
     """The leaves as float64 arrays; to be called inside ``float64``."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)

@@ -83,7 +83,7 @@ class Unfinished:
         self.saved_at = time.monotonic()
 
     @contextmanager
-    def saved_on_interrupt(self) -> Iterator[None]:
+    def save_on_interrupt(self) -> Iterator[None]:
         """Inside it, Ctrl-C saves the latest state before it goes on its way, and a run that diverged
         leaves nothing to go on from."""
         try:

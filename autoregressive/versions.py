@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
     """Device and number formats in force, for a run's manifest."""
     import jax
 
-    from autoregressive.unroll import backends as forms
+    from autoregressive.unroll import backends
 
     device = jax.devices()[0]
     config: Any = jax.config
@@ -50,6 +50,6 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "float": "float32 networks, float64 references",
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
-        "unroll": forms.used(),
+        "unroll": backends.used(),
         "threefry_partitionable": bool(config.jax_threefry_partitionable),
     }

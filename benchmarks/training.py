@@ -30,7 +30,7 @@ from document import write
 
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
-from autoregressive.unroll import backends as forms
+from autoregressive.unroll import backends
 
 HIDDEN = 32
 # A measurement is about this many place-updates (batch x length x steps) long.
@@ -100,7 +100,7 @@ def logits_by(form: str, model: Model, params: Any, xs: Any) -> Any:
     """``Model.logits`` through a form of the unroll, the read-out over all places at once."""
     state = model.initial_state((xs.shape[0],))
     hs = jnp.swapaxes(xs, 0, 1)
-    _, hs = forms.FORMS[form](model.cell, cell_params(params), state, hs)
+    _, hs = backends.BACKENDS[form](model.cell, cell_params(params), state, hs)
     return jnp.swapaxes(model.read_out(params, hs), 0, 1)
 
 

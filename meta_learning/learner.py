@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,9 +12,9 @@ import numpy as np
 import optax
 from jax import Array
 
-from autoregressive import checkpoint
-from autoregressive.checkpoint import CheckpointError, check_params, part
+from autoregressive.header import get_text, get_whole
 from autoregressive.model import Model, make_model
+from autoregressive.network import Network
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
@@ -22,8 +22,6 @@ from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
 _EVALUATION_CHUNK = 2**18
-# What a learning curve holds, a number each point.
-CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 # Which of a seed's random keys is used for what.
 INIT, TRAINING, HELD_OUT, TEST, PAIRS = range(5)
 
@@ -41,7 +39,7 @@ def encode(symbols: Array, num_symbols: int) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Learner:
+class Learner(Network):
     """A trained network as a predictor.
 
     num_symbols: K, without RESET. settings: how it came to be, as JSON values. history: the learning
@@ -49,6 +47,9 @@ class Learner:
     (KL from Bayes), and the number ``bayes_loss``, in nats a drawn symbol.
     """
 
+    kind = "meta-learner"
+    curves = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
+    floors = ("bayes_loss",)
     model: Model
     params: dict[str, Array]
     num_symbols: int
@@ -61,21 +62,19 @@ class Learner:
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
         Errors: ValueError where a symbol is outside 0..K.
         """
-        symbols = self.checked(symbols)
+        symbols = self.check(symbols)
         flat = symbols.reshape(-1, symbols.shape[-1])
-        rows = max(1, min(_EVALUATION_CHUNK // max(flat.shape[-1], 1), len(flat)))
         out = np.empty((*flat.shape, self.num_symbols + 1))
-        for start in range(0, len(flat), rows):
-            chunk = flat[start : start + rows]
-            # A short last chunk is padded, so that one compiled program serves all.
-            padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
-            logits = _logits(self.model, self.num_symbols, self.params, padded)
-            out[start : start + len(chunk)] = normalised(np.asarray(logits)[: len(chunk)])
+        for where, logits in self.run_in_chunks(flat, _EVALUATION_CHUNK // flat.shape[-1]):
+            out[where] = normalised(logits)
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
-    def checked(self, symbols: Any) -> np.ndarray:
+    def run(self, rows: np.ndarray) -> Array:
+        return _logits(self.model, self.num_symbols, self.params, rows)
+
+    def check(self, rows: Any) -> np.ndarray:
         """The symbols as an array. Errors: ValueError as for ``log_predictive``."""
-        symbols = np.asarray(symbols)
+        symbols = np.asarray(rows)
         if symbols.ndim < 1 or symbols.shape[-1] < 1 or symbols.dtype.kind not in "iu":
             raise ValueError(
                 f"symbols must be whole numbers with a last axis of one or more places; "
@@ -88,60 +87,11 @@ class Learner:
             )
         return symbols
 
-    def save(self, path: str | Path) -> None:
-        """Writes the network, its settings and its learning curves. Errors: OSError."""
-        tensors = {f"params.{k}": np.asarray(v) for k, v in self.params.items()}
-        tensors |= {f"history.{k}": np.asarray(v) for k, v in self.history.items()}
-        checkpoint.save(path, tensors, {"kind": "meta-learner", **self.settings})
-
     @classmethod
-    def load(cls, path: str | Path) -> Learner:
-        """Reads what ``save`` wrote.
-
-        Errors: CheckpointError where the file is no checkpoint, is damaged, holds another kind of
-        network, or its tensors do not fit the network its header describes.
-        """
-        tensors, header = checkpoint.load(path)
-        kind = header.pop("kind", None)
-        if kind != "meta-learner":
-            raise CheckpointError(f"{path} holds a {kind!r}, expected a 'meta-learner'")
-        try:
-            _check_settings(header)
-            num_symbols = header["num_symbols"]
-            model = learner_model(num_symbols, header["cell"], header["hidden"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: the header is incomplete or wrong: {error}") from None
-        params, history = part(tensors, "params."), part(tensors, "history.")
-        check_params(path, jax.eval_shape(model.init, jax.random.key(0)), params)
-        _check_history(path, history)
-        return cls(
-            model,
-            {k: jnp.asarray(v) for k, v in params.items()},
-            num_symbols,
-            header,
-            history,
-        )
-
-
-def _check_settings(header: dict[str, Any]) -> None:
-    """Errors: ValueError, TypeError where what names files or is multiplied is not a plain number."""
-    recipe = header.get("recipe", {})
-    if not isinstance(recipe, dict):
-        raise TypeError(f"recipe is {type(recipe).__name__}, expected an object")
-    sizes = {name: recipe.get(name, 1) for name in ("iterations", "batch_size", "unroll")}
-    sizes |= {name: header[name] for name in ("num_symbols", "hidden")}
-    for name, value in {**sizes, "seed": header.get("seed", 0)}.items():
-        if type(value) is not int or not 0 <= value < 2**31:
-            raise ValueError(f"{name} is {value!r}, expected a whole number below 2**31")
-
-
-def _check_history(path: str | Path, history: dict[str, np.ndarray]) -> None:
-    """Errors: CheckpointError unless the learning curves are there in one length, or not at all."""
-    curves = [history.get(name) for name in CURVES]
-    lengths = {None if c is None or c.ndim != 1 else len(c) for c in curves}
-    floor = history.get("bayes_loss")
-    if history and (len(lengths) > 1 or None in lengths or floor is None or floor.size != 1):
-        raise CheckpointError(f"{path}: the learning curves are incomplete or of different lengths")
+    def read_header(cls, header: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+        num_symbols = get_whole(header, "num_symbols")
+        model = learner_model(num_symbols, get_text(header, "cell"), get_whole(header, "hidden"))
+        return model, {"num_symbols": num_symbols}
 
 
 def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:

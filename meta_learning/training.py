@@ -11,21 +11,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from autoregressive.checkpoint import CheckpointError, settings_digest
-from autoregressive.resume import History, Unfinished, cache_may_fail
-from autoregressive.training import TrainState, fit
-from autoregressive.versions import versions
-from meta_learning.learner import (
-    CURVES,
-    HELD_OUT,
-    INIT,
-    TRAINING,
-    Learner,
-    encode,
-    learner_model,
-    make_trainer,
+from autoregressive.checkpoint import settings_digest
+from autoregressive.model import Model
+from autoregressive.resume import History
+from autoregressive.training import TrainState
+from autoregressive.training_runs import (
+    Settings,
+    Stop,
+    TrainingRun,
+    find_or_train,
+    get_curves,
+    get_seed,
 )
+from autoregressive.versions import versions
+from meta_learning.learner import HELD_OUT, Learner, encode, learner_model, make_trainer
 from meta_learning.processes import Process, drawn_places
 from meta_learning.recipes import Recipe
 
@@ -83,9 +84,8 @@ def train(
     Errors: ValueError for an unknown cell or a size < 1; TrainingDiverged.
     """
     wanted = [learner_settings(process, recipe, cell, hidden, seed) for seed in seeds]
-    found = {s["seed"]: _from_cache(folder, s) for s in wanted}
-    missing = [s for s in wanted if found[s["seed"]] is None]
-    if missing:
+
+    def train_missing(missing: list[Settings]) -> list[Learner]:
         if process.task_length < math.inf and process.task_length > recipe.unroll:
             log.warning(
                 "tasks of T=%d are longer than the unroll of %d: the network never sees a RESET; "
@@ -93,37 +93,83 @@ def train(
                 process.task_length,
                 recipe.unroll,
             )
-        for learner in _train_together(process, recipe, missing, folder, on_point):
-            found[learner.settings["seed"]] = learner
-            with cache_may_fail(folder):
-                if folder is not None:
-                    learner.save(_network_path(folder, learner.settings))
-    return [one for seed in seeds if (one := found[seed]) is not None]
+        return _train_together(process, recipe, missing, folder, on_point)
+
+    return find_or_train(Learner, wanted, folder, train_missing)
 
 
 def _train_together(
     process: Process,
     recipe: Recipe,
-    settings: list[dict[str, Any]],
+    settings: list[Settings],
     folder: Path | None,
     on_point: Callable[[Point], None],
 ) -> list[Learner]:
-    num_symbols = process.num_symbols
-    model = learner_model(num_symbols, settings[0]["cell"], settings[0]["hidden"])
-    trainer = make_trainer(process, model, recipe)
-    roots = [jax.random.key(s["seed"]) for s in settings]
-    inits = [model.init(jax.random.fold_in(k, INIT), recipe.timescale) for k in roots]
-    # Compiled as one program: dozens of small ones would take a second.
-    state = jax.jit(lambda inits: trainer.init(jax.tree.map(lambda *x: jnp.stack(x), *inits)))(
-        inits
+    model = learner_model(process.num_symbols, settings[0]["cell"], settings[0]["hidden"])
+    every = recipe.iterations_per_point
+    points = {*range(every, recipe.iterations, every), recipe.iterations}
+    run = TrainingRun(
+        make_trainer(process, model, recipe),
+        settings,
+        lambda key: model.init(key, recipe.timescale),
+        _stops(model, recipe, len(settings), points),
+        points,
+        Learner.curves,
     )
-    keys = jnp.stack([jax.random.fold_in(k, TRAINING) for k in roots])
+    evaluate, bayes = _held_out(process, model, run)
 
-    length = stream_length(process.task_length)
+    def measure(stop: Stop, history: History) -> dict[str, Any]:
+        loss, gap = evaluate(stop.state)
+        return {
+            "symbols": stop.iteration * recipe.batch_size * recipe.unroll,
+            "train_loss": np.asarray(stop.loss, np.float32),
+            "held_out_loss": np.asarray(loss),
+            "held_out_gap": np.asarray(gap),
+        }
+
+    def on_stop(stop: Stop, history: History) -> None:
+        if stop.point is not None and stop.iteration:
+            train_loss, held_out_loss = stop.loss.mean(), stop.point["held_out_loss"].mean()
+            on_point(
+                Point(stop.iteration, recipe.iterations, float(train_loss), float(held_out_loss))
+            )
+
+    state, history = run.run(folder, settings_digest(settings), measure, on_stop)
+    averaged = run.trainer.averaged(state)
+    return [
+        Learner(
+            model,
+            get_seed(averaged, i),
+            process.num_symbols,
+            {**of_seed, "versions": versions()},
+            get_curves(history, i) | {"bayes_loss": np.asarray(bayes[i])},
+        )
+        for i, of_seed in enumerate(settings)
+    ]
+
+
+def _stops(model: Model, recipe: Recipe, seeds: int, points: set[int]) -> list[int]:
+    """Where compiled chunks end: at the points, and between them where those are far apart."""
+    init = jax.eval_shape(model.init, jax.random.key(0))
+    weights = seeds * sum(leaf.size for leaf in jax.tree.leaves(init))
+    most = max(1, _CHUNK_WORK // (weights * recipe.batch_size * recipe.unroll))
+    every = recipe.iterations_per_point
+    between = range(most, recipe.iterations, most) if most < every else ()
+    return sorted({*points, *between})
+
+
+def _held_out(
+    process: Process, model: Model, run: TrainingRun
+) -> tuple[Callable[[TrainState], tuple[Array, Array]], list[float]]:
+    """What scores a state of all seeds on held-out streams of each, and Bayes's loss there.
+
+    The function gives the loss at drawn places and the gap KL(Bayes || network) there, each (seeds,).
+    """
+    num_symbols, length = process.num_symbols, stream_length(process.task_length)
     drawn = drawn_places(length, process.task_length)
-    held_out_streams = max(2, HELD_OUT_SYMBOLS // length)
+    streams = max(2, HELD_OUT_SYMBOLS // length)
     held_out = jnp.stack(
-        [process.sample(jax.random.fold_in(k, HELD_OUT), held_out_streams, length) for k in roots]
+        [process.sample(jax.random.fold_in(k, HELD_OUT), streams, length) for k in run.keys]
     )
     log_bayes = np.stack([process.log_predictive(symbols) for symbols in np.asarray(held_out)])
     bayes = [
@@ -133,10 +179,8 @@ def _train_together(
     targets = jnp.asarray(np.exp(log_bayes[..., drawn, :]), jnp.float32)
 
     @jax.jit
-    def evaluate(state: TrainState) -> tuple[Any, Any]:
-        """Held-out loss at drawn places, and the gap KL(Bayes || network) there, each (seeds,)."""
-
-        def one(seed: Any) -> Any:
+    def evaluate(state: TrainState) -> tuple[Array, Array]:
+        def one(seed: Any) -> tuple[Array, Array]:
             params, symbols, p = seed
             log_q = jax.nn.log_softmax(
                 model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
@@ -145,83 +189,12 @@ def _train_together(
             picked = jnp.take_along_axis(log_q, here[..., None], -1)
             return -picked.mean(), (jax.scipy.special.xlogy(p, p) - p * log_q).sum(-1).mean()
 
-        return jax.lax.map(one, (trainer.averaged(state), held_out, targets))
+        return jax.lax.map(one, (run.trainer.averaged(state), held_out, targets))
 
-    run = Unfinished(
-        folder, settings_digest(settings), {"settings": settings, "versions": versions()}
-    )
-    state, history = run.resume(state, CURVES)
-    if not history["symbols"]:
-        add_point(history, 0, np.full(len(settings), np.nan), *evaluate(state))
-    every = recipe.iterations_per_point
-    points = {*range(every, recipe.iterations, every), recipe.iterations}
-    weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))  # of all seeds
-    most = max(1, _CHUNK_WORK // (weights * recipe.batch_size * recipe.unroll))
-    between = range(most, recipe.iterations, most) if most < every else ()
-    with run.saved_on_interrupt():
-        for progress in fit(trainer, state, keys, None, sorted({*points, *between})):
-            state = progress.state
-            if progress.iteration not in points:
-                run.keep(state, history)
-                continue
-            held_out_loss, held_out_gap = evaluate(state)
-            symbols = progress.iteration * recipe.batch_size * recipe.unroll
-            add_point(history, symbols, progress.loss, held_out_loss, held_out_gap)
-            run.keep(state, history)
-            on_point(
-                Point(
-                    progress.iteration,
-                    recipe.iterations,
-                    float(progress.loss.mean()),
-                    float(held_out_loss.mean()),
-                )
-            )
-    averaged = trainer.averaged(state)
-    run.done()
-
-    learners = []
-    for index, of_seed in enumerate(settings):
-        curves = {name: np.asarray(history[name])[:, index] for name in CURVES[1:]}
-        curves["symbols"] = np.asarray(history["symbols"], np.int64)
-        curves["bayes_loss"] = np.asarray(bayes[index])
-        params = jax.tree.map(lambda leaf, i=index: leaf[i], averaged)
-        header = {**of_seed, "versions": versions()}
-        learners.append(Learner(model, params, num_symbols, header, curves))
-    return learners
-
-
-def add_point(history: History, symbols: int, *losses: Any) -> None:
-    """Adds a point to the learning curves, in the order of their names; one number a seed each."""
-    history["symbols"].append(symbols)
-    for name, values in zip(CURVES[1:], losses, strict=True):
-        history[name].append(np.asarray(values, np.float32))
+    return evaluate, bayes
 
 
 def _bayes_loss(log_bayes: np.ndarray, symbols: np.ndarray, drawn: np.ndarray) -> float:
     """Bayes's mean loss at drawn places, NaN where there are none."""
     picked = np.take_along_axis(log_bayes, symbols[..., None], -1)[..., 0][:, drawn]
     return float(-picked.mean()) if picked.size else float("nan")
-
-
-def _from_cache(folder: Path | None, settings: dict[str, Any]) -> Learner | None:
-    if folder is None:
-        return None
-    path = _network_path(folder, settings)
-    if not path.exists():
-        return None
-    try:
-        learner = Learner.load(path)
-    except CheckpointError as error:
-        log.warning("training anew: %s", error)
-        return None
-    made_by = learner.settings.get("versions", {})
-    if made_by != versions():
-        other = [f"{k} {v}" for k, v in made_by.items() if versions().get(k) != v]
-        log.warning("training anew: the cached %s was written by %s", path, ", ".join(other))
-        return None
-    return learner
-
-
-def _network_path(folder: Path, settings: dict[str, Any]) -> Path:
-    identity = {k: v for k, v in settings.items() if k != "versions"}
-    return folder / "networks" / f"{settings_digest(identity)}.safetensors"

@@ -207,6 +207,7 @@ def only_dirichlet(process: Process) -> DirichletCategorical:
 def _process_of(learner: Learner, path: Path) -> Process:
     """The process a saved network was trained on. Errors: CheckpointError where it is not told."""
     from autoregressive.checkpoint import CheckpointError
+    from autoregressive.registry import UnknownName
     from meta_learning.processes import DirichletCategorical, process_kind
 
     try:
@@ -216,5 +217,7 @@ def _process_of(learner: Learner, path: Path) -> Process:
         if process.num_symbols != learner.num_symbols:
             raise ValueError(f"{process.title}, symbols {learner.num_symbols}")
         return process
-    except (KeyError, TypeError, ValueError) as error:
+    except UnknownName as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what it was trained on: {error}") from None

@@ -117,7 +117,7 @@ def rounded(
     first, out = sampled.first, []
     horizon = sampled.truth.shape[1]
     right = {kind: mean for kind, (mean, _) in sampled.costs(horizon).items()}
-    truth = network.checked(pixels)
+    truth = network.check(pixels)
     for threshold in thresholds:
         made, z = _cut(
             network.model, network.params, jnp.asarray(truth), jnp.log(threshold / (1 - threshold)),

@@ -19,7 +19,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from analysis.hidden.states import part_names
-from autoregressive.precision import doubled, float64
+from autoregressive.precision import float64, to_float64
 from meta_learning.learner import Learner
 
 
@@ -67,16 +67,16 @@ def step_jacobians(learner: Learner) -> list[StepJacobian]:
 def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
     """The state after the initial one has read RESET, float64 vectors."""
     with float64():
-        params = doubled(learner.params)
+        params = to_float64(learner.params)
         x = jnp.eye(learner.num_symbols + 1, dtype=jnp.float64)[-1]
-        state, _ = learner.model.step(params, doubled(learner.model.initial_state()), x)
+        state, _ = learner.model.step(params, to_float64(learner.model.initial_state()), x)
         return tuple(np.asarray(part) for part in state)
 
 
 def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np.ndarray:
     """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
     with float64():
-        before, params, x = doubled((state, learner.params, x))
+        before, params, x = to_float64((state, learner.params, x))
         return np.asarray(_jacobian(learner.model, params, before, x))
 
 

@@ -79,7 +79,7 @@ def states_along(learner: Learner, symbols: Any) -> States:
     symbol is outside 0..K.
     """
     names = part_names(learner.model)
-    symbols = learner.checked(symbols)
+    symbols = learner.check(symbols)
     states, logits = _along(learner.model, learner.num_symbols, learner.params, symbols)
     parts = dict(zip(names, map(np.asarray, states), strict=True))
     return States(symbols, parts, normalised(logits))

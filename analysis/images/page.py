@@ -107,18 +107,21 @@ def continuation_report(
 
 def network_title(network: PixelNetwork) -> str:
     """A network's cell, size and data."""
-    return f"{network_name(network.settings)} of {network.settings['data']['name']}"
+    return f"{network_name(network.settings)} of {_data_name(network)}"
 
 
 def title(network: PixelNetwork) -> str:
     """What was trained, for headings."""
     s = network.settings
     readout = ",".join(map(str, s["readout"]))
-    recipe = s["recipe"]
-    return (
-        f"{network_name(s)}, read-out {readout}, on {s['data']['name']}, "
-        f"recipe {recipe['name']}, {recipe['epochs']} epochs"
-    )
+    recipe = s.get("recipe", {})
+    how = f", recipe {recipe['name']}" if "name" in recipe else ""
+    how += f", {recipe['epochs']} epochs" if "epochs" in recipe else ""
+    return f"{network_name(s)}, read-out {readout}, on {_data_name(network)}{how}"
+
+
+def _data_name(network: PixelNetwork) -> str:
+    return network.settings.get("data", {}).get("name", "unnamed images")
 
 
 def _name(data: str) -> str:

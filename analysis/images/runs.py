@@ -22,7 +22,7 @@ from autoregressive.pixels.training import (
     pixel_settings,
     train_pixels,
 )
-from autoregressive.versions import versions
+from autoregressive.training_runs import find_network
 
 # What ``train_and_score`` calls a finished network.
 NETWORK = "network.safetensors"
@@ -92,11 +92,9 @@ def find_or_train(
 ) -> tuple[PixelNetwork, dict[str, Any]]:
     """``train_and_score``, unless the very network lies finished in ``out``."""  # fmt: skip
     wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
-    path = out / NETWORK
-    if path.exists():
-        network = PixelNetwork.load(path)
-        if settings_digest(network.settings) == settings_digest(wanted | {"versions": versions()}):
-            return network, _document(network, out)
+    network = find_network(PixelNetwork, out / NETWORK, wanted)
+    if network is not None:
+        return network, _document(network, out)
     return train_and_score(
         images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
     )

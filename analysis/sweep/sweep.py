@@ -27,7 +27,7 @@ from autoregressive.checkpoint import CheckpointError, settings_digest
 from autoregressive.resume import cache_may_fail
 from autoregressive.training import TrainingDiverged
 from autoregressive.versions import versions
-from meta_learning import training as trained
+from meta_learning import training
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def sweep(
     ended = [n for n, result in enumerate(results) if result is not None]
     on_progress(_iterations(tasks, ended), len(ended))
 
-    def on_point(point: trained.Point) -> None:
+    def on_point(point: training.Point) -> None:
         on_progress(_iterations(tasks, ended) + point.iteration, len(ended))
 
     here = not missing or (scheduler is None and workers is None)
@@ -129,7 +129,7 @@ def iterations(grid: Grid) -> int:
     return sum(point.recipe.iterations for point in grid.points)
 
 
-def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point: None) -> Result:
+def measure(task: Task, on_point: Callable[[training.Point], None] = lambda point: None) -> Result:
     """The networks of one point, from the cache or trained now, scored. A training that diverges is a
     result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
     it."""
@@ -138,7 +138,7 @@ def measure(task: Task, on_point: Callable[[trained.Point], None] = lambda point
 
     point = task.point
     try:
-        learners = trained.train(
+        learners = training.train(
             point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
             folder=cache_folder() if task.keep else None, on_point=on_point,
         )  # fmt: skip
@@ -188,7 +188,7 @@ def _identity(task: Task) -> dict[str, Any]:
     return {
         "kind": "sweep-point",
         "networks": [
-            trained.learner_settings(point.process, point.recipe, point.cell, point.hidden, seed)
+            training.learner_settings(point.process, point.recipe, point.cell, point.hidden, seed)
             for seed in task.seeds
         ],
         "streams": task.streams,

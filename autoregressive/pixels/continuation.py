@@ -70,7 +70,7 @@ def continue_images(
     pixels: the true images, 0 and 1 (n, P); from ``first`` on they are only scored.
     Errors: ValueError for another size, or ``first`` outside 1 .. P-1, or samples < 2.
     """
-    pixels = network.checked(pixels)
+    pixels = network.check(pixels)
     if not 1 <= first < network.places:
         raise ValueError(f"the first missing pixel must be 1..{network.places - 1}; got {first}")
     if samples < 2:

@@ -24,8 +24,9 @@ import numpy as np
 from jax import Array, lax
 
 from autoregressive.model import Model
-from autoregressive.pixels.network import PixelNetwork, nats, padded_chunks
-from autoregressive.precision import doubled, float64
+from autoregressive.network import padded_chunks
+from autoregressive.pixels.network import PixelNetwork, nats
+from autoregressive.precision import float64, to_float64
 
 MOST_MISSING = 16
 # Completions that advance together. On a CPU their states stay in one core's cache, and every core
@@ -136,12 +137,12 @@ def past_only(network: PixelNetwork, pixels: np.ndarray, at: np.ndarray) -> np.n
 
     As ``PixelNetwork.log_predictive``, but computed in float64 like the posteriors beside it.
     """
-    pixels = network.checked(pixels)
+    pixels = network.check(pixels)
     first = np.log(network.first_pixel) - np.log1p(-network.first_pixel)
     rows = []
     for where, chunk in padded_chunks(pixels, _CHUNK_IMAGES):
         with float64():
-            found = _logits(network.model, doubled(network.params), jnp.asarray(chunk.T))
+            found = _logits(network.model, to_float64(network.params), jnp.asarray(chunk.T))
         logits = np.asarray(found).T[: where.stop - where.start]
         rows.append(np.insert(logits, 0, first, axis=1)[at[where]])
     logits = np.concatenate(rows)
@@ -156,7 +157,7 @@ def _logits(model: Model, params: Any, pixels: Array) -> Array:
         state, logits = model.step(params, state, x.astype(jnp.float64)[:, None])
         return state, logits[..., 0]
 
-    return lax.scan(step, doubled(model.initial_state(pixels.shape[1:])), pixels[:-1])[1]
+    return lax.scan(step, to_float64(model.initial_state(pixels.shape[1:])), pixels[:-1])[1]
 
 
 def cost(images: np.ndarray) -> int:
@@ -240,7 +241,7 @@ def chunk_posteriors(network: PixelNetwork, images: np.ndarray) -> list[Posterio
     starts = np.concatenate([[1], np.maximum(where.min(0), 1)]).astype(np.int32)
     with float64():
         table = (jnp.asarray(padded.T), jnp.asarray(order.T, jnp.int8))
-        nll = _score(network.model, doubled(network.params), *table, starts, _branches())
+        nll = _score(network.model, to_float64(network.params), *table, starts, _branches())
     nll = np.asarray(nll)[:n]
     values = completions(m)
     if m:
@@ -261,7 +262,7 @@ def _score(
     j=0 on. most: branches that advance together, of one image at least.
     """
     places, n = pixels.shape
-    carry = (doubled(model.initial_state((n,))), jnp.zeros((n,)))
+    carry = (to_float64(model.initial_state((n,))), jnp.zeros((n,)))
     levels = starts.shape[0]
     for level in range(levels):
         if level:

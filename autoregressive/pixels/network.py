@@ -9,9 +9,8 @@ l_t(x) = -log p(x_t | x_<t) = softplus(z_t) - x_t z_t with z_t the logit, in nat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,14 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from autoregressive import checkpoint
-from autoregressive.checkpoint import CheckpointError, check_params, part
+from autoregressive.header import get_probability, get_text, get_whole, get_wholes
 from autoregressive.images.image_set import ImageSet
 from autoregressive.model import Model, make_model
+from autoregressive.network import Network
 from autoregressive.scores import Calibration, bin_sums, from_sums
 
 # Images evaluated in one compiled call: bounds the memory, and stays in a processor's cache.
 _CHUNK_IMAGES = 500
+# The largest image: 1,024 by 1,024.
+_MOST_PLACES = 2**20
 
 
 def pixel_model(cell: str = "lstm", hidden: int = 32, readout: tuple[int, ...] = (64,)) -> Model:
@@ -46,10 +47,13 @@ def nats(logits: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class PixelNetwork:
+class PixelNetwork(Network):
     """A trained network of images. first_pixel: p(x_0 = 1). settings: how it came to be, as JSON
     values; ``places`` there is P. history: learning curves."""
 
+    kind = "pixels"
+    apart = ("first_pixel",)
+    curves = ("images", "seconds", "train_loss", "test_loss")
     model: Model
     params: dict[str, Array]
     places: int
@@ -62,17 +66,18 @@ class PixelNetwork:
 
         Errors: ValueError for images of another size or values other than 0 and 1.
         """
-        pixels = self.checked(pixels)
+        pixels = self.check(pixels)
         out = np.empty((len(pixels), self.places - 1), np.float32)
-        for rows, chunk in padded_chunks(pixels, _CHUNK_IMAGES):
-            out[rows] = np.asarray(_logits(self.model, self.params, chunk))[
-                : rows.stop - rows.start
-            ]
+        for where, logits in self.run_in_chunks(pixels, _CHUNK_IMAGES):
+            out[where] = logits
         return out
+
+    def run(self, rows: np.ndarray) -> Array:
+        return _logits(self.model, self.params, rows)
 
     def nats(self, pixels: np.ndarray) -> np.ndarray:
         """l_t of x_1 .. x_{P-1} in nats: (n, P) -> float64 (n, P-1)."""
-        return nats(self.logits(pixels), self.checked(pixels)[:, 1:])
+        return nats(self.logits(pixels), self.check(pixels)[:, 1:])
 
     def log_predictive(self, pixels: np.ndarray) -> np.ndarray:
         """log p(x_t | x_<t) of both values at every pixel, x_0 too: float64 (n, P, 2)."""
@@ -81,9 +86,9 @@ class PixelNetwork:
         logits = np.concatenate([np.full((len(logits), 1), first), logits], axis=1)
         return -np.stack([nats(logits, np.zeros(1)), nats(logits, np.ones(1))], axis=-1)
 
-    def checked(self, pixels: np.ndarray) -> np.ndarray:
+    def check(self, rows: Any) -> np.ndarray:
         """The images as uint8 (n, P). Errors: ValueError as for ``logits``."""
-        pixels = np.asarray(pixels)
+        pixels = np.asarray(rows)
         if pixels.ndim != 2 or pixels.shape[1] != self.places:
             raise ValueError(
                 f"this network knows images of {self.places} pixels; got an array of shape "
@@ -93,39 +98,15 @@ class PixelNetwork:
             raise ValueError("pixels must be 0 or 1; binarise the images first")
         return pixels.astype(np.uint8)
 
-    def save(self, path: str | Path) -> None:
-        """Writes the network, its settings and its learning curves. Errors: OSError."""
-        tensors = {f"params.{k}": np.asarray(v) for k, v in self.params.items()}
-        tensors |= {f"history.{k}": np.asarray(v) for k, v in self.history.items()}
-        header = {"kind": "pixels", "first_pixel": self.first_pixel, **self.settings}
-        checkpoint.save(path, tensors, header)
-
     @classmethod
-    def load(cls, path: str | Path) -> PixelNetwork:
-        """Reads what ``save`` wrote. Errors: CheckpointError as for ``Learner.load``."""
-        tensors, header = checkpoint.load(path)
-        kind = header.pop("kind", None)
-        if kind != "pixels":
-            raise CheckpointError(f"{path} holds a {kind!r}, expected 'pixels'")
-        try:
-            first_pixel = float(header.pop("first_pixel"))
-            places = int(header["places"])
-            readout = tuple(int(n) for n in header["readout"])
-            model = pixel_model(header["cell"], int(header["hidden"]), readout)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: the header is incomplete or wrong: {error}") from None
-        if not 0 < first_pixel < 1 or places < 2:
-            raise CheckpointError(f"{path}: the header's first pixel or size makes no sense")
-        params = part(tensors, "params.")
-        check_params(path, jax.eval_shape(model.init, jax.random.key(0)), params)
-        return cls(
-            model,
-            {k: jnp.asarray(v) for k, v in params.items()},
-            places,
-            first_pixel,
-            header,
-            part(tensors, "history."),
+    def read_header(cls, header: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+        model = pixel_model(
+            get_text(header, "cell"), get_whole(header, "hidden"), get_wholes(header, "readout")
         )
+        return model, {
+            "places": get_whole(header, "places", 2, _MOST_PLACES),
+            "first_pixel": get_probability(header, "first_pixel"),
+        }
 
 
 @dataclass(frozen=True)
@@ -173,15 +154,6 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     return Evaluation(
         per_image, right / (len(images) * scored), by_place / len(images), from_sums(bins)
     )
-
-
-def padded_chunks(pixels: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows in chunks of one size, the last one padded, so that one compiled program serves all."""
-    size = min(most, max(len(pixels), 1))
-    for start in range(0, len(pixels), size):
-        chunk = pixels[start : start + size]
-        rows = slice(start, start + len(chunk))
-        yield rows, np.pad(chunk, ((0, size - len(chunk)), (0, 0)))
 
 
 def _logits_of(model: Model, params: Any, pixels: Array) -> Array:

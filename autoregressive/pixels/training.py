@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, lax
 
@@ -20,18 +19,17 @@ from autoregressive.images.image_set import ImageSet, unpack
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
 from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
-from autoregressive.resume import Unfinished
-from autoregressive.training import Trainer, TrainState, fit
+from autoregressive.resume import History
+from autoregressive.training import Trainer, TrainState
+from autoregressive.training_runs import Stop, TrainingRun, get_curves, get_seed
 from autoregressive.versions import versions
 
-INIT, TRAINING = range(2)
 # Points of the learning curves in an epoch, and the images they are measured on.
 POINTS_PER_EPOCH = 4
 CURVE_TRAIN_IMAGES = 10_000
 CURVE_TEST_IMAGES = 2_000
 # Image rows in one compiled chunk: a few seconds on two cores.
 _CHUNK_IMAGES = 4_096
-_CURVES = ("images", "seconds", "train_loss", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -176,87 +174,61 @@ def train_pixels(
     can be kept.
     Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
     """
-    import time
-
     if train.places != test.places:
         raise ValueError(f"train images have {train.places} pixels, test images {test.places}")
     model = pixel_model(cell, hidden, readout)
-    trainer = make_pixel_trainer(model, recipe, len(train), train.places)
-    root = jax.random.key(seed)
-    timescale = recipe.optimization.timescale
-    params = model.init(jax.random.fold_in(root, INIT), timescale)
-    state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
     settings = pixel_settings(train, recipe, cell, hidden, readout, seed)
-    ones = int(train.images(slice(None))[:, 0].sum())
-    first_pixel = (ones + 0.5) / (len(train) + 1)
-
-    name = f"pixels-{settings_digest(settings)}"
-    run = Unfinished(folder, name, {"settings": settings, "versions": versions()})
-    state, history = run.resume(state, _CURVES)
     steps = recipe.steps(len(train))
     total = steps * recipe.epochs
-
-    def network(state: TrainState) -> PixelNetwork:
-        params = jax.tree.map(lambda leaf: leaf[0], trainer.averaged(state))
-        curves = {name: np.asarray(values) for name, values in history.items()}
-        return PixelNetwork(
-            model, params, train.places, first_pixel, settings | {"versions": versions()}, curves
-        )
-
-    curve_train = ImageSet(train.name, "train", train.packed[:CURVE_TRAIN_IMAGES], train.shape)
-    curve_test = ImageSet(test.name, "test", test.packed[:CURVE_TEST_IMAGES], test.shape)
-
-    def add_point(state: TrainState, seconds: float) -> float:
-        now = network(state)
-        losses = [evaluate(now, images).cross_entropy for images in (curve_train, curve_test)]
-        seen = min(int(state.iteration[0]) * recipe.batch_size, len(train) * recipe.epochs)
-        for name, value in zip(_CURVES, (seen, seconds, *losses), strict=True):
-            history[name].append(value)
-        return losses[1]
-
-    def finish_epoch(state: TrainState, epoch: int) -> None:
-        now = network(state)
-        scored = epoch in (0, 1, recipe.epochs)
-        on_epoch(
-            Epoch(
-                epoch,
-                now,
-                evaluate(now, train) if scored else None,
-                evaluate(now, test) if scored else None,
-            )
-        )
-
-    if not history["images"]:
-        add_point(state, 0.0)
-        finish_epoch(state, 0)
-    started, begun = time.monotonic(), int(state.iteration[0])
-    before = float(history["seconds"][-1])
     points = {
         epoch * steps + round(part * steps / POINTS_PER_EPOCH)
         for epoch in range(recipe.epochs)
         for part in range(1, POINTS_PER_EPOCH + 1)
     }
-    data = jnp.asarray(train.packed)
-    keys = jax.random.fold_in(root, TRAINING)[None]
     chunk = max(1, min(_CHUNK_IMAGES // recipe.batch_size, steps))
-    spent = 0.0  # in scoring, which is not training
-    with run.saved_on_interrupt():
-        for progress in fit(trainer, state, keys, data, _stops(steps, total, chunk, points)):
-            state, step = progress.state, progress.iteration
-            seconds = time.monotonic() - started - spent
-            pause = time.monotonic()
-            test_loss = add_point(state, before + seconds) if step in points else None
-            epoch_ends = step % steps == 0
-            rate = (step - begun) * recipe.batch_size / max(seconds, 1e-9)
-            on_point(PixelPoint(step, total, rate, float(progress.loss[0]), test_loss))
-            if epoch_ends:
-                finish_epoch(state, step // steps)
-            # After the epoch was handed on: a run stopped before that does it when it goes on.
-            run.keep(state, history, save=epoch_ends)
-            spent += time.monotonic() - pause
-    done = network(state)
-    run.done()
-    return done
+    timescale = recipe.optimization.timescale
+    run = TrainingRun(
+        make_pixel_trainer(model, recipe, len(train), train.places),
+        [settings],
+        lambda key: model.init(key, timescale),
+        _stops(steps, total, chunk, points),
+        points,
+        PixelNetwork.curves,
+        saved=range(0, total + 1, steps),
+        data=jnp.asarray(train.packed),
+    )
+    ones = int(train.images(slice(None))[:, 0].sum())
+    first_pixel = (ones + 0.5) / (len(train) + 1)
+    curve_train = ImageSet(train.name, "train", train.packed[:CURVE_TRAIN_IMAGES], train.shape)
+    curve_test = ImageSet(test.name, "test", test.packed[:CURVE_TEST_IMAGES], test.shape)
+
+    def network(state: TrainState, history: History) -> PixelNetwork:
+        params = get_seed(run.trainer.averaged(state), 0)
+        made = settings | {"versions": versions()}
+        return PixelNetwork(model, params, train.places, first_pixel, made, get_curves(history, 0))
+
+    def measure(stop: Stop, history: History) -> dict[str, Any]:
+        before = history["seconds"][-1] if history["seconds"] else 0.0
+        now = network(stop.state, history)
+        return {
+            "images": min(stop.iteration * recipe.batch_size, len(train) * recipe.epochs),
+            "seconds": float(before) + stop.seconds,
+            "train_loss": evaluate(now, curve_train).cross_entropy,
+            "test_loss": evaluate(now, curve_test).cross_entropy,
+        }
+
+    def on_stop(stop: Stop, history: History) -> None:
+        if stop.iteration:
+            test_loss = None if stop.point is None else stop.point["test_loss"]
+            rate = stop.rate * recipe.batch_size
+            on_point(PixelPoint(stop.iteration, total, rate, float(stop.loss[0]), test_loss))
+        epoch, rest = divmod(stop.iteration, steps)
+        if not rest:
+            now, scored = network(stop.state, history), epoch in (0, 1, recipe.epochs)
+            scores = [evaluate(now, images) if scored else None for images in (train, test)]
+            on_epoch(Epoch(epoch, now, *scores))
+
+    return network(*run.run(folder, f"pixels-{settings_digest(settings)}", measure, on_stop))
 
 
 def _stops(steps: int, total: int, chunk: int, points: set[int]) -> list[int]:

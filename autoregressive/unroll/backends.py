@@ -26,7 +26,7 @@ from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, scan_unro
 log = logging.getLogger(__name__)
 
 ASK = "META_LEARN_UNROLL"
-FORMS: dict[str, Any] = {
+BACKENDS: dict[str, Any] = {
     "spans": plain_unroll,
     "kernels": partial(recurrent_unroll, loops=KERNELS),
     "cudnn": cudnn_unroll,
@@ -37,11 +37,11 @@ _told: set[str] = set()
 
 
 def unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-    """A cell over all places, in the form chosen for it. xs: (T, B, inputs). Returns the last state and
-    the outputs (T, B, hidden)."""
-    name = form(cell, xs.dtype)
+    """A cell over all places, by the backend chosen for it. xs: (T, B, inputs). Returns the last state
+    and the outputs (T, B, hidden)."""
+    name = backend(cell, xs.dtype)
     _used.add(name)
-    return FORMS[name](cell, params, state, xs)
+    return BACKENDS[name](cell, params, state, xs)
 
 
 def used() -> list[str]:
@@ -49,15 +49,15 @@ def used() -> list[str]:
     return sorted(_used)
 
 
-def form(cell: Cell, dtype: Any) -> str:
+def backend(cell: Cell, dtype: Any) -> str:
     """The form for a cell's inputs of this type, on the device that JAX uses.
 
     Where what was asked for cannot be had, that is logged once and it is ``spans``.
     Errors: ValueError where META_LEARN_UNROLL names no form.
     """
     asked = os.environ.get(ASK, "auto")
-    if asked not in ("auto", *FORMS):
-        raise ValueError(f"{ASK} is {asked!r}: expected auto, {', '.join(FORMS)}")
+    if asked not in ("auto", *BACKENDS):
+        raise ValueError(f"{ASK} is {asked!r}: expected auto, {', '.join(BACKENDS)}")
     gpu = jax.default_backend() == "gpu"
     wanted = asked if asked != "auto" else "kernels" if gpu else "spans"
     if wanted in ("spans", "scan"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoregressive.registry import UnknownName
 from meta_learning.processes.base import (
     Process,
     Streams,
@@ -58,5 +59,5 @@ PROCESSES: dict[str, type[Process]] = {
 def process_kind(name: str) -> type[Process]:
     """A process's class by its name. Errors: ValueError for an unknown one."""
     if name not in PROCESSES:
-        raise ValueError(f"unknown process {name!r}: expected one of {', '.join(PROCESSES)}")
+        raise UnknownName("process", name, PROCESSES)
     return PROCESSES[name]

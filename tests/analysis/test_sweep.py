@@ -21,7 +21,7 @@ from analysis.sweep.grid import make_grid
 from analysis.sweep.results import document, to_datatree
 from analysis.sweep.sweep import sweep
 from autoregressive.training import TrainingDiverged
-from meta_learning import training as trained
+from meta_learning import training
 from meta_learning.recipes import make_recipe
 
 SMALL = ("--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",
@@ -258,14 +258,14 @@ def test_a_spoiled_result_is_measured_anew(whole, cache):
 
 
 def test_training_that_diverges_costs_its_point_only(monkeypatch):
-    train = trained.train
+    train = training.train
 
     def diverges(process, recipe, **more):
         if more["hidden"] == 2:
             raise TrainingDiverged("the loss was not finite at iteration 3")
         return train(process, recipe, **more)
 
-    monkeypatch.setattr(trained, "train", diverges)
+    monkeypatch.setattr(training, "train", diverges)
     found = sweep(small_grid(hidden=(2, 3)), streams=20)
     lost, kept = document(found)["points"]
     assert (lost["hidden"], lost["failed"]) == (2, "the loss was not finite at iteration 3")

@@ -13,7 +13,7 @@ from jax.experimental import rnn
 from autoregressive.cells import GRU, LSTM, RECURRENT
 from autoregressive.cells.transformer import Transformer
 from autoregressive.model import make_model
-from autoregressive.unroll import backends as forms
+from autoregressive.unroll import backends
 from autoregressive.unroll import pallas as kernel
 from autoregressive.unroll.cudnn import cudnn_weights
 from autoregressive.unroll.scan import SCANS, recurrent_unroll, scan_unroll
@@ -116,33 +116,33 @@ def test_weights_for_cudnn_are_those_that_its_reference_reads():
     ],
 )
 def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
-    monkeypatch.delenv(forms.ASK, raising=False)
+    monkeypatch.delenv(backends.ASK, raising=False)
     if asked is not None:
-        monkeypatch.setenv(forms.ASK, asked)
+        monkeypatch.setenv(backends.ASK, asked)
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(forms, "kernels_work", lambda cell: "")
-    assert forms.form(cell, jnp.dtype(dtype)) == expected
+    monkeypatch.setattr(backends, "kernels_work", lambda cell: "")
+    assert backends.backend(cell, jnp.dtype(dtype)) == expected
 
 
 def test_what_cannot_be_had_is_said_once(monkeypatch, caplog):
-    monkeypatch.setenv(forms.ASK, "kernels")
-    monkeypatch.setattr(forms, "_told", set())
+    monkeypatch.setenv(backends.ASK, "kernels")
+    monkeypatch.setattr(backends, "_told", set())
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert forms.form(LSTM(1, 32), jnp.dtype("float32")) == "spans"
+            assert backends.backend(LSTM(1, 32), jnp.dtype("float32")) == "spans"
     assert [r.getMessage() for r in caplog.records] == [
         "META_LEARN_UNROLL=kernels: there is no GPU; the scan is used"
     ]
 
 
 def test_an_unknown_form_is_refused(monkeypatch):
-    monkeypatch.setenv(forms.ASK, "fast")
+    monkeypatch.setenv(backends.ASK, "fast")
     with pytest.raises(ValueError, match="META_LEARN_UNROLL is 'fast': expected auto, spans"):
-        forms.form(LSTM(1, 32), jnp.dtype("float32"))
+        backends.backend(LSTM(1, 32), jnp.dtype("float32"))
 
 
 def test_the_form_used_is_in_the_manifest(monkeypatch):
-    monkeypatch.setattr(forms, "_used", set())
+    monkeypatch.setattr(backends, "_used", set())
     assert environment()["unroll"] == []
     model = make_model("gru", 4, 1, 1)
     model.logits(model.init(jax.random.key(0)), jnp.zeros((1, 3, 1)))

@@ -18,10 +18,11 @@ from conftest import TRAIN
 from autoregressive import checkpoint
 from autoregressive.optimization import Optimization
 from autoregressive.training import Trainer, TrainingDiverged, fit
+from autoregressive.training_runs import network_path
 from meta_learning.learner import learner_model, make_trainer
 from meta_learning.processes import PROCESSES, DirichletCategorical
 from meta_learning.recipes import RECIPES, make_recipe
-from meta_learning.training import train
+from meta_learning.training import learner_settings, train
 
 STOPS = (4, 8, 12)
 PROCESS = DirichletCategorical((10, 1, 1), 5)
@@ -175,6 +176,16 @@ def test_several_seeds_are_cached_one_by_one(tmp_path):
         assert_same_bits(cached.params, trained.params)
 
 
+def test_a_file_under_another_networks_name_is_not_taken_for_it(tmp_path, caplog):
+    first, second = train(PROCESS, SMALL, seeds=(0, 1), hidden=3, folder=tmp_path)
+    paths = [network_path(tmp_path, learner_settings(PROCESS, SMALL, "lstm", 3, s)) for s in (0, 1)]
+    paths[0].replace(paths[1])
+    (again,) = train(PROCESS, SMALL, seeds=(1,), hidden=3, folder=tmp_path)
+    assert "is another network" in caplog.text
+    assert_same_bits(again.params, second.params)
+    assert (np.asarray(again.params["cell.b"]) != np.asarray(first.params["cell.b"])).any()
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_keep_the_budget_they_are_given(name):
     assert RECIPES[name].symbols == 6_400_000
@@ -189,21 +200,21 @@ WAITING = """
 import signal
 import sys
 from analysis.cli import main
-from autoregressive import resume as unfinished
+from autoregressive import resume
 from meta_learning import recipes
 
 # A shell's background job, such as a test run may be, starts with Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 recipes._SYMBOLS_PER_POINT = 64
-unfinished.SAVE_EVERY_S = 0.0
-keep = unfinished.Unfinished.keep
+resume.SAVE_EVERY_S = 0.0
+keep = resume.Unfinished.keep
 
-def keep_and_wait(self, *state):
-    keep(self, *state)
+def keep_and_wait(self, *state, **how):
+    keep(self, *state, **how)
     print("kept", file=sys.stderr, flush=True)
     sys.stdin.readline()
 
-unfinished.Unfinished.keep = keep_and_wait
+resume.Unfinished.keep = keep_and_wait
 main(sys.argv[1:])
 """
 

@@ -1,0 +1,189 @@
+"""A training from its seeds to finished networks: several at once, resumed, or found in a folder.
+
+What trains symbols or pixels says which trainer, where its chunks end, and what a learning curve
+measures; here is the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from autoregressive.checkpoint import CheckpointError, settings_digest
+from autoregressive.network import Network
+from autoregressive.resume import History, Unfinished, cache_may_fail
+from autoregressive.training import Params, Trainer, TrainState, fit
+from autoregressive.versions import versions
+
+log = logging.getLogger(__name__)
+
+Settings = dict[str, Any]
+N = TypeVar("N", bound=Network)
+# Which of a seed's random keys is used for what; a kind of network may have more of them.
+INIT, TRAINING = range(2)
+
+
+class Stop(NamedTuple):
+    """A moment of training, after a compiled chunk or before the first.
+
+    loss: the chunk's mean loss by seed, NaN before the first. seconds: of training since the last
+    point or since this process began; measuring is not training. rate: iterations a second of this
+    process. point: what the learning curves have here, by name, or None.
+    """
+
+    state: TrainState
+    iteration: int
+    loss: np.ndarray
+    seconds: float
+    rate: float
+    point: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What is trained. Seeds share one program and have the bits that each has alone.
+
+    settings: by seed, what decides a network, its ``seed`` among it. init: a random key -> parameters.
+    stops: iterations at which a compiled chunk ends; points: those at which curves are measured;
+    saved: those after which the state is written whatever the clock says. curves: their names.
+    data: passed on to the trainer.
+    """
+
+    trainer: Trainer
+    settings: Sequence[Settings]
+    init: Callable[[Array], Params]
+    stops: Sequence[int]
+    points: Collection[int]
+    curves: Sequence[str]
+    saved: Collection[int] = ()
+    data: Any = None
+
+    @property
+    def keys(self) -> list[Array]:
+        """The random key of each seed, from which all others are folded."""
+        return [jax.random.key(s["seed"]) for s in self.settings]
+
+    def run(
+        self,
+        folder: Path | None,
+        name: str,
+        measure: Callable[[Stop, History], Mapping[str, Any]],
+        on_stop: Callable[[Stop, History], None] = lambda stop, history: None,
+    ) -> tuple[TrainState, History]:
+        """Trains to the last stop, from where a run of this ``name`` under ``folder`` was stopped.
+
+        measure: what the curves have at a point, by their names: one number, or an array with one a
+        seed. on_stop: called at every stop, and before the first unless the run goes on; a run that is
+        stopped in it calls it for this stop again when it goes on.
+        Returns the last state, and the curves as lists. Errors: TrainingDiverged.
+        """
+        fresh = self._fresh()
+        decides = {"settings": list(self.settings), "versions": versions()}
+        run = Unfinished(folder, name, decides)
+        state, history = run.resume(fresh, self.curves)
+
+        def stop_at(stop: Stop) -> None:
+            if stop.iteration in self.points or not stop.iteration:
+                point = dict(measure(stop, history))
+                for curve in self.curves:
+                    history[curve].append(point[curve])
+                stop = stop._replace(point=point)
+            on_stop(stop, history)
+
+        if not history[self.curves[0]]:
+            stop_at(Stop(state, 0, np.full(len(self.settings), np.nan), 0.0, 0.0))
+        keys = jnp.stack([jax.random.fold_in(key, TRAINING) for key in self.keys])
+        begun, started, measuring, timed = int(state.iteration[0]), time.monotonic(), 0.0, 0.0
+        with run.save_on_interrupt():
+            for progress in fit(self.trainer, state, keys, self.data, self.stops):
+                state, pause = progress.state, time.monotonic()
+                seconds = pause - started - measuring
+                rate = (progress.iteration - begun) / max(seconds, 1e-9)
+                stop_at(Stop(state, progress.iteration, progress.loss, seconds - timed, rate))
+                timed = seconds if progress.iteration in self.points else timed
+                run.keep(state, history, save=progress.iteration in self.saved)
+                measuring += time.monotonic() - pause
+        run.done()
+        return state, history
+
+    def _fresh(self) -> TrainState:
+        inits = [self.init(jax.random.fold_in(key, INIT)) for key in self.keys]
+        # Compiled as one program: dozens of small ones would take a second.
+        return jax.jit(
+            lambda inits: self.trainer.init(jax.tree.map(lambda *leaves: jnp.stack(leaves), *inits))
+        )(inits)
+
+
+def get_seed(tree: Any, index: int) -> Any:
+    """One seed's part of a tree whose leaves have a leading axis of seeds."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def get_curves(history: History, index: int) -> dict[str, np.ndarray]:
+    """One seed's learning curves as arrays (points,); a curve of single numbers is every seed's."""
+    curves = {name: np.asarray(values) for name, values in history.items()}
+    return {name: v[:, index] if v.ndim == 2 else v for name, v in curves.items()}
+
+
+def find_or_train(
+    kind: type[N],
+    settings: Sequence[Settings],
+    folder: Path | None,
+    train: Callable[[list[Settings]], list[N]],
+) -> list[N]:
+    """One network for each of ``settings``: from ``folder``, or trained with all others that are not
+    there, and kept there.
+
+    A folder that cannot be written is a warning. Errors: those of ``train``.
+    """
+    found = {}
+    if folder is not None:
+        for one in settings:
+            network = find_network(kind, network_path(folder, one), one)
+            if network is not None:
+                found[settings_digest(one)] = network
+    missing = {settings_digest(s): s for s in settings if settings_digest(s) not in found}
+    if missing:
+        trained = train(list(missing.values()))
+        for (digest, one), network in zip(missing.items(), trained, strict=True):
+            found[digest] = network
+            if folder is not None:
+                with cache_may_fail(folder):
+                    network.save(network_path(folder, one))
+    return [found[settings_digest(one)] for one in settings]
+
+
+def find_network(kind: type[N], path: Path, settings: Settings) -> N | None:
+    """The network at ``path`` if it is the one that these settings decide with these versions; why
+    it is not is logged. settings: without the versions."""
+    if not path.exists():
+        return None
+    try:
+        network = kind.load(path)
+    except CheckpointError as error:
+        log.warning("training anew: %s", error)
+        return None
+    its = {k: v for k, v in network.settings.items() if k != "versions"}
+    if settings_digest(its) != settings_digest(settings):
+        log.warning("training anew: %s is another network", path)
+        return None
+    made_by = network.settings.get("versions", {})
+    if made_by != versions():
+        other = [f"{k} {v}" for k, v in made_by.items() if versions().get(k) != v]
+        log.warning("training anew: %s was written by %s", path, ", ".join(other) or "no version")
+        return None
+    return network
+
+
+def network_path(folder: Path, settings: Settings) -> Path:
+    """Where the network that ``settings`` decide is kept under ``folder``."""
+    return folder / "networks" / f"{settings_digest(settings)}.safetensors"
