@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analysis import extensions
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
 
@@ -74,12 +75,13 @@ def check_folder(out: Path) -> None:
 
 
 def manifest(arguments: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
-    """What a run depended on: versions, device, precision, seeds, arguments."""
+    """What a run depended on: versions, device, precision, seeds, arguments, what --load named."""
     return {
         "versions": versions(),
         **environment(),
         "seeds": list(seeds),
         "arguments": dict(arguments),
+        "loaded": extensions.described(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         **more,
     }
