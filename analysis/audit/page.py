@@ -10,6 +10,7 @@ from analysis.commands.networks import dirichlet_name, network_name
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.console import arguments, command_line
 from analysis.hidden import page as hidden_pages
+from analysis.report.folder import finish
 from analysis.report.formats import interval, nats, percent
 from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
 
@@ -113,10 +114,10 @@ def write_report(
         arguments(), [own], test_seed=seed, network_digest=tensors_digest(learner.params)
     )
     write_json(out / "audit.json", numbers)
-    write_json(out / "manifest.json", run)
     tree = to_datatree(
         audit.exact, seed=own, carried=audit.carried, worst=audit.worst, rolled=audit.rolled
     )
+    finish(out, run)
     write_netcdf(out / "audit.nc", tree)
     if audit.hidden is not None:
         write_netcdf(out / "hidden.nc", hidden_tree(audit.hidden))

@@ -105,6 +105,7 @@ def _write(
 ) -> None:
     from analysis.comparison.results import to_datatree
     from analysis.coursework import experiments_page as pages
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json, write_netcdf, write_page
     from meta_learning.experiments import OWN_STREAM
 
@@ -119,7 +120,6 @@ def _write(
     seeds = next(iter(comparisons.values()))["1"].seeds
     run = manifest(arguments(), seeds, test_seed=seed)
     write_json(out / "experiments.json", found)
-    write_json(out / "manifest.json", run)
     best = {n: found[n][OWN_STREAM[n]]["gap_closed"]["mean"] for n in found}
     shares = ", ".join(f"{name} {percent(share)}" for name, share in best.items())
     write_page(
@@ -131,3 +131,4 @@ def _write(
         command=command_line(),
         run=run,
     )
+    finish(out, run)

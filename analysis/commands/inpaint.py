@@ -74,6 +74,7 @@ def inpaint(
     from analysis.images import inpainting_page as pages
     from analysis.images.inpainting import document, estimate
     from analysis.images.inpainting import inpaint as run
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json, write_page
     from autoregressive.checkpoint import tensors_digest
     from autoregressive.pixels.inpainting import check_masked
@@ -117,7 +118,6 @@ def inpaint(
             network_digest=tensors_digest(network.params),
         )
         write_json(out / "inpainting.json", result)
-        write_json(out / "manifest.json", made)
         write_page(
             out,
             title=title,
@@ -127,6 +127,7 @@ def inpaint(
             command=command_line(),
             run=made,
         )
+        finish(out, made)
     print_results(result, as_json, title, tables, out, pages.lead(inpainting, found))
 
 

@@ -81,18 +81,20 @@ def train(
     --out (default: ./meta-learn-pixels).
     """
     from analysis.images import page as pages
-    from analysis.images.runs import train_and_score
-    from analysis.report.publish import Panel, manifest, write_json, write_page
+    from analysis.images.runs import run_name, train_and_score
+    from analysis.report.folder import finish
+    from analysis.report.publish import Panel, check_folder, manifest, write_json, write_page
     from autoregressive.cache import cache_folder
     from autoregressive.images.datasets import load
-    from autoregressive.pixels.training import make_pixel_recipe
+    from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
     out = out or Path("meta-learn-pixels")
-    prepare(out)
+    check_folder(out)
     images, test = load(data, "train"), load(data, "test")
+    prepare(out, run_name(pixel_settings(images, made, cell, hidden, readout, seed)))
 
     with pixel_progress(quiet) as on_point:
         network, document = train_and_score(
@@ -103,7 +105,6 @@ def train(
     table = pages.training_table(summary, data)
     run = manifest(arguments(), [seed], data_digest=images.digest)
     write_json(out / "training.json", document)
-    write_json(out / "manifest.json", run)
     from analysis.images import figures as pixel_figures
 
     last = summary[made.epochs]["test"]["cross_entropy"]["mean"]
@@ -125,6 +126,7 @@ def train(
         command=command_line(),
         run=run,
     )
+    finish(out, run)
     print_results(document, as_json, pages.title(network), [table], out)
 
 
@@ -148,6 +150,7 @@ def evaluate(
     """
     from analysis.images import page as pages
     from analysis.images.runs import scores
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json, write_page
     from autoregressive.images.datasets import load
     from autoregressive.pixels import network as px
@@ -162,7 +165,6 @@ def evaluate(
     if out is not None:
         run = manifest(arguments(), [seed], data_digest=images.digest)
         write_json(out / "evaluation.json", document)
-        write_json(out / "manifest.json", run)
         write_page(
             out,
             title=pages.title(network),
@@ -172,6 +174,7 @@ def evaluate(
             command=command_line(),
             run=run,
         )
+        finish(out, run)
     print_results(document, as_json, pages.title(network), [pages.evaluation_table(document)], out)
 
 
@@ -208,6 +211,7 @@ def continue_(
     """
     from analysis.images import page as pages
     from analysis.images.runs import FIRST_MISSING, choose_images, continuations
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json, write_page
     from autoregressive.images.datasets import load
     from autoregressive.pixels.network import PixelNetwork
@@ -232,7 +236,6 @@ def continue_(
         made = manifest(arguments(), [seed],
                         data_digest=test.digest)  # fmt: skip
         write_json(out / "continuation.json", document)
-        write_json(out / "manifest.json", made)
         write_page(
             out,
             title=f"Continuing {len(truth)} test images of {data} by 1 to 300 pixels",
@@ -242,6 +245,7 @@ def continue_(
             command=command_line(),
             run=made,
         )
+        finish(out, made)
     print_results(document, as_json, f"Continuing {len(truth)} test images of {data}", tables, out)
 
 

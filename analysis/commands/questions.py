@@ -52,6 +52,7 @@ def questions(
     networks are cached. The report goes to --out (default: ./meta-learn-questions).
     """
     from analysis.coursework.questions_page import answers
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json, write_page
 
     if out is None and not as_json:
@@ -68,7 +69,6 @@ def questions(
     if out is not None:
         run = manifest(arguments(), list(every), test_seed=seed)
         write_json(out / "questions.json", found)
-        write_json(out / "manifest.json", run)
         write_page(
             out,
             title=title,
@@ -78,6 +78,7 @@ def questions(
             command=command_line(),
             run=run,
         )
+        finish(out, run)
     print_results(found, as_json, title, tables, out, lead)
 
 

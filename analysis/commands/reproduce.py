@@ -97,11 +97,12 @@ def run_and_report(
     """Everything after the arguments are understood."""
     from analysis.coursework.reproduce import page
     from analysis.coursework.reproduce.run import Run
-    from analysis.coursework.reproduce.steps import STEPS, perform, title
+    from analysis.coursework.reproduce.steps import STEPS, identity, perform, title
+    from analysis.report.folder import finish
     from analysis.report.publish import manifest, write_json
 
-    prepare(out)
     run = Run(sizes, seed, data, out, quiet)
+    prepare(out, identity(run))
     steps = tuple(STEPS) if rows is None else rows
     done = 0
 
@@ -116,8 +117,8 @@ def run_and_report(
     document = page.document(run, found)
     made = manifest(arguments(), [seed], sizes=sizes.settings(), data=data)
     write_json(out / "reproduce.json", document)
-    write_json(out / "manifest.json", made)
     page.write(out, run, found, command_line(), made)
+    finish(out, made)
     lines = [page.lead(run, found), *(f"{title(step)}: {found[step].answer}" for step in steps)]
     closing = "\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines)
     print_results(document, as_json, page.TITLE, [], out, closing)

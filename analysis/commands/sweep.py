@@ -47,7 +47,8 @@ Examples:
 @click.option("--T", "task_lengths", type=TASK_LENGTH, multiple=True,
               help="Task length, RESET included; inf for no RESET. *")  # fmt: skip
 @click.option("--cell", "cells", cls=MemberOption, registers="cell", multiple=True,
-              default=("lstm",), show_default=True, metavar="NAME", help="lstm, gru or transformer. *")  # fmt: skip
+              default=("lstm",), show_default=True, metavar="NAME",
+              help="lstm, gru or transformer. *")  # fmt: skip
 @click.option("--hidden", "widths", multiple=True, default=(32,), show_default=True,
               type=click.IntRange(1, 4096), help="Hidden units. *")  # fmt: skip
 @click.option("--iterations", multiple=True, type=click.IntRange(1),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.networks import network_name
 from analysis.console import arguments, command_line
+from analysis.report.folder import finish
 from analysis.report.formats import interval, nats, percent
 from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
 
@@ -237,7 +238,6 @@ def write_report(
     write_json(out / "comparison.json", found)
     write_netcdf(out / "comparison.nc", to_datatree(comparison, learners))
     run = manifest(arguments(), comparison.seeds, test_seed=seed)
-    write_json(out / "manifest.json", run)
     write_page(
         out,
         title=title_of(comparison),
@@ -247,3 +247,4 @@ def write_report(
         command=command_line(),
         run=run,
     )
+    finish(out, run)

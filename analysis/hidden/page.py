@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.networks import dirichlet_name, network_name
 from analysis.console import arguments, command_line
+from analysis.report.folder import finish
 from analysis.report.formats import interval, nats, percent
 from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
 
@@ -283,7 +284,6 @@ def write_report(
     write_json(out / "hidden.json", numbers)
     write_netcdf(out / "hidden.nc", to_datatree(hidden))
     run = manifest(arguments(), [learner.settings.get("seed", 0)], test_seed=seed)
-    write_json(out / "manifest.json", run)
     write_page(
         out,
         title=title_of(hidden),
@@ -293,6 +293,7 @@ def write_report(
         command=command_line(),
         run=run,
     )
+    finish(out, run)
 
 
 def _both(estimate: Estimate | None, form: Callable[[float | None], str]) -> str:

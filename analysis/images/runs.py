@@ -95,11 +95,16 @@ def find_or_train(
     path = out / NETWORK
     if path.exists():
         network = PixelNetwork.load(path)
-        if settings_digest(network.settings) == settings_digest(wanted | {"versions": versions()}):
+        if settings_digest(network.settings) == run_name(wanted):
             return network, _document(network, out)
     return train_and_score(
         images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
     )
+
+
+def run_name(settings: dict[str, Any]) -> str:
+    """What tells this run from others, now: ``pixel_settings`` and the versions in force."""
+    return settings_digest(settings | {"versions": versions()})
 
 
 def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:

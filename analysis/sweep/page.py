@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.networks import network_name
 from analysis.console import arguments, command_line
+from analysis.report.folder import finish
 from analysis.report.formats import interval, nats, percent
 from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
 from analysis.sweep.grid import NETWORK_AXES, text_of
@@ -103,7 +104,6 @@ def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) ->
     write_json(out / "sweep.json", numbers)
     write_netcdf(out / "sweep.nc", tree)
     run = manifest(arguments(), list(found.seeds), test_seed=seed)
-    write_json(out / "manifest.json", run)
     write_page(
         out,
         title=title_of(found),
@@ -113,6 +113,7 @@ def write_report(out: Path, found: Sweep, numbers: dict[str, Any], seed: int) ->
         command=command_line(),
         run=run,
     )
+    finish(out, run)
 
 
 def panels(tree: Any) -> list[Panel]:
