@@ -179,7 +179,7 @@ def command(*arguments):
 
 
 def test_commands_in_one_folder(filled_cache, out):
-    """Of compare, hidden, audit and sweep, each in the folder of the one before, whose network it
+    """Compare and hidden, each in the folder of the one before, whose network it
     reads."""
     command(*TRAIN, "--out", out)
     for next_one, report in (("hidden", "hidden.json"), ("compare", "comparison.json")):
