@@ -86,7 +86,7 @@ SMALLER = {"M2": "M1", "20": "4", "12": "4", "5": "2", "square:3": "square:2", "
 def loads(arguments):
     """The options --load before the command."""
     count = 0
-    while arguments[count] == "--load":
+    while arguments[count : count + 1] == ("--load",):
         count += 2
     return tuple(arguments[:count])
 
