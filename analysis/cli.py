@@ -14,6 +14,7 @@ from analysis.commands.questions import questions
 from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
 from analysis.commands.sweep import sweep
+from analysis.console import one_line_errors
 from autoregressive.versions import package_version
 
 _START = """\
@@ -35,6 +36,20 @@ def _print_version(context: click.Context, option: click.Parameter, asked: bool)
         context.exit()
 
 
+def _load(context: click.Context, option: click.Parameter, named: tuple[str, ...]) -> None:
+    """Before the command is looked at: its help lists what was loaded."""
+    if not named:
+        return
+    from analysis import extensions
+
+    with one_line_errors():
+        for one in named:
+            try:
+                extensions.load(one)
+            except extensions.ExtensionError as error:
+                raise click.UsageError(str(error)) from None
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=_START,
@@ -43,6 +58,11 @@ def _print_version(context: click.Context, option: click.Parameter, asked: bool)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
     help="Print the version and exit.",
+)  # fmt: skip
+@click.option(
+    "--load", multiple=True, metavar="FILE", expose_value=False, callback=_load,
+    help="Before the command, load a Python file or module that adds processes, cells, masks, "
+    "references or metrics; can be given again.",
 )  # fmt: skip
 @click.pass_context
 def main(context: click.Context) -> None:

@@ -226,12 +226,28 @@ def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
         )
 
 
-def prepare(out: Path | None) -> None:
-    """Makes the report's folder, once all arguments have been understood. Errors: OSError."""
-    if out is not None:
-        from analysis.report.publish import check_folder
+def prepare(out: Path | None, run: str = "") -> None:
+    """Makes the report's folder, once all arguments have been understood; what is written there from
+    now on is of this run. run: as for ``report.folder.begin``. Errors: OSError."""
+    if out is None:
+        return
+    from analysis.report import folder as report_folder
+    from analysis.report.publish import check_folder
 
-        check_folder(out)
+    check_folder(out)
+    context = click.get_current_context(silent=True)
+    if context is None:  # no command: there is no end of it either
+        return
+    inputs = [path for value in context.params.values() for path in _paths(value) if path != out]
+    report_folder.begin(out, run, inputs)
+    context.call_on_close(report_folder.leave)
+
+
+def _paths(value: Any) -> list[Path]:
+    """The paths in the value of an option."""
+    if isinstance(value, tuple | list):
+        return [path for one in value for path in _paths(one)]
+    return [value] if isinstance(value, Path) else []
 
 
 def print_json(value: Any) -> None:

@@ -13,7 +13,7 @@ import os
 import pickle
 import platform
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from analysis import extensions
 from autoregressive.versions import package_version
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ def _on_workers(
     from distributed import as_completed
 
     here = _setting()
+    # As plain tuples, for the scheduler's sake.
+    loaded = [tuple(one) for one in extensions.loaded()]
     # As bytes: the scheduler passes them on and imports nothing that a task needs.
     payloads = ((n, pickle.dumps((function, task))) for n, task in enumerate(tasks))
     running: dict[Future, int] = {}
@@ -158,7 +161,7 @@ def _on_workers(
 
     def submit(count: int) -> None:
         for index, payload in islice(payloads, count):
-            future = client.submit(_run, payload, here, pure=False)
+            future = client.submit(_run, payload, here, loaded, pure=False)
             running[future] = index
             ended.add(future)
 
@@ -206,8 +209,11 @@ def _say_what_changed(before: Mapping[str, int], now: Mapping[str, int], client:
         log.warning("workers lost: %d; what they had not finished is run again", len(lost))
 
 
-def _run(payload: bytes, wanted: dict[str, str | None]) -> Any:
-    """One task, on a worker. Errors: the task's own; RuntimeError for another setting."""
+def _run(
+    payload: bytes, wanted: dict[str, str | None], loaded: Sequence[tuple[str, ...]] = ()
+) -> Any:
+    """One task, on a worker, which loads first what this program loaded. Errors: the task's own;
+    RuntimeError for another setting; ExtensionError for another file."""
     import jax
 
     for name, value in _setting().items():
@@ -216,6 +222,7 @@ def _run(payload: bytes, wanted: dict[str, str | None]) -> Any:
                 f"the worker on {platform.node()} has {name} {value}, this program has "
                 f"{wanted[name]}; results would not be those of one process"
             )
+    extensions.load_again([extensions.Loaded(*one) for one in loaded])
     function, task = pickle.loads(payload)
     with jax.default_matmul_precision(wanted[_PRECISION]):
         return function(task)

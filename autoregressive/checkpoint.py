@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,10 @@ def check_params(path: str | Path, expected: Mapping[str, Any], params: Mapping[
             raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; train it anew")
 
 
+# Told of every file before it is put into place, with its content: a report keeps a list.
+on_write: Callable[[Path, bytes], None] | None = None
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Writes a whole file beside ``path`` and renames it. Errors: OSError; nothing is left then."""
     path = Path(path)
@@ -136,6 +140,8 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files private to the user
+        if on_write is not None:
+            on_write(path, data)
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)

@@ -17,7 +17,7 @@ MAY_IMPORT = {
 }
 # Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
 FLOORS = (
-    {"intervals", "arviz_versions", "workers"},
+    {"intervals", "arviz_versions", "extensions", "workers"},
     {"report"},
     {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
     {"console"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.options import shared_options, worker_options
+from analysis.commands.options import MemberOption, shared_options, worker_options
 from analysis.console import finish, prepare, progress_bar, usage_errors
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LONG = 20_000_000
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--checkpoint", type=click.Path(path_type=Path),
               help="A saved network of images.  [the packaged LSTM-32]")  # fmt: skip
-@click.option("--mask", metavar="KIND:AMOUNT",
+@click.option("--mask", metavar="KIND:AMOUNT", cls=MemberOption, registers="mask",
               help="Instead of FILE, lay a mask over test images: square:4, row:10, column:10, "
               "random:0.01.")  # fmt: skip
 @click.option("--data", default="mnist", show_default=True, metavar="NAME",

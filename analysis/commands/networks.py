@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.options import ALPHA, TASK_LENGTH, cell_options
+from analysis.commands.options import ALPHA, TASK_LENGTH, MemberOption, cell_options
 from analysis.console import prepare, train_with_progress, usage_errors
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class NetworkOptions(ProcessOptions):
 
 def _process_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((
-        click.option("--process", metavar="NAME",
+        click.option("--process", metavar="NAME", cls=MemberOption, registers="process",
                      help="What makes the streams.  [dirichlet-categorical]"),
         click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
                      help="A parameter of the process; can be given again."),

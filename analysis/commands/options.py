@@ -53,6 +53,23 @@ class TaskLength(click.ParamType):
             self.fail(str(error))
 
 
+class MemberOption(click.Option):
+    """An option that names a member of a registry: its help lists what --load added. registers: what
+    such a member is called in ``analysis.extensions``."""
+
+    def __init__(self, *args: Any, registers: str, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.registers = registers
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from analysis.extensions import members
+
+        record, added = super().get_help_record(ctx), members(self.registers)
+        if record is None or not added:
+            return record
+        return record[0], f"{record[1]}  Loaded: {', '.join(added)}."
+
+
 ALPHA = Numbers("alpha", "check_alpha", "10,1,1")
 PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
 TASK_LENGTH = TaskLength()
@@ -99,6 +116,7 @@ def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
     hidden = click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
                           help="Hidden units.")  # fmt: skip
     cell = click.option("--cell", default="lstm", show_default=True, metavar="NAME",
+                        cls=MemberOption, registers="cell",
                         help="lstm, gru or transformer.")  # fmt: skip
     return cell(hidden(command))
 

@@ -75,17 +75,19 @@ def train(
     --out (default: ./meta-learn-pixels).
     """
     from analysis.images.page import training_report
-    from analysis.images.runs import train_and_score
+    from analysis.images.runs import run_name, train_and_score
+    from analysis.report.publish import check_folder
     from autoregressive.cache import cache_folder
     from autoregressive.images.datasets import load
-    from autoregressive.pixels.training import make_pixel_recipe
+    from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
     out = out or Path("meta-learn-pixels")
-    prepare(out)
+    check_folder(out)
     images, test = load(data, "train"), load(data, "test")
+    prepare(out, run_name(pixel_settings(images, made, cell, hidden, readout, seed)))
     with pixel_progress(quiet) as on_point:
         network, document = train_and_score(
             images, test, made, out, cell=cell, hidden=hidden, readout=readout, seed=seed,

@@ -86,10 +86,9 @@ def reproduce(
     from analysis.coursework.reproduce import page
     from analysis.coursework.reproduce.run import Run
     from analysis.coursework.reproduce.sizes import FULL, QUICK
-    from analysis.coursework.reproduce.steps import STEPS, perform, title
+    from analysis.coursework.reproduce.steps import STEPS, identity, perform, title
 
     out = out or (QUICK_OUT if quick else DEFAULT_OUT)
-    prepare(out)
     # There is a line a row: off a terminal trainings say nothing of their own.
     silent = quiet or not sys.stderr.isatty()
 
@@ -98,6 +97,7 @@ def reproduce(
 
     sizes = QUICK if quick else FULL
     run = Run(sizes, seed, data, out, train, lambda: pixel_progress(silent))
+    prepare(out, identity(run))
     steps = tuple(STEPS) if rows is None else rows
     done = 0
 

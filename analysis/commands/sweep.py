@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.options import ALPHA, TASK_LENGTH, shared_options, worker_options
+from analysis.commands.options import (
+    ALPHA,
+    TASK_LENGTH,
+    MemberOption,
+    shared_options,
+    worker_options,
+)
 from analysis.console import finish, prepare, progress_bar, usage_errors
 
 if TYPE_CHECKING:
@@ -31,7 +37,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--process", "processes", multiple=True, default=("dirichlet-categorical",),
+@click.option("--process", "processes", cls=MemberOption, registers="process", multiple=True,
+              default=("dirichlet-categorical",),
               show_default=True, metavar="NAME", help="What makes the streams. *")  # fmt: skip
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
               help="A parameter of the process. *")  # fmt: skip
@@ -39,8 +46,9 @@ Examples:
               help="Prior of the tasks, one entry a symbol: 10,1,1. *")  # fmt: skip
 @click.option("--T", "task_lengths", type=TASK_LENGTH, multiple=True,
               help="Task length, RESET included; inf for no RESET. *")  # fmt: skip
-@click.option("--cell", "cells", multiple=True, default=("lstm",), show_default=True,
-              metavar="NAME", help="lstm, gru or transformer. *")  # fmt: skip
+@click.option("--cell", "cells", cls=MemberOption, registers="cell", multiple=True,
+              default=("lstm",), show_default=True, metavar="NAME",
+              help="lstm, gru or transformer. *")  # fmt: skip
 @click.option("--hidden", "widths", multiple=True, default=(32,), show_default=True,
               type=click.IntRange(1, 4096), help="Hidden units. *")  # fmt: skip
 @click.option("--iterations", multiple=True, type=click.IntRange(1),

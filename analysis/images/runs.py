@@ -23,6 +23,7 @@ from autoregressive.pixels.training import (
     train_pixels,
 )
 from autoregressive.training_runs import find_network
+from autoregressive.versions import versions
 
 # What ``train_and_score`` calls a finished network.
 NETWORK = "network.safetensors"
@@ -98,6 +99,11 @@ def find_or_train(
     return train_and_score(
         images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
     )
+
+
+def run_name(settings: dict[str, Any]) -> str:
+    """What tells this run from others, now: ``pixel_settings`` and the versions in force."""
+    return settings_digest(settings | {"versions": versions()})
 
 
 def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:

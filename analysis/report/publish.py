@@ -12,6 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis import extensions
+from analysis.report import folder
 from analysis.report.report import Panel, Report, Section, Shown
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def publish(report: Report, out: Path, arguments: Mapping[str, Any], command: str) -> None:
-    """A report's folder: networks, JSON, netCDF, manifest.json, figures as PNG and SVG, and report.html
-    with everything inside it.
+    """A report's folder: networks, JSON, netCDF, figures as PNG and SVG, report.html with
+    everything inside it, and last the manifest, when what an earlier run left is removed.
 
     arguments: those of the command, as JSON values. command: as it was typed. Errors: OSError.
     """
@@ -32,13 +34,13 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Any], command: st
     for stem, tree in report.trees().items():
         write_netcdf(out / f"{stem}.nc", tree)
     run = manifest(arguments, report.seeds, **report.run)
-    write_json(out / "manifest.json", run)
     if report.sections is None:
         shown = [show_figure(out, panel) for panel in report.panels()]
         sections: Sequence[Section] = [Section(report.tables, shown)]
     else:
         sections = report.sections()
     write_page(out, report, sections, command, run)
+    folder.finish(out, run)
 
 
 def check_folder(out: Path) -> None:
@@ -50,12 +52,13 @@ def check_folder(out: Path) -> None:
 
 
 def manifest(arguments: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
-    """What a run depended on: versions, device, precision, seeds, arguments."""
+    """What a run depended on: versions, device, precision, seeds, arguments, what --load named."""
     return {
         "versions": versions(),
         **environment(),
         "seeds": list(seeds),
         "arguments": dict(arguments),
+        "loaded": extensions.described(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         **more,
     }

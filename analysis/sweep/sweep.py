@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from analysis import extensions
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -195,7 +196,7 @@ def _identity(task: Task) -> dict[str, Any]:
         "test_seed": task.seed,
         "platform": jax.default_backend(),
         "versions": versions(),
-    }
+    } | extensions.identity()
 
 
 def _path(folder: Path, identity: dict[str, Any]) -> Path:

@@ -8,71 +8,44 @@ it may fetch the same file at once, and a broken file is replaced, never mended.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from autoregressive import users_files
 from autoregressive.cache import cache_folder
 from autoregressive.errors import DataError
+
+log = logging.getLogger(__name__)
 
 # More than any file that is asked for here: what is longer is wrong and is not read to its end.
 _LARGEST = 2**24
 _TIMEOUT_SECONDS = 10.0
 
 
-def read_verified(folder: str, name: str, sha256: str, mirrors: Sequence[str]) -> bytes:
-    """The bytes of the file ``name`` whose digest is ``sha256``.
+def read_verified(
+    folder: str, name: str, sha256: str, mirrors: Sequence[str], inside: str | None = None
+) -> bytes:
+    """The file ``name`` whose digest is ``sha256``, or what it holds.
 
-    Looks for ``folder/name`` and ``name`` in META_LEARN_DATA, then for ``folder/name`` in the
-    cache, then asks the ``mirrors`` (addresses that end in a slash) in turn.
+    Looks in META_LEARN_DATA (``users_files``) for what has the digest ``inside`` when unpacked
+    (default: ``sha256``, a file that is not packed), and gives that. Then looks for ``folder/name`` in
+    the cache, then asks the ``mirrors`` (addresses that end in a slash) in turn, and gives the file's
+    bytes as they are published.
     Errors: DataError where the user's own file is another one (it is left alone), where the cache
     cannot be written, and where no mirror has the file.
     """
-    content = _from_user(folder, name, sha256)
+    content = users_files.find(folder, name, inside or sha256)
     if content is not None:
         return content
     target = cache_folder() / folder / name
-    content = _read(target)
+    content = users_files.read(target, _LARGEST)
     if content is not None and _digest(content) == sha256:
         return content
     return _download(target, sha256, mirrors)
-
-
-def _from_user(folder: str, name: str, sha256: str) -> bytes | None:
-    chosen = os.environ.get("META_LEARN_DATA")
-    if not chosen:
-        return None
-    root = Path(chosen).expanduser()
-    if not root.is_dir():
-        raise DataError(
-            f"META_LEARN_DATA should name a folder with data sets, but {root} is not a folder: "
-            "correct it or unset it"
-        )
-    for path in (root / folder / name, root / name):
-        content = _read(path)
-        if content is None:
-            continue
-        if _digest(content) != sha256:
-            raise DataError(
-                f"{path} is not the published file: expected SHA-256 {sha256}, "
-                f"got {_digest(content)}; replace it, or unset META_LEARN_DATA to download it"
-            )
-        return content
-    return None
-
-
-def _read(path: Path) -> bytes | None:
-    """The file's bytes, at most one more than is allowed, or None where there is no file."""
-    try:
-        if not path.is_file():
-            return None
-        with open(path, "rb") as file:
-            return file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from error
 
 
 def _digest(content: bytes) -> str:
@@ -108,10 +81,20 @@ def _try_mirror(url: str, sha256: str, folder: Path) -> str:
     import pooch
     import requests
 
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_SECONDS)
+    over_http = pooch.HTTPDownloader(timeout=_TIMEOUT_SECONDS)
+    start = b""
+
+    def downloader(url: str, target: str, asked_by: object) -> None:
+        nonlocal start
+        over_http(url, target, asked_by)
+        with open(target, "rb") as file:
+            start = file.read(1000)
+
     name = url.rsplit("/", 1)[1]
+    log.info("downloading %s", url)
     try:
-        pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=downloader)
+        with _silent_pooch():
+            pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=downloader)
     except requests.HTTPError as error:
         return f"HTTP status {'unknown' if error.response is None else error.response.status_code}"
     except requests.Timeout:
@@ -121,5 +104,21 @@ def _try_mirror(url: str, sha256: str, folder: Path) -> str:
     except requests.RequestException as error:
         return type(error).__name__
     except ValueError:
+        if users_files.is_web_page(start):
+            return "a web page came, not the file"
         return "what came has another SHA-256"
     return ""
+
+
+@contextmanager
+def _silent_pooch() -> Iterator[None]:
+    """Pooch tells of every download on stderr, --quiet or not; one line of ours does."""
+    import pooch
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

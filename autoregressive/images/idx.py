@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST files, read from gzip without trust.
+"""The IDX format of the MNIST files, read without trust, from gzip or as it is.
 
 A file is a magic number, one big-endian 32-bit length per axis, then unsigned bytes. What the
 header declares is checked before memory is taken, and no more is decompressed than it declares.
@@ -11,10 +11,12 @@ import io
 import math
 import zlib
 from dataclasses import dataclass
+from typing import IO, cast
 
 import numpy as np
 
 from autoregressive.errors import DataError
+from autoregressive.users_files import GZIP, is_web_page
 
 _MOST_ITEMS = 100_000
 _CHUNK = 2**20
@@ -33,14 +35,16 @@ IMAGES = Kind("images", 0x00000803, (28, 28))
 LABELS = Kind("labels", 0x00000801, ())
 
 
-def parse_idx(compressed: bytes, kind: Kind, source: str) -> np.ndarray:
-    """The items of a gzipped IDX file, uint8 (n, then ``kind.shape``), 1 <= n <= 100,000.
+def parse_idx(data: bytes, kind: Kind, source: str) -> np.ndarray:
+    """The items of an IDX file, uint8 (n, then ``kind.shape``), 1 <= n <= 100,000.
 
-    source: what to call the file in messages. Errors: DataError for anything but a whole, sound
-    file of this kind.
+    data: the file's bytes, gzipped or not. source: what to call the file in messages. Errors:
+    DataError for anything but a whole, sound file of this kind.
     """
+    if is_web_page(data):
+        raise DataError(f"{source} is a web page, not an IDX file: fetch it again")
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(compressed)) as file:
+        with _opened(data) as file:
             shape = _header(file, kind, source)
             length = math.prod(shape)
             content = _read_at_most(file, length + 1)
@@ -54,7 +58,12 @@ def parse_idx(compressed: bytes, kind: Kind, source: str) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _header(file: gzip.GzipFile, kind: Kind, source: str) -> tuple[int, ...]:
+def _opened(data: bytes) -> IO[bytes]:
+    file = io.BytesIO(data)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=file)) if data.startswith(GZIP) else file
+
+
+def _header(file: IO[bytes], kind: Kind, source: str) -> tuple[int, ...]:
     """The shape that the header declares, where it is that of ``kind``."""
     axes = 1 + len(kind.shape)
     header = file.read(4 + 4 * axes)
@@ -78,7 +87,7 @@ def _header(file: gzip.GzipFile, kind: Kind, source: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _read_at_most(file: gzip.GzipFile, length: int) -> bytearray:
+def _read_at_most(file: IO[bytes], length: int) -> bytearray:
     """Up to ``length`` bytes, in chunks, so that a short file that declares much takes little."""
     content = bytearray()
     while len(content) < length:

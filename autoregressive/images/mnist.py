@@ -25,6 +25,13 @@ DIGESTS = {
     "t10k-images-idx3": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
+# SHA-256 of what is inside them.
+CONTENT_DIGESTS = {
+    "train-images-idx3": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 
 
 class _Part(NamedTuple):
@@ -58,5 +65,5 @@ def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> np.ndarray:
     part = _PARTS[split]
     stem = f"{part.prefix}-{kind.name}-idx{1 + len(kind.shape)}"
     name = f"{stem}-ubyte.gz"
-    content = read_verified("mnist", name, DIGESTS[stem], mirrors)
+    content = read_verified("mnist", name, DIGESTS[stem], mirrors, CONTENT_DIGESTS[stem])
     return parse_idx(content, kind, name)[part.start : part.stop]

@@ -1,6 +1,6 @@
 """A mask: every second pixel of a square is missing.
 
-python checkerboard.py inpaint --mask checkerboard:5
+meta-learn --load checkerboard.py inpaint --mask checkerboard:5
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """A reference predictor: counts that fade, for any process.
 
-    python forgetting.py compare --process change-points --param hazard=0.05
+    meta-learn --load forgetting.py compare --process change-points --param hazard=0.05
 
 With n_k the sum of 0.9^age over the places of the task at which k came, p(x_t = k | x_<t) is
 (n_k + 1/2) / sum (n + 1/2): the rule of Krichevsky and Trofimov, with a memory of about ten symbols.

@@ -1,6 +1,6 @@
 """A process: tasks whose symbols repeat with a probability of their own.
 
-    python sticky.py compare --process sticky --param stay=8,2 --param symbols=3 --param T=20
+    meta-learn --load sticky.py compare --process sticky --param stay=8,2 --param symbols=3 --T 20
 
 In each task s ~ Beta(a, b). The first symbol is uniform over the K symbols; every later one repeats the
 one before with probability s, and else is one of the others, each equally probable. With r repeats and

@@ -1,6 +1,6 @@
 """A metric: the total variation distance from Bayes.
 
-    python total_variation.py compare --alpha 10,1,1 --T 20 --out report
+    meta-learn --load total_variation.py compare --alpha 10,1,1 --T 20 --out report
 
 It is the largest difference that the two give to the probability of any set of outcomes, in 0 to 1; by
 Pinsker's inequality at most sqrt(KL / 2).

@@ -1,6 +1,6 @@
 """A cell: the update-gate recurrent network, one gate instead of the LSTM's three.
 
-    python ugrnn.py compare --cell ugrnn --alpha 10,1,1 --T 20
+    meta-learn --load ugrnn.py compare --cell ugrnn --alpha 10,1,1 --T 20
 
 z = sigmoid(z_x + z_h), n = tanh(n_x + n_h), h' = z h + (1 - z) n (Collins, Sohl-Dickstein and Sussillo
 2017, "Capacity and trainability in recurrent neural networks").

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from analysis.console import logging_to_stderr
 from autoregressive.cache import cache_folder
 from autoregressive.errors import DataError
 from autoregressive.images.fetch import read_verified
@@ -157,6 +158,22 @@ def test_every_mirrors_failure_is_named(mirror, nobody):
     message = refused(mirror.url("a"), mirror.url("b"), nobody)
     assert "/a/: HTTP status 404; " in message
     assert "/b/: what came has another SHA-256; " in message
+
+
+def test_a_web_page_from_a_mirror_is_called_one(mirror, cache):
+    mirror.files["/a/f.gz"] = b"<!DOCTYPE html><html>Sign in</html>"
+    assert f"{mirror.url('a')}: a web page came, not the file" in refused(mirror.url("a"))
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_quiet_covers_downloads(mirror, capfd, quiet):
+    mirror.files.update({"/a/f.gz": b"another file", "/b/f.gz": GOOD})
+    logging_to_stderr(quiet)
+    fetch(mirror.url("a"), mirror.url("b"))
+    out, err = capfd.readouterr()
+    asked = [f"downloading {mirror.url(folder)}f.gz" for folder in "ab"]
+    assert (out, err.splitlines()) == ("", [] if quiet else asked)
 
 
 def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path, monkeypatch, mirror):

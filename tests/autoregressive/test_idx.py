@@ -24,9 +24,11 @@ SOUND = idx(0x803, (3, 28, 28), bytes(3 * 784))
 @settings(deadline=None, max_examples=20)
 def test_images_come_back(n, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (n, 28, 28), np.uint8)
-    got = parse_idx(idx(0x803, (n, 28, 28), pixels.tobytes()), IMAGES, "f")
-    assert got.dtype == np.uint8
-    np.testing.assert_array_equal(got, pixels)
+    packed = idx(0x803, (n, 28, 28), pixels.tobytes())
+    for data in (packed, gzip.decompress(packed)):
+        got = parse_idx(data, IMAGES, "f")
+        assert got.dtype == np.uint8
+        np.testing.assert_array_equal(got, pixels)
 
 
 @given(labels=st.lists(st.integers(0, 9), min_size=1, max_size=30))
@@ -37,7 +39,11 @@ def test_labels_come_back(labels):
 
 
 BROKEN = {
-    "not gzip": (b"<html>not found</html>", "f is not a whole gzip file"),
+    "a web page": (b"\n<html>not found</html>", "f is a web page, not an IDX file"),
+    "neither": (
+        b"another file, not packed",
+        "expected the magic number 0x00000803, got 0x616e6f74",
+    ),
     "gzip cut short": (SOUND[:-12], "f is not a whole gzip file"),
     "gzip with a wrong checksum": (SOUND[:-8] + bytes(8), "f is not a whole gzip file"),
     "gzip with a broken body": (SOUND[:10] + b"\xff" + SOUND[11:], "f is not a whole gzip file"),

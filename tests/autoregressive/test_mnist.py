@@ -1,5 +1,6 @@
 """MNIST itself, where META_LEARN_DATA has it, and how its files are asked for."""
 
+import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from autoregressive.errors import DataError
 from autoregressive.images.datasets import load
-from autoregressive.images.mnist import DIGESTS, load_labels, load_mnist
+from autoregressive.images.mnist import CONTENT_DIGESTS, DIGESTS, load_labels, load_mnist
 
 DATA = Path(os.environ.get("META_LEARN_DATA", "no folder named"))
 has_mnist = pytest.mark.skipif(
@@ -80,9 +81,73 @@ def test_another_file_of_that_name_is_refused(tmp_path, monkeypatch, stem):
     (tmp_path / f"{stem}-ubyte.gz").write_bytes(b"mine")
     monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
     split = "train" if stem.startswith("train") else "test"
-    with pytest.raises(DataError, match=f"expected SHA-256 {DIGESTS[stem]}, got"):
+    with pytest.raises(DataError, match=f"expected SHA-256 {CONTENT_DIGESTS[stem]}, got"):
         (load_mnist if "images" in stem else load_labels)(split)
 
 
 def test_the_digests_are_sha256():
-    assert {len(d) for d in DIGESTS.values()} == {hashlib.sha256().digest_size * 2}
+    every = [*DIGESTS.values(), *CONTENT_DIGESTS.values()]
+    assert {len(d) for d in every} == {hashlib.sha256().digest_size * 2}
+    assert len(set(every)) == 8 and DIGESTS.keys() == CONTENT_DIGESTS.keys()
+
+
+PUBLISHED = "t10k-labels-idx1-ubyte"
+NAMES = (PUBLISHED + ".gz", PUBLISHED, "t10k-labels.idx1-ubyte", "t10k-labels.idx1-ubyte.gz")
+FOLDERS = (".", "mnist", "MNIST/raw", "mnist/raw", "raw", "MNIST", f"mnist/{PUBLISHED}")
+
+
+@has_mnist
+@pytest.mark.parametrize("unpacked", [False, True], ids=["gzip", "unpacked"])
+def test_a_file_is_known_by_what_is_inside(tmp_path, monkeypatch, unpacked):
+    content = (DATA / "mnist" / f"{PUBLISHED}.gz").read_bytes()
+    content = gzip.decompress(content) if unpacked else content
+    wanted = load_labels("test")
+    for number, (folder, name) in enumerate((f, n) for f in FOLDERS for n in NAMES):
+        path = tmp_path / str(number) / folder / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / str(number)))
+        np.testing.assert_array_equal(load_labels("test", mirrors=()), wanted)
+
+
+@has_mnist
+def test_every_published_file_is_found_unpacked(tmp_path, monkeypatch, mnist):
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    for stem in DIGESTS:
+        content = gzip.decompress((DATA / "mnist" / f"{stem}-ubyte.gz").read_bytes())
+        (tmp_path / "MNIST" / "raw" / f"{stem}-ubyte").write_bytes(content)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
+    for split, images in mnist.items():
+        assert load_mnist(split, mirrors=()).digest == images.digest
+        load_labels(split, mirrors=())
+
+
+@has_mnist
+def test_a_good_file_beside_a_bad_one_is_read(tmp_path, monkeypatch):
+    good = (DATA / "mnist" / f"{PUBLISHED}.gz").read_bytes()
+    (tmp_path / f"{PUBLISHED}.gz").write_bytes(good[:100])
+    (tmp_path / "t10k-labels.idx1-ubyte").write_bytes(gzip.decompress(good))
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
+    assert len(load_labels("test", mirrors=())) == 10_000
+
+
+PAGE = b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", [PAGE, gzip.compress(PAGE), b"\xef\xbb\xbf" + PAGE],
+                         ids=["plain", "gzip", "marked"])  # fmt: skip
+def test_a_web_page_is_called_one(tmp_path, monkeypatch, name, content):
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
+    with pytest.raises(DataError) as error:
+        load_labels("test", mirrors=())
+    assert f"{name} is a web page, not an IDX file" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_half_a_gzip_file_is_called_one(tmp_path, monkeypatch):
+    (tmp_path / PUBLISHED).write_bytes(gzip.compress(bytes(1000))[:-9])
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="is not a whole gzip file"):
+        load_labels("test", mirrors=())

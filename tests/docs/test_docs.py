@@ -20,7 +20,9 @@ import judges
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from test_extending import registries_as_they_were
 
+from analysis import extensions
 from analysis.cli import main
 from analysis.comparison.streams_file import read_streams
 
@@ -81,9 +83,17 @@ TOO_LONG = {"--workers", "--scheduler"}
 SMALLER = {"M2": "M1", "20": "4", "12": "4", "5": "2", "square:3": "square:2", "row:10": "row:3"}
 
 
+def loads(arguments):
+    """The options --load before the command."""
+    count = 0
+    while arguments[count : count + 1] == ("--load",):
+        count += 2
+    return tuple(arguments[:count])
+
+
 def resolved(arguments):
     """The names of the command that arguments call, the command, and what is left for it."""
-    command, names, rest = main, [], list(arguments)
+    command, names, rest = main, [], list(arguments[len(loads(arguments)) :])
     while isinstance(command, click.Group) and rest:
         name, command, rest = command.resolve_command(click.Context(command), rest)
         names.append(name)
@@ -124,7 +134,7 @@ def small(arguments):
         del rest[place : place + 2]
     rest += [word for option in changed.items() for word in option]
     flags = {"audit": ("--only-gap", "--json"), "streams": ()}.get(names, ("--json",))
-    return (*names.split(), *rest, *(flag for flag in flags if flag not in rest))
+    return (*loads(arguments), *names.split(), *rest, *(flag for flag in flags if flag not in rest))
 
 
 SMALL_COMMANDS = {small(arguments): where for arguments, where in COMMANDS.items()}
@@ -148,6 +158,8 @@ def folder(tmp_path_factory):
                 (out / word).parent.mkdir(parents=True, exist_ok=True)
                 symbols = "--checkpoint" in arguments and "inpaint" not in arguments
                 (learner if symbols else pixels).save(out / word)
+    for path in (TOP / "docs" / "examples").glob("*.py"):
+        shutil.copy(path, out)
     truth = load_glyphs("test").images(slice(0, 2)).astype(np.float32)
     masked = truth.copy()
     masked[:, [300, 301]] = -1
@@ -183,7 +195,10 @@ def test_it_runs(arguments, folder, tmp_path, monkeypatch):
     here = tmp_path / "here"
     shutil.copytree(folder, here)
     monkeypatch.chdir(here)
-    result = CliRunner().invoke(main, list(arguments))
+    extensions.forget()
+    with registries_as_they_were():
+        result = CliRunner().invoke(main, list(arguments))
+    extensions.forget()
     assert result.exit_code == 0, f"{SMALL_COMMANDS[arguments]}: {result.stderr}"
     assert result.stdout.strip()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from analysis import extensions
 from analysis.coursework.reproduce import (
     bayes_rows,
     inpainting_rows,
@@ -73,7 +74,7 @@ def identity(run: Run) -> str:
         "data": run.data,
         "masked": files,
         "versions": versions(),
-    }
+    } | extensions.identity()
     return settings_digest(settings)
 
 

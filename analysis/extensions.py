@@ -1,0 +1,244 @@
+"""``--load``: files and modules of the user's, which put members into the registries.
+
+A file gets a name in ``sys.modules`` that no other module has, and its folder comes last where
+imports are looked for, and only while it is loaded: files beside it that are called as ours or as
+other packages are never taken for them. Workers load the same files before they see a task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+
+class ExtensionError(ValueError):
+    """An extension that is missing, fails, or takes another's name."""
+
+
+class Loaded(NamedTuple):
+    """What was loaded, enough to load it again in another process.
+
+    typed: as the user named it. module: its name in ``sys.modules``. path: its file, empty for a
+    module without one. folder: where a module was looked for last. sha256: of its file.
+    """
+
+    typed: str
+    module: str
+    path: str
+    folder: str
+    sha256: str
+
+
+class _Registry(NamedTuple):
+    """A dict of members: what a member is called, the module it is in, its name there."""
+
+    member: str
+    module: str
+    name: str
+
+
+_REGISTRIES = (
+    _Registry("process", "meta_learning.processes", "PROCESSES"),
+    _Registry("cell", "autoregressive.cells", "CELLS"),
+    _Registry("mask", "autoregressive.images.masks", "MASKS"),
+    _Registry("reference", "meta_learning.references", "REFERENCES"),
+    _Registry("metric", "analysis.comparison.metrics", "METRICS"),
+)
+
+# In the order they were loaded; and who registered what, (kind of member, name) -> as typed.
+_LOADED: list[Loaded] = []
+_OWNERS: dict[tuple[str, str], str] = {}
+
+
+def load(typed: str) -> None:
+    """Runs a file, or imports a module, that registers members. The same one again does nothing.
+
+    Errors: ExtensionError where it is missing or fails, and where it registers a name that is
+    taken: the registries are then as they were.
+    """
+    found = _find(typed)
+    if any(one.module == found.module for one in _LOADED):
+        return
+    registries = {
+        one.member: getattr(importlib.import_module(one.module), one.name) for one in _REGISTRIES
+    }
+    before = {member: dict(registry) for member, registry in registries.items()}
+    try:
+        # What it prints is no part of a result.
+        with redirect_stdout(sys.stderr):
+            module = _run(found)
+        new = _new_members(typed, registries, before)
+    except BaseException:
+        for member, registry in registries.items():
+            registry.clear()
+            registry.update(before[member])
+        raise
+    path = getattr(module, "__file__", None) or ""
+    _refuse_another(typed, path)
+    _LOADED.append(found._replace(path=path, sha256=_digest(path)))
+    _OWNERS.update({key: typed for key in new})
+
+
+def loaded() -> tuple[Loaded, ...]:
+    """What was loaded in this process."""
+    return tuple(_LOADED)
+
+
+def described() -> list[dict[str, str]]:
+    """What was loaded, for manifests and identities: as typed, and the SHA-256 of its file."""
+    return [{"load": one.typed, "sha256": one.sha256} for one in _LOADED]
+
+
+def identity() -> dict[str, list[str]]:
+    """What was loaded as a part of what decides a kept result: nothing where nothing was."""
+    return {"loaded": sorted(one.sha256 for one in _LOADED)} if _LOADED else {}
+
+
+def members(kind: str) -> list[str]:
+    """The names of members that were loaded: kind as "process" or "cell"."""
+    return [name for member, name in _OWNERS if member == kind]
+
+
+def forget() -> None:
+    """Another command of the same process begins with nothing loaded. Registries stay."""
+    _LOADED.clear()
+    _OWNERS.clear()
+
+
+def load_again(wanted: Sequence[Loaded]) -> None:
+    """What another process loaded, here. Errors: ExtensionError, also where a file is another one."""
+    for one in wanted:
+        if any(here.module == one.module for here in _LOADED):
+            continue
+        if one.path and _digest(one.path) != one.sha256:
+            raise ExtensionError(
+                f"--load {one.typed}: the worker has no file {one.path}, or another one; "
+                "put the same file at the same path on every machine"
+            )
+        module = _run(one)
+        path = getattr(module, "__file__", None) or ""
+        _LOADED.append(one._replace(path=path))
+
+
+def _find(typed: str) -> Loaded:
+    """Errors: ExtensionError."""
+    path = Path(typed).expanduser()
+    is_file = typed.endswith(".py") or len(path.parts) > 1
+    if not is_file and all(part.isidentifier() for part in typed.split(".")):
+        return Loaded(typed, typed, "", str(Path.cwd()), "")
+    if not path.is_file():
+        raise ExtensionError(
+            f"--load {typed}: there is no such file; give a Python file like sticky.py, or a module "
+            "like my_package.sticky"
+        )
+    path = path.resolve()
+    # The same in every process, and unlike any other module's.
+    module = f"loaded_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    return Loaded(typed, module, str(path), str(path.parent), _digest(str(path)))
+
+
+def _run(found: Loaded) -> ModuleType:
+    """Errors: ExtensionError with the reason in one line."""
+    import os
+
+    try:
+        with _folder_last(found.folder):
+            if not found.path or found.module == found.typed:
+                return importlib.import_module(found.module)
+            return _run_file(found)
+    except KeyboardInterrupt:
+        raise
+    except SystemExit:
+        reason = 'it ends the program; put that call under if __name__ == "__main__"'
+    except BaseException as error:
+        if os.environ.get("META_LEARN_DEBUG"):
+            raise
+        what = " ".join(str(error).split())
+        reason = f"{type(error).__name__}{': ' if what else ''}{what}{_where(error, found)}"
+    raise ExtensionError(f"--load {found.typed}: cannot be loaded: {reason}")
+
+
+def _run_file(found: Loaded) -> ModuleType:
+    from importlib.machinery import SourceFileLoader
+
+    # By its loader, since a file may have any suffix.
+    spec = importlib.util.spec_from_file_location(
+        found.module, found.path, loader=SourceFileLoader(found.module, found.path)
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[found.module] = module  # dataclasses and pickle look it up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[found.module]
+        raise
+    return module
+
+
+@contextmanager
+def _folder_last(folder: str) -> Iterator[None]:
+    """Modules beside a file can be imported while it is loaded; every other module comes first."""
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        # From the end: the folder may have been there before.
+        for n in reversed(range(len(sys.path))):
+            if sys.path[n] == folder:
+                del sys.path[n]
+                break
+
+
+def _where(error: BaseException, found: Loaded) -> str:
+    """The last line of the user's own file that ran."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == found.path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return "" if line is None else f" (line {line})"
+
+
+def _new_members(
+    typed: str, registries: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """(kind, name) of what was registered. Errors: ExtensionError where a name was taken."""
+    new = []
+    for kind, registry in registries.items():
+        for name, member in registry.items():
+            if name not in before[kind]:
+                new.append((kind, name))
+            elif member is not before[kind][name]:
+                owner = _OWNERS.get((kind, name))
+                whose = "one of meta-learn's own" if owner is None else f"that of {owner}"
+                raise ExtensionError(
+                    f"--load {typed}: the {kind} {name!r} is already registered, {whose}; give "
+                    "yours another name"
+                )
+    return new
+
+
+def _refuse_another(typed: str, path: str) -> None:
+    """Errors: ExtensionError where a module was taken for the user's file of that name."""
+    own = Path.cwd() / f"{typed.replace('.', '/')}.py"
+    if not typed.endswith(".py") and own.is_file() and own.resolve() != Path(path).resolve():
+        raise ExtensionError(
+            f"--load {typed}: the module of that name is {path or 'built in'}, not {own.name} of "
+            f"this folder; give the file: --load {own.name}"
+        )
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    except OSError:
+        return ""
