@@ -62,7 +62,11 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         figures.insert(
             2, ["gap to Bayes with the test prior", nats(test["mean"]), interval(test["ci95"])]
         )
-    over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
+    over = (
+        "test streams (bootstrap)"
+        if found["interval"] == "streams"
+        else ("seeds (Student t; on the logarithm where a number cannot be below 0)")
+    )
     network = Table(
         f"The {comparison.subject}",
         ["quantity", "value", "95% interval"],
@@ -90,9 +94,10 @@ def _metric_tables(
             ]
             for name in names
         ]
-        title = METRICS[metric].title
         yield Table(
-            f"{title}, mean over drawn symbols", ["predictor", "mean", "95% interval"], rows
+            f"{METRICS[metric].heading}, mean over drawn symbols",
+            ["predictor", "mean", "95% interval"],
+            rows,
         )
 
 

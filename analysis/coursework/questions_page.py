@@ -45,7 +45,8 @@ def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
 def _prior(document: dict[str, Any]) -> Answer:
     trained = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = [
-        [_alpha(t), *(_pm(e) for e in t["effective_alpha"]), _gap(t), _share(t)] for t in trained
+        [_alpha(t), *(_alpha_of(e) for e in t["effective_alpha"]), _gap(t), _share(t)]
+        for t in trained
     ]
     flat = document["exact"]["priors"][-1]
     ours, uniform = document["exact"]["largest_p"]
@@ -362,10 +363,12 @@ def _bounds(estimate: dict[str, Any]) -> tuple[float, float]:
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
 
-def _pm(estimate: dict[str, Any]) -> str:
-    low, high = estimate["ci95"]
-    value = f"{estimate['mean']:.3g}"
-    return value if low is None else f"{value} ± {(high - low) / 2:.1g}"
+def _alpha_of(estimate: dict[str, Any]) -> str:
+    return f"{_figures(estimate['mean'])} {interval(estimate['ci95'], _figures)}".strip()
+
+
+def _figures(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _varied(document: dict[str, Any], trained: dict[str, Any]) -> bool:
@@ -379,7 +382,7 @@ def _varied(document: dict[str, Any], trained: dict[str, Any]) -> bool:
 def _over(document: dict[str, Any]) -> str:
     seeds = len(document["seeds"])
     if seeds > 1:
-        return f"95% intervals over {seeds} seeds (Student t)."
+        return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
     return "One seed; 95% intervals over streams."
 
 

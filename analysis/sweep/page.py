@@ -69,7 +69,9 @@ def tables(found: Sweep) -> list[Table]:
         closed.append([*row, percent(share["mean"]), interval(share["ci95"], percent)])
         gaps.append([*row, nats(gap["mean"]), interval(gap["ci95"])])
         resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
-    over = "seeds (Student t)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+    over = (
+        "seeds (Student t on the logarithm)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+    )
     note = f"Intervals are over {over}."
     out = [
         Table(

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from analysis.comparison.metrics import METRICS
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -192,6 +193,7 @@ def _identity(task: Task) -> dict[str, Any]:
             for seed in task.seeds
         ],
         "streams": task.streams,
+        "metrics": sorted(METRICS),
         "test_seed": task.seed,
         "platform": jax.default_backend(),
         "versions": versions(),
