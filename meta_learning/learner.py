@@ -59,7 +59,8 @@ class Learner:
         """log q(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
-        Errors: ValueError where a symbol is outside 0..K.
+        Errors: ValueError where a symbol is outside 0..K, or the network's weights are so large that
+        its logits are NaN or all -inf.
         """
         symbols = self.checked(symbols)
         flat = symbols.reshape(-1, symbols.shape[-1])
@@ -70,7 +71,14 @@ class Learner:
             # A short last chunk is padded, so that one compiled program serves all.
             padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
             logits = _logits(self.model, self.num_symbols, self.params, padded)
-            out[start : start + len(chunk)] = normalised(np.asarray(logits)[: len(chunk)])
+            rows_now = np.asarray(logits)[: len(chunk)]
+            # -inf is probability 0; beyond float32 the other way there is no distribution.
+            if np.isnan(rows_now).any() or np.isinf(rows_now.max(-1)).any():
+                raise ValueError(
+                    "the network's outputs are not probabilities on some stream: NaN or beyond "
+                    "float32; train it anew"
+                )
+            out[start : start + len(chunk)] = normalised(rows_now)
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
     def checked(self, symbols: Any) -> np.ndarray:

@@ -19,8 +19,9 @@ class Metric(NamedTuple):
     """A registered metric; its mean over drawn places is reported with a 95% interval.
 
     title: its label, in tables and labelled arrays. score: the value at each place, where Bayes is
-    that of the training prior. unit: what its values are counted in; "1" is a plain number, and "1 (share)" says of what. positive:
-    whether no value is below 0; intervals over seeds are positive then, too.
+    that of the training prior. unit: what its values are counted in; "1" is a plain number, and
+    "1 (share)" says of what. positive: whether no value is below 0; intervals over seeds are positive
+    then, too.
     """
 
     title: str

@@ -19,6 +19,7 @@ from analysis.intervals import (
     student_probability,
     student_share,
 )
+from analysis.report.formats import finite
 from meta_learning.processes import drawn_places, json_task_length
 
 if TYPE_CHECKING:
@@ -197,11 +198,6 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
 def interval_kind(comparison: Comparison) -> str:
     """What the 95% intervals are over: "streams" for one seed, "seeds" for several."""
     return "seeds" if len(comparison.networks) > 1 else "streams"
-
-
-def finite(value: float) -> float | None:
-    """A JSON number, or None for NaN and infinity."""
-    return float(value) if math.isfinite(value) else None
 
 
 def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:

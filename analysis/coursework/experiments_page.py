@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.formats import interval, nats, percent
+from analysis.report.formats import infinite, interval, nats, no_share, percent
 from analysis.report.publish import Panel, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 
@@ -31,8 +31,9 @@ def own_table(found: Found) -> Table:
         home.append(
             [
                 f"{name} {show(numbers['alpha'])} T={numbers['T']}",
-                nats(numbers["loss"]["network"]), nats(numbers["loss"]["bayes"]),
-                nats(numbers["gap"]["mean"]), percent(numbers["gap_closed"]["mean"]),
+                nats(numbers["loss"]["network"], infinite(numbers)), nats(numbers["loss"]["bayes"]),
+                nats(numbers["gap"]["mean"], infinite(numbers)),
+                percent(numbers["gap_closed"]["mean"], no_share(numbers)),
                 interval(numbers["gap_closed"]["ci95"], percent),
             ]
         )  # fmt: skip
@@ -61,9 +62,10 @@ def stream_tables(found: Found) -> list[Table]:
             loss = numbers["loss"]
             rows.append(
                 [
-                    name, str(numbers["T"]), nats(loss["network"]), nats(loss["bayes"]),
+                    name, str(numbers["T"]), nats(loss["network"], infinite(numbers)),
+                    nats(loss["bayes"]),
                     nats(loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)),
-                    nats(loss["oracle"]), nats(numbers["gap"]["mean"]),
+                    nats(loss["oracle"]), nats(numbers["gap"]["mean"], infinite(numbers)),
                 ]
             )  # fmt: skip
         out.append(

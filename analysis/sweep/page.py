@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.networks import network_name
 from analysis.console import arguments, command_line
-from analysis.report.formats import interval, nats, percent
+from analysis.report.formats import infinite, interval, nats, no_share, percent
 from analysis.report.publish import Panel, Table, manifest, write_json, write_netcdf, write_page
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document
@@ -40,9 +40,16 @@ def headline(found: Sweep) -> str:
     failed = points - len(done)
     if failed:
         text += f"Training diverged at {failed} of them. "
+    endless = sum(d["gap"]["mean"] is None and bool(d["gap"]["by_position"]) for d in done)
+    if endless:
+        text += f"The gap is infinite at {endless} of them. "
     done = [d for d in done if d["gap_closed"]["mean"] is not None]
     if not done:
-        return text + "There is no share of the gap to close at any of them."
+        return (
+            text.strip()
+            if endless
+            else text + "There is no share of the gap to close at any of them."
+        )
     best, worst = (pick(done, key=lambda d: d["gap_closed"]["mean"]) for pick in (max, min))
     text += (
         f"The share of the gap closed is largest for {_setting(found, best)}: "
@@ -66,8 +73,10 @@ def tables(found: Sweep) -> list[Table]:
             resets.append([*row, "diverged", ""])
             continue
         share, gap, reset = numbers["gap_closed"], numbers["gap"], numbers["reset"]
-        closed.append([*row, percent(share["mean"]), interval(share["ci95"], percent)])
-        gaps.append([*row, nats(gap["mean"]), interval(gap["ci95"])])
+        closed.append(
+            [*row, percent(share["mean"], no_share(numbers)), interval(share["ci95"], percent)]
+        )
+        gaps.append([*row, nats(gap["mean"], infinite(numbers)), interval(gap["ci95"])])
         resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
     over = (
         "seeds (Student t on the logarithm)" if len(found.seeds) > 1 else "test streams (bootstrap)"
