@@ -71,14 +71,7 @@ class Learner:
             # A short last chunk is padded, so that one compiled program serves all.
             padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
             logits = _logits(self.model, self.num_symbols, self.params, padded)
-            rows_now = np.asarray(logits)[: len(chunk)]
-            # -inf is probability 0; beyond float32 the other way there is no distribution.
-            if np.isnan(rows_now).any() or np.isinf(rows_now.max(-1)).any():
-                raise ValueError(
-                    "the network's outputs are not probabilities on some stream: NaN or beyond "
-                    "float32; train it anew"
-                )
-            out[start : start + len(chunk)] = normalised(rows_now)
+            out[start : start + len(chunk)] = log_probabilities(np.asarray(logits)[: len(chunk)])
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
     def checked(self, symbols: Any) -> np.ndarray:
@@ -129,6 +122,17 @@ class Learner:
             header,
             history,
         )
+
+
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """A network's logits (..., K+1) as float64 log-probabilities; a logit of -inf is probability 0.
+    Errors: ValueError where a row is no distribution: NaN, or its largest logit infinite."""
+    if not np.isfinite(logits.max(-1)).all():
+        raise ValueError(
+            "the network's outputs are no probabilities on some stream: NaN, or beyond float32; train "
+            "it anew"
+        )
+    return normalised(logits)
 
 
 def _check_settings(header: dict[str, Any]) -> None:
