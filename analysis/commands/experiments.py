@@ -9,7 +9,7 @@ import click
 
 from analysis.commands.options import cell_options, shared_options
 from analysis.console import arguments, command_line, prepare, print_results
-from analysis.report.formats import percent
+from analysis.report.formats import no_share, percent
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
@@ -120,8 +120,11 @@ def _write(
     run = manifest(arguments(), seeds, test_seed=seed)
     write_json(out / "experiments.json", found)
     write_json(out / "manifest.json", run)
-    best = {n: found[n][OWN_STREAM[n]]["gap_closed"]["mean"] for n in found}
-    shares = ", ".join(f"{name} {percent(share)}" for name, share in best.items())
+    own = {name: found[name][OWN_STREAM[name]] for name in found}
+    shares = ", ".join(
+        f"{name} {percent(numbers['gap_closed']['mean'], no_share(numbers))}"
+        for name, numbers in own.items()
+    )
     write_page(
         out,
         title="The coursework's four models and three test streams",

@@ -96,20 +96,22 @@ def curves_panel(learners: Mapping[str, Sequence[Learner]]) -> Panel:
         "Training and held-out loss of the four models against training symbols, each with "
         "the Bayes loss of its own process as a dashed floor.",
         "Learning curves of the four models. Upper row: loss at drawn places. Lower row: "
-        "KL(Bayes || network) on held-out streams.",
+        "KL(Bayes || network) on held-out streams."
+        + figures.points_left_out(x.history for group in learners.values() for x in group),
     )
 
 
 def gap_panel(comparisons: Comparisons) -> Panel:
     """The gap by position of all models on streams of their own prior."""
     from analysis.comparison import figures
+    from analysis.comparison.page import not_drawn
 
     return Panel(
         "gap-by-position",
         figures.shared_gap({_title(n): of[OWN_STREAM[n]] for n, of in comparisons.items()}),
         "Gap to Bayes by position within the task for all four models on one axis.",
         "The four models on streams of their own prior: KL(Bayes || network) by position "
-        "within the task.",
+        "within the task." + not_drawn(of[OWN_STREAM[n]] for n, of in comparisons.items()),
     )
 
 

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from analysis.commands.networks import network_name
 from analysis.console import arguments, command_line
 from analysis.report.formats import infinite, interval, nats, no_share, percent
@@ -132,6 +134,8 @@ def panels(tree: Any) -> list[Panel]:
 
     out = []
     intervals = tree["intervals"]
+    endless = np.isinf(tree["network"]["gap"]).any() if "gap" in tree["network"] else False
+    missing = " Points where the gap is infinite are left out." if endless else ""
     if (intervals["gap_closed"].sel(bound="mean") < math.inf).any():
         out.append(
             Panel(
@@ -152,7 +156,7 @@ def panels(tree: Any) -> list[Panel]:
                 "Heat map of the gap to Bayes in nats: a row for each process, a column for each "
                 "network.",
                 "KL(Bayes || network) in nats a drawn symbol, mean over seeds: the darker, the nearer "
-                "to Bayes.",
+                "to Bayes." + missing,
             )
         )
         for name in figures.curve_axes(tree):
@@ -170,7 +174,7 @@ def panels(tree: Any) -> list[Panel]:
                 "gap-by-position",
                 figures.gap_by_position(tree),
                 "Gap to Bayes by position within the task, a curve for each network.",
-                "Where within a task the networks differ from Bayes, mean over seeds.",
+                "Where within a task the networks differ from Bayes, mean over seeds." + missing,
             ),
             Panel(
                 "learning-curves",
