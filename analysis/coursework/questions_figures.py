@@ -32,8 +32,8 @@ def gap_along(
             ):
                 places = np.arange(1, len(values) + 1)
                 shown = {} if marks else {"marker": marker}
-                values = np.array(values, float)  # None, which is infinite, becomes NaN
-                above = np.where(values > 1e-12, values, np.nan)
+                numbers = np.array(values, float)  # None, which is infinite, becomes NaN
+                above = np.where(numbers > 1e-12, numbers, np.nan)
                 axis.plot(places, above, color=colour, linestyle=line, label=label, **shown)
             for mark in marks:
                 axis.axvline(mark, color=BLACK, linewidth=0.8, linestyle=":")
