@@ -1,7 +1,9 @@
 """Means with 95% intervals, and what the intervals are over.
 
 One seed: percentile bootstrap of whole streams (Efron 1979), "streams". Several seeds: Student t over
-the seeds' own values on shared streams, "seeds".
+the seeds' own values on shared streams, "seeds". A number that cannot be below 0 (a gap, a KL, a loss,
+a probability) has its t interval on the logarithm, so that it is positive, too, and suits values whose
+spread goes with their size; a share of the gap closed has it on the logarithm of what is left open.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ import numpy as np
 _RESAMPLES = 2_000
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
 Statistic = Callable[[Mapping[str, Any]], Any]
+# Independent values (n,), n >= 2, one a seed -> their mean with its interval.
+OverSeeds = Callable[[np.ndarray], "Estimate"]
+# Logarithms beyond it, either way, are no numbers of float64.
+_LARGEST_LOG = 700.0
 # What an estimate holds, as a coordinate of labelled arrays.
 BOUNDS = ("mean", "low", "high")
 
@@ -40,15 +46,20 @@ class Estimate:
 
 
 def estimates(
-    values: Mapping[str, np.ndarray], statistics: Mapping[str, Statistic]
+    values: Mapping[str, np.ndarray],
+    statistics: Mapping[str, Statistic],
+    over_seeds: Mapping[str, OverSeeds] | None = None,
 ) -> dict[str, Estimate]:
     """Every statistic of the means of ``values``, with its interval.
 
     values: name -> (seeds, streams); (1, streams) or (streams,) for what all seeds share.
     statistics: name -> function of {name: mean}, in the unit of what it returns. One seed:
     percentiles of 2,000 bootstrap resamples of whole streams, the same ones for all values. Several:
-    Student's t over the seeds' own statistics, streams held fixed.
+    Student's t over the seeds' own statistics, streams held fixed, as ``over_seeds`` says: name ->
+    ``student``, which is meant where a name is missing, ``student_log``, ``student_probability`` or
+    ``student_share``.
     """
+    over_seeds = over_seeds or {}
     arrays = {name: np.atleast_2d(v) for name, v in values.items()}
     seeds = max(len(v) for v in arrays.values())
     means: dict[str, Any] = {name: v.mean(-1) for name, v in arrays.items()}
@@ -56,7 +67,7 @@ def estimates(
         each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
         # What all seeds share has no spread over seeds, and so no interval over them.
         return {
-            name: student(values) if len(values) > 1 else _alone(values[0])
+            name: over_seeds.get(name, student)(values) if len(values) > 1 else _alone(values[0])
             for name, values in each.items()
         }
     draws = resampled_means(np.stack([v[0] for v in arrays.values()], axis=-1))
@@ -97,12 +108,56 @@ def quotient(above: str, below: str) -> Statistic:
 def student(each: np.ndarray) -> Estimate:
     """The mean of independent values (n,), n >= 2, with its 95% Student t interval, n - 1 degrees of
     freedom; None where a value is not finite."""
-    from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
-
     if not np.isfinite(each).all():
         return Estimate(None, None, None)
-    half = stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each))
-    return Estimate(float(each.mean()), float(each.mean() - half), float(each.mean() + half))
+    mean, half = float(each.mean()), _half(each)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def student_log(each: np.ndarray) -> Estimate:
+    """As ``student`` for numbers that cannot be below 0: the interval is Student's t on their
+    logarithms, put back by exp, so it is positive and its middle is their geometric mean.
+
+    The mean stays the arithmetic one. Where a value is 0 (or, by rounding or sampling, below it) there
+    is no logarithm: the t interval of the values themselves, cut at 0; [0, 0] where all are 0.
+    """
+    if not np.isfinite(each).all() or (each <= 0).any():
+        plain = student(each)
+        if plain.low is None or plain.high is None:
+            return plain
+        return Estimate(plain.mean, max(plain.low, 0.0), max(plain.high, 0.0))
+    mean = float(each.mean())
+    if (each == each[0]).all():  # without the rounding of exp and log
+        return Estimate(mean, float(each[0]), float(each[0]))
+    logs = np.log(each)
+    ends = logs.mean() + _half(logs) * np.array([-1.0, 1.0])
+    low, high = np.exp(np.clip(ends, -_LARGEST_LOG, _LARGEST_LOG))
+    return Estimate(mean, float(low), float(high))
+
+
+def student_probability(each: np.ndarray) -> Estimate:
+    """As ``student_log`` for numbers in 0 to 1: an interval that would go past 1 ends there."""
+    found = student_log(each)
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(found.mean, min(found.low, 1.0), min(found.high, 1.0))
+
+
+def student_share(each: np.ndarray) -> Estimate:
+    """As ``student`` for shares of the gap closed, numbers up to 1: 1 less ``student_log`` of what is
+    left open. Where all seeds share the gap that is to be closed, it is the interval of their own gaps
+    on another scale: 1 - gap / that."""
+    left = student_log(1 - each)
+    if left.mean is None or left.low is None or left.high is None:
+        return left
+    return Estimate(1 - left.mean, 1 - left.high, 1 - left.low)
+
+
+def _half(each: np.ndarray) -> float:
+    """Half of the 95% t interval of the mean."""
+    from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
+
+    return float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each)))
 
 
 def _alone(value: Any) -> Estimate:

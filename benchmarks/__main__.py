@@ -46,6 +46,7 @@ BENCHMARKS: dict[str, Benchmark] = {
                                  "--missing", "2", "--images", "2")),
     "change_points": Benchmark(False, ("--streams", "4", "--length", "20", "--repeats", "1")),
     "coverage": Benchmark(False, ("--T", "3", "--streams", "20", "--repeats", "2")),
+    "seed_coverage": Benchmark(False, ("--seeds", "4", "--iterations", "2")),
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
     "nuts": Benchmark(False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")),
 }  # fmt: skip

@@ -60,13 +60,14 @@ class Learner(Network):
         """log q(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
-        Errors: ValueError where a symbol is outside 0..K.
+        Errors: ValueError where a symbol is outside 0..K, or the network's weights are so large that
+        its logits are NaN or all -inf.
         """
         symbols = self.check(symbols)
         flat = symbols.reshape(-1, symbols.shape[-1])
         out = np.empty((*flat.shape, self.num_symbols + 1))
         for where, logits in self.run_in_chunks(flat, _EVALUATION_CHUNK // flat.shape[-1]):
-            out[where] = normalised(logits)
+            out[where] = log_probabilities(logits)
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
     def run(self, rows: np.ndarray) -> Array:
@@ -92,6 +93,17 @@ class Learner(Network):
         num_symbols = get_whole(header, "num_symbols")
         model = learner_model(num_symbols, get_text(header, "cell"), get_whole(header, "hidden"))
         return model, {"num_symbols": num_symbols}
+
+
+def log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """A network's logits (..., K+1) as float64 log-probabilities; a logit of -inf is probability 0.
+    Errors: ValueError where a row is no distribution: NaN, or its largest logit infinite."""
+    if not np.isfinite(logits.max(-1)).all():
+        raise ValueError(
+            "the network's outputs are no probabilities on some stream: NaN, or beyond float32; train "
+            "it anew"
+        )
+    return normalised(logits)
 
 
 def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:

@@ -35,6 +35,8 @@ def cache(tmp_path, monkeypatch, compiled):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(compiled))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    # Programs that a test starts run with warnings as errors, as this one does.
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.delenv("META_LEARN_DEBUG", raising=False)
     return folder
 

@@ -78,8 +78,10 @@ def carry_over(
         after.append(kl(bayes, learner.log_predictive(streams)[:, -int(T) : -1]))
         fresh.append(kl(bayes, learner.log_predictive(task)[:, :-1]))
     before, without = np.concatenate(after), np.concatenate(fresh)
-    values = {str(n): (before - without)[:, n] for n in range(int(T) - 1)}
-    values |= {"mean": (before - without).mean(1), "fresh": without.mean(1)}
+    with np.errstate(invalid="ignore"):  # where both gaps are infinite, there is no change
+        change = before - without
+    values = {str(n): change[:, n] for n in range(int(T) - 1)}
+    values |= {"mean": change.mean(1), "fresh": without.mean(1)}
     found = estimates(values, {name: itemgetter(name) for name in values})
     return CarryOver(
         found["mean"],

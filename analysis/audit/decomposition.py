@@ -105,19 +105,23 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
     """The terms of each count vector.
 
     counts: (cells, K). sums: float64 (cells, K+2), over the histories with those counts, of
-    log q~_h(k), of -log(1 - r_h) and of r_h. Errors: as ``exchangeable``.
+    log q~_h(k), of -log(1 - r_h) and of r_h. Where a term is infinite so is the gap; what is left of
+    it, order and counts where no symbol has probability in all orders, does not exist: NaN.
+    Errors: as ``exchangeable``.
     """
     law = exchangeable(process)
     log_b, log_prior = law.log_predictive(counts), law.log_predictive(np.zeros_like(counts[:1]))
     means = sums / histories(counts)[:, None]
     log_g, leak, reset = means[:, :-2], means[:, -2], means[:, -1]
     log_z = np.logaddexp.reduce(log_g, axis=-1)
+    some = np.isfinite(log_z)  # else the answers of the orders have no outcome in common
+    g = log_g - np.where(some, log_z, np.nan)[:, None]
     # Terms that are 0 in exact arithmetic come out at +-1e-16.
     return Budget(
         gap=leak + np.maximum(kl(log_b, log_g), 0.0),
         leak=leak,
-        order=np.maximum(-log_z, 0.0),
-        counts=np.maximum(kl(log_b, log_g - log_z[:, None]), 0.0),
+        order=np.where(np.isinf(leak), np.nan, np.maximum(-log_z, 0.0)),
+        counts=np.maximum(kl(log_b, g), 0.0),
         reset=reset,
         memoryless=np.maximum(kl(log_b, log_prior), 0.0),
     )

@@ -24,6 +24,7 @@ from analysis.audit.count_vectors import all_counts, tree_cells
 from analysis.audit.decomposition import Budget, by_counts, by_position, exchangeable, probabilities
 from analysis.audit.partial_sums import PartialSums
 from analysis.audit.prefix_tree import Plan, Walk, branch_sums, make_plan, tree_nodes
+from analysis.report.formats import finite
 from analysis.workers import each_result
 from autoregressive.model import Model
 from meta_learning.learner import Learner
@@ -77,16 +78,19 @@ class ExactGap:
         return {name: float(getattr(self.budget, name).mean()) for name in TERMS}
 
     def document(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Plain JSON values; None for what is infinite, and for terms that then do not exist."""
         return {
             "gap": {
-                "mean": self.gap,
-                "by_position": self.by_position.tolist(),
+                "mean": finite(self.gap),
+                "by_position": [finite(v) for v in self.by_position],
                 "memoryless": self.memoryless,
             },
-            "gap_closed": self.gap_closed,
+            "gap_closed": None if self.gap_closed is None else finite(self.gap_closed),
             "budget": {
-                name: {"mean": mean, "by_position": getattr(self.budget, name).tolist()}
+                name: {
+                    "mean": finite(mean),
+                    "by_position": [finite(v) for v in getattr(self.budget, name)],
+                }
                 for name, mean in self.terms.items()
             },
             "reset": {
@@ -130,7 +134,7 @@ def exact_gap(
     where else the branches are walked (``analysis.workers``), to the same bits.
     Errors: ValueError for T=1, another K than the network's, a process whose answer is not a function
     of the counts, a tree of more than 1e11 histories or of more counts than fit in memory, or a
-    network whose outputs are not finite; those of ``analysis.workers.run_tasks``.
+    network whose outputs are NaN somewhere; those of ``analysis.workers.run_tasks``.
     """
     plan = _plan(learner.model, process, draws)
     sums = PartialSums(folder, learner, plan)
@@ -146,7 +150,7 @@ def exact_gap(
         finally:
             # Also when stopped: nothing that was done is lost.
             sums.save()
-    if not np.isfinite(sums.values).all():
+    if np.isnan(sums.values).any():
         raise ValueError("the network's outputs are not finite on some history; train it anew")
     return summary(process, all_counts(plan.symbols, plan.positions), sums.values, plan.nodes)
 

@@ -5,6 +5,7 @@ Style and colours are those of ``analysis.report.style``; every term has a hatch
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import matplotlib
@@ -52,6 +53,7 @@ def _draw_terms(axis: Axes, found: ExactGap) -> None:
     for name in sorted(TERMS, key=list(PARTS).index):
         label, colour, hatch = PARTS[name]
         values = getattr(found.budget, name)
+        values = np.where(np.isfinite(values), values, 0.0)  # what is infinite has no height
         axis.bar(
             positions,
             values,
@@ -64,10 +66,14 @@ def _draw_terms(axis: Axes, found: ExactGap) -> None:
             linewidth=0.4,
         )
         bottom = bottom + values
-    axis.axhline(found.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
+    if math.isfinite(found.gap):
+        axis.axhline(found.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
     closed = "" if found.gap_closed is None else f",\n{_closed(found.gap_closed)} of the gap closed"
-    axis.set_title(f"Exact gap {found.gap:.2e} nats a draw{closed}", pad=16)
+    title = f"Exact gap {found.gap:.2e} nats a draw{closed}"
+    if math.isinf(found.gap):
+        title = "The exact gap is infinite:\nwhat is finite of it"
+    axis.set_title(title, pad=16)
 
 
 def _draw_carried(axis: Axes, carried: CarryOver) -> None:
@@ -89,14 +95,14 @@ def _draw_carried(axis: Axes, carried: CarryOver) -> None:
     )
     axis.grid(axis="x", visible=False)
     axis.set_ylabel("change in KL, nats")
-    axis.set_title(
-        f"Carried over: {carried.mean.mean:+.1e} nats a draw,\n"
-        f"after {carried.past_tasks} other tasks",
-        pad=16,
-    )
+    mean = carried.mean.mean
+    change = "not finite" if mean is None else f"{mean:+.1e} nats a draw"
+    axis.set_title(f"Carried over: {change},\nafter {carried.past_tasks} other tasks", pad=16)
 
 
 def _percent(part: float, whole: float) -> str:
+    if not math.isfinite(whole):
+        return "infinite, not drawn," if math.isinf(part) else "-"
     share = 100 * part / whole if whole > 0 else 0.0
     return "<0.1%" if 0 < share < 0.1 else f"{share:.3g}%"
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.audit import calibration_page as calibration_pages
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
-from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
+from analysis.report.formats import (
+    dirichlet_name,
+    finite,
+    interval,
+    nats,
+    network_name,
+    percent,
+    said,
+)
 from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
@@ -133,6 +142,11 @@ def title_of(learner: Learner, process: DirichletCategorical) -> str:
 
 
 def _lead(found: ExactGap) -> str:
+    if math.isinf(found.gap):
+        return (
+            f"Over all {found.nodes:,} histories of a task after a RESET there are some where the "
+            "network gives probability 0 to a symbol that Bayes does not rule out: its gap is infinite."
+        )
     largest = max(found.terms, key=lambda name: found.terms[name])
     closed = found.gap_closed
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
@@ -147,10 +161,10 @@ def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
     """The exact gap and its parts as text."""
 
     def share(value: float) -> str:
-        return percent(value / found.gap) if found.gap > 0 else "-"
+        return percent(value / found.gap) if 0 < found.gap < math.inf else "-"
 
-    rows = [["gap KL(Bayes || network)", nats(found.gap), share(found.gap)]]
-    rows += [[TERMS[name], nats(value), share(value)] for name, value in found.terms.items()]
+    rows = [["gap KL(Bayes || network)", said(found.gap, nats), share(found.gap)]]
+    rows += [[TERMS[name], said(value, nats), share(value)] for name, value in found.terms.items()]
     rows.append(["gap of a memoryless predictor", nats(found.memoryless), ""])
     note = (
         "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "
@@ -158,9 +172,13 @@ def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
     )
     if carried is not None:
         note += (
-            f" Apart from it, sampled: after {carried.past_tasks} earlier tasks the gap changes by "
-            f"{nats(carried.mean.mean)} (95% interval over {carried.tasks:,} tasks "
-            f"{interval(carried.mean.ci95)})."
+            (
+                f" Apart from it, sampled: after {carried.past_tasks} earlier tasks the gap changes by "
+                f"{nats(carried.mean.mean)} (95% interval over {carried.tasks:,} tasks "
+                f"{interval(carried.mean.ci95)})."
+            )
+            if carried.mean.mean is not None
+            else " What earlier tasks change is infinite minus infinite."
         )
     return Table("The exact gap and its parts", ["part", "nats", "share of the gap"], rows, note)
 
@@ -168,7 +186,7 @@ def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
 def worst_table(worst: WorstHistories) -> Table:
     """The worst histories as text."""
     rows = [
-        ["".join(map(str, h.symbols)) or "(none)", f"{h.probability:.2e}", nats(h.gap)]
+        ["".join(map(str, h.symbols)) or "(none)", f"{h.probability:.2e}", said(h.gap, nats)]
         for h in worst.by_gap
     ]
     return Table(
@@ -184,7 +202,7 @@ def history_document(history: Any) -> dict[str, Any]:
     return {
         "symbols": [int(s) for s in history.symbols],
         "probability": float(history.probability),
-        "gap": float(history.gap),
+        "gap": finite(history.gap),
         "bayes": [float(p) for p in history.bayes],
         "network": [float(p) for p in history.network],
     }
@@ -198,5 +216,6 @@ def _panel(found: ExactGap, carried: CarryOver | None) -> Panel:
         error_budget(found, carried),
         "Stacked parts of the exact gap by position within the task; beside them the carry-over.",
         "Where the error sits: the exact gap after a RESET by position, split into its three parts. "
-        "Where there is a second panel, it shows what earlier tasks change, with 95% intervals.",
+        "Where there is a second panel, it shows what earlier tasks change, with 95% intervals."
+        + (" What is infinite is left out." if math.isinf(found.gap) else ""),
     )

@@ -121,16 +121,15 @@ def _by_counts(values: Array, symbols: int, depth: int) -> Array:
 def node_values(logits: Array) -> Array:
     """What is summed over histories, in float64: logits (..., K+1) -> (..., K+2).
 
-    log q~(k), the K symbols' log probabilities given that RESET does not come; -log(1 - r), with r
-    the probability of RESET; and r.
+    log q~(k), the K symbols' log probabilities given that RESET does not come, -inf where it is certain
+    to; -log(1 - r), with r the probability of RESET; and r.
     """
     z = logits.astype(jnp.float64)
     symbols, reset = z[..., :-1], z[..., -1]
     log_sum = jax.nn.logsumexp(symbols, axis=-1)
     leak = jax.nn.softplus(reset - log_sum)
-    return jnp.concatenate(
-        [symbols - log_sum[..., None], leak[..., None], -jnp.expm1(-leak)[..., None]], axis=-1
-    )
+    given = jnp.where(jnp.isneginf(symbols), symbols, symbols - log_sum[..., None])
+    return jnp.concatenate([given, leak[..., None], -jnp.expm1(-leak)[..., None]], axis=-1)
 
 
 def after_reset(model: Model, symbols: int, params: Any) -> tuple[Any, Array]:

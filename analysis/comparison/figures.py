@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -117,9 +117,8 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         if name not in ("bayes", "oracle")
     }
     if len(networks) > 1:
-        se = np.std([n.gap_by_position for n in networks], axis=0, ddof=1) / math.sqrt(
-            len(networks)
-        )
+        each = [drawable(n.gap_by_position) for n in networks]
+        se = np.std(each, axis=0, ddof=1) / math.sqrt(len(networks))
     else:
         se = networks[0].gap_by_position_se
     others = [name for name in curves if name not in ROLES]
@@ -128,14 +127,13 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         label, colour, line, marker = look(name, number)
         label = comparison.subject if name == "network" else label
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
-        shown = np.where(curve > 1e-12, curve, np.nan)
+        shown = drawable(np.where(curve > 1e-12, curve, np.nan))
         if np.isfinite(shown).any():
             axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label,
                       markevery=max(1, len(positions) // 20))  # fmt: skip
-    low = np.maximum(curves["network"] - 2 * se, 1e-12)
-    axis.fill_between(
-        positions, low, curves["network"] + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0
-    )
+    middle, se = drawable(curves["network"]), drawable(se)
+    low = np.maximum(middle - 2 * se, 1e-12)
+    axis.fill_between(positions, low, middle + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0)
     axis.set_yscale("log")
     axis.set_xlabel("position within the task (drawn symbols)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -158,13 +156,13 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                 symbols = np.asarray(history["symbols"]) / 1e6
                 floor = float(np.ravel(history["bayes_loss"])[0])
                 first = number == 0
-                upper.plot(symbols, history["train_loss"], color=BLUE, linestyle=":",
+                upper.plot(symbols, drawable(history["train_loss"]), color=BLUE, linestyle=":",
                            label="training" if first else None)  # fmt: skip
-                upper.plot(symbols, history["held_out_loss"], color=VERMILLION, linestyle="-",
+                upper.plot(symbols, drawable(history["held_out_loss"]), color=VERMILLION, linestyle="-",
                            label="held-out" if first else None)  # fmt: skip
                 upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
                               label="Bayes" if first else None)  # fmt: skip
-                lower.plot(symbols, history["held_out_gap"], color=VERMILLION)
+                lower.plot(symbols, drawable(history["held_out_gap"]), color=VERMILLION)
             upper.set_title(textwrap.fill(title, width), fontsize=size)
             lower.set_yscale("log")
             lower.set_xlabel("training symbols (millions)" if columns < 3 else "symbols (millions)")
@@ -173,6 +171,14 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def points_left_out(histories: Iterable[Mapping[str, Any]]) -> str:
+    """A sentence for the caption of learning curves with points that are infinite, else nothing."""
+    curves = ("held_out_loss", "held_out_gap")
+    if any(np.isinf(history[name]).any() for history in histories for name in curves):
+        return " Points that are infinite are left out."
+    return ""
 
 
 def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
@@ -189,7 +195,8 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
         ):
             curve = np.mean([n.gap_by_position for n in comparison.networks], axis=0)
             places = np.arange(1, len(curve) + 1)
-            axis.plot(places, curve, color=colour, linestyle=line, marker=marker, label=title)
+            axis.plot(places, drawable(curve), color=colour, linestyle=line, marker=marker,
+                      label=title)  # fmt: skip
         axis.set_yscale("log")
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
@@ -234,6 +241,12 @@ def predictions_shared(
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
+
+
+def drawable(values: Any) -> np.ndarray:
+    """Values with NaN, which is left out, for what is infinite."""
+    values = np.asarray(values, np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _darker(colour: str) -> tuple[float, float, float]:

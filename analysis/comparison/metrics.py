@@ -18,14 +18,28 @@ Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 class Metric(NamedTuple):
     """A registered metric; its mean over drawn places is reported with a 95% interval.
 
-    title: for a table, with the unit if it has one. score: the value at each place, where
-    Bayes is that of the training prior.
+    title: its label, in tables and labelled arrays. score: the value at each place, where Bayes is
+    that of the training prior. unit: what its values are counted in; "1" is a plain number, and
+    "1 (share)" says of what. positive: whether no value is below 0; intervals over seeds are positive
+    then, too.
     """
 
     title: str
     score: Score
+    unit: str = "1"
+    positive: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The label with the unit; that of a plain number is left out."""
+        return self.title if self.unit.split()[:1] == ["1"] else f"{self.title} ({self.unit})"
 
 
 METRICS: dict[str, Metric] = {
-    "brier": Metric("Brier score", lambda log_q, log_bayes, came: brier(log_q, came)),
+    "brier": Metric(
+        "Brier score",
+        lambda log_q, log_bayes, came: brier(log_q, came),
+        unit="1 (squared probability)",
+        positive=True,
+    ),
 }

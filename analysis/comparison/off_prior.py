@@ -50,6 +50,12 @@ class Row:
         return f"alpha={_numbers(self.source.alpha)}"
 
     @property
+    def infinite(self) -> bool:
+        """Whether a network gives probability 0 to what Bayes does not rule out. With one draw or
+        more a gap always exists."""
+        return self.found["gap.network"].mean is None and self.source.task_length > 1
+
+    @property
     def symbols_gap(self) -> float | None:
         """The gap less what is about RESET: KL over the K symbols, the network's renormalised."""
         gap, cost = self.found["gap.network"].mean, self.found["reset_cost"].mean

@@ -11,7 +11,7 @@ from analysis.report.style import STYLE, look
 
 def gaps(found: OffPrior) -> Figure:
     """A row for each kind of test stream, gaps in nats on a log axis."""
-    rows = [row for row in found.rows if (row.found["gap.network"].mean or 0) > 0]
+    rows = [r for r in found.rows if r.infinite or (r.found["gap.network"].mean or 0) > 0]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 0.27 * len(rows) + 1.3))
         axis = figure.subplots()
@@ -32,6 +32,7 @@ def gaps(found: OffPrior) -> Figure:
             if other:
                 axis.plot(other, y, "x", color=memoryless, label="memoryless" if first else None)
         names = ["as trained" if r.kind == "own" else r.name for r in rows]
+        names = [f"{n}: infinite" if r.infinite else n for n, r in zip(names, rows, strict=True)]
         axis.set_yticks(range(len(rows)), names)
         axis.invert_yaxis()
         for y in range(1, len(rows)):

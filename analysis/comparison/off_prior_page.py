@@ -23,6 +23,9 @@ def headline(found: OffPrior) -> str:
     """Where the network is furthest from the Bayes of its own prior."""
     own, *others = found.rows
     worst = max(others, key=_gap)
+    endless = [row.name for row in found.rows if row.infinite]
+    if endless:
+        return f"The gap to Bayes with the network's own prior is infinite at {', '.join(endless)}."
     return (
         f"Furthest from Bayes with its own prior at {worst.name}: {_both(worst)} nats a "
         f"symbol; on its own streams {_both(own)}."
@@ -39,7 +42,7 @@ def tables(found: OffPrior) -> list[Table]:
         gaps.append(
             [
                 name,
-                nats(gap.mean),
+                nats(gap.mean, "infinite" if row.infinite else "-"),
                 interval(gap.ci95),
                 nats(row.symbols_gap),
                 _mean(row, "gap_test.network"),
@@ -74,7 +77,8 @@ def panel(found: OffPrior) -> Panel:
         "Horizontal bars of the gap to Bayes for each kind of test stream on a log axis, split into "
         "symbols and RESET, with intervals.",
         "KL(Bayes || network) on test streams that training did not make. Dot: the whole gap with its "
-        "95% interval; square: its part over the symbols; cross: memoryless's gap.",
+        "95% interval; square: its part over the symbols; cross: memoryless's gap."
+        + (" An infinite gap has no dot." if any(row.infinite for row in found.rows) else ""),
     )
 
 
@@ -83,7 +87,10 @@ def _gap(row: Row) -> float:
 
 
 def _mean(row: Row, name: str) -> str:
-    return nats(row.found[name].mean) if name in row.found else ""
+    if name not in row.found:
+        return ""
+    none = "infinite" if name.endswith(".network") and row.infinite else "-"
+    return nats(row.found[name].mean, none)
 
 
 def _both(row: Row) -> str:

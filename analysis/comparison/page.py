@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.formats import interval, nats, network_name, percent
+import numpy as np
+
+from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
 from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
@@ -22,17 +24,18 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
         "gap_test" in found) else None  # fmt: skip
     names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
+    none = infinite(found)
     rows = []
     for name in names:
         row = [
             comparison.subject if name == "network" else look(name)[0],
-            nats(found["loss"][name]),
+            nats(found["loss"][name], none),
         ]
         if tests is None:
             row.append(interval(found["loss_ci95"][name]))
-        row.append(nats(gaps.get(name)))
+        row.append(nats(gaps[name], none) if name in gaps else "-")
         if tests is not None:
-            row.append(nats(tests.get(name)))
+            row.append(nats(tests[name], none) if name in tests else "-")
         rows.append(row)
     head = ["predictor", "loss", *(["95% interval"] if tests is None else []), "gap to Bayes"]
     ladder = Table(
@@ -45,11 +48,12 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     )
     gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
     figures = [
-        ["share of the gap closed", percent(closed["mean"]), interval(closed["ci95"], percent)],
-        [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"]), interval(gap["ci95"])],
-        ["regret against the oracle", nats(regret["oracle"]["mean"]),
+        ["share of the gap closed", percent(closed["mean"], no_share(found)),
+         interval(closed["ci95"], percent)],
+        [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"], none), interval(gap["ci95"])],
+        ["regret against the oracle", nats(regret["oracle"]["mean"], none),
          interval(regret["oracle"]["ci95"])],
-        ["realised regret against Bayes", nats(regret["realised"]["mean"]),
+        ["realised regret against Bayes", nats(regret["realised"]["mean"], none),
          interval(regret["realised"]["ci95"])],
         ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
         ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
@@ -57,9 +61,14 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     if "gap_test" in found:
         test = found["gap_test"]
         figures.insert(
-            2, ["gap to Bayes with the test prior", nats(test["mean"]), interval(test["ci95"])]
+            2,
+            ["gap to Bayes with the test prior", nats(test["mean"], none), interval(test["ci95"])],
         )
-    over = "test streams (bootstrap)" if found["interval"] == "streams" else "seeds (Student t)"
+    over = (
+        "test streams (bootstrap)"
+        if found["interval"] == "streams"
+        else ("seeds (Student t; on the logarithm where a number cannot be below 0)")
+    )
     network = Table(
         f"The {comparison.subject}",
         ["quantity", "value", "95% interval"],
@@ -82,14 +91,15 @@ def _metric_tables(
         rows = [
             [
                 comparison.subject if name == "network" else look(name)[0],
-                nats(found[metric][name]),
+                nats(found[metric][name], infinite(found)),
                 interval(found[f"{metric}_ci95"][name]),
             ]
             for name in names
         ]
-        title = METRICS[metric].title
         yield Table(
-            f"{title}, mean over drawn symbols", ["predictor", "mean", "95% interval"], rows
+            f"{METRICS[metric].heading}, mean over drawn symbols",
+            ["predictor", "mean", "95% interval"],
+            rows,
         )
 
 
@@ -132,8 +142,34 @@ def title_of(comparison: Comparison) -> str:
     return f"{trained}, tested on {comparison.source.title}"
 
 
+def not_drawn(comparisons: Iterable[Comparison]) -> str:
+    """What to say under a figure that leaves out what is infinite: nothing where all is finite."""
+    for comparison in comparisons:
+        for scores in comparison.networks:
+            if not np.isfinite(scores.gap_by_position).all():
+                return (
+                    f" The {comparison.subject} gives probability 0 to a symbol that Bayes does not "
+                    "rule out: what is infinite is left out."
+                )
+    return ""
+
+
+def _nowhere(comparison: Comparison) -> str:
+    """The same where the network says nothing of the symbols: RESET is certain."""
+    if (comparison.example.network[:, :-1].sum(-1) > 0)[drawn_of(comparison)].all():
+        return ""
+    return f" Where the {comparison.subject} is certain of RESET it has no point."
+
+
+def drawn_of(comparison: Comparison) -> np.ndarray:
+    """Which places of a stream hold a drawn symbol, bool (L,)."""
+    from meta_learning.processes import drawn_places
+
+    return drawn_places(comparison.length, comparison.prior.task_length)
+
+
 def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
-    """The figures of one comparison."""
+    """The figures of one comparison. What is infinite is left out of them, and the caption says so."""
     from analysis.comparison import figures, simplex_figures
 
     panels = []
@@ -146,10 +182,11 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
                 "symbols grow; below, the gap to Bayes on a log axis.",
                 "Loss at drawn places against training symbols, one line a seed. The dashed line "
                 "is the exact Bayesian predictor on the same held-out streams: no predictor has a "
-                "lower expected loss.",
+                "lower expected loss." + figures.points_left_out(x.history for x in learners),
             )
         )
     positions = len(comparison.networks[0].gap_by_position)
+    missing = not_drawn([comparison])
     band = ""
     if comparison.example.low is not None:
         band = (
@@ -179,7 +216,7 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
                 f"KL from Bayes to the {comparison.subject} and to each reference predictor by "
                 "position within the task, on a log axis.",
                 "Where within a task each predictor differs from Bayes; the band is two standard "
-                "errors. A curve is missing where the predictor is Bayes exactly.",
+                "errors. A curve is missing where the predictor is Bayes exactly." + missing,
             ),
         )
         panels.insert(2, _regret_panel(comparison))
@@ -204,7 +241,7 @@ def _regret_panel(comparison: Comparison) -> Panel:
         "Three regrets, each summed over draws. Above left: mean loss above that of the oracle, which "
         f"knows {comparison.source.latent_name}. Above right: mean KL(Bayes || predictor); Bayes itself "
         f"is at 0. Below: the {comparison.subject}'s loss above Bayes's on the stream above, which "
-        f"can be negative, beside the sum of KL, {expected}.",
+        f"can be negative, beside the sum of KL, {expected}." + not_drawn([comparison]),
     )
 
 
@@ -219,7 +256,7 @@ def _simplex_panel(comparison: Comparison) -> Panel:
         "The first task of the same stream. A point is a p: the nearer to a corner, the likelier its "
         "symbol. Shaded: the density of the exact posterior, each by its own maximum. Lines: the way "
         f"from the task's first prediction on. The {comparison.subject}'s probabilities are of the "
-        "three symbols, without RESET's.",
+        "three symbols, without RESET's." + _nowhere(comparison),
     )
 
 

@@ -8,11 +8,67 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.comparison.compare import Comparison, Scores
-from analysis.intervals import Estimate, Statistic, estimates
+from analysis.comparison.metrics import METRICS
+from analysis.intervals import (
+    Estimate,
+    OverSeeds,
+    Statistic,
+    estimates,
+    student,
+    student_log,
+    student_probability,
+    student_share,
+)
+from analysis.report.formats import finite
 from meta_learning.processes import drawn_places, json_task_length
 
 if TYPE_CHECKING:
     import xarray
+
+
+_NATS, _PROBABILITY = "nats a drawn symbol", "1 (probability)"
+# What is measured of every predictor and network, beside METRICS, and what it is counted in.
+UNITS = {
+    "loss": _NATS,
+    "gap": _NATS,
+    "gap_test": _NATS,
+    "gap_closed": "1 (share)",
+    "regret": _NATS,
+    "leak": _PROBABILITY,
+    "miss": _PROBABILITY,
+    "reset_cost": _NATS,
+    "gap_by_position": _NATS,
+    "gap_by_position_se": _NATS,
+    "loss_by_position": _NATS,
+    "train_loss": _NATS,
+    "held_out_loss": _NATS,
+    "held_out_gap": _NATS,
+    "bayes_loss": _NATS,
+    "symbols": "training symbols",
+}
+# What intervals over seeds are taken of what, where it is not ``student``.
+_OVER_SEEDS: dict[str, OverSeeds] = {
+    "loss": student_log,
+    "gap": student_log,
+    "gap_test": student_log,
+    "gap_closed": student_share,
+    "leak": student_probability,
+    "miss": student_probability,
+    "reset_cost": student_log,
+}
+
+
+def described(quantity: str) -> dict[str, str]:
+    """The attributes of a labelled array of this quantity: its unit, and a metric's label."""
+    if quantity in METRICS:
+        metric = METRICS[quantity]
+        return {"units": metric.unit, "long_name": metric.title}
+    return {"units": UNITS[quantity]}
+
+
+def quantity_of(name: str) -> str:
+    """What an estimate is of: "gap" for ``gap.memoryless``, "leak" for ``leak``."""
+    return name.rpartition(".")[0] or name
 
 
 def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
@@ -24,6 +80,8 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     less the oracle's), ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be
     negative) and ``regret.bayes``, the expectation of the latter: the gap where the streams follow
     Bayes's own prior, off it ``gap_test.network - gap_test.bayes``, and None for tasks of one fixed p.
+    Intervals over seeds of what cannot be below 0 are positive (``analysis.intervals``): all but those
+    of the realised regret, of the expected one off the prior, and of metrics that are not ``positive``.
     """
     values: dict[str, np.ndarray] = {}
     statistics: dict[str, Statistic] = {}
@@ -55,7 +113,17 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
     statistics["regret.bayes"] = _expected_regret(comparison)
     statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
-    return estimates(values, statistics)
+    return estimates(values, statistics, {n: _over_seeds(n, comparison) for n in statistics})
+
+
+def _over_seeds(name: str, comparison: Comparison) -> OverSeeds:
+    """The interval over seeds that fits this estimate."""
+    quantity = quantity_of(name)
+    if quantity in METRICS:
+        return student_log if METRICS[quantity].positive else student
+    if name == "regret.oracle" or (name == "regret.bayes" and not comparison.off_prior):
+        return student_log
+    return _OVER_SEEDS.get(quantity, student)
 
 
 def _expected_regret(comparison: Comparison) -> Statistic:
@@ -118,7 +186,7 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
             "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
         }
     for metric in comparison.networks[0].metrics:
-        if metric in out:
+        if metric in out or metric in UNITS:
             raise ValueError(
                 f"a metric cannot be called {metric}: the results have another {metric}"
             )
@@ -130,11 +198,6 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
 def interval_kind(comparison: Comparison) -> str:
     """What the 95% intervals are over: "streams" for one seed, "seeds" for several."""
     return "seeds" if len(comparison.networks) > 1 else "streams"
-
-
-def finite(value: float) -> float | None:
-    """A JSON number, or None for NaN and infinity."""
-    return float(value) if math.isfinite(value) else None
 
 
 def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
@@ -157,9 +220,9 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     def scores(lead: str, stacked: Any) -> dict[str, Any]:
         known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
         fields = [f for f in known if _of(networks[0], f) is not None]
-        out = {f: ((lead, "stream"), stacked(f)) for f in fields}
+        out = {f: ((lead, "stream"), stacked(f), described(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
-            out[f] = ((lead, "position"), stacked(f))
+            out[f] = ((lead, "position"), stacked(f), described(f))
         return out
 
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
@@ -170,19 +233,16 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     }
     if learners and learners[0].history:
         curves: dict[str, Any] = {
-            k: (("seed", "point"), np.stack([x.history[k] for x in learners]))
+            k: (("seed", "point"), np.stack([x.history[k] for x in learners]), described(k))
             for k in ("train_loss", "held_out_loss", "held_out_gap")
         }
         curves["bayes_loss"] = (
             ("seed",),
             np.stack([np.ravel(x.history["bayes_loss"])[0] for x in learners]),
+            described("bayes_loss"),
         )
-        groups["training"] = xr.Dataset(
-            curves, {**seeds, "symbols": ("point", learners[0].history["symbols"])}
-        )
-    units = {"units": "nats a drawn symbol, except leak and miss (probabilities) and metrics"}
-    for group in groups.values():
-        group.attrs |= units
+        symbols = ("point", learners[0].history["symbols"], described("symbols"))
+        groups["training"] = xr.Dataset(curves, {**seeds, "symbols": symbols})
     return xr.DataTree.from_dict(groups)
 
 
@@ -195,14 +255,15 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
     band = {}
     if example.low is not None:
         band = {"posterior_low": example.low, "posterior_high": example.high}
+    units = {"units": _PROBABILITY}
     return xr.Dataset(
         {
             "symbols": (("place",), example.symbols),
             "drawn": (("place",), drawn),
-            "network": (place, example.network),
-            "bayes": (place, example.bayes),
-            "oracle": (place, example.oracle),
-            **{name: (("place", "symbol"), values) for name, values in band.items()},
+            "network": (place, example.network, units),
+            "bayes": (place, example.bayes, units),
+            "oracle": (place, example.oracle, units),
+            **{name: (("place", "symbol"), values, units) for name, values in band.items()},
         },
         {"place": np.arange(comparison.length), "outcome": outcomes, "symbol": outcomes[:-1]},
     )

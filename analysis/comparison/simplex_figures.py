@@ -52,7 +52,9 @@ def simplex(comparison: Comparison, draws: Sequence[int] | None = None) -> Figur
     counts = task_counts(example.symbols, 3, prior.T)
     mean = _points(example.bayes[: most + 1, :3])
     q = example.network[: most + 1, :3]
-    network = _points(q / q.sum(-1, keepdims=True))
+    # Where RESET is certain the network says nothing of the symbols: NaN, which is not drawn.
+    symbols = q.sum(-1, keepdims=True)
+    network = _points(q / np.where(symbols > 0, symbols, np.nan))
     truth = _points(example.oracle[:1, :3])
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(7.2, 2.75))
@@ -99,7 +101,7 @@ def _window(alpha: np.ndarray, shown: np.ndarray) -> tuple[float, float, float]:
     triangle where that is not much larger."""
     p = np.random.default_rng(0).dirichlet(alpha, 2_000)
     spread = np.quantile(_points(p), (0.01, 0.99), axis=0)
-    low, high = (f(np.concatenate([spread, shown]), axis=0) for f in (np.min, np.max))
+    low, high = (f(np.concatenate([spread, shown]), axis=0) for f in (np.nanmin, np.nanmax))
     side = 1.25 * max(high - low)
     if side > 0.75:
         return (-0.1, -0.14, 1.2)

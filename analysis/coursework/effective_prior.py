@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.intervals import Estimate, student
+from analysis.intervals import Estimate, student_log
 from meta_learning.processes import drawn_places, task_counts
 
 
@@ -51,8 +51,9 @@ def effective_alpha(
 
 
 def over_seeds(alphas: Sequence[np.ndarray]) -> list[Estimate]:
-    """Each entry's mean over seeds, with Student's interval where there are two or more."""
+    """Each entry's mean over seeds, with Student's interval, on the logarithm, where there are two or
+    more."""
     columns = np.stack(alphas).T
     if columns.shape[1] > 1:
-        return [student(column) for column in columns]
+        return [student_log(column) for column in columns]
     return [Estimate(float(column[0]), None, None) for column in columns]

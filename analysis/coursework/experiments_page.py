@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.formats import interval, nats, percent
+from analysis.report.formats import infinite, interval, nats, no_share, percent
 from analysis.report.report import Panel, Report, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 
@@ -33,9 +33,10 @@ def make_report(experiments: Experiments, seed: int) -> Report:
         }
 
     documents = experiments.documents
+    own = {name: documents[name][OWN_STREAM[name]] for name in documents}
     shares = ", ".join(
-        f"{name} {percent(documents[name][OWN_STREAM[name]]['gap_closed']['mean'])}"
-        for name in documents
+        f"{name} {percent(numbers['gap_closed']['mean'], no_share(numbers))}"
+        for name, numbers in own.items()
     )
     return Report(
         "experiments",
@@ -69,8 +70,9 @@ def own_table(found: Found) -> Table:
         home.append(
             [
                 f"{name} {show(numbers['alpha'])} T={numbers['T']}",
-                nats(numbers["loss"]["network"]), nats(numbers["loss"]["bayes"]),
-                nats(numbers["gap"]["mean"]), percent(numbers["gap_closed"]["mean"]),
+                nats(numbers["loss"]["network"], infinite(numbers)), nats(numbers["loss"]["bayes"]),
+                nats(numbers["gap"]["mean"], infinite(numbers)),
+                percent(numbers["gap_closed"]["mean"], no_share(numbers)),
                 interval(numbers["gap_closed"]["ci95"], percent),
             ]
         )  # fmt: skip
@@ -99,9 +101,10 @@ def stream_tables(found: Found) -> list[Table]:
             loss = numbers["loss"]
             rows.append(
                 [
-                    name, str(numbers["T"]), nats(loss["network"]), nats(loss["bayes"]),
+                    name, str(numbers["T"]), nats(loss["network"], infinite(numbers)),
+                    nats(loss["bayes"]),
                     nats(loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)),
-                    nats(loss["oracle"]), nats(numbers["gap"]["mean"]),
+                    nats(loss["oracle"]), nats(numbers["gap"]["mean"], infinite(numbers)),
                 ]
             )  # fmt: skip
         out.append(
@@ -132,20 +135,22 @@ def curves_panel(learners: Mapping[str, Sequence[Learner]]) -> Panel:
         "Training and held-out loss of the four models against training symbols, each with "
         "the Bayes loss of its own process as a dashed floor.",
         "Learning curves of the four models. Upper row: loss at drawn places. Lower row: "
-        "KL(Bayes || network) on held-out streams.",
+        "KL(Bayes || network) on held-out streams."
+        + figures.points_left_out(x.history for group in learners.values() for x in group),
     )
 
 
 def gap_panel(comparisons: Comparisons) -> Panel:
     """The gap by position of all models on streams of their own prior."""
     from analysis.comparison import figures
+    from analysis.comparison.page import not_drawn
 
     return Panel(
         "gap-by-position",
         figures.shared_gap({_title(n): of[OWN_STREAM[n]] for n, of in comparisons.items()}),
         "Gap to Bayes by position within the task for all four models on one axis.",
         "The four models on streams of their own prior: KL(Bayes || network) by position "
-        "within the task.",
+        "within the task." + not_drawn(of[OWN_STREAM[n]] for n, of in comparisons.items()),
     )
 
 

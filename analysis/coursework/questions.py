@@ -18,7 +18,7 @@ from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_pri
 from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
-from analysis.intervals import student
+from analysis.intervals import student_log
 from autoregressive.versions import versions
 from meta_learning.experiments import (
     CONCENTRATED,
@@ -168,7 +168,7 @@ def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
     out = []
     for n in range(_BEYOND):
         each = curves[:, n * setting.unroll : (n + 1) * setting.unroll].mean(1)
-        estimate = student(each) if len(each) > 1 else None
+        estimate = student_log(each) if len(each) > 1 else None
         out.append(
             {
                 "from": n * setting.unroll + 1,

@@ -32,7 +32,8 @@ def gap_along(
             ):
                 places = np.arange(1, len(values) + 1)
                 shown = {} if marks else {"marker": marker}
-                above = np.where(np.asarray(values) > 1e-12, values, np.nan)
+                numbers = np.array(values, float)  # None, which is infinite, becomes NaN
+                above = np.where(numbers > 1e-12, numbers, np.nan)
                 axis.plot(places, above, color=colour, linestyle=line, label=label, **shown)
             for mark in marks:
                 axis.axvline(mark, color=BLACK, linewidth=0.8, linestyle=":")
@@ -71,13 +72,15 @@ def heat_maps(
 ) -> Figure:
     """Gaps as colours and numbers: title -> (rows, columns), NaN left white."""
     everything = np.concatenate([values.ravel() for values in maps.values()])
-    everything = everything[np.isfinite(everything)]
-    norm = matplotlib.colors.LogNorm(everything.min(), everything.max())
+    everything = everything[np.isfinite(everything) & (everything > 0)]
+    low, high = (everything.min(), everything.max()) if everything.size else (1.0, 1.0)
+    norm = matplotlib.colors.LogNorm(low, high if high > low else 1.01 * low)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 0.42 * len(rows) + 1.7))
         axes = figure.subplots(1, len(maps), squeeze=False)[0]
         for axis, (title, values) in zip(axes, maps.items(), strict=True):
             axis.grid(visible=False)
+            values = np.where(values > 0, values, np.nan)
             image = axis.imshow(values, norm=norm, cmap="cividis", aspect="auto")
             for (y, x), value in np.ndenumerate(values):
                 if np.isfinite(value):

@@ -60,7 +60,8 @@ def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
 def _prior(document: dict[str, Any]) -> Answer:
     trained = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = [
-        [_alpha(t), *(_pm(e) for e in t["effective_alpha"]), _gap(t), _share(t)] for t in trained
+        [_alpha(t), *(_alpha_of(e) for e in t["effective_alpha"]), _gap(t), _share(t)]
+        for t in trained
     ]
     flat = document["exact"]["priors"][-1]
     ours, uniform = document["exact"]["largest_p"]
@@ -96,7 +97,7 @@ def _edges(document: dict[str, Any]) -> Answer:
             _alpha(t),
             str(t["unroll"]),
             f"{s['from']} to {s['to']}",
-            nats(s["mean"]),
+            nats(s["mean"], "infinite"),
             interval(s["ci95"]),
         ]
         for t in endless
@@ -111,8 +112,8 @@ def _edges(document: dict[str, Any]) -> Answer:
     for t in long:
         first, second = t["first"][:2]
         text += (
-            f"With alpha={_alpha(t)} its gap is {nats(first['mean'])} nats over the first "
-            f"{first['to']} symbols and {nats(second['mean'])} over the next. "
+            f"With alpha={_alpha(t)} its gap is {nats(first['mean'], 'infinite')} nats over the first "
+            f"{first['to']} symbols and {nats(second['mean'], 'infinite')} over the next. "
         )
     table = Table(
         "T=inf: the gap within and beyond the training unroll, nats a symbol",
@@ -252,8 +253,8 @@ def _unseen(document: dict[str, Any]) -> Answer:
                 rows.append(
                     [
                         _alpha(t), "own streams" if r["kind"] == "own" else r["name"],
-                        nats(r["gap.network"]["mean"]), interval(r["gap.network"]["ci95"]),
-                        nats(excess["mean"]) if excess else "", nats(r["gap.memoryless"]),
+                        nats(r["gap.network"]["mean"], "infinite"), interval(r["gap.network"]["ci95"]),
+                        nats(excess["mean"], "infinite") if excess else "", nats(r["gap.memoryless"]),
                     ]
                 )  # fmt: skip
     curves = {
@@ -269,7 +270,12 @@ def _unseen(document: dict[str, Any]) -> Answer:
         "Bayes depends on w. Its largest and its smallest mean with 95% intervals: "
     )
     parts = []
-    for label, points in curves.items():
+    for label, every in curves.items():
+        points = [q for q in every if q[1] is not None]
+        if len(points) < len(every):
+            parts.append(f"{label}, infinite at {len(every) - len(points)} of {len(every)}")
+        if not points:
+            continue
         worst, best = max(points, key=lambda q: q[1]), min(points, key=lambda q: q[1])
         parts.append(
             f"{label}, {nats(worst[1])} {interval(list(worst[2:]))} nats at w={worst[0]:.2g} and "
@@ -361,11 +367,18 @@ def _closed(trained: dict[str, Any]) -> dict[str, Any]:
 def _share(trained: dict[str, Any]) -> str:
     """Of memoryless's gap, closed. Far below 0 the number says no more than that."""
     share = _closed(trained)["mean"]
+    if share is None and _own(trained)["gap.network"]["mean"] is None and trained["T"] != 1:
+        return "-infinite"
     return "below -100%" if share is not None and share < -1 else percent(share)
 
 
 def _gap(trained: dict[str, Any]) -> str:
-    return nats(_own(trained)["gap.network"]["mean"])
+    return nats(_own(trained)["gap.network"]["mean"], _none(trained))
+
+
+def _none(trained: dict[str, Any]) -> str:
+    """What None says of a gap: it is infinite, but for tasks without a draw."""
+    return "-" if trained["T"] == 1 else "infinite"
 
 
 def _value(row: dict[str, Any] | None, name: str) -> float:
@@ -377,10 +390,12 @@ def _bounds(estimate: dict[str, Any]) -> tuple[float, float]:
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
 
-def _pm(estimate: dict[str, Any]) -> str:
-    low, high = estimate["ci95"]
-    value = f"{estimate['mean']:.3g}"
-    return value if low is None else f"{value} ± {(high - low) / 2:.1g}"
+def _alpha_of(estimate: dict[str, Any]) -> str:
+    return f"{_figures(estimate['mean'])} {interval(estimate['ci95'], _figures)}".strip()
+
+
+def _figures(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _varied(document: dict[str, Any], trained: dict[str, Any]) -> bool:
@@ -394,7 +409,7 @@ def _varied(document: dict[str, Any], trained: dict[str, Any]) -> bool:
 def _over(document: dict[str, Any]) -> str:
     seeds = len(document["seeds"])
     if seeds > 1:
-        return f"95% intervals over {seeds} seeds (Student t)."
+        return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
     return "One seed; 95% intervals over streams."
 
 

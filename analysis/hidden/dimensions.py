@@ -133,7 +133,8 @@ def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
         learner.model, learner.params, jnp.asarray(sample, jnp.float32)
     )
     q = np.asarray(jax.nn.softmax(logits), np.float64)[..., None]
-    felt = np.asarray(jacobian, np.float64)
+    # An outcome of probability 0 is not felt, however steep its logit.
+    felt = np.where(q > 0, np.asarray(jacobian, np.float64), 0.0)
     felt = np.sqrt(q) * (felt - (q * felt).sum(1, keepdims=True))
     kept = principal.eigenvalues > 1e-10 * principal.eigenvalues[0]
     kept[0] = True
@@ -223,7 +224,8 @@ def _lost(
     q = jnp.exp(log_q)
 
     def kl(h: Array) -> Array:
-        return (q * (log_q - jax.nn.log_softmax(model.read_out(params, h)))).sum(-1)
+        terms = q * (log_q - jax.nn.log_softmax(model.read_out(params, h)))
+        return jnp.where(q > 0, terms, 0.0).sum(-1)
 
     def add(h: Array, direction: Any) -> tuple[Array, Array]:
         along, coordinate = direction

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from autoregressive.scores import normalised
-from meta_learning.learner import Learner, encode
+from meta_learning.learner import Learner, encode, log_probabilities
 
 _PARTS = "hcdefg"
 
@@ -82,7 +81,7 @@ def states_along(learner: Learner, symbols: Any) -> States:
     symbols = learner.check(symbols)
     states, logits = _along(learner.model, learner.num_symbols, learner.params, symbols)
     parts = dict(zip(names, map(np.asarray, states), strict=True))
-    return States(symbols, parts, normalised(logits))
+    return States(symbols, parts, log_probabilities(np.asarray(logits)))
 
 
 def predictions_from(learner: Learner, state: tuple[Any, ...], symbols: Any) -> np.ndarray:
@@ -90,7 +89,8 @@ def predictions_from(learner: Learner, state: tuple[Any, ...], symbols: Any) -> 
 
     state: arrays (B, width). symbols: int (B, R). Returns float64 (B, R, K+1), nats.
     """
-    return normalised(_from(learner.model, learner.num_symbols, learner.params, state, symbols))
+    logits = _from(learner.model, learner.num_symbols, learner.params, state, symbols)
+    return log_probabilities(np.asarray(logits))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

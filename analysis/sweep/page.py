@@ -6,7 +6,9 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.formats import interval, nats, network_name, percent
+import numpy as np
+
+from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
 from analysis.report.report import Panel, Report, Table
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document, to_datatree
@@ -36,9 +38,16 @@ def headline(found: Sweep) -> str:
     failed = points - len(done)
     if failed:
         text += f"Training diverged at {failed} of them. "
+    endless = sum(d["gap"]["mean"] is None and bool(d["gap"]["by_position"]) for d in done)
+    if endless:
+        text += f"The gap is infinite at {endless} of them. "
     done = [d for d in done if d["gap_closed"]["mean"] is not None]
     if not done:
-        return text + "There is no share of the gap to close at any of them."
+        return (
+            text.strip()
+            if endless
+            else text + "There is no share of the gap to close at any of them."
+        )
     best, worst = (pick(done, key=lambda d: d["gap_closed"]["mean"]) for pick in (max, min))
     text += (
         f"The share of the gap closed is largest for {_setting(found, best)}: "
@@ -62,10 +71,14 @@ def tables(found: Sweep) -> list[Table]:
             resets.append([*row, "diverged", ""])
             continue
         share, gap, reset = numbers["gap_closed"], numbers["gap"], numbers["reset"]
-        closed.append([*row, percent(share["mean"]), interval(share["ci95"], percent)])
-        gaps.append([*row, nats(gap["mean"]), interval(gap["ci95"])])
+        closed.append(
+            [*row, percent(share["mean"], no_share(numbers)), interval(share["ci95"], percent)]
+        )
+        gaps.append([*row, nats(gap["mean"], infinite(numbers)), interval(gap["ci95"])])
         resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
-    over = "seeds (Student t)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+    over = (
+        "seeds (Student t on the logarithm)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+    )
     note = f"Intervals are over {over}."
     out = [
         Table(
@@ -113,6 +126,8 @@ def panels(tree: Any) -> list[Panel]:
 
     out = []
     intervals = tree["intervals"]
+    endless = np.isinf(tree["network"]["gap"]).any() if "gap" in tree["network"] else False
+    missing = " Points where the gap is infinite are left out." if endless else ""
     if (intervals["gap_closed"].sel(bound="mean") < math.inf).any():
         out.append(
             Panel(
@@ -133,7 +148,7 @@ def panels(tree: Any) -> list[Panel]:
                 "Heat map of the gap to Bayes in nats: a row for each process, a column for each "
                 "network.",
                 "KL(Bayes || network) in nats a drawn symbol, mean over seeds: the darker, the nearer "
-                "to Bayes.",
+                "to Bayes." + missing,
             )
         )
         for name in figures.curve_axes(tree):
@@ -151,7 +166,7 @@ def panels(tree: Any) -> list[Panel]:
                 "gap-by-position",
                 figures.gap_by_position(tree),
                 "Gap to Bayes by position within the task, a curve for each network.",
-                "Where within a task the networks differ from Bayes, mean over seeds.",
+                "Where within a task the networks differ from Bayes, mean over seeds." + missing,
             ),
             Panel(
                 "learning-curves",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.comparison.results import share_closed
+from analysis.comparison.results import described, quantity_of, share_closed
 from analysis.intervals import BOUNDS
 from analysis.sweep.grid import coordinate
 from analysis.sweep.sweep import Result, Sweep
@@ -15,16 +15,6 @@ from meta_learning.processes.parameters import json_value
 
 if TYPE_CHECKING:
     import xarray
-
-_NATS = "nats a drawn symbol"
-# Of variables that are not in nats a drawn symbol.
-_UNITS = {
-    "gap_closed": "1 (share)",
-    "leak": "1 (probability)",
-    "miss": "1 (probability)",
-    "brier": "1 (squared probability)",
-    "symbols": "training symbols",
-}
 
 
 def document(found: Sweep) -> dict[str, Any]:
@@ -60,7 +50,8 @@ def to_datatree(found: Sweep) -> xarray.DataTree:
         group, name = field.split("/")
         dims = next(r.dims[field] for r in found.results if field in r.dims)
         cells = [_placed(r, field, dims, predictors) for r in found.results]
-        groups[group][name] = ((*axes, *dims), _stacked(cells, found.grid.shape))
+        values = _stacked(cells, found.grid.shape)
+        groups[group][name] = ((*axes, *dims), values, described(name))
     lengths = groups["training"].pop("symbols")
     others = tuple(range(len(axes) - 1))
     with np.errstate(invalid="ignore"):
@@ -71,19 +62,18 @@ def to_datatree(found: Sweep) -> xarray.DataTree:
         "position": np.arange(1, groups["network"]["gap_by_position"][1].shape[-1] + 1),
         "bound": list(BOUNDS),
     }
-    groups["network"]["gap_closed"] = ((*axes, "seed"), _closed_by_seed(groups, predictors))
+    groups["network"]["gap_closed"] = (
+        (*axes, "seed"), _closed_by_seed(groups, predictors), described("gap_closed"),
+    )  # fmt: skip
     groups["intervals"] = _intervals(found, tuple(axes))
     datasets = {}
     for name, variables in groups.items():
-        used = {d for dims, _ in variables.values() for d in dims}
+        used = {d for dims, *_ in variables.values() for d in dims}
         here = {d: values for d, values in coords.items() if d in used}
-        datasets[name] = xr.Dataset(variables, axes | here, {"units": _NATS})
-    datasets["training"]["symbols"] = (("iterations", "point"), symbols)
+        datasets[name] = xr.Dataset(variables, axes | here)
+    datasets["training"]["symbols"] = (("iterations", "point"), symbols, described("symbols"))
     datasets["training"] = datasets["training"].set_coords("symbols")
     for dataset in datasets.values():
-        for variable in dataset.variables:
-            if variable not in dataset.dims:
-                dataset[variable].attrs["units"] = _units(str(variable))
         _describe(dataset, found)
     return xr.DataTree.from_dict(datasets)
 
@@ -130,12 +120,9 @@ def _intervals(found: Sweep, axes: tuple[str, ...]) -> dict[str, Any]:
     for name in names:
         each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in found.results]
         values = np.array(each, float).reshape(*found.grid.shape, len(BOUNDS))
-        out[name.replace(".", "_")] = ((*axes, "bound"), values)
+        about = described(quantity_of(name))
+        out[name.replace(".", "_")] = ((*axes, "bound"), values, about)
     return out
-
-
-def _units(name: str) -> str:
-    return next((unit for stem, unit in _UNITS.items() if name.startswith(stem)), _NATS)
 
 
 def _describe(dataset: xarray.Dataset, found: Sweep) -> None:

@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from analysis import extensions
+from analysis.comparison.metrics import METRICS
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -193,6 +194,7 @@ def _identity(task: Task) -> dict[str, Any]:
             for seed in task.seeds
         ],
         "streams": task.streams,
+        "metrics": sorted(METRICS),
         "test_seed": task.seed,
         "platform": jax.default_backend(),
         "versions": versions(),

@@ -16,7 +16,9 @@ def total_variation(log_q, log_bayes, came):
     return 0.5 * np.abs(np.exp(log_q) - np.exp(log_bayes)).sum(-1)
 
 
-METRICS["total_variation"] = Metric("Total variation to Bayes", total_variation)
+METRICS["total_variation"] = Metric(
+    "Total variation to Bayes", total_variation, unit="1 (probability)", positive=True
+)
 
 if __name__ == "__main__":
     from analysis.cli import main

@@ -10,11 +10,22 @@ import jax
 import judges
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from analysis.comparison import results
 from analysis.comparison.compare import compare
-from analysis.intervals import estimates, resampled_means, student
+from analysis.intervals import (
+    Estimate,
+    estimates,
+    resampled_means,
+    student,
+    student_log,
+    student_probability,
+    student_share,
+)
 from analysis.report import publish as report
 from autoregressive.cells import CELLS
 from autoregressive.scores import kl
@@ -187,8 +198,17 @@ def test_several_seeds_give_student_t_over_their_means():
     assert found["interval"] == "seeds"
     assert found["seeds"] == [0, 1, 2]
     means = [s.gap.mean() for s in comparison.networks]
-    low, high = stats.t.interval(0.95, 2, np.mean(means), stats.sem(means))
+    low, high = np.exp(stats.t.interval(0.95, 2, np.mean(np.log(means)), stats.sem(np.log(means))))
+    assert found["gap"]["mean"] == pytest.approx(np.mean(means), rel=1e-12)
     assert found["gap"]["ci95"] == pytest.approx([low, high], rel=1e-12)
+    # The share of the gap closed is the same interval on another scale.
+    whole = found["gap"]["memoryless"]
+    ends = [1 - high / whole, 1 - low / whole]
+    assert found["gap_closed"]["ci95"] == pytest.approx(ends, rel=1e-9)
+    realised = [s.loss.mean() - comparison.references["bayes"].loss.mean()
+                for s in comparison.networks]  # fmt: skip
+    plain = stats.t.interval(0.95, 2, np.mean(realised), stats.sem(realised))
+    assert found["regret"]["realised"]["ci95"] == pytest.approx(plain, rel=1e-9)
     assert document(run(networks[:1]))["interval"] == "streams"
 
 
@@ -279,6 +299,40 @@ def test_student_is_scipys():
     wanted = stats.t.interval(0.95, 6, each.mean(), stats.sem(each))
     assert found.ci95 == pytest.approx(wanted, rel=1e-12)
     assert student(np.array([1.0, np.inf])).ci95 == [None, None]
+
+
+@given(arrays(np.float64, st.integers(2, 9), elements=st.floats(1e-300, 1e300)))
+def test_intervals_of_positive_numbers_are_positive_and_scipys_on_the_logarithm(each):
+    found = student_log(each)
+    assert found.mean == each.mean()
+    assert 0 < found.low <= found.high < np.inf
+    logs = np.log(each)
+    half = stats.t.ppf(0.975, len(each) - 1) * stats.sem(logs)
+    wanted = np.array([logs.mean() - half, logs.mean() + half])
+    np.testing.assert_allclose(np.log(found.ci95), np.clip(wanted, -700, 700), rtol=1e-9, atol=1e-9)
+
+
+def test_intervals_of_positive_numbers_at_their_ends():
+    assert student_log(np.zeros(3)) == Estimate(0.0, 0.0, 0.0)
+    assert student_log(np.full(3, 0.1)).ci95 == [0.1, 0.1]
+    # A zero has no logarithm: the plain interval, cut at 0.
+    each = np.array([0.0, 1e-3, 2e-3])
+    assert student_log(each) == Estimate(1e-3, 0.0, student(each).high)
+    assert student_log(np.array([1.0, np.inf])) == Estimate(None, None, None)
+    assert student_log(np.array([1.0, np.nan])) == Estimate(None, None, None)
+    likely = student_probability(np.array([0.5, 0.99]))
+    assert 0 < likely.low < 0.5
+    assert likely.high == 1
+
+
+def test_shares_of_the_gap_closed_stay_below_one():
+    shares = np.array([0.9, 0.99, 0.999])
+    found, left = student_share(shares), student_log(1 - shares)
+    assert found.mean == pytest.approx(shares.mean(), rel=1e-12)
+    assert found.ci95 == [1 - left.high, 1 - left.low]
+    assert found.high < 1
+    assert student_share(np.ones(2)).ci95 == [1, 1]
+    assert student_share(np.array([1.0, -np.inf])).ci95 == [None, None]
 
 
 # ArviZ 0.23 warns once a day at import that it will change.

@@ -42,9 +42,12 @@ def test_one_draw_tells_no_concentration():
 
 def test_intervals_are_over_seeds():
     first, second = over_seeds([np.array([1.0, 5.0]), np.array([3.0, 5.0])])
-    # Student's t with one degree of freedom: 12.706 times the standard error, 1.
+    # Student's t with one degree of freedom: 12.706 times the standard error, log(3) / 2.
     assert first.mean == 2
-    assert first.ci95 == pytest.approx([2 - 12.7062, 2 + 12.7062], abs=1e-4)
+    half = 12.7062 * math.log(3) / 2
+    assert np.log(first.ci95) == pytest.approx(
+        [math.log(3) / 2 - half, math.log(3) / 2 + half], 1e-5
+    )
     assert second.ci95 == [5, 5]
     assert over_seeds([np.array([1.0])])[0].ci95 == [None, None]
 

@@ -15,13 +15,15 @@ import jax
 import laws
 import numpy as np
 import pytest
+import xarray
 from conftest import TINY, TRAIN
 from running import run
 
 from analysis.arviz_versions import arviz
-from analysis.comparison.metrics import METRICS
+from analysis.comparison.metrics import METRICS, Metric
 from autoregressive.cells import CELLS
 from autoregressive.images.masks import MASKS, observed
+from autoregressive.scores import log_loss
 from meta_learning import DirichletCategorical
 from meta_learning.learner import INIT
 from meta_learning.processes import PROCESSES, Streams
@@ -169,6 +171,41 @@ def test_the_metric_obeys_the_law_and_is_the_largest_difference_over_sets():
     largest = max(p[s].sum() - q[s].sum() for s in sets)
     found = total_variation(np.log(q)[None, None], np.log(p)[None, None], None)
     assert found[0, 0] == pytest.approx(largest, rel=1e-12)
+
+
+# ArviZ 0.23 warns once a day at import that it will change.
+@pytest.mark.filterwarnings("ignore:(?s).*ArviZ:FutureWarning")
+def test_the_metric_has_its_own_unit_in_a_sweep_and_in_a_comparison(added, tmp_path):
+    """A name that begins as that of another quantity says nothing of the unit."""
+    METRICS["loss_of_bits"] = Metric(
+        "Loss", lambda q, b, came: log_loss(q, came) / math.log(2), "bits"
+    )
+    small = ("--alpha", "10,1,1", "--T", "4", *TINY)
+    assert run("sweep", *small, "--out", tmp_path / "s").exit_code == 0
+    assert run("compare", *small, "--out", tmp_path / "c").exit_code == 0
+    units = {"total_variation": "1 (probability)", "loss_of_bits": "bits", "loss": "nats a drawn symbol",
+             "leak": "1 (probability)", "gap": "nats a drawn symbol"}  # fmt: skip
+    with xarray.open_datatree(tmp_path / "s" / "sweep.nc", engine="h5netcdf") as swept:
+        for name, unit in units.items():
+            assert swept["network"][name].attrs["units"] == unit
+            of_network = name if name == "leak" else f"{name}_network"
+            assert swept["intervals"][of_network].attrs["units"] == unit
+        assert swept["intervals"]["gap_closed"].attrs["units"] == "1 (share)"
+        assert swept["network"]["total_variation"].attrs["long_name"] == "Total variation to Bayes"
+    with xarray.open_datatree(tmp_path / "c" / "comparison.nc", engine="h5netcdf") as compared:
+        for name, unit in units.items():
+            assert compared["network"][name].attrs["units"] == unit
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "Loss (bits), mean over drawn symbols" in page
+    assert "Total variation to Bayes, mean over drawn symbols" in page
+
+
+@pytest.mark.parametrize("name", ["gap", "leak", "symbols"])
+def test_a_metric_cannot_take_the_name_of_another_quantity(added, name):
+    METRICS[name] = ADDED[-1]["total_variation"]
+    result = run("compare", "--alpha", "10,1,1", "--T", "4", *TINY, "--json")
+    assert result.exit_code == 1
+    assert f"a metric cannot be called {name}" in result.stderr
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

@@ -1,0 +1,129 @@
+"""An infinite gap is a result: every command writes its whole report, and says so in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import TINY
+from running import refused, run
+
+from meta_learning import training as trained
+from meta_learning.learner import Learner
+from meta_learning.processes import DirichletCategorical
+
+# Beyond float32 in the sum over the read-out's 64 units, each 10: a logit of exactly -inf.
+_STEEP = -3e38
+
+
+def zero_on_a_symbol(params, K):
+    params["readout.0.b"][:] = 10
+    params["readout.1.w"][K - 1] = _STEEP
+
+
+def certain_of_reset(params, K):
+    params["readout.0.b"][:] = 10
+    params["readout.1.w"][:K] = _STEEP
+
+
+def nearly_certain_of_reset(params, K):
+    params["readout.1.b"][K] = 1e4
+
+
+def constant(params, K):
+    for value in params.values():
+        value[...] = 0
+
+
+SPOILED = (zero_on_a_symbol, certain_of_reset, nearly_certain_of_reset, constant)
+INFINITE = SPOILED[:2]
+
+
+def spoiled(learner, spoil):
+    """The network with other weights, all of them finite."""
+    params = {name: np.array(value) for name, value in learner.params.items()}
+    spoil(params, learner.num_symbols)
+    return replace(learner, params={name: jnp.asarray(v) for name, v in params.items()})
+
+
+def no_infinity(text):
+    raise AssertionError(f"{text} in JSON")
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "command",
+    [("compare", "--streams", 30), ("compare", "--streams", 30, "--test-alpha", "1.3,1.3,1.3"),
+     ("audit", "--only-gap", "--tasks", 50), ("hidden", "--streams", 20)],
+    ids=lambda command: "-".join(map(str, command)),
+)  # fmt: skip
+def test_a_saved_network(network_file, tmp_path, command, spoil):
+    path, out = tmp_path / "a.safetensors", tmp_path / "out"
+    spoiled(Learner.load(network_file), spoil).save(path)
+    result = run(*command, "--checkpoint", path, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert {p.suffix for p in out.iterdir()} >= {".html", ".json", ".nc", ".png", ".svg"}
+    for file in out.glob("*.json"):
+        json.loads(file.read_text(), parse_constant=no_infinity)
+    if command[0] == "hidden":
+        return
+    page = (out / "report.html").read_text()
+    assert ("infinite" in page) == ("infinite" in result.stdout) == (spoil in INFINITE)
+    (numbers,) = (p for p in out.glob("*.json") if p.name != "manifest.json")
+    found = json.loads(numbers.read_text())
+    assert (found["gap"]["mean"] is None) == (spoil in INFINITE)
+    assert ("left out" in page) == (spoil in INFINITE)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda f: f.__name__)
+def test_networks_of_a_sweep(filled_cache, tmp_path, monkeypatch, spoil, seeds):
+    real = trained.train
+    monkeypatch.setattr(
+        trained, "train", lambda *a, **k: [spoiled(x, spoil) for x in real(*a, **k)]
+    )
+    result = run("sweep", "--alpha", "10,1,1", "--T", 4, *TINY, "--seeds", seeds, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "sweep.json").read_text(), parse_constant=no_infinity)
+    assert (found["points"][0]["gap"]["mean"] is None) == (spoil in INFINITE)
+    assert ("infinite" in result.stdout) == (spoil in INFINITE)
+
+
+def test_a_network_that_is_no_distribution_is_refused(network_file, tmp_path):
+    def beyond(params, K):
+        params["readout.0.b"][:] = 10
+        params["readout.1.w"][:] = _STEEP
+
+    path = tmp_path / "a.safetensors"
+    spoiled(Learner.load(network_file), beyond).save(path)
+    for command in ("compare", "audit", "hidden"):
+        assert "train it anew" in refused(command, "--checkpoint", path, "--json")
+
+
+def test_rows_one_place_late_in_a_process_of_its_own(tmp_path):
+    """Warnings there are errors: tests/conftest.py."""
+    streams, rows, out = tmp_path / "s.npz", tmp_path / "rows.npz", tmp_path / "out"
+    assert run("streams", "--alpha", "10,1,1", "--T", 20, "--streams", 100, "--out", streams)
+    symbols = np.load(streams)["symbols"]
+    log_p = DirichletCategorical((10, 1, 1), 20).log_predictive(symbols)
+    np.savez(rows, symbols=symbols, log_probabilities=np.roll(log_p, 1, axis=1))
+    assert os.environ["PYTHONWARNINGS"] == "error"
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", "compare", "--predictions", rows, "--streams-file",
+         streams, "--out", out],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "one place late" in line
+    assert "its gap is infinite" in (out / "report.html").read_text()
+    assert json.loads((out / "comparison.json").read_text())["gap"]["mean"] is None
+    for figure in ("predictions", "gap-by-position", "regret", "simplex"):
+        assert (out / f"{figure}.svg").stat().st_size > 1_000
