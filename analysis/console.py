@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -53,25 +52,14 @@ def choose_device(device: str) -> None:
 def one_line_errors() -> Iterator[None]:
     """A user's mistake or a machine's refusal becomes one line and exit code 1, never a traceback.
 
-    META_LEARN_DEBUG=1 shows the traceback. SIGTERM stops a run as Ctrl-C does.
+    META_LEARN_DEBUG=1 shows the traceback.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-    except ValueError:  # not the main thread: nobody sends it signals
-        before = None
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         if isinstance(error, click.exceptions.Exit) or os.environ.get("META_LEARN_DEBUG"):
             raise
         raise click.ClickException(_one_line(error)) from None
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -81,10 +69,6 @@ def usage_errors() -> Iterator[None]:
         yield
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _one_line(error: Exception) -> str:
