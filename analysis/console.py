@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from analysis.report.publish import Table
     from meta_learning.training import Point
 
@@ -93,51 +91,44 @@ class _Echo(logging.Handler):
         click.echo(record.getMessage(), err=True)
 
 
-def progress_bar(quiet: bool, before: ProgressColumn, *after: ProgressColumn) -> Progress:
-    """A bar with time left between columns, on a terminal only; it is gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        before,
-        BarColumn(bar_width=24),
-        *after,
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-
-
 @contextmanager
-def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
+def training_progress(
+    label: str, quiet: bool, forecast: Callable[[], str] = lambda: ""
+) -> Iterator[Callable[[Point], None]]:
     """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
-    only that line. Nothing is shown where nothing was trained."""
+    only that line, and before it how long a long training takes. Nothing is shown where nothing was
+    trained. forecast: what is to be said before the first step, asked when training begins."""
     import time
 
     from rich.progress import TextColumn
 
+    from analysis.console import meter
+    from autoregressive.pace import TRAINING, listening
+
     started = time.monotonic()
     last: list[Point] = []
+    begun = False
     columns = (
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[loss]}"),
     )
-    with progress_bar(quiet, TextColumn("{task.description}"), *columns) as bar:
-        task = bar.add_task(label, total=1, loss="", visible=False)
+    with meter(label, "iterations", quiet, after=columns, loss="") as show:
+
+        def on_step(done: float, total: float) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                line = forecast()
+                if line and not quiet:
+                    click.echo(line, err=True)
+            show(done, total)
 
         def on_point(point: Point) -> None:
             last[:] = [point]
-            bar.update(
-                task,
-                total=point.iterations,
-                completed=point.iteration,
-                loss=_held_out(point),
-                visible=True,
-            )
+            show(point.iteration, point.iterations, loss=_held_out(point))
 
-        yield on_point
+        with listening(TRAINING, on_step):
+            yield on_point
     if last and not quiet:
         click.echo(
             f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s"

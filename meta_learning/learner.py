@@ -15,6 +15,7 @@ from jax import Array
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, check_params, part
 from autoregressive.model import Model, make_model
+from autoregressive.pace import SCORING, tell
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
@@ -22,6 +23,8 @@ from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
 _EVALUATION_CHUNK = 2**18
+# Weights times symbols in one such call: some seconds on two cores.
+_EVALUATION_WORK = 2**38
 # What a learning curve holds, a number each point.
 CURVES = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
 # Which of a seed's random keys is used for what.
@@ -63,7 +66,9 @@ class Learner:
         """
         symbols = self.checked(symbols)
         flat = symbols.reshape(-1, symbols.shape[-1])
-        rows = max(1, min(_EVALUATION_CHUNK // max(flat.shape[-1], 1), len(flat)))
+        weights = sum(leaf.size for leaf in self.params.values())
+        most = min(_EVALUATION_CHUNK, _EVALUATION_WORK // weights)
+        rows = max(1, min(most // max(flat.shape[-1], 1), len(flat)))
         out = np.empty((*flat.shape, self.num_symbols + 1))
         for start in range(0, len(flat), rows):
             chunk = flat[start : start + rows]
@@ -71,6 +76,7 @@ class Learner:
             padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
             logits = _logits(self.model, self.num_symbols, self.params, padded)
             out[start : start + len(chunk)] = normalised(np.asarray(logits)[: len(chunk)])
+            tell(SCORING, start + len(chunk), len(flat))
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
     def checked(self, symbols: Any) -> np.ndarray:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from autoregressive.checkpoint import CheckpointError, settings_digest
+from autoregressive.pace import TRAINING as PACE_OF_TRAINING
+from autoregressive.pace import tell
 from autoregressive.resume import History, Unfinished, cache_may_fail
 from autoregressive.training import TrainState, fit
 from autoregressive.versions import versions
@@ -108,6 +110,7 @@ def _train_together(
     folder: Path | None,
     on_point: Callable[[Point], None],
 ) -> list[Learner]:
+    tell(PACE_OF_TRAINING, 0, recipe.iterations)
     num_symbols = process.num_symbols
     model = learner_model(num_symbols, settings[0]["cell"], settings[0]["hidden"])
     trainer = make_trainer(process, model, recipe)

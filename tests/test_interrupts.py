@@ -62,6 +62,20 @@ try:
 except KeyboardInterrupt:
     raise ImportError("a library's own words")
 """,
+    "in the import of a library that would not have it": """
+from importlib import abc, util
+class Library(abc.MetaPathFinder, abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        return util.spec_from_loader(name, self) if name == "library" else None
+    def exec_module(self, module):
+        try:
+            interrupt()
+        except BaseException:
+            print("its own words", file=sys.stderr)
+            os.abort()
+sys.meta_path.insert(0, Library())
+import library
+""",
     "with a thread that never ends": """
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 interrupt()

@@ -92,9 +92,12 @@ def compare(
         instead="; use --test-alpha, --test-T or --p for the test streams",
     )
     from analysis.comparison.learners import compare_learners
+    from analysis.console import meter
+    from autoregressive.pace import SCORING, listening
 
     prior, source = test_processes(process, test_alpha, test_task_length, p)
-    comparison = compare_learners(learners, process, prior, source, seed, streams)
+    with meter("scoring", "streams", quiet) as show, listening(SCORING, show):
+        comparison = compare_learners(learners, process, prior, source, seed, streams)
     _report(comparison, learners, seed, out, as_json)
 
 

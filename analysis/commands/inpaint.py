@@ -16,7 +16,6 @@ from analysis.console import (
     command_line,
     prepare,
     print_results,
-    progress_bar,
     usage_errors,
 )
 
@@ -160,6 +159,7 @@ def _progress(
     """Says what a long run will cost before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
 
+    from analysis.console import meter
     from autoregressive.pixels.inpainting import cost, memory
 
     steps = cost(images.masked)
@@ -171,7 +171,7 @@ def _progress(
             "about 3 million a second",
             err=True,
         )
-    columns = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
-    with progress_bar(quiet or not long, columns) as bar:
-        task = bar.add_task("", total=len(images.masked))
-        yield lambda done: bar.update(task, completed=done)
+    column = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
+    with meter("in-painting", "images", quiet or not long, column) as show:
+        show(0, len(images.masked))
+        yield lambda done: show(done, len(images.masked))

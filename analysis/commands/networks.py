@@ -150,7 +150,13 @@ def train_with_progress(
     from meta_learning.training import train
 
     many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
+
+    def expected() -> str:
+        from analysis.forecast import forecast
+
+        return forecast(process, recipe, cell, hidden, len(seeds))
+
+    with training_progress(f"training {cell}-{hidden}{many}", quiet, expected) as on_point:
         return train(
             process,
             recipe,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import cell_options, shared_options
-from analysis.console import arguments, command_line, prepare, print_results, progress_bar
+from analysis.console import arguments, command_line, prepare, print_results
 
 if TYPE_CHECKING:
     from autoregressive.pixels.training import PixelPoint
@@ -250,18 +250,23 @@ def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
     from rich.progress import TextColumn
 
+    from analysis.console import meter
+    from autoregressive.pace import TRAINING, listening
+
     started = time.monotonic()
     before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
     last: list[PixelPoint] = []
-    with progress_bar(quiet, before, TextColumn("{task.fields[note]}")) as bar:
-        animated = not bar.disable
-        task = bar.add_task("", total=1, note="", visible=False)
+    columns = [TextColumn("{task.fields[note]}")]
+    with (
+        meter("training", "steps", quiet, before, columns, note="") as show,
+        listening(TRAINING, show),
+    ):
 
         def on_point(point: PixelPoint) -> None:
             last[:] = [point]
             note = f"{point.images_per_second:.0f} images/s, loss {point.batch_loss:.4f}"
-            bar.update(task, total=point.steps, completed=point.step, note=note, visible=True)
-            if point.test_loss is not None and not animated and not quiet:
+            show(point.step, point.steps, note=note)
+            if point.test_loss is not None and not show.animated and not quiet:
                 line = f"step {point.step}/{point.steps}: {note}, test {point.test_loss:.4f} nats"
                 click.echo(line, err=True)
 

@@ -181,8 +181,7 @@ assert forms.used() == ["spans"]
     [
         (
             ("jax.experimental.pallas", "jax.experimental.rnn"),
-            "kernels: this JAX has no Pallas as it is used here (No module named "
-            "'jax.experimental.pallas'); the scan is used",
+            "kernels: this JAX has no Pallas as it is used here; the scan is used",
         ),
         (
             ("jax.experimental.pallas.triton",),
