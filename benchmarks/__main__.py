@@ -47,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "change_points": Benchmark(False, ("--streams", "4", "--length", "20", "--repeats", "1")),
     "coverage": Benchmark(False, ("--T", "3", "--streams", "20", "--repeats", "2")),
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
+    "interrupts": Benchmark(False, ("--times", "2", "--last", "2")),
     "nuts": Benchmark(False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")),
 }  # fmt: skip
 

@@ -139,7 +139,7 @@ def _progress(grid: Grid, quiet: bool) -> Iterator[Callable[[float, int], None]]
     points, total = len(grid.points), iterations(grid)
     with meter(
         "sweep", f"iterations at {points} points", quiet, TextColumn("{task.fields[points]}"),
-        [TextColumn("{task.percentage:.0f}%")], points="",
+        [TextColumn("{task.percentage:.0f}%")], measure_s=15.0, points="",
     ) as show:  # fmt: skip
         yield lambda done, ended: show(done, total, points=f"{ended}/{points} points")
 
