@@ -168,7 +168,7 @@ def test_a_forecast_counts_what_a_network_takes(monkeypatch):
 
 
 def test_too_large_for_the_machine_is_one_line(monkeypatch, cache):
-    monkeypatch.setattr(forecast, "memory", lambda: 2**16)
+    monkeypatch.setattr(forecast, "memory", lambda: 2**12)
     line = refused(*TRAIN, "--json")
     assert re.fullmatch(
         r"Error: training one lstm-4 needs about \d+ MB of memory, there are 0 MB; try a smaller "
