@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from analysis.commands.audit import audit
@@ -15,6 +17,7 @@ from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
 from analysis.commands.sweep import sweep
 from analysis.console import one_line_errors
+from analysis.interrupts import handled, interrupted, stop
 from autoregressive.versions import package_version
 
 _START = """\
@@ -50,7 +53,29 @@ def _load(context: click.Context, option: click.Parameter, named: tuple[str, ...
                 raise click.UsageError(str(error)) from None
 
 
+class _Group(click.Group):
+    """A group whose commands an interrupt ends with 'stopped' and 130."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What a program calls to be the command."""
+        with handled(program=True):
+            return super().__call__(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with handled():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                stop()
+            except Exception:
+                # Libraries make exceptions of their own out of an interrupt.
+                if interrupted():
+                    stop()
+                raise
+
+
 @click.group(
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=_START,
     invoke_without_command=True,

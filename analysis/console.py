@@ -6,7 +6,6 @@ import json
 import logging
 import math
 import os
-import signal
 import sys
 import time
 import warnings
@@ -18,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
-
     from analysis.report.report import Report, Table
     from autoregressive.pixels.training import PixelPoint
     from meta_learning.learner import Learner
@@ -57,25 +54,14 @@ def choose_device(device: str) -> None:
 def one_line_errors() -> Iterator[None]:
     """A user's mistake or a machine's refusal becomes one line and exit code 1, never a traceback.
 
-    META_LEARN_DEBUG=1 shows the traceback. SIGTERM stops a run as Ctrl-C does.
+    META_LEARN_DEBUG=1 shows the traceback.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-    except ValueError:  # not the main thread: nobody sends it signals
-        before = None
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         if isinstance(error, click.exceptions.Exit) or os.environ.get("META_LEARN_DEBUG"):
             raise
         raise click.ClickException(_one_line(error)) from None
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -85,10 +71,6 @@ def usage_errors() -> Iterator[None]:
         yield
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _one_line(error: Exception) -> str:
@@ -113,50 +95,42 @@ class _Echo(logging.Handler):
         click.echo(record.getMessage(), err=True)
 
 
-def progress_bar(quiet: bool, before: ProgressColumn, *after: ProgressColumn) -> Progress:
-    """A bar with time left between columns, on a terminal only; it is gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        before,
-        BarColumn(bar_width=24),
-        *after,
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-
-
 @contextmanager
-def training_progress(label: str, quiet: bool) -> Iterator[Callable[[Point], None]]:
+def training_progress(
+    label: str, quiet: bool, forecast: Callable[[], str] = lambda: ""
+) -> Iterator[Callable[[Point], None]]:
     """A callback for ``train``: a bar on a terminal that ends in one summary line; off a terminal
-    only that line. Nothing is shown where nothing was trained."""
-
+    only that line, and before it how long a long training takes. Nothing is shown where nothing was
+    trained. forecast: what is to be said before the first step, asked when training begins."""
     from rich.progress import TextColumn
+
+    from analysis.progress import meter
+    from autoregressive.pace import TRAINING, listening
 
     started = time.monotonic()
     last: list[Point] = []
+    begun = False
     columns = (
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[loss]}"),
     )
-    with progress_bar(quiet, TextColumn("{task.description}"), *columns) as bar:
-        task = bar.add_task(label, total=1, loss="", visible=False)
+    with meter(label, "iterations", quiet, after=columns, loss="") as show:
+
+        def on_step(done: float, total: float) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                line = forecast()
+                if line and not quiet:
+                    click.echo(line, err=True)
+            show(done, total)
 
         def on_point(point: Point) -> None:
             last[:] = [point]
-            bar.update(
-                task,
-                total=point.iterations,
-                completed=point.iteration,
-                loss=_held_out(point),
-                visible=True,
-            )
+            show(point.iteration, point.iterations, loss=_held_out(point))
 
-        yield on_point
+        with listening(TRAINING, on_step):
+            yield on_point
     if last and not quiet:
         click.echo(
             f"{label}: {last[0].iterations} iterations in {time.monotonic() - started:.1f} s"
@@ -178,7 +152,13 @@ def train_with_progress(
     from meta_learning.training import train
 
     many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
-    with training_progress(f"training {cell}-{hidden}{many}", quiet) as on_point:
+
+    def expected() -> str:
+        from analysis.forecast import forecast
+
+        return forecast(process, recipe, cell, hidden, len(seeds))
+
+    with training_progress(f"training {cell}-{hidden}{many}", quiet, expected) as on_point:
         return train(
             process,
             recipe,
@@ -202,18 +182,23 @@ def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     """A bar with throughput and time left on a terminal; off one, a line for each curve point."""
     from rich.progress import TextColumn
 
+    from analysis.progress import meter
+    from autoregressive.pace import TRAINING, listening
+
     started = time.monotonic()
     before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
     last: list[PixelPoint] = []
-    with progress_bar(quiet, before, TextColumn("{task.fields[note]}")) as bar:
-        animated = not bar.disable
-        task = bar.add_task("", total=1, note="", visible=False)
+    columns = [TextColumn("{task.fields[note]}")]
+    with (
+        meter("training", "steps", quiet, before, columns, note="") as show,
+        listening(TRAINING, show),
+    ):
 
         def on_point(point: PixelPoint) -> None:
             last[:] = [point]
             note = f"{point.images_per_second:.0f} images/s, loss {point.batch_loss:.4f}"
-            bar.update(task, total=point.steps, completed=point.step, note=note, visible=True)
-            if point.test_loss is not None and not animated and not quiet:
+            show(point.step, point.steps, note=note)
+            if point.test_loss is not None and not show.animated and not quiet:
                 line = f"step {point.step}/{point.steps}: {note}, test {point.test_loss:.4f} nats"
                 click.echo(line, err=True)
 

@@ -12,6 +12,7 @@ import logging
 import os
 import pickle
 import platform
+import signal
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -119,7 +120,8 @@ def connected(
             if not one_thread:
                 stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
             cluster = stack.enter_context(
-                LocalCluster(
+                _without_ctrl_c(
+                    LocalCluster,
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
@@ -143,6 +145,18 @@ def connected(
                 "reached from here?"
             ) from None
         yield stack.enter_context(client)
+
+
+def _without_ctrl_c(make: Callable[..., Result], **arguments: Any) -> Result:
+    """``make(**arguments)`` with SIGINT held back from the threads and processes that it starts: a
+    process that is still importing would answer it with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return make(**arguments)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return make(**arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _on_workers(

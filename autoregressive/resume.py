@@ -94,7 +94,7 @@ class Unfinished:
         except KeyboardInterrupt:
             self.save()
             if self.path is not None and self.path.exists():
-                log.warning("stopped; the same command goes on from here")
+                log.warning("saved: the same command goes on from here")
             raise
 
     def done(self) -> None:

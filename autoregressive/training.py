@@ -6,6 +6,7 @@ save and when to stop; what it yields is all that is needed to go on later with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+
+from autoregressive.pace import TRAINING, tell
+
+# Iterations are run in pieces of about so many seconds, between which Ctrl-C is heard.
+_PIECE_S = 2.0
 
 Params = Any
 # (params, batch) -> the loss to descend, and the loss to report.
@@ -117,7 +123,8 @@ def fit(
     """Trains from ``state`` through the iteration counts ``stops``, yielding at each.
 
     keys: one random key a seed; iteration i draws from it and from i alone, so a run that stops and
-    goes on ends with the same bits. data: passed on to the trainer's ``draw``.
+    goes on ends with the same bits. data: passed on to the trainer's ``draw``. On the way to a stop it
+    tells how far it is (``pace.TRAINING``) every second or two.
     Errors: TrainingDiverged where the loss is not finite.
     """
     start = int(state.iteration[0])
@@ -127,20 +134,37 @@ def fit(
     if not stops:
         return
     run = jax.jit(trainer.run, static_argnums=5)
-    finite = np.nan
+    tell(TRAINING, start, stops[-1])
+    # Compiled by no iteration at all, so that the first ones can be timed.
+    jax.block_until_ready(run(state, data, keys, jnp.int32(start), jnp.int32(0), most))
+    tell(TRAINING, start, stops[-1])
+    finite, piece = np.nan, 1
     for stop in stops:
-        n = stop - start
-        state, losses = run(state, data, keys, jnp.int32(start), jnp.int32(n), most)
-        losses = np.asarray(losses)[:, :n]
-        if not np.isfinite(losses).all():
-            bad = int(np.argmin(np.isfinite(losses).all(0)))
-            before = losses[:, bad - 1].mean() if bad else finite
-            last = f"the last finite loss was {before:.4f} nats" if np.isfinite(before) else (
-                "there was no finite loss before it"
-            )  # fmt: skip
-            raise TrainingDiverged(
-                f"the loss was not finite at iteration {start + bad + 1}; {last}. "
-                "Try a smaller learning rate."
-            )
-        finite, start = float(losses[:, -1].mean()), stop
-        yield Progress(state, stop, losses.mean(1))
+        losses: list[np.ndarray] = []
+        while start < stop:
+            n = min(piece, stop - start)
+            begun = time.monotonic()
+            state, here = run(state, data, keys, jnp.int32(start), jnp.int32(n), most)
+            losses.append(np.asarray(here)[:, :n])
+            piece = max(1, int(n * _PIECE_S / max(time.monotonic() - begun, 1e-9)))
+            _check(losses[-1], start, finite)
+            finite, start = float(losses[-1][:, -1].mean()), start + n
+            tell(TRAINING, start, stops[-1])
+        yield Progress(state, stop, np.concatenate(losses, 1).mean(1))
+
+
+def _check(losses: np.ndarray, start: int, before: float) -> None:
+    """Errors: TrainingDiverged where losses (seeds, n) after ``start`` iterations are not finite.
+    ``before``: the last loss before them."""
+    if np.isfinite(losses).all():
+        return
+    bad = int(np.argmin(np.isfinite(losses).all(0)))
+    before = losses[:, bad - 1].mean() if bad else before
+    last = (
+        f"the last finite loss was {before:.4f} nats"
+        if np.isfinite(before)
+        else "there was no finite loss before it"
+    )
+    raise TrainingDiverged(
+        f"the loss was not finite at iteration {start + bad + 1}; {last}. Try a smaller learning rate."
+    )

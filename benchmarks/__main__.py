@@ -48,6 +48,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "coverage": Benchmark(False, ("--T", "3", "--streams", "20", "--repeats", "2")),
     "seed_coverage": Benchmark(False, ("--seeds", "4", "--iterations", "2")),
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
+    "interrupts": Benchmark(False, ("--times", "2", "--last", "2")),
     "nuts": Benchmark(False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")),
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from jax import Array
 from autoregressive.header import get_text, get_whole
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
+from autoregressive.pace import SCORING, tell
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
@@ -22,6 +23,8 @@ from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
 _EVALUATION_CHUNK = 2**18
+# Weights times symbols in one such call: some seconds on two cores.
+_EVALUATION_WORK = 2**38
 # Which of a seed's random keys is used for what.
 INIT, TRAINING, HELD_OUT, TEST, PAIRS = range(5)
 
@@ -65,9 +68,12 @@ class Learner(Network):
         """
         symbols = self.check(symbols)
         flat = symbols.reshape(-1, symbols.shape[-1])
+        weights = sum(leaf.size for leaf in self.params.values())
+        most = min(_EVALUATION_CHUNK, _EVALUATION_WORK // weights)
         out = np.empty((*flat.shape, self.num_symbols + 1))
-        for where, logits in self.run_in_chunks(flat, _EVALUATION_CHUNK // flat.shape[-1]):
+        for where, logits in self.run_in_chunks(flat, most // flat.shape[-1]):
             out[where] = log_probabilities(logits)
+            tell(SCORING, where.stop, len(flat))
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
     def run(self, rows: np.ndarray) -> Array:

@@ -15,6 +15,8 @@ from jax import Array
 
 from autoregressive.checkpoint import settings_digest
 from autoregressive.model import Model
+from autoregressive.pace import TRAINING as PACE_OF_TRAINING
+from autoregressive.pace import tell
 from autoregressive.resume import History
 from autoregressive.training import TrainState
 from autoregressive.training_runs import (
@@ -105,6 +107,7 @@ def _train_together(
     folder: Path | None,
     on_point: Callable[[Point], None],
 ) -> list[Learner]:
+    tell(PACE_OF_TRAINING, 0, recipe.iterations)
     model = learner_model(process.num_symbols, settings[0]["cell"], settings[0]["hidden"])
     every = recipe.iterations_per_point
     points = {*range(every, recipe.iterations, every), recipe.iterations}

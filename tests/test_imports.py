@@ -17,9 +17,10 @@ MAY_IMPORT = {
 }
 # Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
 FLOORS = (
-    {"intervals", "arviz_versions", "extensions", "workers"},
+    {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
     {"report"},
     {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
+    {"forecast"},
     {"console"},
     {"commands"},
     {"cli"},

@@ -16,7 +16,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import TASK_LENGTH, shared_options, worker_options
-from analysis.console import finish, progress_bar
+from analysis.console import finish
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner
@@ -139,16 +139,20 @@ def _progress(
     from rich.progress import TextColumn
 
     from analysis.audit.exact_gap import cost
+    from analysis.progress import LONG_S, duration, meter
 
+    told = False
     if not quiet:
         takes = cost(learner, process, draws=draws)
         if takes.seconds > 5:
+            told = takes.seconds > LONG_S
             click.echo(
-                f"{takes.nodes:,} histories: about {takes.seconds:.0f} s"
+                f"{takes.nodes:,} histories: about {duration(takes.seconds)}"
                 f"{' in this process alone' if shared else ''}, "
                 f"{takes.bytes / 1e6:,.0f} MB; a stopped run goes on where it was",
                 err=True,
             )
-    with progress_bar(quiet, TextColumn("{task.percentage:.0f}% of all histories")) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, nodes: bar.update(task, completed=done, total=nodes)
+    column = TextColumn("{task.percentage:.0f}% of all histories")
+    # The line before has told it, but for workers, whose pace only the walk shows.
+    with meter("exact gap", "histories", quiet, column, line=shared or not told) as show:
+        yield show

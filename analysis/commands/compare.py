@@ -91,9 +91,12 @@ def compare(
     )
     from analysis.comparison.learners import compare_learners
     from analysis.comparison.page import make_report
+    from analysis.progress import meter
+    from autoregressive.pace import SCORING, listening
 
     prior, source = choose_test_processes(process, test_alpha, test_task_length, p)
-    comparison = compare_learners(learners, process, prior, source, seed, streams)
+    with meter("scoring", "streams", quiet) as show, listening(SCORING, show):
+        comparison = compare_learners(learners, process, prior, source, seed, streams)
     finish(make_report(comparison, learners, seed), out, as_json)
 
 

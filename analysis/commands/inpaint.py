@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.options import MemberOption, shared_options, worker_options
-from analysis.console import finish, prepare, progress_bar, usage_errors
+from analysis.console import finish, prepare, usage_errors
 
 if TYPE_CHECKING:
     from autoregressive.images.npy import MaskedImages
@@ -107,6 +107,7 @@ def _progress(
     """Says what a long run will cost before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn
 
+    from analysis.progress import meter
     from autoregressive.pixels.inpainting import cost, memory
 
     steps = cost(images.masked)
@@ -118,7 +119,7 @@ def _progress(
             "about 3 million a second",
             err=True,
         )
-    columns = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
-    with progress_bar(quiet or not long, columns) as bar:
-        task = bar.add_task("", total=len(images.masked))
-        yield lambda done: bar.update(task, completed=done)
+    column = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
+    with meter("in-painting", "images", quiet or not long, column) as show:
+        show(0, len(images.masked))
+        yield lambda done: show(done, len(images.masked))

@@ -17,7 +17,7 @@ from analysis.commands.options import (
     shared_options,
     worker_options,
 )
-from analysis.console import finish, prepare, progress_bar, usage_errors
+from analysis.console import finish, prepare, usage_errors
 
 if TYPE_CHECKING:
     from analysis.sweep.grid import Grid
@@ -136,18 +136,15 @@ def _run(
 def _progress(grid: Grid, quiet: bool) -> Iterator[Callable[[float, int], None]]:
     from rich.progress import TextColumn
 
+    from analysis.progress import meter
     from analysis.sweep.sweep import iterations
 
-    points = len(grid.points)
-    with progress_bar(
-        quiet, TextColumn("{task.fields[points]}"), TextColumn("{task.percentage:.0f}%")
-    ) as bar:
-        task = bar.add_task("", total=iterations(grid), points=f"0/{points} points")
-
-        def on_progress(done: float, ended: int) -> None:
-            bar.update(task, completed=done, points=f"{ended}/{points} points")
-
-        yield on_progress
+    points, total = len(grid.points), iterations(grid)
+    with meter(
+        "sweep", f"iterations at {points} points", quiet, TextColumn("{task.fields[points]}"),
+        [TextColumn("{task.percentage:.0f}%")], measure_s=15.0, points="",
+    ) as show:  # fmt: skip
+        yield lambda done, ended: show(done, total, points=f"{ended}/{points} points")
 
 
 def _recipes(

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from analysis.comparison.metrics import METRICS
+from autoregressive.pace import SCORING, part, tell
 from autoregressive.scores import kl, log_loss, log_sum
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
@@ -119,10 +120,20 @@ def compare(
     """
     if streams < 2:
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
+    done = 0
+
+    def rows(network: Predictor, symbols: np.ndarray) -> np.ndarray:
+        nonlocal done
+        with part(SCORING, done, len(symbols), streams * len(networks)):
+            found = network(symbols)
+        done += len(symbols)
+        return found
+
     chunks = (
-        (chunk, (network(chunk.symbols) for network in networks))
+        (chunk, (rows(network, chunk.symbols) for network in networks))
         for chunk in drawn_chunks(source, key, streams, length)
     )
+    tell(SCORING, 0, streams * len(networks))
     return score(prior, source, chunks, length=length, seeds=seeds, only=only)
 
 

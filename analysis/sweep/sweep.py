@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from analysis.workers import each_result
 from autoregressive import checkpoint
 from autoregressive.cache import cache_folder
 from autoregressive.checkpoint import CheckpointError, settings_digest
+from autoregressive.pace import TRAINING, listening
 from autoregressive.resume import cache_may_fail
 from autoregressive.training import TrainingDiverged
 from autoregressive.versions import versions
@@ -102,18 +102,19 @@ def sweep(
     ended = [n for n, result in enumerate(results) if result is not None]
     on_progress(_iterations(tasks, ended), len(ended))
 
-    def on_point(point: training.Point) -> None:
-        on_progress(_iterations(tasks, ended) + point.iteration, len(ended))
-
     here = not missing or (scheduler is None and workers is None)
     measured = each_result(
-        partial(measure, on_point=on_point) if here else measure,
+        measure,
         [tasks[n] for n in missing],
         scheduler=None if here else scheduler,
         workers=None if here else workers,
         one_thread=False,  # what training finds depends on their number, in the last digits
     )
-    with closing(measured):
+
+    def on_iterations(done: float, total: float) -> None:
+        on_progress(_iterations(tasks, ended) + done, len(ended))
+
+    with closing(measured), listening(TRAINING, on_iterations):
         for index, result in measured:
             number = missing[index]
             results[number] = result
@@ -142,7 +143,7 @@ def measure(task: Task, on_point: Callable[[training.Point], None] = lambda poin
     try:
         learners = training.train(
             point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
-            folder=cache_folder() if task.keep else None, on_point=on_point,
+            folder=cache_folder() if task.keep else None,
         )  # fmt: skip
     except TrainingDiverged as error:
         about = {

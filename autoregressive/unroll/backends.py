@@ -3,14 +3,14 @@
 ``spans`` is the form for any device. ``kernels`` (GPU) takes its loops as one kernel each; ``cudnn``
 (GPU, LSTM) is NVIDIA's; ``scan`` is the plain loop over ``step``. The environment variable
 META_LEARN_UNROLL asks for one of them. Without it a GPU uses kernels where they work, everything else
-spans: JAX's binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200.
+spans: JAX's binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200. What a GPU's
+forms need of JAX is imported where they are used: a JAX without it costs that form and one line.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from functools import partial
 from typing import Any
 
 import jax
@@ -20,15 +20,22 @@ from jax import Array
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.cells.lstm import LSTM
 from autoregressive.unroll.cudnn import cudnn_unroll
-from autoregressive.unroll.pallas import KERNELS, kernels_work
 from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, scan_unroll
 
 log = logging.getLogger(__name__)
 
 ASK = "META_LEARN_UNROLL"
+
+
+def _by_kernels(cell: Any, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+    from autoregressive.unroll.pallas import KERNELS
+
+    return recurrent_unroll(cell, params, state, xs, KERNELS)
+
+
 BACKENDS: dict[str, Any] = {
     "spans": plain_unroll,
-    "kernels": partial(recurrent_unroll, loops=KERNELS),
+    "kernels": _by_kernels,
     "cudnn": cudnn_unroll,
     "scan": scan_unroll,
 }
@@ -52,7 +59,8 @@ def used() -> list[str]:
 def backend(cell: Cell, dtype: Any) -> str:
     """The form for a cell's inputs of this type, on the device that JAX uses.
 
-    Where what was asked for cannot be had, that is logged once and it is ``spans``.
+    Where what was asked for cannot be had, or the kernels of a GPU do not work, that is logged once and
+    it is ``spans``.
     Errors: ValueError where META_LEARN_UNROLL names no form.
     """
     asked = os.environ.get(ASK, "auto")
@@ -62,23 +70,38 @@ def backend(cell: Cell, dtype: Any) -> str:
     wanted = asked if asked != "auto" else "kernels" if gpu else "spans"
     if wanted in ("spans", "scan"):
         return wanted
-    against = _against(wanted, cell, dtype, gpu)
+    against, broken = _against(wanted, cell, dtype, gpu)
     if not against:
         return wanted
-    if asked != "auto" and against not in _told:
-        log.warning("%s=%s: %s; the scan is used", ASK, asked, against)
+    if (asked != "auto" or broken) and against not in _told:
+        told = wanted if asked == "auto" else f"{ASK}={asked}"
+        log.warning("%s: %s; the scan is used", told, against)
         _told.add(against)
     return "spans"
 
 
-def _against(name: str, cell: Cell, dtype: Any, gpu: bool) -> str:
-    """Why a GPU's form cannot be used; empty where it can."""
+def _against(name: str, cell: Cell, dtype: Any, gpu: bool) -> tuple[str, bool]:
+    """Why a GPU's form cannot be used, empty where it can; and whether it should work, but does not."""
     if not gpu:
-        return "there is no GPU"
+        return "there is no GPU", False
     if dtype != jnp.float32:
-        return f"it takes float32, not {dtype}"
+        return f"it takes float32, not {dtype}", False
     if name == "cudnn":
-        return "" if isinstance(cell, LSTM) else f"cuDNN here has no {type(cell).__name__}"
+        return _against_cudnn(cell), False
     if not isinstance(cell, RecurrentCell):
-        return f"there are no kernels for {type(cell).__name__}"
-    return kernels_work(cell)
+        return f"there are no kernels for {type(cell).__name__}", False
+    try:
+        from autoregressive.unroll import pallas as kernel
+    except (ImportError, AttributeError):
+        return "this JAX has no Pallas as it is used here", True
+    return kernel.kernels_work(cell), cell.hidden in kernel.SIZES
+
+
+def _against_cudnn(cell: Cell) -> str:
+    if not isinstance(cell, LSTM):
+        return f"cuDNN here has no {type(cell).__name__}"
+    try:
+        from jax.experimental import rnn  # noqa: F401
+    except ImportError:
+        return "this JAX has no binding of cuDNN"
+    return ""

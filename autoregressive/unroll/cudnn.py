@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.experimental import rnn
 
 from autoregressive.cells.base import Cell, Params, State
 
@@ -16,7 +15,10 @@ def cudnn_weights(params: Params) -> Array:
 
 
 def cudnn_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-    """As ``scan_unroll``, for an LSTM, at full float32 precision."""
+    """As ``scan_unroll``, for an LSTM, at full float32 precision. Errors: ImportError where JAX has no
+    binding of cuDNN."""
+    from jax.experimental import rnn
+
     length, batch, _ = xs.shape
     outputs, h, c = rnn.lstm(
         jnp.swapaxes(xs, 0, 1),

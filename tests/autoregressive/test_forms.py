@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -133,6 +136,67 @@ def test_what_cannot_be_had_is_said_once(monkeypatch, caplog):
     assert [r.getMessage() for r in caplog.records] == [
         "META_LEARN_UNROLL=kernels: there is no GPU; the scan is used"
     ]
+
+
+WITHOUT = """
+import importlib, logging, pkgutil, sys
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if any(name == b or name.startswith(b + ".") for b in {blocked!r}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+logging.basicConfig(format="%(message)s", level=logging.WARNING)
+import analysis, autoregressive, meta_learning
+for package in (autoregressive, meta_learning, analysis):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if module.name not in ("autoregressive.unroll.pallas", "analysis.__main__"):
+            importlib.import_module(module.name)
+import jax
+from meta_learning import DirichletCategorical
+from meta_learning.recipes import make_recipe
+from meta_learning.training import train
+
+def step(seed):
+    recipe = make_recipe("coursework", iterations=1, batch_size=2, unroll=6)
+    return train(DirichletCategorical((1, 1), 3), recipe, seeds=[seed], hidden=16)
+
+step(0)
+from autoregressive.unroll import backends
+assert backends.used() == ["spans"]
+# JAX imports parts of it by itself; what is asked for is jax.experimental's.
+assert not [name for name in sys.modules if name.startswith("jax.experimental.pallas")]
+# As on a machine with a GPU, whose programs run here.
+jax.default_backend = lambda: "gpu"
+jax.clear_caches()
+step(1)
+assert backends.used() == ["spans"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("blocked", "says"),
+    [
+        (
+            ("jax.experimental.pallas", "jax.experimental.rnn"),
+            "kernels: this JAX has no Pallas as it is used here; the scan is used",
+        ),
+        (
+            ("jax.experimental.pallas.triton",),
+            "kernels: this JAX has no way from Pallas to Triton; the scan is used",
+        ),
+    ],
+    ids=["without Pallas", "without Triton"],
+)
+def test_a_jax_without_the_kernels_route_costs_one_line(blocked, says):
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(blocked=blocked)], capture_output=True, text=True,
+        env=os.environ | {"JAX_PLATBACKENDS": "cpu"},
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.splitlines() == [says]
 
 
 def test_an_unknown_form_is_refused(monkeypatch):

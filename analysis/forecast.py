@@ -1,0 +1,112 @@
+"""What a training and its scoring will take, from their sizes, before the first step.
+
+Operations are counted, and timed by one matrix product of this machine: right within a factor of about
+two, which is enough to say whether something takes minutes or hours.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.progress import LONG_S, duration
+
+# Less work than this is not worth a measurement: some seconds on two cores.
+_SMALL = 10**12
+# Of a matrix product's pace, what eigenvectors and QR decompositions reach; their operations per n^3.
+_DECOMPOSITION = 60.0
+_SOAP_EVERY = 20
+# State in, state out, and what a step works in, about as much again.
+_STATES = 3
+
+
+def forecast(process: Any, recipe: Any, cell: str, hidden: int, seeds: int) -> str:
+    """One line on a training of more than a minute; empty for a shorter one.
+
+    Errors: MemoryError, one line, where it needs more memory than there is.
+    """
+    import jax
+
+    from meta_learning.learner import learner_model, make_trainer
+    from meta_learning.training import HELD_OUT_SYMBOLS
+
+    model = learner_model(process.num_symbols, cell, hidden)
+    trainer = make_trainer(process, model, recipe)
+    params = jax.eval_shape(lambda: model.init(jax.random.key(0)))
+    state = jax.eval_shape(lambda p: trainer.init(jax.tree.map(lambda x: x[None], p)), params)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(params))
+    needed = seeds * _STATES * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    there = memory()
+    name = f"{cell}-{hidden}"
+    if there and needed > there:
+        raise MemoryError(
+            f"training {seeds if seeds > 1 else 'one'} {name} needs about {_bytes(needed)} of memory, "
+            f"there are {_bytes(there)}; try a smaller --hidden, fewer seeds or --recipe coursework"
+        )
+    step = 6.0 * numbers * recipe.batch_size * recipe.unroll
+    if recipe.optimization.optimizer == "soap":
+        step += soap_operations(params, recipe.iterations)
+    points = 1 + recipe.iterations / recipe.iterations_per_point
+    work = seeds * (recipe.iterations * step + points * 2.0 * numbers * HELD_OUT_SYMBOLS)
+    if work < _SMALL:
+        return ""
+    seconds = work / operations_per_second()
+    if seconds <= LONG_S:
+        return ""
+    return (
+        f"{name} has {numbers:,} weights: its training of {recipe.iterations:,} "
+        f"{'iteration' if recipe.iterations == 1 else 'iterations'} may take {duration(seconds)}, in "
+        f"{_bytes(needed)} of memory"
+    )
+
+
+def soap_operations(params: Any, iterations: int) -> float:
+    """Of one step of SOAP, the decompositions of every twentieth included, where there are any."""
+    from autoregressive.soap import layers
+
+    total = 0.0
+    for names in layers(params).values():
+        rows = params[names[0]].shape[0]
+        columns = sum(params[n].size // rows for n in names)
+        total += 6.0 * rows * columns * (rows + columns)
+        refreshments = iterations // _SOAP_EVERY
+        total += _DECOMPOSITION * (rows**3 + columns**3) * refreshments / iterations
+    return total
+
+
+def operations_per_second() -> float:
+    """Of one matrix product of float32 on the device that JAX uses."""
+    import jax
+    import jax.numpy as jnp
+
+    n = 1024
+    matrix = jnp.ones((n, n), jnp.float32)
+    product = jax.jit(jnp.matmul)
+    product(matrix, matrix).block_until_ready()
+    started = time.perf_counter()
+    product(matrix, matrix).block_until_ready()
+    return 2.0 * n**3 / (time.perf_counter() - started)
+
+
+def memory() -> int:
+    """Bytes of the device that JAX uses; 0 where that is not known."""
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return int((device.memory_stats() or {}).get("bytes_limit", 0))
+    found = []
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    # What a container may have.
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.exists() else ""
+    if text.isdigit():
+        found.append(int(text))
+    return min(found, default=0)
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:,.0f} GB" if count >= 2e9 else f"{count / 1e6:,.0f} MB"
