@@ -132,7 +132,7 @@ def iterations(grid: Grid) -> int:
     return sum(point.recipe.iterations for point in grid.points)
 
 
-def measure(task: Task, on_point: Callable[[training.Point], None] = lambda point: None) -> Result:
+def measure(task: Task) -> Result:
     """The networks of one point, from the cache or trained now, scored. A training that diverges is a
     result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
     it."""

@@ -14,7 +14,7 @@ import pytest
 from conftest import TRAIN
 from running import refused, run
 
-from analysis import forecast
+from analysis import forecast, progress
 from analysis.progress import TimeLeft, duration, meter
 from autoregressive import pace, training
 from autoregressive.training import Trainer, fit
