@@ -237,6 +237,9 @@ def the_oracle_is_no_worse_and_references_no_better_than_bayes(process):
         for name, rows in ladder(process, process).items()
     }
     for name, of_stream in loss.items():
+        assert not np.isnan(of_stream).any(), name
+        if name not in ("oracle", "bayes") and np.isinf(of_stream).any():
+            continue  # memoryless, of a process whose first symbol is certain
         assert np.isfinite(of_stream).all(), name
         excess = (of_stream - loss["bayes"]) * (-1 if name == "oracle" else 1)
         # Bayes is best in expectation: an excess below 0 is noise of at most six standard errors.
