@@ -62,13 +62,13 @@ class FixedCategorical(Process):
         plates = (len(sites[name]["value"]) for name in ("stream", "task"))
         return jnp.broadcast_to(jnp.asarray(self.p), (*plates, self.num_symbols))
 
-    def initial_belief(self, draws: int = HORIZON) -> tuple[()]:
-        return ()
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return jnp.zeros(0)
 
-    def update(self, belief: tuple[()], symbol: Array) -> tuple[()]:
-        return ()
+    def update(self, belief: Array, symbol: Array) -> Array:
+        return belief
 
-    def log_predictive_of(self, belief: tuple[()]) -> Array:
+    def log_predictive_of(self, belief: Array) -> Array:
         return jnp.log(jnp.asarray(self.p))
 
     def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:

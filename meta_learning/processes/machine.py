@@ -22,7 +22,7 @@ from meta_learning.processes.places import check_symbols, join_tasks, split_task
 
 # Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and in what
 # it returns, so that long streams fit in memory.
-_BELIEFS, _RETURNED = 2**14, 2**22
+_BELIEFS, _RETURNED = 2**15, 2**22
 # How many symbols a belief can hold where nobody says: test streams without RESET are as long.
 HORIZON = 100
 
@@ -73,7 +73,7 @@ class Machine(ABC):
     def log_first(self) -> np.ndarray:
         """log p of a task's first symbol in nats, float64 (K,): what is known before any symbol."""
         with float64():
-            return np.asarray(self.log_predictive_of(self.initial_belief(0)))
+            return np.asarray(_first(self))
 
     def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
         """log p of each draw of one task given those before. draws: int (..., n), n >= 1, in 0..K-1.
@@ -144,6 +144,11 @@ def _wide(tasks: int) -> Any:
         return leaf.reshape(tasks, *leaf.shape[2:])
 
     return flat
+
+
+@partial(jax.jit, static_argnums=0)
+def _first(machine: Machine) -> Array:
+    return machine.log_predictive_of(machine.initial_belief(0))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -18,7 +18,6 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
-from autoregressive.precision import float64
 from meta_learning.processes.base import Process
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine
@@ -31,7 +30,7 @@ from meta_learning.processes.parameters import (
     read_numbers,
     read_rows,
 )
-from meta_learning.processes.places import count_symbols, counts_before
+from meta_learning.processes.places import count_symbols
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,6 @@ class Mixture(Process):
 
     def log_predictive_of(self, belief: Any) -> Array:
         return jnp.log(jnp.exp(self.log_weights(belief)) @ jnp.asarray(self.p))
-
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
-        with float64():
-            return np.asarray(self.log_predictive_of(counts_before(draws, self.num_symbols)))
 
     def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
         return jnp.log(jnp.asarray(self.p))[latent]
