@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "growth": Benchmark(False, ("--quick", "--repeats", "1")),
     "start_up": Benchmark(False, ("--quick",)),
     "sampling": Benchmark(False, ("--repeats", "1")),
+    "scoring": Benchmark(False, ("--streams", "20", "--repeats", "1")),
     "inpainting": Benchmark(True, ("--repeats", "1")),
     "exact_gap": Benchmark(False, ("--T", "8")),
     "workers": Benchmark(False, ("--workers", "0", "--workers", "1", "--repeats", "1", "--T", "8",

@@ -3,49 +3,75 @@
 Each is a function of sampled streams that returns log p(x_t | x_<t), float64 nats (batch, length,
 K+1). All know T. Networks return the same type, so a comparison cannot tell.
 
-References of one process are in its own ``ladder``; those that any process can have, in REFERENCES.
+Each is a ``Machine``, as the exact predictor is. References of one process are in its own ``ladder``;
+those that any process can have, in REFERENCES.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from jax import Array
 
-from meta_learning.processes.base import Predictor, Process, Streams, with_reset
+from meta_learning.processes.base import Process, Streams
+from meta_learning.processes.machine import HORIZON, Machine
 
-Reference = Callable[[Streams], np.ndarray]
+Predictor = Callable[[Streams], np.ndarray]
 
 
 def ladder(
     prior: Process, source: Process, only: Collection[str] | None = None
-) -> dict[str, Reference]:
+) -> dict[str, Predictor]:
     """The references by name: the oracle, which knows the latent values of ``source``, the process
     that made the streams; Bayes of ``prior``, the process believed in; what else ``prior`` has
     in its own ladder; and ``REFERENCES``. only: the names wanted; None is all. Both must have the same K
     and T, and the streams scored must be of ``source``."""
-    references: dict[str, Reference] = {
+    machines = {"bayes": prior, **prior.ladder()}
+    machines |= {name: reference(prior) for name, reference in REFERENCES.items()}
+    predictors: dict[str, Predictor] = {
         "oracle": source.log_predictive_given_latent,
-        "bayes": _of_symbols(prior.log_predictive),
-        **{name: _of_symbols(predictor) for name, predictor in prior.ladder().items()},
-        **{name: _of_symbols(partial(rows, prior)) for name, rows in REFERENCES.items()},
+        **{name: _of_symbols(machine) for name, machine in machines.items()},
     }
-    return {n: r for n, r in references.items() if only is None or n in only}
+    return {n: p for n, p in predictors.items() if only is None or n in only}
 
 
-def memoryless(prior: Process, symbols: np.ndarray) -> np.ndarray:
-    """Always the law of a task's first symbol: what is known before any. symbols: int (..., L), of which
-    only the shape counts. Returns log p in nats, float64 (..., L, K+1)."""
-    first = prior.log_first()
-    rows = np.broadcast_to(first, (*np.shape(symbols), prior.num_symbols))
-    return with_reset(rows, prior.task_length)
+def _of_symbols(machine: Machine) -> Predictor:
+    return lambda streams: machine.log_predictive(streams.symbols)
 
 
-def _of_symbols(predictor: Predictor) -> Reference:
-    return lambda streams: predictor(streams.symbols)
+@dataclass(frozen=True)
+class Reference(Machine):
+    """A machine that predicts the tasks of ``prior``, the process believed in: its K and T."""
+
+    prior: Process
+
+    @property
+    def num_symbols(self) -> int:
+        return self.prior.num_symbols
+
+    @property
+    def task_length(self) -> float:
+        return self.prior.task_length
 
 
-# (the process believed in, symbols int (..., L)) -> log p(x_t | x_<t), float64 (..., L, K+1).
-REFERENCES: dict[str, Callable[[Process, Any], np.ndarray]] = {"memoryless": memoryless}
+@dataclass(frozen=True)
+class Memoryless(Reference):
+    """Always the distribution of a task's first symbol: what is known before any."""
+
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return self.prior.log_predictive_of(self.prior.initial_belief(0))
+
+    def update(self, belief: Array, symbol: Array) -> Array:
+        return belief
+
+    def log_predictive_of(self, belief: Array) -> Array:
+        return belief
+
+    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self.log_first(), (*draws.shape, self.num_symbols))
+
+
+# (the process believed in) -> its reference.
+REFERENCES: dict[str, Callable[[Process], Machine]] = {"memoryless": Memoryless}

@@ -12,15 +12,13 @@ with b_n the Bayes predictive; order is also the mean of KL(g_n || q~_h). No ter
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from autoregressive.scores import kl
-from meta_learning.processes import DirichletCategorical, Process
+from meta_learning.processes import Process, count_symbols
 
 
 @dataclass(frozen=True)
@@ -36,39 +34,37 @@ class Exchangeable:
 
 
 def exchangeable(process: Process) -> Exchangeable:
-    """The process by counts. Errors: ValueError where its orders are not equally probable, or where
-    that is not known here."""
-    for kind, make in EXCHANGEABLE.items():
-        if isinstance(process, kind):
-            return make(process)
-    raise ValueError(
-        f"the exact gap needs a process whose answer is a function of the counts, one of "
-        f"{', '.join(kind.__name__ for kind in EXCHANGEABLE)}; got {type(process).__name__}"
-    )
-
-
-def _dirichlet(process: DirichletCategorical) -> Exchangeable:
-    alpha = np.asarray(process.alpha)
-    total = math.fsum(alpha)
+    """The process by counts. Errors: ValueError where its beliefs are not a function of the counts."""
+    K = process.num_symbols
+    histories = np.array([[0, 1, 0], [0, 0, 1], [K - 1, 1, 1]])
+    statistic = process.statistic(histories)
+    if statistic is None or not np.array_equal(statistic, count_symbols(histories, K)):
+        raise ValueError(
+            "the exact gap needs a process whose answer is a function of the counts, such as "
+            f"DirichletCategorical; got {type(process).__name__}"
+        )
 
     def log_predictive(counts: np.ndarray) -> np.ndarray:
-        weights = alpha + counts
-        return np.log(weights) - np.log(weights.sum(-1, keepdims=True))
+        rows, draws, _ = _along_sorted(process, counts)
+        return rows[np.arange(len(counts)), draws]
 
     def log_probability(counts: np.ndarray) -> np.ndarray:
-        # Rising factorials as sums of logs: differences of log-gammas lose digits at large alpha.
-        steps = np.arange(int(counts.sum(-1).max(initial=0)))
-        rising = np.cumsum(np.log(np.append(alpha, total)[:, None] + steps), axis=1)
-        rising = np.pad(rising, ((0, 0), (1, 0)))
-        own = rising[np.arange(len(alpha)), counts].sum(-1)
-        return own - rising[-1, counts.sum(-1)]
+        rows, draws, symbols = _along_sorted(process, counts)
+        came = np.take_along_axis(rows, symbols[..., None], -1)[..., 0]
+        return np.where(np.arange(came.shape[1]) < draws[:, None], came, 0.0).sum(1)
 
     return Exchangeable(log_predictive, log_probability)
 
 
-EXCHANGEABLE: dict[type[Process], Callable[[Any], Exchangeable]] = {
-    DirichletCategorical: _dirichlet,
-}
+def _along_sorted(process: Process, counts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The exact machine along one history of each count vector, (cells, K), in the order of symbols:
+    rows (cells, n, K), draws (cells,) and symbols (cells, n); what comes after a history is filled up.
+    """
+    draws = counts.sum(-1)
+    places = np.arange(draws.max(initial=0) + 1)
+    symbols = (places[:, None] >= np.cumsum(counts, axis=-1)[:, None]).sum(-1)
+    symbols = np.minimum(symbols, process.num_symbols - 1)
+    return process.log_predictive_along(symbols), draws, symbols
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.intervals import Estimate, Statistic, estimates
-from meta_learning.processes import DirichletCategorical, task_counts
+from meta_learning.processes import DirichletCategorical
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
 
@@ -42,16 +42,10 @@ def probe_targets(process: DirichletCategorical, symbols: Any) -> dict[str, np.n
     (alpha_k + n_k) / (sum(alpha) + n). "log_concentration": log(sum(alpha) + n). "place": within the
     task, from 1.
     """
-    counts = task_counts(symbols, process.num_symbols, process.task_length)
-    weights = np.asarray(process.alpha) + counts
-    total = weights.sum(-1, keepdims=True)
-    place = np.broadcast_to(places_in_task(process, counts.shape[-2])[:, None], total.shape)
-    return {
-        "counts": counts.astype(np.float64),
-        "posterior_mean": weights / total,
-        "log_concentration": np.log(total),
-        "place": place.astype(np.float64),
-    }
+    targets = process.coordinates_along(symbols)
+    length = np.shape(symbols)[-1]
+    place = places_in_task(process, length)[:, None].astype(np.float64)
+    return targets | {"place": np.broadcast_to(place, (*np.shape(symbols), 1))}
 
 
 def places_in_task(process: DirichletCategorical, length: int) -> np.ndarray:

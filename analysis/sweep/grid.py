@@ -49,11 +49,6 @@ class Grid:
         """How all networks are trained, but for the iterations."""
         return self.points[0].recipe
 
-    @property
-    def process_axes(self) -> list[str]:
-        """Axes that change what is to be learnt."""
-        return [name for name in self.axes if name not in NETWORK_AXES]
-
 
 def make_grid(
     processes: Sequence[str],

@@ -6,27 +6,30 @@ With n_k the sum of 0.9^age over the places of the task at which k came, p(x_t =
 (n_k + 1/2) / sum (n + 1/2): the rule of Krichevsky and Trofimov, with a memory of about ten symbols.
 """
 
-import numpy as np
+from dataclasses import dataclass
 
-from meta_learning.processes import drawn_places, with_reset
-from meta_learning.references import REFERENCES
+import jax
+import jax.numpy as jnp
+
+from meta_learning.processes import log_succession
+from meta_learning.references import REFERENCES, Reference
 
 KEEP = 0.9
 
 
-def forgetting(prior, symbols):
-    """symbols: int (..., L). Returns log p(x_t | x_<t), float64 (..., L, K+1)."""
-    symbols, K, T = np.asarray(symbols), prior.num_symbols, prior.task_length
-    came = symbols[..., None] == np.arange(K)
-    weights = np.empty(came.shape)
-    counts = np.zeros((*symbols.shape[:-1], K))
-    for t, drawn in enumerate(drawn_places(symbols.shape[-1], T)):
-        weights[..., t, :] = counts + 0.5
-        counts = KEEP * counts + came[..., t, :] if drawn else np.zeros_like(counts)
-    return with_reset(np.log(weights / weights.sum(-1, keepdims=True)), T)
+@dataclass(frozen=True)
+class Forgetting(Reference):
+    def initial_belief(self, draws=0):
+        return jnp.zeros(self.num_symbols)
+
+    def update(self, counts, symbol):
+        return KEEP * counts + jax.nn.one_hot(symbol, self.num_symbols)
+
+    def log_predictive_of(self, counts):
+        return log_succession(0.5, counts)
 
 
-REFERENCES["forgetting"] = forgetting
+REFERENCES["forgetting"] = Forgetting
 
 if __name__ == "__main__":
     from analysis.cli import main

@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 from autoregressive.registry import UnknownName
-from meta_learning.processes.base import (
-    Process,
-    Streams,
-    drawn_places,
-    task_counts,
-    with_reset,
-)
+from meta_learning.processes.base import Process, Streams
 from meta_learning.processes.change_points import ChangePoints
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.fixed_categorical import FixedCategorical
 from meta_learning.processes.hidden_markov import HiddenMarkov
+from meta_learning.processes.machine import Machine, log_normalise
 from meta_learning.processes.markov_chain import MarkovChain
 from meta_learning.processes.mixture import Mixture
 from meta_learning.processes.parameters import (
+    ALPHA,
+    TASK_LENGTH,
+    Parameter,
     check_alpha,
     check_probabilities,
+    check_symbol_number,
     check_task_length,
     json_task_length,
+    read_number,
+    read_numbers,
 )
+from meta_learning.processes.places import count_symbols, drawn_places, task_counts, with_reset
+from meta_learning.processes.succession import log_succession
 
 __all__ = [
+    "ALPHA",
     "PROCESSES",
+    "TASK_LENGTH",
     "ChangePoints",
     "DirichletCategorical",
     "FixedCategorical",
     "HiddenMarkov",
+    "Machine",
     "MarkovChain",
     "Mixture",
+    "Parameter",
     "Process",
     "Streams",
     "check_alpha",
     "check_probabilities",
+    "check_symbol_number",
     "check_task_length",
+    "count_symbols",
     "drawn_places",
     "json_task_length",
+    "log_normalise",
+    "log_succession",
     "process_kind",
+    "read_number",
+    "read_numbers",
     "task_counts",
     "with_reset",
 ]

@@ -1,4 +1,4 @@
-"""What every generative process is: a NumPyro model with its exact next-symbol predictive.
+"""What every generative process is: a NumPyro model of one task, and its exact machine.
 
 A stream is a sequence of tasks. A task of length T is T - 1 drawn symbols, then the symbol
 RESET = K: T counts the RESET. T=1 is RESET only, T=inf never resets. Streams start at a task's start,
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
@@ -21,13 +20,15 @@ from typing import Any, ClassVar, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import numpyro.handlers
 from jax import Array
-from numpyro.handlers import seed as seeded
-from numpyro.handlers import trace
+from numpyro.contrib.control_flow import scan
 
-from meta_learning.processes.parameters import Parameter, json_value
-
-Predictor = Callable[[Any], np.ndarray]
+from meta_learning.processes.machine import Machine, along_latent, log_normalise
+from meta_learning.processes.parameters import Parameter, json_value, show_value
+from meta_learning.processes.places import join_tasks, split_tasks, with_reset
 
 
 class Streams(NamedTuple):
@@ -39,62 +40,122 @@ class Streams(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Process(ABC):
+class Process(Machine):
     """A source of symbols 0..K-1 and RESET = K that knows its own exact answer.
 
-    Instances are frozen and hashable, so they can be static arguments of compiled functions. name:
-    in ``PROCESSES``, on the command line and in checkpoints. parameters: the arguments of the
-    constructor by name, in its order. latent_name: what the oracle knows, for captions.
+    A subclass is a frozen dataclass. It writes its parameters as fields, ``latent`` (what a task's
+    symbols depend on), the three functions of its ``Machine``, and ``log_predictive_given`` (the oracle)
+    unless the latent values are the probabilities themselves.
+
+    name: in ``PROCESSES``, on the command line and in checkpoints. parameters: the fields by name, in
+    their order; each is checked when an instance is made. latent_name: what the oracle knows, for
+    captions.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[dict[str, Parameter]]
     latent_name: ClassVar[str]
 
-    @property
-    @abstractmethod
-    def num_symbols(self) -> int:
-        """K, the number of symbols without RESET."""
+    def __post_init__(self) -> None:
+        for name, parameter in self.parameters.items():
+            self.keep(name, parameter.check(getattr(self, name), name))
+
+    def keep(self, name: str, value: Any) -> None:
+        """Sets a field while an instance is made: for a subclass's ``__post_init__``."""
+        object.__setattr__(self, name, value)
 
     @property
-    @abstractmethod
     def task_length(self) -> float:
-        """T, RESET included: an integer, or math.inf where there is no RESET."""
+        """T, RESET included: an integer, or math.inf where there is no RESET. Here the field T."""
+        return getattr(self, "T", math.inf)
 
     @property
-    @abstractmethod
     def title(self) -> str:
         """A few words for headings."""
+        given = ", ".join(f"{k}={show_value(getattr(self, k))}" for k in self.parameters)
+        return f"{self.name} ({given})"
 
-    @abstractmethod
+    def latent(self) -> Any:
+        """The NumPyro program of one task's latent values: an array. It runs inside the plates of
+        streams and tasks, so that the value comes with two leading axes (streams, tasks)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has neither latent nor a model of its own"
+        )
+
+    def draw_distribution(self, latent: Any) -> Any:
+        """The NumPyro distribution of every draw of a task, where draws are independent given its
+        latent values (streams, tasks, ...); None where they are not."""
+        return None
+
     def model(
         self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
     ) -> Any:
         """The NumPyro model of ``tasks`` tasks in each of ``streams`` streams, RESETs left out.
 
         symbols: (draws, streams, tasks) conditions on observed draws; None samples them. ``draws``
-        is T - 1 unless T is infinite, where it must be given. Returns the symbols, or None where a
-        task has no draw.
+        is T - 1 unless T is infinite, where it must be given. Returns the symbols, the site x, or None
+        where a task has no draw. Errors: ValueError for another number of draws.
+
+        Draws come all at once from ``draw_distribution`` where there is one, else one by one from
+        ``log_predictive_given``.
         """
+        n = draws_in_task(self.task_length, draws)
+        with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
+            latent = self.latent()
+            if n == 0:
+                return None
+            if (independent := self.draw_distribution(latent)) is not None:
+                with numpyro.plate("draw", n, dim=-3):
+                    return numpyro.sample("x", independent, obs=symbols)
 
-    @abstractmethod
-    def log_first(self) -> np.ndarray:
-        """log p of a task's first symbol in nats, float64 (K,): what is known before any symbol."""
+        def each(function: Any) -> Any:
+            return jax.vmap(jax.vmap(function))
 
-    @abstractmethod
+        def step(belief: Any, seen: tuple[Any, Any]) -> tuple[Any, Any]:
+            place, observed = seen
+            logits = each(lambda z, b: self.log_predictive_given(z, b, place))(latent, belief)
+            x = numpyro.sample("x", dist.Categorical(logits=logits), obs=observed)
+            return each(self.update)(belief, x), x
+
+        begin = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (streams, tasks, *jnp.shape(leaf))),
+            self.initial_belief(n),
+        )
+        return scan(step, begin, (jnp.arange(n), symbols), length=n)[1]
+
     def log_predictive(self, symbols: Any) -> np.ndarray:
-        """The exact log p(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
+        """As ``Machine.log_predictive``. Errors: also ValueError for a stream that the process cannot
+        make, with its first symbol of probability 0."""
+        rows = super().log_predictive(symbols)
+        came = np.take_along_axis(rows, np.asarray(symbols, np.int64)[..., None], -1)[..., 0]
+        if np.isneginf(came).any():
+            flat = came.reshape(-1, came.shape[-1])
+            stream, place = np.argwhere(np.isneginf(flat))[0]
+            symbol = np.asarray(symbols).reshape(flat.shape)[stream, place]
+            raise ValueError(
+                f"{self.title} cannot make stream {stream}: after what comes before it, its symbol "
+                f"{symbol} at place {place} has probability 0 (both counted from 0)"
+            )
+        return rows
 
-        Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.
+    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+        """The oracle: log p of a task's next draw, nats (K,), given the latent values of the task.
+
+        latent: of one task. belief: the machine's. place: how many draws came before, an int scalar.
+        Here the latent values are the probabilities (K,).
         """
+        return log_normalise(latent)
 
-    @abstractmethod
     def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
         """The oracle's log p(x_t | latent, x_<t) in nats, float64 (batch, length, K+1)."""
+        symbols = np.asarray(streams.symbols)
+        draws = split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
+        rows = along_latent(self, draws, streams.latent)
+        return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
 
-    def ladder(self) -> dict[str, Predictor]:
-        """Reference predictors of this process's own, by name, weaker than Bayes: each gives rows as
-        ``log_predictive`` does. Bayes, the oracle and memoryless exist for every process."""
+    def ladder(self) -> dict[str, Machine]:
+        """Reference predictors of this process's own, by name, weaker than Bayes. Bayes, the oracle and
+        memoryless exist for every process."""
         return {}
 
     def posterior_interval(self, symbols: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -103,13 +164,15 @@ class Process(ABC):
         return None
 
     @classmethod
-    @abstractmethod
     def examples(cls) -> tuple[Process, ...]:
-        """Small instances, on which the contract tests run."""
+        """Small instances, on which the contract tests run; here that of the defaults."""
+        return (cls(),)
 
     def latent_of(self, sites: Mapping[str, Any]) -> Any:
-        """The latent values (streams, ...) out of the sites of ``model``; here the site p."""
-        return sites["p"]["value"]
+        """The latent values (streams, ...) out of the sites of ``model``; here of the first that is
+        sampled."""
+        sampled = (s["value"] for name, s in sites.items() if s["type"] == "sample" and name != "x")
+        return next(sampled)
 
     def settings(self) -> dict[str, Any]:
         """What tells this instance from others of its class, as plain JSON values."""
@@ -120,7 +183,9 @@ class Process(ABC):
         """The process that ``settings`` describe. Errors: ValueError, TypeError, KeyError."""
         if settings.keys() != cls.parameters.keys():
             odd = ", ".join(sorted(settings.keys() ^ cls.parameters.keys()))
-            raise ValueError(f"{cls.name} has {_listed(cls.parameters)}; unknown or missing: {odd}")
+            raise ValueError(
+                f"{cls.name} has {_list_names(cls.parameters)}; unknown or missing: {odd}"
+            )
         given = {k: math.inf if k == "T" and v is None else v for k, v in settings.items()}
         return cls(**given)
 
@@ -132,12 +197,12 @@ class Process(ABC):
         for name in given:
             if name not in cls.parameters:
                 raise ValueError(
-                    f"{cls.name} has no parameter {name!r}; it has {_listed(cls.parameters)}"
+                    f"{cls.name} has no parameter {name!r}; it has {_list_names(cls.parameters)}"
                 )
         for name, argument in inspect.signature(cls).parameters.items():
             if argument.default is inspect.Parameter.empty and name not in given:
                 raise ValueError(
-                    f"{cls.name} needs {_listed(cls.parameters)}; {name} is missing, for example "
+                    f"{cls.name} needs {_list_names(cls.parameters)}; {name} is missing, for example "
                     f"{name}={cls.parameters[name].example}"
                 )
         read = {k: cls.parameters[k].read(v) if isinstance(v, str) else v for k, v in given.items()}
@@ -158,7 +223,7 @@ class Process(ABC):
             raise ValueError(f"batch and length must be 1 or more; got {batch} and {length}")
         endless = math.isinf(self.task_length)
         tasks = 1 if endless else -(-length // int(self.task_length))
-        run = trace(seeded(self.model, key))
+        run = numpyro.handlers.trace(numpyro.handlers.seed(self.model, key))
         sites = run.get_trace(streams=batch, tasks=tasks, draws=length if endless else None)
         reset = jnp.full((batch, tasks, 0 if endless else 1), self.num_symbols, jnp.int32)
         if "x" in sites:
@@ -167,56 +232,8 @@ class Process(ABC):
         return Streams(reset.reshape(batch, -1)[:, :length], self.latent_of(sites))
 
 
-def _listed(parameters: Mapping[str, Parameter]) -> str:
+def _list_names(parameters: Mapping[str, Parameter]) -> str:
     return ", ".join(parameters)
-
-
-def drawn_places(length: int, task_length: float) -> np.ndarray:
-    """Which places of a stream hold a drawn symbol (True) and which a RESET. bool (length,)."""
-    places = np.arange(length)
-    if math.isinf(task_length):
-        return np.ones(length, bool)
-    return places % int(task_length) != int(task_length) - 1
-
-
-def task_counts(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
-    """Counts of each symbol in the current task before each place. int64 (..., L, K).
-
-    symbols: int (..., L). RESET clears the counts and is never counted.
-    Errors: ValueError as for ``Process.log_predictive``.
-    """
-    symbols = checked(symbols, num_symbols, task_length)
-    return counts_so_far([symbols == k for k in range(num_symbols)], task_length)
-
-
-def counts_so_far(marks: list[np.ndarray], task_length: float) -> np.ndarray:
-    """How many marks (each bool (..., L)) came in the current task before each place, RESETs left
-    out. int64 (..., L, number of kinds of marks)."""
-    length = marks[0].shape[-1]
-    shape = marks[0].shape[:-1]
-    if length == 0:
-        return np.zeros((*shape, 0, len(marks)), np.int64)
-    counts = np.zeros((*tasks_apart(marks[0], task_length).shape, len(marks)), np.int64)
-    for k, mark in enumerate(marks):
-        np.cumsum(tasks_apart(mark, task_length)[..., :-1], axis=-1, out=counts[..., 1:, k])
-    return counts.reshape(*shape, -1, len(marks))[..., :length, :]
-
-
-def tasks_apart(values: np.ndarray, task_length: float) -> np.ndarray:
-    """Places (..., L) by task (..., tasks, span), L >= 1; the last task is filled up with zeros."""
-    length = values.shape[-1]
-    span = length if math.isinf(task_length) else min(int(task_length), length)
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -length % span)])
-    return padded.reshape(*values.shape[:-1], -1, span)
-
-
-def with_reset(log_p: np.ndarray, task_length: float) -> np.ndarray:
-    """Adds RESET to rows over the K symbols: (..., L, K) -> (..., L, K+1), known T."""
-    out = np.concatenate([log_p, np.full((*log_p.shape[:-1], 1), -np.inf)], axis=-1)
-    reset = ~drawn_places(log_p.shape[-2], task_length)
-    out[..., reset, :-1] = -np.inf
-    out[..., reset, -1] = 0.0
-    return out
 
 
 def draws_in_task(T: float, draws: int | None) -> int:
@@ -234,37 +251,3 @@ def draws_last(site: Any) -> Any:
     """A site of the model with the axis of draws last: (draws, streams, tasks) -> (streams, tasks,
     draws)."""
     return jnp.moveaxis(site, 0, -1)
-
-
-def repeated(log_p: np.ndarray, length: int, T: float) -> np.ndarray:
-    """Each task's own log p at all its places: (batch, tasks, K) -> (batch, length, K+1)."""
-    span = length if math.isinf(T) else int(T)
-    return with_reset(np.repeat(log_p, span, axis=-2)[..., :length, :], T)
-
-
-def log_normalised(p: Any) -> np.ndarray:
-    """log p in float64. Draws are made in float32; normalising here makes the oracle's rows exact."""
-    p = np.asarray(p, np.float64)
-    with np.errstate(divide="ignore"):
-        return np.log(p) - np.log(p.sum(-1, keepdims=True))
-
-
-def checked(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
-    """The symbols as an array. Errors: ValueError as for ``Process.log_predictive``."""
-    symbols = np.asarray(symbols)
-    if symbols.dtype.kind not in "iu":
-        raise ValueError(f"symbols must be integers; got dtype {symbols.dtype}")
-    if symbols.ndim < 1:
-        raise ValueError("symbols must have a last axis of places; got a single number")
-    if symbols.size and not (symbols.min() >= 0 and symbols.max() <= num_symbols):
-        raise ValueError(
-            f"symbols must lie in 0..{num_symbols} (RESET is {num_symbols}); "
-            f"got {symbols.min()}..{symbols.max()}"
-        )
-    drawn = drawn_places(symbols.shape[-1], task_length)
-    if ((symbols != num_symbols) != drawn).any():
-        raise ValueError(
-            f"RESET ({num_symbols}) must stand at every place T-1, 2T-1, ... (T={task_length}) and "
-            "nowhere else; were these streams made with another T?"
-        )
-    return symbols

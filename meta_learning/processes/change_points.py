@@ -7,15 +7,14 @@ w_t(s) = p(s | x_<t). Then (Adams and MacKay 2007, "Bayesian online changepoint 
     w_{t+1}(s)        = (1 - hazard) w_t(s) p(x_t | s) / p(x_t | x_<t)    for s <= t
     w_{t+1}(t + 1)    = hazard
 
-O(t) work at place t, with w in logarithms.
+w is held in logarithms, for every start that a task of so many draws can have: O(draws) work a place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,26 +24,27 @@ import numpyro.distributions as dist
 from jax import Array, lax
 
 from autoregressive.precision import float64
-from meta_learning.processes.base import (
-    Predictor,
-    Process,
-    Streams,
-    checked,
-    draws_in_task,
-    log_normalised,
-    with_reset,
-)
+from meta_learning.processes.base import Process, Streams, draws_in_task
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
-from meta_learning.processes.parameters import (
-    ALPHA,
-    Parameter,
-    check_alpha,
-    read_number,
-    show,
-)
+from meta_learning.processes.machine import HORIZON, Machine, log_normalise
+from meta_learning.processes.parameters import ALPHA, Parameter, read_number, show
+from meta_learning.processes.places import with_reset
 
-# Numbers in the table of counts of one compiled call: it stays in a processor's cache.
-_CHUNK = 2**14
+
+class Starts(NamedTuple):
+    """Belief over where the stretch of one p started. place: how many draws came before, int scalar.
+    log_weights: log w(s), nats, -inf for a start that has not come (capacity,). counts: of each symbol
+    since each start (capacity, K)."""
+
+    place: Array
+    log_weights: Array
+    counts: Array
+
+
+def _check_hazard(hazard: float, name: str) -> float:
+    if not 0 <= float(hazard) <= 1:
+        raise ValueError(f"{name} must be between 0 and 1; got {hazard:g}")
+    return float(hazard)
 
 
 @dataclass(frozen=True)
@@ -53,32 +53,24 @@ class ChangePoints(Process):
     probability ``hazard``. No RESET, and nothing tells where p changed.
 
     alpha: K >= 2 numbers from 1e-6 to 1e6. hazard: in [0, 1]. Errors: ValueError for anything else.
-    Latent: p at every place (batch, length, K).
+    Latent: p at every place (batch, length, K). Belief: ``Starts``.
     """
 
-    alpha: tuple[float, ...]
-    hazard: float
+    alpha: tuple[float, ...] = (1.0, 1.0, 1.0)
+    hazard: float = 0.05
 
     name = "change-points"
     parameters: ClassVar[dict[str, Parameter]] = {
         "alpha": ALPHA,
-        "hazard": Parameter(read_number, "probability of a new p after each symbol", "0.05"),
+        "hazard": Parameter(
+            read_number, "probability of a new p after each symbol", "0.05", _check_hazard
+        ),
     }
     latent_name = "p at every place"
-
-    def __init__(self, alpha: Sequence[float] = (1.0, 1.0, 1.0), hazard: float = 0.05):
-        object.__setattr__(self, "alpha", check_alpha(alpha))
-        if not 0 <= float(hazard) <= 1:
-            raise ValueError(f"hazard must be between 0 and 1; got {hazard:g}")
-        object.__setattr__(self, "hazard", float(hazard))
 
     @property
     def num_symbols(self) -> int:
         return len(self.alpha)
-
-    @property
-    def task_length(self) -> float:
-        return math.inf
 
     @property
     def title(self) -> str:
@@ -107,69 +99,60 @@ class ChangePoints(Process):
         p = sites["p"]["value"]  # (draws, streams, tasks, K)
         return jnp.moveaxis(p, 0, 2).reshape(p.shape[1], -1, self.num_symbols)
 
-    def log_first(self) -> np.ndarray:
-        return np.log(self.alpha) - np.log(math.fsum(self.alpha))
+    def initial_belief(self, draws: int = HORIZON) -> Starts:
+        """As everywhere; a belief that takes in more than ``draws`` symbols predicts NaN."""
+        log_weights = jnp.where(jnp.arange(draws + 1) == 0, 0.0, -jnp.inf)
+        counts = jnp.zeros((draws + 1, self.num_symbols))
+        return Starts(jnp.zeros((), int), log_weights, counts)
 
-    def log_predictive(self, symbols: Any) -> np.ndarray:
-        symbols = checked(symbols, self.num_symbols, math.inf)
-        length = symbols.shape[-1]
-        flat = symbols.reshape(-1, length).astype(np.int32)
-        # Every call has as many streams, so that a stream's bits do not depend on its company.
-        rows = 8 * max(1, _CHUNK // (8 * max(length, 1) * self.num_symbols))
-        out = np.empty((*flat.shape, self.num_symbols))
-        with float64():
-            for start in range(0, len(flat) if length else 0, rows):
-                chunk = flat[start : start + rows]
-                padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
-                found = _predictive(np.asarray(self.alpha), np.asarray(self.hazard), padded)
-                out[start : start + len(chunk)] = np.asarray(found)[: len(chunk)]
-        return with_reset(out.reshape(*symbols.shape, self.num_symbols), math.inf)
+    def update(self, belief: Starts, symbol: Array) -> Starts:
+        place, log_w, counts = belief
+        starts = jnp.arange(len(log_w))
+        came = jax.nn.one_hot(symbol, self.num_symbols, dtype=counts.dtype)
+        weights = jnp.asarray(self.alpha) + counts
+        log_likelihood = jnp.log((weights * came).sum(-1) / weights.sum(-1))
+        log_came = (self.log_predictive_of(belief) * came).sum()
+        # Normalised anew, lest rounding add up over a long stream.
+        log_w = log_w - jax.nn.logsumexp(log_w) + log_likelihood - log_came
+        log_w = jnp.where(starts <= place, jnp.log1p(-self.hazard) + log_w, -jnp.inf)
+        log_w = jnp.where(starts == place + 1, jnp.log(self.hazard), log_w)
+        counts = counts + jnp.where((starts <= place)[:, None], came, 0.0)
+        return Starts(place + 1, log_w, counts)
+
+    def log_predictive_of(self, belief: Starts) -> Array:
+        weights = jnp.asarray(self.alpha) + belief.counts
+        # The weights of starts can differ by any factor, predictives of one place by a bounded one:
+        # their mean may be taken outside logarithms.
+        share = jnp.exp(belief.log_weights - belief.log_weights.max()) / weights.sum(-1)
+        log_p = log_normalise(share @ weights)
+        return jnp.where(belief.place < len(share), log_p, jnp.nan)
+
+    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+        return log_normalise(latent[place])
 
     def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
-        return with_reset(log_normalised(streams.latent), math.inf)
+        with float64():
+            p = np.asarray(streams.latent, np.float64)
+            return with_reset(np.asarray(log_normalise(p)), math.inf)
 
-    def ladder(self) -> dict[str, Predictor]:
+    def coordinates(self, belief: Starts) -> dict[str, Array]:
+        """run_length (1,): draws since p changed last, expected. counts (K,): of each symbol since
+        then, expected. posterior_mean (K,): the predictive."""
+        w = jax.nn.softmax(belief.log_weights)
+        return {
+            "run_length": (w * (belief.place - jnp.arange(len(w)))).sum(keepdims=True),
+            "counts": w @ belief.counts,
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+        }
+
+    def ladder(self) -> dict[str, Machine]:
         """Bayes that believes in no change points, and Bayes with a wrong hazard: a tenth of it, or
         0.1 where it is 0."""
         return {
-            "no_change_points": DirichletCategorical(self.alpha, math.inf).log_predictive,
-            "bayes_wrong_hazard": self.replace({"hazard": self.hazard / 10 or 0.1}).log_predictive,
+            "no_change_points": DirichletCategorical(self.alpha, math.inf),
+            "bayes_wrong_hazard": self.replace({"hazard": self.hazard / 10 or 0.1}),
         }
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
         return (cls((1.3, 1, 0.5), 0.3), cls((10, 0.4), 0.05))
-
-
-@jax.jit
-def _predictive(alpha: Array, hazard: Array, symbols: Array) -> Array:
-    """log p(x_t | x_<t) in nats. symbols: int32 (B, L). Returns (B, L, K)."""
-    batch, length = symbols.shape
-    starts = jnp.arange(length)
-
-    def step(carry: tuple[Array, Array], inputs: tuple[Array, Array]) -> tuple[Any, Array]:
-        log_w, counts = carry  # by start: (B, L) and (B, L, K)
-        t, x = inputs
-        weights = alpha + counts
-        total = weights.sum(-1)
-        # The weights of starts can differ by any factor, predictives of one place by a bounded one:
-        # their mean may be taken outside logarithms.
-        highest = log_w.max(-1, keepdims=True)
-        share = jnp.exp(log_w - highest) / total
-        mean = jnp.einsum("bs,bsk->bk", share, weights)
-        log_p = jnp.log(mean) - jnp.log(mean.sum(-1, keepdims=True))
-        came = jax.nn.one_hot(x, len(alpha), dtype=alpha.dtype)
-        log_likelihood = jnp.log((weights * came[:, None]).sum(-1) / total)
-        log_came = (log_p * came).sum(-1, keepdims=True)
-        started = starts <= t
-        # Normalised anew, lest rounding add up over a long stream.
-        log_w = log_w - highest - jnp.log(jnp.exp(log_w - highest).sum(-1, keepdims=True))
-        log_w = jnp.where(started, jnp.log1p(-hazard) + log_w + log_likelihood - log_came, -jnp.inf)
-        log_w = jnp.where(starts == t + 1, jnp.log(hazard), log_w)
-        counts = counts + jnp.where(started[:, None], came[:, None], 0.0)
-        return (log_w, counts), log_p
-
-    log_w = jnp.broadcast_to(jnp.where(starts == 0, 0.0, -jnp.inf), (batch, length))
-    counts = jnp.zeros((batch, length, len(alpha)), alpha.dtype)
-    _, rows = lax.scan(step, (log_w, counts), (starts, symbols.T))
-    return jnp.swapaxes(rows, 0, 1)

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jax import Array
 
-from meta_learning.processes.base import (
-    Predictor,
-    Process,
-    Streams,
-    drawn_places,
-    draws_in_task,
-    log_normalised,
-    repeated,
-    task_counts,
-    with_reset,
-)
+from autoregressive.precision import float64
+from meta_learning.processes.base import Process
+from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.parameters import (
     ALPHA,
     TASK_LENGTH,
     Parameter,
-    check_alpha,
-    check_task_length,
     json_task_length,
     show,
 )
+from meta_learning.processes.places import (
+    count_symbols,
+    counts_before,
+    drawn_places,
+    task_counts,
+)
+from meta_learning.processes.succession import log_succession
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class DirichletCategorical(Process):
     100,000 or math.inf. Errors: ValueError for anything else. Latent: p (batch, tasks, K).
 
     With n the counts of the task so far, the predictive is (alpha_k + n_k) / sum(alpha + n): the mean of
-    the conjugate posterior Dirichlet(alpha + n).
+    the conjugate posterior Dirichlet(alpha + n). Belief: n.
     """
 
     alpha: tuple[float, ...]
@@ -51,32 +50,43 @@ class DirichletCategorical(Process):
     parameters: ClassVar[dict[str, Parameter]] = {"alpha": ALPHA, "T": TASK_LENGTH}
     latent_name = "each task's p"
 
-    def __init__(self, alpha: Sequence[float], T: float):
-        object.__setattr__(self, "alpha", check_alpha(alpha))
-        object.__setattr__(self, "T", check_task_length(T))
-
     @property
     def num_symbols(self) -> int:
         return len(self.alpha)
 
     @property
-    def task_length(self) -> float:
-        return self.T
-
-    @property
     def title(self) -> str:
         return f"Dirichlet({show(self.alpha, ', ')}), T={json_task_length(self.T) or 'inf'}"
 
-    def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
-        n = draws_in_task(self.T, draws)
-        with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
-            p = numpyro.sample("p", dist.Dirichlet(np.asarray(self.alpha)))
-            if n == 0:
-                return None
-            with numpyro.plate("draw", n, dim=-3):
-                return numpyro.sample("x", dist.Categorical(p), obs=symbols)
+    def latent(self) -> Any:
+        return numpyro.sample("p", dist.Dirichlet(np.asarray(self.alpha)))
+
+    def draw_distribution(self, latent: Any) -> Any:
+        return dist.Categorical(latent)
+
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return jnp.zeros(self.num_symbols)
+
+    def update(self, belief: Array, symbol: Array) -> Array:
+        return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
+
+    def log_predictive_of(self, belief: Any) -> Array:
+        return log_succession(self.alpha, belief)
+
+    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+        with float64():
+            return np.asarray(self.log_predictive_of(counts_before(draws, self.num_symbols)))
+
+    def coordinates(self, belief: Array) -> dict[str, Array]:
+        """counts (K,), posterior_mean (K,) and log_concentration (1,), log sum(alpha + n)."""
+        return {
+            "counts": belief,
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+            "log_concentration": jnp.log(math.fsum(self.alpha) + belief.sum(keepdims=True)),
+        }
+
+    def statistic(self, symbols: Any) -> np.ndarray:
+        return count_symbols(symbols, self.num_symbols)
 
     def posterior(self, counts: Any) -> dist.Dirichlet:
         """The conjugate posterior over p after ``counts`` (..., K): Dirichlet(alpha + counts), a NumPyro
@@ -89,24 +99,13 @@ class DirichletCategorical(Process):
             )
         return dist.Dirichlet(np.asarray(self.alpha) + counts)
 
-    def log_first(self) -> np.ndarray:
-        return np.log(self.alpha) - np.log(math.fsum(self.alpha))
-
-    def log_predictive(self, symbols: Any) -> np.ndarray:
-        weights = np.asarray(self.alpha) + task_counts(symbols, self.num_symbols, self.T)
-        log_p = np.log(weights) - np.log(weights.sum(-1, keepdims=True))
-        return with_reset(log_p, self.T)
-
-    def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
-        return repeated(log_normalised(streams.latent), np.shape(streams.symbols)[-1], self.T)
-
-    def ladder(self) -> dict[str, Predictor]:
+    def ladder(self) -> dict[str, Machine]:
         """Bayes with a wrong alpha; Laplace's rule of succession (alpha = 1); Krichevsky and Trofimov
         (1981), alpha = 1/2."""
         return {
-            "bayes_wrong_alpha": self.replace({"alpha": wrong_alpha(self.alpha)}).log_predictive,
-            "laplace": self.replace({"alpha": (1.0,) * self.num_symbols}).log_predictive,
-            "kt": self.replace({"alpha": (0.5,) * self.num_symbols}).log_predictive,
+            "bayes_wrong_alpha": self.replace({"alpha": wrong_alpha(self.alpha)}),
+            "laplace": self.replace({"alpha": (1.0,) * self.num_symbols}),
+            "kt": self.replace({"alpha": (0.5,) * self.num_symbols}),
         }
 
     def posterior_interval(self, symbols: Any) -> tuple[np.ndarray, np.ndarray] | None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-import numpyro
 import numpyro.distributions as dist
+from jax import Array
 
-from meta_learning.processes.base import Process, Streams, checked, draws_in_task, with_reset
+from meta_learning.processes.base import Process, Streams
+from meta_learning.processes.machine import HORIZON
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_probabilities,
-    check_task_length,
     json_task_length,
     read_numbers,
     show,
@@ -29,7 +28,7 @@ class FixedCategorical(Process):
     """Symbols i.i.d. from Categorical(p) with p known, the same in every task.
 
     p: K >= 2 numbers in [0, 1] that sum to 1 within 1e-6. T as for DirichletCategorical. Latent: p
-    (batch, tasks, K).
+    (batch, tasks, K). There is nothing to learn: the belief is empty.
     """
 
     p: tuple[float, ...]
@@ -37,50 +36,49 @@ class FixedCategorical(Process):
 
     name = "fixed-categorical"
     parameters: ClassVar[dict[str, Parameter]] = {
-        "p": Parameter(read_numbers, "probabilities, one a symbol", "0.2,0.3,0.5"),
+        "p": Parameter(
+            read_numbers, "probabilities, one a symbol", "0.2,0.3,0.5", check_probabilities
+        ),
         "T": TASK_LENGTH,
     }
     latent_name = "p, as Bayes does"
-
-    def __init__(self, p: Sequence[float], T: float):
-        object.__setattr__(self, "p", check_probabilities(p))
-        object.__setattr__(self, "T", check_task_length(T))
 
     @property
     def num_symbols(self) -> int:
         return len(self.p)
 
     @property
-    def task_length(self) -> float:
-        return self.T
-
-    @property
     def title(self) -> str:
         return f"p = ({show(self.p, ', ')}), T={json_task_length(self.T) or 'inf'}"
 
-    def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
-        n = draws_in_task(self.T, draws)
-        with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
-            p = jnp.broadcast_to(jnp.asarray(self.p), (streams, tasks, self.num_symbols))
-            p = numpyro.deterministic("p", p)
-            if n == 0:
-                return None
-            with numpyro.plate("draw", n, dim=-3):
-                # By logits: the sampler for probabilities can return a first symbol of probability 0.
-                return numpyro.sample("x", dist.Categorical(logits=jnp.log(p)), obs=symbols)
+    def latent(self) -> Any:
+        return jnp.asarray(self.p)
 
-    def log_first(self) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            return np.log(self.p)
+    def draw_distribution(self, latent: Any) -> Any:
+        # By logits: the sampler for probabilities can return a first symbol of probability 0.
+        return dist.Categorical(logits=jnp.log(latent))
 
-    def log_predictive(self, symbols: Any) -> np.ndarray:
-        shape = checked(symbols, self.num_symbols, self.T).shape
-        return with_reset(np.broadcast_to(self.log_first(), (*shape, self.num_symbols)), self.T)
+    def latent_of(self, sites: Any) -> Any:
+        plates = (len(sites[name]["value"]) for name in ("stream", "task"))
+        return jnp.broadcast_to(jnp.asarray(self.p), (*plates, self.num_symbols))
+
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return jnp.zeros(0)
+
+    def update(self, belief: Array, symbol: Array) -> Array:
+        return belief
+
+    def log_predictive_of(self, belief: Array) -> Array:
+        return jnp.log(jnp.asarray(self.p))
+
+    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self.log_first(), (*draws.shape, self.num_symbols))
 
     def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
         return self.log_predictive(streams.symbols)
+
+    def statistic(self, symbols: Any) -> np.ndarray:
+        return np.zeros((*np.shape(symbols)[:-1], 1), np.int64)
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:

@@ -13,35 +13,48 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jax import Array
 from numpyro.contrib.control_flow import scan
 
-from meta_learning.processes.base import (
-    Predictor,
-    Process,
-    Streams,
-    checked,
-    counts_so_far,
-    draws_in_task,
-    log_normalised,
-    with_reset,
-)
+from meta_learning.processes.base import Process, draws_in_task
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
+from meta_learning.processes.machine import HORIZON, Machine, log_normalise
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_alpha,
-    check_task_length,
     json_task_length,
     read_rows,
     show,
     stationary,
 )
+from meta_learning.processes.succession import log_succession
+
+
+class Transitions(NamedTuple):
+    """Belief: how often k followed j, counts (K, K) by [j, k]; and the last symbol, K before any."""
+
+    counts: Array
+    last: Array
+
+
+def _check_rows(alpha: Sequence[Any], name: str) -> tuple[tuple[float, ...], ...]:
+    given = [alpha] if all(np.ndim(row) == 0 for row in alpha) else list(alpha)
+    rows = [check_alpha(row, name) for row in given]
+    K = len(rows[0])
+    if len(rows) == 1:
+        rows *= K
+    if len(rows) != K or any(len(row) != K for row in rows):
+        sizes = ", ".join(str(len(row)) for row in rows)
+        raise ValueError(f"alpha of a Markov chain is one row, or K rows of K; got rows of {sizes}")
+    return tuple(rows)
 
 
 @dataclass(frozen=True)
@@ -49,13 +62,13 @@ class MarkovChain(Process):
     """Row j of each task's transition matrix ~ Dirichlet(alpha_j); the symbol after j from row j.
 
     alpha: K rows of K numbers from 1e-6 to 1e6, or one row that holds for all. T as for
-    DirichletCategorical. The first symbol of a task comes from the stationary law of the prior mean of
-    the matrix, which is known. Errors: ValueError for anything else. Latent: the matrix
-    (batch, tasks, K, K).
+    DirichletCategorical. The first symbol of a task comes from the stationary distribution of the prior
+    mean of the matrix, which is known. Errors: ValueError for anything else. Latent: the matrix
+    (batch, tasks, K, K). Belief: ``Transitions``.
     """
 
-    alpha: tuple[tuple[float, ...], ...]
-    T: float
+    alpha: tuple[Any, ...] = (1.0, 1.0, 1.0)
+    T: float = 20
 
     name = "markov-chain"
     parameters: ClassVar[dict[str, Parameter]] = {
@@ -63,32 +76,15 @@ class MarkovChain(Process):
             read_rows,
             "prior pseudo-counts of each row of the transition matrix, or one row for all",
             "5,1,1/1,5,1/1,1,5",
+            _check_rows,
         ),
         "T": TASK_LENGTH,
     }
     latent_name = "each task's transition matrix"
 
-    def __init__(self, alpha: Sequence[Any] = (1.0, 1.0, 1.0), T: float = 20):
-        rows = [alpha] if all(np.ndim(row) == 0 for row in alpha) else list(alpha)
-        checked_rows = [check_alpha(row) for row in rows]
-        K = len(checked_rows[0])
-        if len(checked_rows) == 1:
-            checked_rows *= K
-        if len(checked_rows) != K or any(len(row) != K for row in checked_rows):
-            sizes = ", ".join(str(len(row)) for row in checked_rows)
-            raise ValueError(
-                f"alpha of a Markov chain is one row, or K rows of K; got rows of {sizes}"
-            )
-        object.__setattr__(self, "alpha", tuple(checked_rows))
-        object.__setattr__(self, "T", check_task_length(T))
-
     @property
     def num_symbols(self) -> int:
         return len(self.alpha)
-
-    @property
-    def task_length(self) -> float:
-        return self.T
 
     @property
     def title(self) -> str:
@@ -98,7 +94,7 @@ class MarkovChain(Process):
 
     @property
     def start(self) -> np.ndarray:
-        """The law of a task's first symbol (K,)."""
+        """The distribution of a task's first symbol (K,)."""
         alpha = np.asarray(self.alpha)
         return np.asarray(stationary(alpha / alpha.sum(-1, keepdims=True), ""))
 
@@ -121,53 +117,53 @@ class MarkovChain(Process):
     def latent_of(self, sites: Any) -> Any:
         return sites["rows"]["value"]
 
-    def posterior_rows(self, symbols: Any) -> dist.Distribution:
-        """The conjugate posterior over the transition matrix after a task's first draws (..., n):
-        independent Dirichlets, one a row, as one NumPyro distribution of (K, K) events."""
-        symbols = np.asarray(symbols)
-        K = range(self.num_symbols)
-        before, after = symbols[..., :-1], symbols[..., 1:]
-        counts = [[((before == j) & (after == k)).sum(-1) for k in K] for j in K]
-        return dist.Dirichlet(
-            np.asarray(self.alpha) + np.moveaxis(np.asarray(counts), (0, 1), (-2, -1))
-        ).to_event(1)
-
-    def log_first(self) -> np.ndarray:
-        return np.log(self.start)
-
-    def log_predictive(self, symbols: Any) -> np.ndarray:
+    def initial_belief(self, draws: int = HORIZON) -> Transitions:
         K = self.num_symbols
-        symbols = checked(symbols, K, self.T)
-        before = _before(symbols, K)
-        log_p = np.broadcast_to(self.log_first(), (*symbols.shape, K)).copy()
-        for j in range(K):
-            seen = counts_so_far([(before == j) & (symbols == k) for k in range(K)], self.T)
-            weights = np.asarray(self.alpha[j]) + seen
-            row = np.log(weights) - np.log(weights.sum(-1, keepdims=True))
-            np.copyto(log_p, row, where=(before == j)[..., None])
-        return with_reset(log_p, self.T)
+        return Transitions(jnp.zeros((K, K)), jnp.full((), K, jnp.int32))
 
-    def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
-        K = self.num_symbols
-        symbols = np.asarray(streams.symbols)
-        log_rows = log_normalised(streams.latent)
-        places = np.arange(symbols.shape[-1])
-        task = places // (len(places) if math.inf == self.T else int(self.T))
-        before = _before(symbols, K)
-        stream = np.arange(len(symbols))[:, None]
-        log_p = log_rows[stream, task, np.minimum(before, K - 1)]
-        log_p = np.where((before == K)[..., None], self.log_first(), log_p)
-        return with_reset(log_p, self.T)
+    def update(self, belief: Transitions, symbol: Array) -> Transitions:
+        # one_hot of K, before any symbol, is 0: no transition is counted.
+        before, after = (
+            jax.nn.one_hot(s, self.num_symbols, dtype=belief.counts.dtype)
+            for s in (belief.last, symbol)
+        )
+        counts = belief.counts + before[:, None] * after
+        return Transitions(counts, jnp.asarray(symbol, jnp.int32))
 
-    def ladder(self) -> dict[str, Predictor]:
-        """Bayes that believes in i.i.d. symbols, with the mean of the rows of alpha for its prior;
-        Laplace's and Krichevsky and Trofimov's rules row by row (alpha = 1 and 1/2)."""
-        mean = tuple(np.asarray(self.alpha).mean(0))
+    def log_predictive_of(self, belief: Transitions) -> Array:
+        row = log_succession(jnp.asarray(self.alpha)[belief.last], belief.counts[belief.last])
+        return jnp.where(belief.last == self.num_symbols, jnp.log(jnp.asarray(self.start)), row)
+
+    def log_predictive_given(self, latent: Any, belief: Transitions, place: Array) -> Array:
+        start = jnp.log(jnp.asarray(self.start))
+        return jnp.where(belief.last == self.num_symbols, start, log_normalise(latent[belief.last]))
+
+    def coordinates(self, belief: Transitions) -> dict[str, Array]:
+        """transition_counts (K * K,), last_symbol (K,) with a 1 at it, posterior_mean (K,), the
+        predictive."""
         K = self.num_symbols
         return {
-            "iid_dirichlet": DirichletCategorical(mean, self.T).log_predictive,
-            "laplace": self.replace({"alpha": (1.0,) * K}).log_predictive,
-            "kt": self.replace({"alpha": (0.5,) * K}).log_predictive,
+            "transition_counts": belief.counts.reshape(K * K),
+            "last_symbol": jax.nn.one_hot(belief.last, K, dtype=belief.counts.dtype),
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+        }
+
+    def statistic(self, symbols: Any) -> np.ndarray:
+        """Transition counts (K * K), row by row, and the last symbol, K before any."""
+        symbols, K = np.asarray(symbols), self.num_symbols
+        moves = K * symbols[..., :-1] + symbols[..., 1:]
+        counts = (moves[..., None] == np.arange(K * K)).sum(-2)
+        last = symbols[..., -1:] if symbols.shape[-1] else np.full((*symbols.shape[:-1], 1), K)
+        return np.concatenate([counts, last], axis=-1)
+
+    def ladder(self) -> dict[str, Machine]:
+        """Bayes that believes in i.i.d. symbols, with the mean of the rows of alpha for its prior;
+        Laplace's and Krichevsky and Trofimov's rules row by row (alpha = 1 and 1/2)."""
+        K = self.num_symbols
+        return {
+            "iid_dirichlet": DirichletCategorical(tuple(np.asarray(self.alpha).mean(0)), self.T),
+            "laplace": self.replace({"alpha": (1.0,) * K}),
+            "kt": self.replace({"alpha": (0.5,) * K}),
         }
 
     @classmethod
@@ -176,9 +172,3 @@ class MarkovChain(Process):
             cls(((5, 1, 1), (1, 5, 0.5), (1, 2, 3)), 5),
             cls(((1.3, 0.4), (2, 5)), math.inf),
         )
-
-
-def _before(symbols: np.ndarray, K: int) -> np.ndarray:
-    """The symbol before each place; RESET = K before a stream's first."""
-    start = np.full((*symbols.shape[:-1], 1), K, symbols.dtype)
-    return np.concatenate([start, symbols], axis=-1)[..., :-1]

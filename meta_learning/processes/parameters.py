@@ -16,12 +16,14 @@ class Parameter(NamedTuple):
     """One argument of a process, as the command line knows it.
 
     read: its value from text; ValueError where that is not possible. what: what it is. example: a
-    text that ``read`` takes.
+    text that ``read`` takes. check: (a given value, the argument's name) -> the value as it is kept;
+    ValueError where it is not allowed.
     """
 
     read: Callable[[str], Any]
     what: str
     example: str
+    check: Callable[[Any, str], Any] = lambda value, name: value
 
 
 def read_number(text: str) -> float:
@@ -45,16 +47,23 @@ def read_rows(text: str) -> tuple[tuple[float, ...], ...]:
     return tuple(read_numbers(row) for row in text.split("/"))
 
 
-def check_alpha(alpha: Sequence[float]) -> tuple[float, ...]:
-    """alpha as floats. Errors: ValueError unless it is two or more numbers from 1e-6 to 1e6."""
+def check_alpha(
+    alpha: Sequence[float], name: str = "alpha", size: int | None = None
+) -> tuple[float, ...]:
+    """alpha as floats. name: of it in errors. size: how many it must have; None is two or more.
+
+    Errors: ValueError unless it is so many numbers from 1e-6 to 1e6.
+    """
     values = tuple(float(a) for a in alpha)
+    if size is not None and len(values) != size:
+        raise ValueError(f"{name} needs {size} numbers; got {show(values)}")
     if len(values) < 2:
-        raise ValueError(f"alpha needs two or more entries, one a symbol; got {show(values)}")
+        raise ValueError(f"{name} needs two or more entries, one a symbol; got {show(values)}")
     if not all(math.isfinite(a) and a > 0 for a in values):
-        raise ValueError(f"every entry of alpha must be positive and finite; got {show(values)}")
+        raise ValueError(f"every entry of {name} must be positive and finite; got {show(values)}")
     if not all(1e-6 <= a <= 1e6 for a in values):
         raise ValueError(
-            "every entry of alpha must be between 1e-6 and 1e6, where float32 can draw from it; "
+            f"every entry of {name} must be between 1e-6 and 1e6, where float32 can draw from it; "
             f"got {show(values)}"
         )
     return values
@@ -77,53 +86,60 @@ def check_probabilities(p: Sequence[float], name: str = "p") -> tuple[float, ...
     return values if abs(total - 1) < 1e-15 else tuple(v / total for v in values)
 
 
-def check_law(p: Sequence[float], name: str, size: int) -> tuple[float, ...]:
+def check_distribution(p: Sequence[float], name: str, size: int) -> tuple[float, ...]:
     """``size`` >= 1 numbers in [0, 1] that sum to 1. Errors: ValueError for anything else."""
     if len(p) != size:
         raise ValueError(f"{name} needs {size} entries; got {show(p)}")
     return check_probabilities(p, name) if size > 1 or tuple(p) != (1,) else (1.0,)
 
 
-def check_laws(rows: Sequence[Sequence[float]], name: str) -> tuple[tuple[float, ...], ...]:
-    """Rows of probabilities of the symbols, all positive: no stream is impossible.
-
-    Errors: ValueError for anything else.
-    """
+def check_distributions(
+    rows: Sequence[Sequence[float]], name: str
+) -> tuple[tuple[float, ...], ...]:
+    """Rows of probabilities of the symbols, as many in each. Errors: ValueError for anything else."""
     if not len(rows):
         raise ValueError(f"{name} needs one row or more; got nothing")
-    laws = tuple(check_probabilities(row, f"a row of {name}") for row in rows)
-    if len({len(law) for law in laws}) > 1:
-        sizes = ", ".join(str(len(law)) for law in laws)
+    found = tuple(check_probabilities(row, f"a row of {name}") for row in rows)
+    if len({len(row) for row in found}) > 1:
+        sizes = ", ".join(str(len(row)) for row in found)
         raise ValueError(f"the rows of {name} must have equal lengths; got {sizes}")
-    if not all(v > 0 for law in laws for v in law):
-        raise ValueError(f"every entry of {name} must be positive, so that no stream is impossible")
-    return laws
+    return found
 
 
-def check_task_length(T: float) -> float:
+def check_symbol_number(value: float, name: str = "symbols") -> int:
+    """K as an int. Errors: ValueError unless it is a whole number from 2 to 1,000."""
+    if not 2 <= value <= 1000 or value != int(value):
+        raise ValueError(f"{name} must be a whole number from 2 to 1000; got {value:g}")
+    return int(value)
+
+
+def check_task_length(T: float, name: str = "T") -> float:
     """T as an int, or math.inf. Errors: ValueError unless it is a whole number from 1 to 100,000, or
     infinite."""
     if math.inf == T:
         return math.inf
     if not math.isfinite(T) or int(T) != T or T < 1:
         raise ValueError(
-            f"T must be a whole number of 1 or more (RESET included), or inf for no RESET; got {T:g}"
+            f"{name} must be a whole number of 1 or more (RESET included), or inf for no RESET; "
+            f"got {T:g}"
         )
     if T > MOST_TASK_LENGTH:
-        raise ValueError(f"T must be at most {MOST_TASK_LENGTH}, or inf for no RESET; got {T:g}")
+        raise ValueError(
+            f"{name} must be at most {MOST_TASK_LENGTH}, or inf for no RESET; got {T:g}"
+        )
     return int(T)
 
 
 def stationary(transition: Any, advice: str) -> tuple[float, ...]:
-    """The law that a transition matrix keeps: start = start A. Errors: ValueError with ``advice``
-    where there are several."""
+    """The distribution that a transition matrix keeps: start = start A. Errors: ValueError with
+    ``advice`` where there are several."""
     matrix = np.asarray(transition, np.float64)
     balance = np.concatenate([matrix.T - np.eye(len(matrix)), np.ones((1, len(matrix)))])
     if np.linalg.matrix_rank(balance) < len(matrix):
-        raise ValueError(f"transition has several stationary laws; {advice}")
-    law = np.linalg.lstsq(balance, np.eye(len(matrix) + 1)[-1], rcond=None)[0]
-    law = np.maximum(law, 0.0)  # a state that is left for good comes out at +-1e-17
-    return tuple(float(v) for v in law / law.sum())
+        raise ValueError(f"transition has several stationary distributions; {advice}")
+    found = np.linalg.lstsq(balance, np.eye(len(matrix) + 1)[-1], rcond=None)[0]
+    found = np.maximum(found, 0.0)  # a state that is left for good comes out at +-1e-17
+    return tuple(float(v) for v in found / found.sum())
 
 
 def json_task_length(T: float) -> int | None:
@@ -143,5 +159,15 @@ def show(values: Sequence[float], comma: str = ",") -> str:
     return comma.join(f"{v:g}" for v in values) or "nothing"
 
 
-ALPHA = Parameter(read_numbers, "prior pseudo-counts, one a symbol", "10,1,1")
-TASK_LENGTH = Parameter(read_number, "task length, RESET included; inf for no RESET", "20")
+def show_value(value: Any) -> str:
+    """A parameter's value as the command line reads it."""
+    if isinstance(value, tuple):
+        rows = bool(value) and isinstance(value[0], tuple)
+        return "/".join(map(show_value, value)) if rows else show(value)
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+ALPHA = Parameter(read_numbers, "prior pseudo-counts, one a symbol", "10,1,1", check_alpha)
+TASK_LENGTH = Parameter(
+    read_number, "task length, RESET included; inf for no RESET", "20", check_task_length
+)

@@ -109,6 +109,7 @@ def test_latents_of_tiny_alpha_are_probabilities():
 def test_jax_keeps_its_float_width():
     for process in EXAMPLES:
         process.log_predictive(sampled(process).symbols)
+        process.coordinates_along(sampled(process).symbols)
         process.log_predictive_given_latent(sampled(process))
     assert not jax.config.jax_enable_x64
     assert jax.numpy.ones(1).dtype == np.float32

@@ -21,6 +21,7 @@ from meta_learning.processes import (
     PROCESSES,
     ChangePoints,
     DirichletCategorical,
+    FixedCategorical,
     HiddenMarkov,
     MarkovChain,
     Mixture,
@@ -89,7 +90,20 @@ def hidden_markov(process, draws):
     return total
 
 
+def dirichlet(process, draws):
+    """p(draws): an urn."""
+    alpha = fractions(process.alpha)
+    return math.prod((urn(alpha, draws[:t], x) for t, x in enumerate(draws)), start=Fraction(1))
+
+
+def fixed(process, draws):
+    """p(draws): a product."""
+    return math.prod((Fraction(process.p[x]) for x in draws), start=Fraction(1))
+
+
 PROBABILITY = {
+    DirichletCategorical: dirichlet,
+    FixedCategorical: fixed,
     ChangePoints: change_points,
     MarkovChain: markov_chain,
     Mixture: mixture,
@@ -101,6 +115,7 @@ NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     MarkovChain((0.5, 3.0), 4),
     Mixture(((0.9, 0.1),), 3),
     HiddenMarkov(((1, 0), (0, 1)), ((0.9, 0.1), (0.2, 0.8)), 4, (0.5, 0.5)),
+    HiddenMarkov(((0, 1), (1, 0)), ((1, 0), (0, 1)), 5, (1, 0)),
     *(
         kind.from_parameters({"T": T})
         for kind in (MarkovChain, Mixture, HiddenMarkov)
@@ -129,6 +144,132 @@ def test_change_points_over_a_long_stream_stay_normalised():
     assert np.exp(rows[0, 310, 1]) > 0.8
 
 
+def shares(weights):
+    total = sum(weights.values())
+    return {key: weight / total for key, weight in weights.items()}
+
+
+def of_mixture(process, draws):
+    rows, weights = fractions(process.p), fractions(process.weights)
+    of = shares({c: w * math.prod(p[x] for x in draws)
+                 for c, (w, p) in enumerate(zip(weights, rows, strict=True))})  # fmt: skip
+    return {"component_weights": list(of.values())}
+
+
+def of_markov(process, draws):
+    K = process.num_symbols
+    pairs = list(itertools.pairwise(draws))
+    return {
+        "transition_counts": [pairs.count((j, k)) for j in range(K) for k in range(K)],
+        "last_symbol": [int(list(draws[-1:]) == [k]) for k in range(K)],
+    }
+
+
+def of_change_points(process, draws):
+    """Over every set of changes after the draws so far, the last included."""
+    alpha, hazard = fractions(process.alpha), Fraction(process.hazard)
+    joint = {}
+    for changes in itertools.product((False, True), repeat=len(draws)):
+        weight, stretch = Fraction(1), []
+        for x, change in zip(draws, changes, strict=True):
+            weight *= urn(alpha, stretch, x) * (hazard if change else 1 - hazard)
+            stretch = [] if change else [*stretch, x]
+        joint[len(stretch)] = joint.get(len(stretch), 0) + weight
+    of = shares(joint)
+    runs = {n: list(draws[len(draws) - n :]) for n in of}
+    return {
+        "run_length": [sum(w * n for n, w in of.items())],
+        "counts": [
+            sum(w * runs[n].count(k) for n, w in of.items()) for k in range(process.num_symbols)
+        ],
+    }
+
+
+def of_hidden_markov(process, draws):
+    """p(state | draws): the sum over the paths up to it."""
+    A, B, start = (fractions(v) for v in (process.transition, process.emission, process.start))
+    weight = dict(enumerate(start))
+    for path in itertools.product(range(len(A)), repeat=len(draws) + 1):
+        if path[:-1]:
+            if not any(path):
+                weight = dict.fromkeys(range(len(A)), Fraction(0))
+            p = start[path[0]]
+            for (z, after), x in zip(itertools.pairwise(path), draws, strict=True):
+                p *= B[z][x] * A[z][after]
+            weight[path[-1]] += p
+    return {"state_probabilities": list(shares(weight).values())}
+
+
+COORDINATES = {
+    DirichletCategorical: lambda process, draws: {
+        "log_concentration": [math.log(sum(process.alpha) + len(draws))]
+    },
+    FixedCategorical: lambda process, draws: {},
+    ChangePoints: of_change_points,
+    MarkovChain: of_markov,
+    Mixture: of_mixture,
+    HiddenMarkov: of_hidden_markov,
+}
+
+
+@pytest.mark.parametrize("process", EXAMPLES, ids=repr)
+def test_coordinates_equal_their_definitions(process):
+    """After every history that can come, against enumeration in exact fractions."""
+    K, T = process.num_symbols, process.task_length
+    length = 4 if math.isinf(T) else min(4, int(T) - 1)
+    probability = PROBABILITY[type(process)]
+    for draws in itertools.product(range(K), repeat=length):
+        if length == 0 or probability(process, list(draws)) == 0:
+            continue
+        found = process.coordinates_along(np.array(draws))
+        for n in range(length):
+            history = list(draws[:n])
+            expected = COORDINATES[type(process)](process, history)
+            if "counts" in found and "counts" not in expected:
+                expected["counts"] = [history.count(k) for k in range(K)]
+            if "posterior_mean" in found:
+                after = [probability(process, [*history, k]) for k in range(K)]
+                expected["posterior_mean"] = [p / sum(after) for p in after]
+            assert found.keys() == expected.keys()
+            for name, values in expected.items():
+                wanted = np.array([float(v) for v in values])
+                np.testing.assert_allclose(found[name][n], wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_states_that_looked_impossible_come_back():
+    """Two states that never mix: after as many of either symbol both are as likely as at first."""
+    process = HiddenMarkov(((1, 0), (0, 1)), ((0.9, 0.1), (0.1, 0.9)), math.inf, (0.5, 0.5))
+    rows = process.log_predictive(np.repeat([0, 1], [3_000, 3_001]))
+    np.testing.assert_allclose(np.exp(rows[6_000, :2]), [0.5, 0.5], atol=1e-8)
+
+
+def test_long_nearly_deterministic_streams_stay_finite():
+    sure, rare = 1 - 1e-9, 1e-9
+    process = HiddenMarkov(
+        ((rare, sure, 0), (0, rare, sure), (sure, 0, rare)),
+        ((1, 0, 0), (0, 1, 0), (0, rare, sure)), math.inf, (1, 0, 0),
+    )  # fmt: skip
+    stream = np.tile([0, 1, 2], 33_334)[:100_000]
+    rows = process.log_predictive(stream)
+    came = rows[np.arange(len(stream)), stream]
+    assert np.isfinite(came).all()
+    np.testing.assert_allclose(np.exp(rows).sum(-1), 1, atol=1e-12)
+    # Each step is sure to 1e-9, the third's symbol too.
+    assert -4e-9 < came.mean() < 0
+    with pytest.raises(ValueError, match="symbol 2 at place 1 "):
+        process.log_predictive([0, 2])
+
+
+def test_beliefs_hold_as_many_draws_as_was_said():
+    process = ChangePoints()
+    belief = process.initial_belief(2)
+    for _ in range(2):
+        belief = process.update(belief, 1)
+    wanted = process.log_predictive([1, 1, 0])[2, :3]
+    np.testing.assert_allclose(process.log_predictive_of(belief), wanted, rtol=1e-5)
+    assert np.isnan(process.log_predictive_of(process.update(belief, 1))).all()
+
+
 def test_parameters_are_read_from_text():
     made = HiddenMarkov.from_parameters(
         {"transition": "0.9,0.1/0.2,0.8", "emission": "0.7,0.3/0.4,0.6", "T": "7"}
@@ -147,7 +288,6 @@ def test_parameters_are_read_from_text():
         ("change-points", {"T": "5"}, "no parameter 'T'; it has alpha, hazard"),
         ("dirichlet-categorical", {"alpha": "1,1"}, "T is missing"),
         ("markov-chain", {"alpha": "1,1/1,1/1,1"}, "K rows of K"),
-        ("mixture", {"p": "1,0/0.5,0.5"}, "positive"),
         ("mixture", {"p": "0.5,0.5/0.2,0.3,0.5"}, "equal lengths"),
         ("mixture", {"weights": "0.5,0.5"}, "weights needs 3"),
         ("hidden-markov", {"transition": "1,0/0,1", "emission": "0.5,0.5/0.5,0.5"}, "give start"),

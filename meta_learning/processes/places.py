@@ -1,0 +1,91 @@
+"""Where in a stream tasks begin, symbols are drawn and RESETs stand; everything in NumPy.
+
+A task of length T is T - 1 drawn symbols, then RESET = K: T counts the RESET.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def drawn_places(length: int, task_length: float) -> np.ndarray:
+    """Which places of a stream hold a drawn symbol (True) and which a RESET. bool (length,)."""
+    places = np.arange(length)
+    if math.isinf(task_length):
+        return np.ones(length, bool)
+    return places % int(task_length) != int(task_length) - 1
+
+
+def split_tasks(values: np.ndarray, task_length: float) -> np.ndarray:
+    """Places (..., L) by task (..., tasks, span), L >= 1; the last task is filled up with zeros."""
+    length = values.shape[-1]
+    span = length if math.isinf(task_length) else min(int(task_length), length)
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -length % span)])
+    return padded.reshape(*values.shape[:-1], -1, span)
+
+
+def join_tasks(rows: np.ndarray, length: int) -> np.ndarray:
+    """Back from ``split_tasks``, of rows: (..., tasks, span, n) -> (..., length, n)."""
+    return rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])[..., :length, :]
+
+
+def count_symbols(symbols: Any, num_symbols: int) -> np.ndarray:
+    """How often each symbol came in all. symbols: int (..., n). Returns int64 (..., K)."""
+    return (np.asarray(symbols)[..., None] == np.arange(num_symbols)).sum(-2)
+
+
+def counts_before(draws: np.ndarray, num_symbols: int) -> np.ndarray:
+    """Counts of each symbol before each draw of one task. int (..., n) -> int64 (..., n, K)."""
+    counts = np.zeros((*draws.shape, num_symbols), np.int64)
+    for k in range(num_symbols):
+        np.cumsum((draws == k)[..., :-1], axis=-1, out=counts[..., 1:, k])
+    return counts
+
+
+def task_counts(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
+    """Counts of each symbol in the current task before each place. int64 (..., L, K).
+
+    symbols: int (..., L). RESET clears the counts and is never counted.
+    Errors: ValueError as for ``Machine.log_predictive``.
+    """
+    symbols = check_symbols(symbols, num_symbols, task_length)
+    if not symbols.shape[-1]:
+        return np.zeros((*symbols.shape, num_symbols), np.int64)
+    counts = counts_before(split_tasks(symbols, task_length), num_symbols)
+    return join_tasks(counts, symbols.shape[-1])
+
+
+def with_reset(log_p: np.ndarray, task_length: float) -> np.ndarray:
+    """Adds RESET to rows over the K symbols: (..., L, K) -> (..., L, K+1), known T."""
+    out = np.concatenate([log_p, np.full((*log_p.shape[:-1], 1), -np.inf)], axis=-1)
+    reset = ~drawn_places(log_p.shape[-2], task_length)
+    out[..., reset, :-1] = -np.inf
+    out[..., reset, -1] = 0.0
+    return out
+
+
+def check_symbols(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
+    """The symbols as an array.
+
+    Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.
+    """
+    symbols = np.asarray(symbols)
+    if symbols.dtype.kind not in "iu":
+        raise ValueError(f"symbols must be integers; got dtype {symbols.dtype}")
+    if symbols.ndim < 1:
+        raise ValueError("symbols must have a last axis of places; got a single number")
+    if symbols.size and not (symbols.min() >= 0 and symbols.max() <= num_symbols):
+        raise ValueError(
+            f"symbols must lie in 0..{num_symbols} (RESET is {num_symbols}); "
+            f"got {symbols.min()}..{symbols.max()}"
+        )
+    drawn = drawn_places(symbols.shape[-1], task_length)
+    if ((symbols != num_symbols) != drawn).any():
+        raise ValueError(
+            f"RESET ({num_symbols}) must stand at every place T-1, 2T-1, ... (T={task_length}) and "
+            "nowhere else; were these streams made with another T?"
+        )
+    return symbols

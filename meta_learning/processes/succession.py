@@ -1,0 +1,17 @@
+"""The rule of succession: what counts say of the next symbol, under a Dirichlet prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+
+def log_succession(alpha: Any, counts: Any) -> Array:
+    """log of (alpha_k + n_k) / sum(alpha + n), the mean of Dirichlet(alpha + n), in nats.
+
+    alpha, counts: (..., K), which may be broadcast. Returns (..., K).
+    """
+    weights = jnp.asarray(alpha) + counts
+    return jnp.log(weights) - jnp.log(weights.sum(-1, keepdims=True))
