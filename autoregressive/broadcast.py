@@ -1,0 +1,21 @@
+"""Broadcasting that is written down: no array gets new axes in silence (JAX's rank promotion)."""
+
+from __future__ import annotations
+
+from jax import Array
+from jaxtyping import Float, Shaped
+
+
+def align(value: Shaped[Array, "*own"], like: Shaped[Array, "*shape"]) -> Shaped[Array, "*aligned"]:
+    """``value`` with axes of length 1 in front, as many as ``like`` has more."""
+    return value.reshape((1,) * (like.ndim - value.ndim) + value.shape)
+
+
+def affine(
+    weights: Float[Array, "rows columns"],
+    bias: Float[Array, " rows"],
+    x: Float[Array, "*batch columns"],
+) -> Float[Array, "*batch rows"]:
+    """weights x + bias, over the last axis."""
+    product = x @ weights.T
+    return product + align(bias, product)
