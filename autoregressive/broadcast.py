@@ -7,8 +7,9 @@ from jaxtyping import Float, Shaped
 
 
 def align(value: Shaped[Array, "*own"], like: Shaped[Array, "*shape"]) -> Shaped[Array, "*aligned"]:
-    """``value`` with axes of length 1 in front, as many as ``like`` has more."""
-    return value.reshape((1,) * (like.ndim - value.ndim) + value.shape)
+    """``value`` with axes of length 1 in front, as many as ``like`` has more, if it has."""
+    more = like.ndim - value.ndim
+    return value.reshape((1,) * more + value.shape) if more > 0 else value
 
 
 def affine(

@@ -89,7 +89,7 @@ class RecurrentCell(Cell):
 
     @abstractmethod
     def activations(
-        self, from_input: Float[Array, "*batch rows"], from_hidden: Float[Array, "*batch rows"]
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
     ) -> Gates:
         """The gates after their nonlinearities, from both pre-activations."""
 
@@ -138,8 +138,10 @@ class RecurrentCell(Cell):
     def step(
         self, params: Params, state: State, x: Float[Array, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        gates = self.activations(self.from_input(params, x), self.from_hidden(params, state[0]))
-        state = self.advance(state, gates)
+        # A state and an input may have leading axes that only the other one has.
+        ours, theirs = self.from_input(params, x), self.from_hidden(params, state[0])
+        gates = self.activations(align(ours, theirs), align(theirs, ours))
+        state = self.advance(tuple(align(s, ours) for s in state), gates)
         return state, state[0]
 
     def _weights(self, key: PRNGKeyArray) -> Params:

@@ -50,7 +50,7 @@ class GRU(RecurrentCell):
         return jnp.concatenate([jnp.zeros((2 * self.hidden,), jnp.float32), params["b_hn"]])
 
     def activations(
-        self, from_input: Float[Array, "*batch rows"], from_hidden: Float[Array, "*batch rows"]
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
     ) -> Gates:
         n = 2 * self.hidden
         both = sigmoid(from_input[..., :n] + from_hidden[..., :n])

@@ -50,7 +50,7 @@ class LSTM(RecurrentCell):
         return zeros, zeros
 
     def activations(
-        self, from_input: Float[Array, "*batch rows"], from_hidden: Float[Array, "*batch rows"]
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
     ) -> Gates:
         # sigmoid(a) = (tanh(a / 2) + 1) / 2: one pass over all four gates.
         a = from_input + from_hidden

@@ -150,7 +150,7 @@ def _predictive(alpha: Array, hazard: Array, symbols: Array) -> Array:
     def step(carry: tuple[Array, Array], inputs: tuple[Array, Array]) -> tuple[Any, Array]:
         log_w, counts = carry  # by start: (B, L) and (B, L, K)
         t, x = inputs
-        weights = alpha + counts
+        weights = alpha[None, None] + counts
         total = weights.sum(-1)
         # The weights of starts can differ by any factor, predictives of one place by a bounded one:
         # their mean may be taken outside logarithms.
@@ -161,12 +161,12 @@ def _predictive(alpha: Array, hazard: Array, symbols: Array) -> Array:
         came = jax.nn.one_hot(x, len(alpha), dtype=alpha.dtype)
         log_likelihood = jnp.log((weights * came[:, None]).sum(-1) / total)
         log_came = (log_p * came).sum(-1, keepdims=True)
-        started = starts <= t
+        started = (starts <= t)[None]
         # Normalised anew, lest rounding add up over a long stream.
         log_w = log_w - highest - jnp.log(jnp.exp(log_w - highest).sum(-1, keepdims=True))
         log_w = jnp.where(started, jnp.log1p(-hazard) + log_w + log_likelihood - log_came, -jnp.inf)
-        log_w = jnp.where(starts == t + 1, jnp.log(hazard), log_w)
-        counts = counts + jnp.where(started[:, None], came[:, None], 0.0)
+        log_w = jnp.where((starts == t + 1)[None], jnp.log(hazard), log_w)
+        counts = counts + jnp.where(started[..., None], came[:, None], 0.0)
         return (log_w, counts), log_p
 
     log_w = jnp.broadcast_to(jnp.where(starts == 0, 0.0, -jnp.inf), (batch, length))

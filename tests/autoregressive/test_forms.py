@@ -125,7 +125,7 @@ def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
     if asked is not None:
         monkeypatch.setenv(backends.ASK, asked)
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(backends, "kernels_work", lambda cell: "")
+    monkeypatch.setattr(kernel, "kernels_work", lambda cell: "")
     assert backends.backend(cell, jnp.dtype(dtype)) == expected
 
 
