@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Shaped
 
+# NumPy's arrays do as well where nothing is asked of them that only JAX's have.
+AnyArray = Array | np.ndarray
 
-def align(value: Shaped[Array, "*own"], like: Shaped[Array, "*shape"]) -> Shaped[Array, "*aligned"]:
+
+def align(
+    value: Shaped[Array, "*own"], like: Shaped[AnyArray, "*shape"]
+) -> Shaped[Array, "*aligned"]:
     """``value`` with axes of length 1 in front, as many as ``like`` has more, if it has."""
     more = like.ndim - value.ndim
     return value.reshape((1,) * more + value.shape) if more > 0 else value
@@ -15,8 +22,8 @@ def align(value: Shaped[Array, "*own"], like: Shaped[Array, "*shape"]) -> Shaped
 def affine(
     weights: Float[Array, "rows columns"],
     bias: Float[Array, " rows"],
-    x: Float[Array, "*batch columns"],
+    x: Float[AnyArray, "*batch columns"],
 ) -> Float[Array, "*batch rows"]:
     """weights x + bias, over the last axis."""
-    product = x @ weights.T
+    product = jnp.asarray(x) @ weights.T
     return product + align(bias, product)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, PRNGKeyArray
 
-from autoregressive.broadcast import affine
+from autoregressive.broadcast import AnyArray, affine
 from autoregressive.cells import CELLS
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.registry import UnknownName
@@ -70,14 +70,14 @@ class Model:
         return self.cell.initial_state(batch)
 
     def step(
-        self, params: Params, state: State, x: Float[Array, "*batch {self.cell.inputs}"]
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.cell.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.outputs}"]]:
         """One place: the new state, and logits for the next."""
         state, h = self.cell.step(cell_params(params), state, x)
         return state, self.read_out(params, h)
 
     def unroll(
-        self, params: Params, state: State, xs: Float[Array, "B T {self.cell.inputs}"]
+        self, params: Params, state: State, xs: Float[AnyArray, "B T {self.cell.inputs}"]
     ) -> tuple[State, Float[Array, "B T {self.outputs}"]]:
         """All places: the last state, and logits.
 
@@ -101,13 +101,13 @@ class Model:
         return state, logits
 
     def _unroll(
-        self, params: Params, state: State, xs: Float[Array, "B T {self.cell.inputs}"]
+        self, params: Params, state: State, xs: Float[AnyArray, "B T {self.cell.inputs}"]
     ) -> tuple[State, Float[Array, "B T {self.outputs}"]]:
         state, hs = backends.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 
     def logits(
-        self, params: Params, xs: Float[Array, "B T {self.cell.inputs}"]
+        self, params: Params, xs: Float[AnyArray, "B T {self.cell.inputs}"]
     ) -> Float[Array, "B T {self.outputs}"]:
         """Logits at every place, from the initial state."""
         return self.unroll(params, self.initial_state((xs.shape[0],)), xs)[1]

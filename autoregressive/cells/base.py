@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
-from autoregressive.broadcast import affine, align
+from autoregressive.broadcast import AnyArray, affine, align
 
 Params = dict[str, Float[Array, "..."]]
 State = tuple[Float[Array, "..."], ...]
@@ -52,7 +52,7 @@ class Cell(ABC):
 
     @abstractmethod
     def step(
-        self, params: Params, state: State, x: Float[Array, "*batch {self.inputs}"]
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
         """One place. Returns the new state and the output. Their leading axes are those of ``x``
         and of the state, broadcast against each other."""
@@ -63,7 +63,7 @@ class ParallelCell(Cell):
 
     @abstractmethod
     def unroll(
-        self, params: Params, state: State, xs: Float[Array, "T B {self.inputs}"]
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
     ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
         """All places at once, time first, equal to the loop over ``step`` up to rounding.
 
@@ -121,11 +121,11 @@ class RecurrentCell(Cell):
         return None
 
     def from_input(
-        self, params: Params, x: Float[Array, "*batch {self.inputs}"]
+        self, params: Params, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> Float[Array, "*batch {self.gates*self.hidden}"]:
         """Pre-activations from inputs."""
         if self.inputs == 1:  # so it fuses with the gates
-            return x * align(params["w_ih"][:, 0], x) + align(params["b"], x)
+            return jnp.asarray(x) * align(params["w_ih"][:, 0], x) + align(params["b"], x)
         return affine(params["w_ih"], params["b"], x)
 
     def from_hidden(
@@ -136,7 +136,7 @@ class RecurrentCell(Cell):
         return h @ params["w_hh"].T if bias is None else affine(params["w_hh"], bias, h)
 
     def step(
-        self, params: Params, state: State, x: Float[Array, "*batch {self.inputs}"]
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
         # A state and an input may have leading axes that only the other one has.
         ours, theirs = self.from_input(params, x), self.from_hidden(params, state[0])

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, PRNGKeyArray
 
-from autoregressive.broadcast import affine, align
+from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
 
 
@@ -63,7 +63,7 @@ class Transformer(ParallelCell):
         return empty, empty, jnp.zeros(batch, jnp.float32)
 
     def step(
-        self, params: Params, state: State, x: Float[Array, "*batch {self.inputs}"]
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
         # A state and an input may have leading axes that only the other one has.
         batch = jnp.broadcast_shapes(x.shape[:-1], state[2].shape)
@@ -75,13 +75,13 @@ class Transformer(ParallelCell):
         return state, outputs[..., 0, :]
 
     def unroll(
-        self, params: Params, state: State, xs: Float[Array, "T B {self.inputs}"]
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
     ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
         state, outputs = self._places(params, state, jnp.moveaxis(xs, 0, -2))
         return state, jnp.moveaxis(outputs, -2, 0)
 
     def _places(
-        self, params: Params, state: State, xs: Float[Array, "*batch T {self.inputs}"]
+        self, params: Params, state: State, xs: Float[AnyArray, "*batch T {self.inputs}"]
     ) -> tuple[State, Float[Array, "*batch T {self.hidden}"]]:
         """The state after all places, and the outputs."""
         keys, values, seen = state

@@ -20,6 +20,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.cells.lstm import LSTM
 from autoregressive.unroll.cudnn import cudnn_unroll
@@ -31,7 +32,7 @@ ASK = "META_LEARN_UNROLL"
 
 
 def _by_kernels(
-    cell: Cell, params: Params, state: State, xs: Float[Array, "T B {cell.inputs}"]
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     from autoregressive.unroll.pallas import KERNELS
 
@@ -39,7 +40,7 @@ def _by_kernels(
 
 
 # (cell, params, state, xs) -> the last state and the outputs, as ``unroll``.
-Backend = Callable[[Cell, Params, State, Array], tuple[State, Array]]
+Backend = Callable[[Cell, Params, State, AnyArray], tuple[State, Array]]
 BACKENDS: dict[str, Backend] = {
     "spans": plain_unroll,
     "kernels": _by_kernels,
@@ -51,7 +52,7 @@ _told: set[str] = set()
 
 
 def unroll(
-    cell: Cell, params: Params, state: State, xs: Float[Array, "T B {cell.inputs}"]
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """A cell over all places, by the backend chosen for it. Returns the last state and the outputs."""
     name = backend(cell, xs.dtype)

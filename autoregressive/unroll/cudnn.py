@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, State
 
 
@@ -16,7 +17,7 @@ def cudnn_weights(params: Params) -> Float[Array, " numbers"]:
 
 
 def cudnn_unroll(
-    cell: Cell, params: Params, state: State, xs: Float[Array, "T B {cell.inputs}"]
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """As ``scan_unroll``, for an LSTM, at full float32 precision. Errors: ImportError where JAX has no
     binding of cuDNN."""

@@ -20,6 +20,7 @@ from jax import Array, lax
 from jax.experimental import pallas as pl
 from jaxtyping import Float, PyTree
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, RecurrentCell, State
 from autoregressive.unroll.scan import SCANS, Loops, recurrent_unroll
 
@@ -35,7 +36,7 @@ def kernel_forward(
     cell: RecurrentCell,
     params: Params,
     state: State,
-    xs: Float[Array, "T B {cell.inputs}"],
+    xs: Float[AnyArray, "T B {cell.inputs}"],
     keep: int | None,
     *,
     interpret: bool = False,

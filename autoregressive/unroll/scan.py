@@ -19,21 +19,22 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, PyTree, Shaped
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, ParallelCell, Params, RecurrentCell, State
 
 
 def scan_unroll(
-    cell: Cell, params: Params, state: State, xs: Float[Array, "T B {cell.inputs}"]
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """The plain ``lax.scan`` over ``cell.step``: the reference for every faster form.
 
     Returns the last state and the outputs.
     """
-    return lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
+    return lax.scan(lambda s, x: cell.step(params, s, x), state, jnp.asarray(xs))
 
 
 def plain_unroll(
-    cell: Cell, params: Params, state: State, xs: Float[Array, "T B {cell.inputs}"]
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """``scan_unroll`` by the fastest way that runs on every device: a gated cell's, the cell's own, or
     that loop itself."""
@@ -48,7 +49,7 @@ def scan_forward(
     cell: RecurrentCell,
     params: Params,
     state: State,
-    xs: Float[Array, "T B {cell.inputs}"],
+    xs: Float[AnyArray, "T B {cell.inputs}"],
     keep: int | None,
 ) -> tuple[State, tuple[Float[Array, "T B {cell.hidden}"], ...]]:
     """The last state, and the first ``keep`` parts of the states after each place."""
@@ -61,7 +62,7 @@ def scan_forward(
         state = cell.advance(state, gates)
         return state, state[:keep]
 
-    return lax.scan(step, state, xs if inside else cell.from_input(params, xs))
+    return lax.scan(step, state, jnp.asarray(xs) if inside else cell.from_input(params, xs))
 
 
 def scan_backward(
@@ -100,7 +101,7 @@ def recurrent_unroll(
     cell: RecurrentCell,
     params: Params,
     state: State,
-    xs: Float[Array, "T B {cell.inputs}"],
+    xs: Float[AnyArray, "T B {cell.inputs}"],
     loops: Loops = SCANS,
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
