@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Integer, Shaped
 from numpy.typing import ArrayLike
 
 from autoregressive import checkpoint
@@ -56,15 +56,15 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def check(self, rows: ArrayLike) -> Int[np.ndarray, "n ..."]:
+    def check(self, rows: ArrayLike) -> Integer[np.ndarray, "n ..."]:
         """The rows as an array. Errors: ValueError where they are not what this network knows."""
 
     @abstractmethod
-    def run(self, rows: Int[np.ndarray, "n ..."]) -> Float[Array, "n ..."]:
+    def run(self, rows: Integer[np.ndarray, "n ..."]) -> Float[Array, "n ..."]:
         """Logits of one chunk of checked rows, compiled for its shape."""
 
     def run_in_chunks(
-        self, rows: Int[np.ndarray, "n ..."], most: int
+        self, rows: Integer[np.ndarray, "n ..."], most: int
     ) -> Iterator[tuple[slice, Float[np.ndarray, "some ..."]]]:
         """The logits of ``run`` for all rows, at most ``most`` of them at a time.
 

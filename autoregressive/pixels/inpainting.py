@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Bool, Float, Float64, Int, Int8, Int32, Shaped, UInt8
+from jaxtyping import Bool, Float, Float64, Int, Int8, Int32, Integer, Shaped, UInt8
 from numpy.typing import ArrayLike
 
 from autoregressive.cells.base import Params, State
@@ -74,7 +74,7 @@ class Posterior:
         """The most probable completion."""
         return self.completions[np.argmax(self.log_probs)]
 
-    def conditionals(self, values: Int[np.ndarray, " m"]) -> Float[np.ndarray, "m 2"]:
+    def conditionals(self, values: Integer[np.ndarray, " m"]) -> Float[np.ndarray, "m 2"]:
         """log p(x_k | the missing pixels before k at ``values``, and all observed).
 
         By the chain rule, what they give to ``values`` adds up to its log probability.

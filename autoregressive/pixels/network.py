@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Int, Shaped, UInt8
+from jaxtyping import Float, Integer, Shaped, UInt8
 from numpy.typing import ArrayLike
 
 from autoregressive.cells.base import Params
@@ -75,7 +75,7 @@ class PixelNetwork(Network):
             out[where] = logits
         return out
 
-    def run(self, rows: Int[np.ndarray, "n P"]) -> Float[Array, "n P-1"]:
+    def run(self, rows: Integer[np.ndarray, "n P"]) -> Float[Array, "n P-1"]:
         return _logits(self.model, self.params, rows)
 
     def nats(self, pixels: ArrayLike) -> Float[np.ndarray, "n {self.places-1}"]:

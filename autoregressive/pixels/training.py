@@ -15,6 +15,7 @@ import optax
 from jax import Array, lax
 from jaxtyping import Float, Int, Key, UInt8
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
 from autoregressive.header import Settings
@@ -144,7 +145,7 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
         return mean, mean
 
     def draw(
-        data: UInt8[Array, "images bytes"], key: Key[Array, ""], start: Int[Array, ""], n: int
+        data: UInt8[AnyArray, "images bytes"], key: Key[Array, ""], start: Int[Array, ""], n: int
     ) -> Batch:
         epoch = start // steps
         order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
