@@ -310,7 +310,7 @@ def _advance(
     """
 
     def pixel(t: Int32[Array, ""]) -> Float64[Array, " branches"]:
-        bits = (branch >> jnp.maximum(level - 1 - order[t], 0)[:, None]) & 1
+        bits = (branch[None] >> jnp.maximum(level - 1 - order[t], 0)[:, None]) & 1
         chosen = jnp.where(order[t][:, None] >= 0, bits, pixels[t][:, None])
         return chosen.reshape(-1).astype(jnp.float64)
 
