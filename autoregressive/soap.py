@@ -18,7 +18,7 @@ import optax
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-Matrices = dict[str, Float[Array, "rows columns"]]
+Matrices = dict[str, Float[Array, "_ _"]]
 # Weights and biases by name.
 Flat = Mapping[str, Float[Array, "..."]]
 
