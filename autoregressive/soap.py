@@ -18,9 +18,11 @@ import optax
 from jax import Array, lax
 from jaxtyping import Float, Int
 
+from autoregressive.broadcast import AnyArray
+
 Matrices = dict[str, Float[Array, "_ _"]]
 # Weights and biases by name.
-Flat = Mapping[str, Float[Array, "..."]]
+Flat = Mapping[str, Float[AnyArray, "..."]]
 
 
 class SoapState(NamedTuple):
@@ -123,7 +125,7 @@ def scale_by_soap(
     return optax.GradientTransformation(init, update)
 
 
-def _two_d(value: Float[Array, "rows ..."]) -> Float[Array, "rows columns"]:
+def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"]:
     return value[:, None] if value.ndim == 1 else value
 
 
