@@ -36,7 +36,18 @@ NEIGHBOURS = {
     "sweep": {"comparison"},
     "coursework": {"comparison", "audit", "hidden", "images"},
 }
-HEAVY = ("jax", "numpyro", "matplotlib", "xarray", "arviz", "scipy", "optax", "numpy", "rich")
+HEAVY = (
+    "jax",
+    "jaxtyping",
+    "numpyro",
+    "matplotlib",
+    "xarray",
+    "arviz",
+    "scipy",
+    "optax",
+    "numpy",
+    "rich",
+)
 
 
 def imported(path: Path) -> set[str]:

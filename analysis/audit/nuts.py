@@ -97,7 +97,8 @@ def nuts(
             NUTS(model), num_warmup=warmup, num_samples=samples, num_chains=chains,
             chain_method="vectorized", progress_bar=False,
         )  # fmt: skip
-        mcmc.run(key, symbols[..., None] if n else None)
+        with jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
+            mcmc.run(key, symbols[..., None] if n else None)
         draws = from_numpyro(
             mcmc,
             {"stream": np.arange(streams), "symbol": [*map(str, range(K))]},

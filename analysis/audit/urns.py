@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 from jax import Array
 
+from autoregressive.broadcast import align
+
 
 class Stepwise(Protocol):
     """What is rolled forward: ``autoregressive.model.Model``, or an urn. Hashable."""
@@ -37,8 +39,9 @@ class Urn:
 
     def step(self, params: Any, state: Array, x: Array) -> tuple[Array, Array]:
         """Counts (..., K) after x, one-hot (..., K+1), and logits (..., K+1); ``params`` is not used."""
+        x, state = align(x, state), align(state, x)
         counts = jnp.where(x[..., -1:] > 0, 0.0, state + x[..., :-1])
-        weights = jnp.asarray(self.alpha, jnp.float32) + self.added * counts
+        weights = align(jnp.asarray(self.alpha, jnp.float32), counts) + self.added * counts
         never = jnp.full((*counts.shape[:-1], 1), -jnp.inf, jnp.float32)
         return counts, jnp.concatenate([jnp.log(weights), never], axis=-1)
 

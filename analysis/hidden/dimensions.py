@@ -229,7 +229,7 @@ def _lost(
 
     def add(h: Array, direction: Any) -> tuple[Array, Array]:
         along, coordinate = direction
-        h = h + coordinate[:, None] * along
+        h = h + coordinate[:, None] * along[None]
         return h, kl(h)
 
     start = jnp.broadcast_to(mean, (len(coordinates), len(mean)))
