@@ -40,9 +40,16 @@ def plain_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[S
 
 
 def scan_forward(
-    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: int | None
+    cell: RecurrentCell,
+    params: Params,
+    state: State,
+    xs: Array,
+    keep: int | None,
+    *,
+    unroll: int = 1,
 ) -> tuple[State, State]:
-    """The last state, and the first ``keep`` parts of the states after each place (T, B, hidden)."""
+    """The last state, and the first ``keep`` parts of the states after each place (T, B, hidden).
+    unroll: places in one turn of the loop."""
     # A single input is multiplied inside the loop; others by one matrix product before it.
     inside = cell.inputs == 1
 
@@ -52,14 +59,20 @@ def scan_forward(
         state = cell.advance(state, gates)
         return state, state[:keep]
 
-    return lax.scan(step, state, xs if inside else cell.from_input(params, xs))
+    return lax.scan(step, state, xs if inside else cell.from_input(params, xs), unroll=unroll)
 
 
 def scan_backward(
-    cell: RecurrentCell, w_hh: Array, d_state: State, d_outputs: Array, factors: Any
+    cell: RecurrentCell,
+    w_hh: Array,
+    d_state: State,
+    d_outputs: Array,
+    factors: Any,
+    *,
+    unroll: int = 1,
 ) -> tuple[State, Array]:
     """The cotangents of the state before the first place, and of all pre-activations, packed (T, B,
-    blocks * hidden). w_hh: (blocks * hidden, hidden)."""
+    blocks * hidden). w_hh: (blocks * hidden, hidden). unroll: as in ``scan_forward``."""
 
     def step(d_state: State, place):
         d_output, factors = place
@@ -67,7 +80,7 @@ def scan_backward(
         packed = jnp.concatenate(blocks, axis=-1)
         return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
 
-    return lax.scan(step, d_state, (d_outputs, factors), reverse=True)
+    return lax.scan(step, d_state, (d_outputs, factors), reverse=True, unroll=unroll)
 
 
 class Loops(NamedTuple):
