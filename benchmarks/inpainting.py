@@ -39,22 +39,22 @@ def pytorch(network: PixelNetwork) -> Callable[[np.ndarray], np.ndarray]:
     pixels to log p(completion | observed), (n, 2^m)."""
     import torch
 
-    def filled(tensor: torch.Tensor, value: Any) -> None:
+    def fill(tensor: torch.Tensor, value: Any) -> None:
         with torch.no_grad():
             tensor.copy_(torch.from_numpy(np.array(value)))
 
     cell = cell_params(network.params)
     lstm = torch.nn.LSTM(1, cell["w_hh"].shape[1], batch_first=True)
-    filled(lstm.weight_ih_l0, cell["w_ih"])
-    filled(lstm.weight_hh_l0, cell["w_hh"])
-    filled(lstm.bias_ih_l0, cell["b"])
-    filled(lstm.bias_hh_l0, np.zeros_like(cell["b"]))
+    fill(lstm.weight_ih_l0, cell["w_ih"])
+    fill(lstm.weight_hh_l0, cell["w_hh"])
+    fill(lstm.bias_ih_l0, cell["b"])
+    fill(lstm.bias_hh_l0, np.zeros_like(cell["b"]))
     layers: list[Any] = []
     for n in range(len(network.model.readout) + 1):
         w, b = (network.params[f"readout.{n}.{kind}"] for kind in "wb")
         layer = torch.nn.Linear(w.shape[1], w.shape[0])
-        filled(layer.weight, w)
-        filled(layer.bias, b)
+        fill(layer.weight, w)
+        fill(layer.bias, b)
         layers += [torch.nn.ReLU(), layer]
     readout = torch.nn.Sequential(*layers)
 

@@ -28,27 +28,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from document import write
+from forms import FORMS
 
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
-from autoregressive.unroll import backends
-from autoregressive.unroll.scan import Loops, recurrent_unroll, scan_backward, scan_forward
 
 HIDDEN = 32
 # A measurement is about this many place-updates (batch x length x steps) long, and on a GPU, where a
 # place takes the same time for every batch here, this many places (length x steps).
 _WORK, _PLACES = 400_000, 20_000
-# A GPU launches kernels for every turn of a loop: eight places in one turn, and spans as few as there.
-_UNROLLED = Loops(partial(scan_forward, unroll=8), partial(scan_backward, unroll=8), 2**28)
-
-
-def places(cell: Any, params: Any, state: Any, xs: Any) -> Any:
-    """As ``autoregressive.unroll.backends.unroll``."""
-    return recurrent_unroll(cell, params, state, xs, _UNROLLED)
-
-
-# Every form that is measured.
-FORMS: dict[str, Any] = {**backends.BACKENDS, "places": places}
 
 
 class Job(NamedTuple):
