@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,31 +58,25 @@ def agreement(cell: str, batch: int, places: int, form: str, hidden: int = 32) -
 
     absolute: of any number. relative: of any array, |a - b| / |b| in the 2-norm.
     """
-    scan = _scan(cell, batch, places, hidden, form == "scan")
-    ours = scan if form == "scan" else _numbers(cell, batch, places, form, hidden)
-    right = _scan(cell, batch, places, hidden, False)
     if form == "scan":
-        ours, right = right, scan
-    return {
-        what: {"absolute": absolute, "relative": relative}
-        for what, (absolute, relative) in (
-            (what, _differences(ours[what], right[what])) for what in ("values", "gradients")
-        )
-    }
+        ours = _scan(cell, batch, places, hidden, "float32")
+        right = _scan(cell, batch, places, hidden, "float64")
+    else:
+        ours = _numbers(cell, batch, places, form, hidden, "float32")
+        right = _scan(cell, batch, places, hidden, "float32")
+    return {what: _differences(ours[what], right[what]) for what in ours}
 
 
 @cache
-def _scan(cell: str, batch: int, places: int, hidden: int, double: bool) -> dict[str, Any]:
+def _scan(cell: str, batch: int, places: int, hidden: int, dtype: str) -> dict[str, Any]:
     from autoregressive.precision import float64
 
-    if not double:
-        return _numbers(cell, batch, places, "scan", hidden)
-    with float64():
-        return _numbers(cell, batch, places, "scan", hidden, "float64")
+    with float64() if dtype == "float64" else nullcontext():
+        return _numbers(cell, batch, places, "scan", hidden, dtype)
 
 
 def _numbers(
-    cell: str, batch: int, places: int, form: str, hidden: int, dtype: str = "float32"
+    cell: str, batch: int, places: int, form: str, hidden: int, dtype: str
 ) -> dict[str, Any]:
     """A cell with random parameters, state and inputs through a form: values and gradients."""
     import jax
@@ -96,8 +92,9 @@ def _numbers(
         # Float32 first: both precisions have the same numbers.
         return (0.4 * rng.standard_normal(like.shape)).astype(np.float32).astype(dtype)
 
-    params = {name: noise(v) for name, v in sorted(made.init(jax.random.key(1)).items())}
-    state = tuple(noise(part) for part in made.initial_state((batch,)))
+    shapes = jax.eval_shape(lambda: (made.init(jax.random.key(0)), made.initial_state((batch,))))
+    params = {name: noise(like) for name, like in sorted(shapes[0].items())}
+    state = tuple(noise(like) for like in shapes[1])
     xs = noise(np.empty((places, batch, made.inputs)))
 
     def value(params: Any, state: Any, xs: Any) -> Any:
@@ -113,7 +110,7 @@ def _numbers(
     }
 
 
-def _differences(ours: list[Any], right: list[Any]) -> tuple[float, float]:
+def _differences(ours: list[Any], right: list[Any]) -> dict[str, float]:
     import numpy as np
 
     pairs = list(zip(ours, right, strict=True))
@@ -121,7 +118,7 @@ def _differences(ours: list[Any], right: list[Any]) -> tuple[float, float]:
     relative = max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs)
     if not (np.isfinite(absolute) and np.isfinite(relative)):
         raise FloatingPointError("a value or gradient is not finite")
-    return absolute, relative
+    return {"absolute": absolute, "relative": relative}
 
 
 def step_time(
@@ -263,16 +260,12 @@ def serve() -> None:
 
                 jax.config.update("jax_default_matmul_precision", "highest")
             answer = {"found": STEPS[step["step"]](**step["with"])}
-            text = json.dumps(answer, allow_nan=False)
+            json.dumps(answer, allow_nan=False)
         except Exception as error:
-            import traceback
-
             traceback.print_exc()
             answer = {"failed": f"{type(error).__name__}: {one_line(error)}", "goes_on": _well()}
         answer["seconds"] = time.perf_counter() - start
-        text = json.dumps(answer, allow_nan=False)
-        answers.write(text + "\n")
-        answers.flush()
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _lines() -> Iterator[str]:
