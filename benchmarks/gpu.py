@@ -1,6 +1,6 @@
 """A GPU in one call: are the unroll's forms right there, and how fast is everything.
 
-    python benchmarks/gpu.py --out FOLDER [--budget 480] [--data FOLDER] [--smallest]
+    python benchmarks/gpu.py --out FOLDER [--budget 480] [--data FOLDER] [--only STEP] [--smallest]
 
 For a machine with an NVIDIA GPU, from a checkout of the repository; nothing needs to be installed but
 JAX with CUDA. What other packages are missing is said in one line, and what needs them is left out.
@@ -78,10 +78,10 @@ def plan(smallest: bool, data: str, torch: bool) -> list[dict[str, Any]]:
     sides = [*(["pytorch"] if torch else []), "ours", "places", "cudnn", "spans", "scan"]
     small: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     if smallest:
-        sizes, jobs = [(2, 5)], ["streams-8"]
+        sizes, jobs = [(2, 3)], ["streams-8"]
         small |= {
             "agreement": {"hidden": 2},
-            "step_time": {"repeats": 1, "sizes": (2, 4, 3)},
+            "step_time": {"repeats": 1, "sizes": (2, 3, 2)},
             "compare": {"device": "auto", "more": SMALL},
             "gap": {"tasks": 4, "packaged": "M1"},
             "epoch": {"images": 8},
@@ -309,6 +309,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder, or a file *.json")
     parser.add_argument("--budget", type=float, default=480.0, help="seconds (480)")
     parser.add_argument("--data", type=Path, help="folder with mnist/ (META_LEARN_DATA)")
+    parser.add_argument("--only", action="append", choices=list(KINDS)[1:], help="such steps")
     parser.add_argument("--smallest", action="store_true", help="a rehearsal")
     arguments = parser.parse_args()
     if not installed("jax"):
@@ -319,6 +320,7 @@ def main() -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     data = find_data(arguments.data)
     steps = plan(arguments.smallest, "glyphs" if data is None else "mnist", installed("torch"))
+    steps = [s for s in steps if s["step"] in ("about", *(arguments.only or KINDS))]
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | {"META_LEARN_CACHE": str(Path(folder) / "cache"),
