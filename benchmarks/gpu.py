@@ -4,13 +4,15 @@
 
 For a machine with an NVIDIA GPU, from a checkout of the repository; nothing needs to be installed but
 JAX with CUDA. What other packages are missing is said in one line, and what needs them is left out.
-In this order: every form of the unroll against the plain scan; milliseconds a training step of each,
-beside PyTorch's cuDNN where PyTorch is there; ``compare`` from nothing and again; the exact gap at
-T=20; one epoch of MNIST; 1,000 posteriors of in-painting. FOLDER/gpu.json is written again after every
-step. Steps run in a process beside this one: one that fails, crashes or hangs costs its own numbers and
-one line that says why. A step that would not end within --budget seconds is left out; each kind of step
-has its share of them, and what is over at the end goes to what was left out. --smallest rehearses all
-of it in seconds, on any device, at sizes that mean nothing.
+In this order: whether the kernels are used; every form of the unroll against the plain scan;
+milliseconds a training step of each, beside PyTorch's cuDNN where PyTorch is there; ``compare`` from
+nothing and again; the exact gap at T=20; one epoch of MNIST; 1,000 posteriors of in-painting.
+FOLDER/gpu.json is written again after every step. Steps run in a process beside this one: one that
+fails, crashes or hangs costs its own numbers and one line that says why. A step that would not end
+within --budget seconds is left out; each kind of step has its share of them, and what is over at the end
+goes to what was left out. --smallest rehearses all of it in seconds, on any device, at sizes that mean
+nothing. --only takes one kind of step, and can be given again: kernels, agreement, step_time, compare,
+gap, epoch, posteriors.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class Kind(NamedTuple):
 _TRAINING = ("optax", "click")
 _COMMAND = (*_TRAINING, "numpyro", "safetensors", "rich")
 KINDS = {
-    "about": Kind(0.1, 10),
+    "about": Kind(1.0, 10),
+    "kernels": Kind(0.1, 10),
     "agreement": Kind(0.28, 6),
     "step_time": Kind(0.6, 8, _TRAINING),
     "compare": Kind(0.77, 40, _COMMAND),
@@ -63,6 +66,7 @@ SMALL = (
 )  # fmt: skip
 # Of a rehearsal: the others compile for seconds and go the same way.
 REHEARSED = {
+    "kernels": (("lstm", None),),
     "agreement": (("lstm", "scan"), ("lstm", "kernels"), ("gru", "places")),
     "step_time": (("lstm", "pytorch"), ("gru", "ours")),
     "epoch": ((None, "coursework"),),
@@ -87,6 +91,7 @@ def plan(smallest: bool, data: str, torch: bool) -> list[dict[str, Any]]:
             "epoch": {"images": 8},
         }
     steps: list[tuple[str, dict[str, Any]]] = [("about", {})]
+    steps += [("kernels", {"cell": cell}) for cell in cells]
     steps += [
         ("agreement", {"cell": cell, "batch": batch, "places": places, "form": form})
         for batch, places in sizes
@@ -298,7 +303,8 @@ def find_data(given: Path | None) -> Path | None:
     checkout or its parent."""
     chosen = given or os.environ.get("META_LEARN_DATA")
     root = HERE.parent
-    folders = [Path(chosen)] if chosen else [*root.glob("*/data"), *root.parent.glob("*/data")]
+    beside = [*sorted(root.glob("*/data")), *sorted(root.parent.glob("*/data"))]
+    folders = [Path(chosen)] if chosen else beside
     return next((folder.resolve() for folder in folders if (folder / MNIST).is_file()), None)
 
 

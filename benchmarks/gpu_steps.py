@@ -26,30 +26,26 @@ COMPARE = ("compare", "--alpha", "10,1,1", "--T", "20")
 
 
 def about() -> dict[str, Any]:
-    """Device and versions, and for each cell why its kernels cannot be used (empty where they can)."""
+    """Device and versions."""
     import jax
 
-    from autoregressive.cells import RECURRENT
-    from autoregressive.unroll import backends
-
-    device = jax.devices()[0]
     versions: dict[str, str | None] = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = None
-    gpu = jax.default_backend() == "gpu"
-    dtype = jax.numpy.dtype("float32")
-    return {
-        "platform": jax.default_backend(),
-        "device": device.device_kind,
-        "versions": versions,
-        "kernels": {
-            name: backends._against("kernels", kind(1, 32), dtype, gpu)[0]
-            for name, kind in RECURRENT.items()
-        },
-    }
+    device = jax.devices()[0].device_kind
+    return {"platform": jax.default_backend(), "device": device, "versions": versions}
+
+
+def kernels(cell: str) -> dict[str, Any]:
+    """Why this device cannot run a cell's kernels; empty where it can."""
+    from autoregressive.cells import RECURRENT
+    from autoregressive.unroll.pallas import kernels_work
+
+    made: Any = RECURRENT[cell](1, 32)
+    return {"against": kernels_work(made)}
 
 
 def agreement(cell: str, batch: int, places: int, form: str, hidden: int = 32) -> dict[str, Any]:
@@ -230,6 +226,7 @@ def posteriors(images: int) -> dict[str, Any]:
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "about": about,
+    "kernels": kernels,
     "agreement": agreement,
     "step_time": step_time,
     "compare": compare,
