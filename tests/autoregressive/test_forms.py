@@ -123,7 +123,7 @@ def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
     if asked is not None:
         monkeypatch.setenv(backends.ASK, asked)
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(backends, "kernels_work", lambda cell: "")
+    monkeypatch.setattr(kernel, "kernels_work", lambda cell: "")
     assert backends.backend(cell, jnp.dtype(dtype)) == expected
 
 
@@ -193,7 +193,7 @@ assert backends.used() == ["spans"]
 def test_a_jax_without_the_kernels_route_costs_one_line(blocked, says):
     found = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(blocked=blocked)], capture_output=True, text=True,
-        env=os.environ | {"JAX_PLATBACKENDS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert found.stderr.splitlines() == [says]
