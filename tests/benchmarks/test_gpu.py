@@ -33,6 +33,7 @@ NOT_THERE = (
 @pytest.fixture
 def gpu(monkeypatch):
     """The program as a module: it needs nothing but Python's own."""
+    monkeypatch.syspath_prepend(PROGRAM.parent)
     spec = importlib.util.spec_from_file_location("gpu", PROGRAM)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "gpu", module)
@@ -41,7 +42,7 @@ def gpu(monkeypatch):
 
 
 @pytest.fixture
-def worker(gpu, tmp_path):
+def worker(gpu, tmp_path, monkeypatch):
     """Makes workers whose program is the given one instead of the steps."""
     made = []
 
@@ -50,7 +51,7 @@ def worker(gpu, tmp_path):
         made.append(gpu.Worker(tmp_path / "log", dict(os.environ)))
         return made[-1]
 
-    gpu.HERE = tmp_path
+    monkeypatch.setattr(sys.modules["gpu_worker"], "HERE", tmp_path)
     yield make
     for one in made:
         one.end()
@@ -201,8 +202,7 @@ def test_ratios_are_to_pytorch_or_else_to_jax(gpu):
     assert gpu.ratios(steps) == {"lstm streams-8": {"ratio to cudnn": {"ours": 0.5}}}
 
 
-def test_the_plan_names_what_exists(gpu, monkeypatch):
-    monkeypatch.syspath_prepend(PROGRAM.parent)
+def test_the_plan_names_what_exists(gpu):
     import forms
     import gpu_steps
 
