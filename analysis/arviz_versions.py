@@ -53,6 +53,9 @@ def ecdf_difference(
     pit: dims (rows, columns, curves, values). looks: label, colour and line style of each curve. band:
     probability that a curve of uniform values stays inside it everywhere. label: the band's.
     """
+    import matplotlib
+
+    matplotlib.use("Agg")  # ArviZ draws by way of pyplot, which looks for a screen
     az = arviz()
     draw = _plot_ecdf if hasattr(az, "plot_ecdf") else _plot_ecdf_pit
     return draw(az, pit, looks, band, label)

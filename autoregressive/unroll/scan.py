@@ -51,8 +51,11 @@ def scan_forward(
     state: State,
     xs: Float[AnyArray, "T B {cell.inputs}"],
     keep: int | None,
+    *,
+    unroll: int = 1,
 ) -> tuple[State, tuple[Float[Array, "T B {cell.hidden}"], ...]]:
-    """The last state, and the first ``keep`` parts of the states after each place."""
+    """The last state, and the first ``keep`` parts of the states after each place. unroll: places in
+    one turn of the loop."""
     # A single input is multiplied inside the loop; others by one matrix product before it.
     inside = cell.inputs == 1
 
@@ -62,7 +65,8 @@ def scan_forward(
         state = cell.advance(state, gates)
         return state, state[:keep]
 
-    return lax.scan(step, state, jnp.asarray(xs) if inside else cell.from_input(params, xs))
+    inputs = jnp.asarray(xs) if inside else cell.from_input(params, xs)
+    return lax.scan(step, state, inputs, unroll=unroll)
 
 
 def scan_backward(
@@ -71,8 +75,11 @@ def scan_backward(
     d_state: State,
     d_outputs: Float[Array, "T B {cell.hidden}"],
     factors: PyTree[Float[Array, "T B {cell.hidden}"]],
+    *,
+    unroll: int = 1,
 ) -> tuple[State, Float[Array, "T B {cell.blocks*cell.hidden}"]]:
-    """The cotangents of the state before the first place, and of all pre-activations, packed."""
+    """The cotangents of the state before the first place, and of all pre-activations, packed. unroll: as
+    in ``scan_forward``."""
 
     def step(d_state: State, place):
         d_output, factors = place
@@ -80,7 +87,7 @@ def scan_backward(
         packed = jnp.concatenate(blocks, axis=-1)
         return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
 
-    return lax.scan(step, d_state, (d_outputs, factors), reverse=True)
+    return lax.scan(step, d_state, (d_outputs, factors), reverse=True, unroll=unroll)
 
 
 class Loops(NamedTuple):

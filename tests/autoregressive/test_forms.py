@@ -197,7 +197,7 @@ def test_a_jax_without_the_kernels_route_costs_one_line(blocked, says):
         [sys.executable, "-c", WITHOUT.format(blocked=blocked)],
         capture_output=True,
         text=True,
-        env=os.environ | {"JAX_PLATBACKENDS": "cpu"},
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )
     assert found.returncode == 0, found.stderr
     assert found.stderr.splitlines() == [says]
