@@ -174,9 +174,20 @@ def _refusing(path: Path, kind: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (ValueError, KeyError, OSError, RuntimeError, SyntaxError, NotImplementedError,
-            EOFError, RecursionError, OverflowError, TypeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        NotImplementedError,
+        EOFError,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"{path} cannot be read as {kind}; was it cut, or is it another kind of file? ({reason})"

@@ -64,10 +64,21 @@ class Row:
     def document(self) -> dict[str, Any]:
         """Plain JSON values, nats a drawn symbol; None for what does not exist."""
         names = {
-            "loss.network", "loss.oracle", "loss.bayes", "loss.bayes_test", "loss.memoryless",
-            "gap.network", "gap.memoryless", "gap_test.network", "gap_test.bayes", "gap_closed",
-            "regret.realised", "leak", "miss", "reset_cost",
-        }  # fmt: skip
+            "loss.network",
+            "loss.oracle",
+            "loss.bayes",
+            "loss.bayes_test",
+            "loss.memoryless",
+            "gap.network",
+            "gap.memoryless",
+            "gap_test.network",
+            "gap_test.bayes",
+            "gap_closed",
+            "regret.realised",
+            "leak",
+            "miss",
+            "reset_cost",
+        }
         return {
             "kind": self.kind,
             "name": self.name,

@@ -25,9 +25,14 @@ def gaps(found: OffPrior) -> Figure:
             axis.plot(mean, y, "o", color=colour, label="network" if first else None)
             if row.symbols_gap and row.symbols_gap > 0:
                 axis.plot(
-                    row.symbols_gap, y, "s", color=colour, markerfacecolor="none", markersize=7,
+                    row.symbols_gap,
+                    y,
+                    "s",
+                    color=colour,
+                    markerfacecolor="none",
+                    markersize=7,
                     label="its part over the symbols" if first else None,
-                )  # fmt: skip
+                )
             other = row.found["gap.memoryless"].mean
             if other:
                 axis.plot(other, y, "x", color=memoryless, label="memoryless" if first else None)

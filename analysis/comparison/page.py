@@ -21,8 +21,11 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     from analysis.report.style import look
 
     gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
-    tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
-        "gap_test" in found) else None  # fmt: skip
+    tests = (
+        {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]}
+        if ("gap_test" in found)
+        else None
+    )
     names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
     none = infinite(found)
     rows = []
@@ -48,16 +51,25 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
     )
     gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
     figures = [
-        ["share of the gap closed", percent(closed["mean"], no_share(found)),
-         interval(closed["ci95"], percent)],
+        [
+            "share of the gap closed",
+            percent(closed["mean"], no_share(found)),
+            interval(closed["ci95"], percent),
+        ],
         [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"], none), interval(gap["ci95"])],
-        ["regret against the oracle", nats(regret["oracle"]["mean"], none),
-         interval(regret["oracle"]["ci95"])],
-        ["realised regret against Bayes", nats(regret["realised"]["mean"], none),
-         interval(regret["realised"]["ci95"])],
+        [
+            "regret against the oracle",
+            nats(regret["oracle"]["mean"], none),
+            interval(regret["oracle"]["ci95"]),
+        ],
+        [
+            "realised regret against Bayes",
+            nats(regret["realised"]["mean"], none),
+            interval(regret["realised"]["ci95"]),
+        ],
         ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
         ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
-    ]  # fmt: skip
+    ]
     if "gap_test" in found:
         test = found["gap_test"]
         figures.insert(

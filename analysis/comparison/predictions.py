@@ -14,7 +14,7 @@ below that is no more than 1e-5 times max(1, its loss).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -127,11 +127,15 @@ def lags(log_q: np.ndarray, streams: StreamsFile) -> bool:
 
 
 def compare_predictions(
-    streams: StreamsFile, log_q: np.ndarray, prior: Process | None = None
+    streams: StreamsFile,
+    log_q: np.ndarray,
+    prior: Process | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Scores rows (rows, L, K+1) as a network's: reference ladder, gaps and all.
 
     prior: what 'bayes' and 'memoryless' believe in; by default the process that made the streams.
+    settings: how the rows came to be, for reports; the streams' seed is added.
     Rows are normalised in float64. Warns in the log where they seem to be one place late.
     """
     if lags(log_q, streams):
@@ -149,6 +153,7 @@ def compare_predictions(
 
     comparison = score(prior or streams.process, streams.process, chunks(), length=streams.length)
     comparison.subject = "model"
+    comparison.settings = {**(settings or {}), "streams_seed": streams.seed}
     return comparison
 
 

@@ -153,8 +153,11 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
         **(prior.settings() | {"T": settings.get("train_T", json_task_length(prior.task_length))}),
         **{k: v for k, v in settings.items() if k != "train_T"},
         "seeds": comparison.seeds,
-        "test": {**comparison.source.settings(), "streams": comparison.streams,
-                 "length": comparison.length},
+        "test": {
+            **comparison.source.settings(),
+            "streams": comparison.streams,
+            "length": comparison.length,
+        },
         "loss": {name: found[f"loss.{name}"].mean for name in names},
         "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
         "gap": {
@@ -178,7 +181,7 @@ def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
             "cost_ci95": found["reset_cost"].ci95,
         },
         "interval": interval_kind(comparison),
-    }  # fmt: skip
+    }
     if "gap_test.network" in found:
         out["gap_test"] = {
             "mean": found["gap_test.network"].mean,

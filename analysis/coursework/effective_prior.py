@@ -42,9 +42,13 @@ def effective_alpha(
         return float(value), slope
 
     found: Any = minimize(
-        loss, np.zeros(num_symbols), jac=True, method="L-BFGS-B", bounds=[(-7, 9)] * num_symbols,
+        loss,
+        np.zeros(num_symbols),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-7, 9)] * num_symbols,
         options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2_000},
-    )  # fmt: skip
+    )
     if not np.isfinite(found.fun):
         raise RuntimeError(f"no effective alpha was found: {found.message}")
     return np.exp(found.x)

@@ -70,12 +70,13 @@ def own_table(found: Found) -> Table:
         home.append(
             [
                 f"{name} {show(numbers['alpha'])} T={numbers['T']}",
-                nats(numbers["loss"]["network"], infinite(numbers)), nats(numbers["loss"]["bayes"]),
+                nats(numbers["loss"]["network"], infinite(numbers)),
+                nats(numbers["loss"]["bayes"]),
                 nats(numbers["gap"]["mean"], infinite(numbers)),
                 percent(numbers["gap_closed"]["mean"], no_share(numbers)),
                 interval(numbers["gap_closed"]["ci95"], percent),
             ]
-        )  # fmt: skip
+        )
     return Table(
         "Each model on streams of its own prior, nats a drawn symbol",
         ["model", "loss", "Bayes", "gap", "closed", "95% interval"],
@@ -101,12 +102,17 @@ def stream_tables(found: Found) -> list[Table]:
             loss = numbers["loss"]
             rows.append(
                 [
-                    name, str(numbers["T"]), nats(loss["network"], infinite(numbers)),
+                    name,
+                    str(numbers["T"]),
+                    nats(loss["network"], infinite(numbers)),
                     nats(loss["bayes"]),
-                    nats(loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)),
-                    nats(loss["oracle"]), nats(numbers["gap"]["mean"], infinite(numbers)),
+                    nats(
+                        loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)
+                    ),
+                    nats(loss["oracle"]),
+                    nats(numbers["gap"]["mean"], infinite(numbers)),
                 ]
-            )  # fmt: skip
+            )
         out.append(
             Table(
                 f"Test stream {key}: {stream.title}",

@@ -120,19 +120,21 @@ def rounded(
     truth = network.check(pixels)
     for threshold in thresholds:
         made, z = _cut(
-            network.model, network.params, jnp.asarray(truth), jnp.log(threshold / (1 - threshold)),
+            network.model,
+            network.params,
+            jnp.asarray(truth),
+            jnp.log(threshold / (1 - threshold)),
             first,
-        )  # fmt: skip
+        )
         wrong = {
             "own": float(nats(np.asarray(z), np.asarray(made)).mean()),
             "crossed": float(nats(np.asarray(z), truth[:, first:]).mean()),
         }
         mistake = f"threshold {threshold:g} for sampling"
         out += [
-            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind],
-                   "nats a pixel")
+            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind], "nats a pixel")
             for name, kind in (("A: samples", "own"), ("C: truth under samples", "crossed"))
-        ]  # fmt: skip
+        ]
     return out
 
 
@@ -163,9 +165,14 @@ def teacher_forced(sampled: Continuation) -> list[Effect]:
     horizon = sampled.truth.shape[1]
     costs = sampled.costs(horizon)
     return [
-        Effect("teacher forcing left on", f"C: truth under samples, {horizon} pixels",
-               costs["crossed"][0], costs["truth"][0], "nats a pixel")
-    ]  # fmt: skip
+        Effect(
+            "teacher forcing left on",
+            f"C: truth under samples, {horizon} pixels",
+            costs["crossed"][0],
+            costs["truth"][0],
+            "nats a pixel",
+        )
+    ]
 
 
 def not_bayes(process: DirichletCategorical) -> list[Effect]:
@@ -173,10 +180,15 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
     measured against, nats a draw. Exact: sums over all counts."""
     right = float(bayes_losses(process, int(process.T) - 1).mean())
     return [
-        Effect(f"{name} called Bayes", f"Bayes's loss, {process.title}", right,
-               right + excess(process, pseudo_count), "nats a symbol")
+        Effect(
+            f"{name} called Bayes",
+            f"Bayes's loss, {process.title}",
+            right,
+            right + excess(process, pseudo_count),
+            "nats a symbol",
+        )
         for name, pseudo_count in (("KT", 0.5), ("Laplace", 1.0))
-    ]  # fmt: skip
+    ]
 
 
 def excess(process: DirichletCategorical, pseudo_count: float) -> float:
@@ -199,6 +211,11 @@ def first_unscored(process: DirichletCategorical) -> list[Effect]:
     one that costs most. T must be 3 or more, so that others are left."""
     losses = bayes_losses(process, int(process.T) - 1)
     return [
-        Effect("first symbol never scored", f"Bayes's loss, {process.title}",
-               float(losses.mean()), float(losses[1:].mean()), "nats a symbol")
-    ]  # fmt: skip
+        Effect(
+            "first symbol never scored",
+            f"Bayes's loss, {process.title}",
+            float(losses.mean()),
+            float(losses[1:].mean()),
+            "nats a symbol",
+        )
+    ]

@@ -88,9 +88,13 @@ def measured(
     endless = math.isinf(process.T)
     length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
     comparison = compare(
-        [learner.log_predictive for learner in learners], process, process,
-        key=key, streams=streams, length=length,
-    )  # fmt: skip
+        [learner.log_predictive for learner in learners],
+        process,
+        process,
+        key=key,
+        streams=streams,
+        length=length,
+    )
     found = off_prior(
         learners, process, key=key, streams=streams, sources=_sources(setting)
     ).document()
@@ -156,8 +160,21 @@ def _sources(setting: Setting) -> list[tuple[str, Process]]:
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """A row of ``off_prior`` without what no answer needs."""
-    names = ("kind", "name", "alpha", "p", "T", "gap_over_symbols", "gap.network", "gap_closed",
-             "gap_test.network", "gap_test.bayes", "leak", "miss", "reset_cost")  # fmt: skip
+    names = (
+        "kind",
+        "name",
+        "alpha",
+        "p",
+        "T",
+        "gap_over_symbols",
+        "gap.network",
+        "gap_closed",
+        "gap_test.network",
+        "gap_test.bayes",
+        "leak",
+        "miss",
+        "reset_cost",
+    )
     out = {name: row[name] for name in names if name in row}
     references = ("loss.network", "loss.bayes", "loss.bayes_test", "loss.oracle", "gap.memoryless")
     return out | {name: row[name]["mean"] for name in references if name in row}

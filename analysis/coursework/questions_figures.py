@@ -13,8 +13,13 @@ from matplotlib.figure import Figure
 
 from analysis.report.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILLION
 
-_LOOKS = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"),
-          (ORANGE, "-", "v"))  # fmt: skip
+_LOOKS = (
+    (BLUE, "-", "o"),
+    (VERMILLION, "--", "s"),
+    (GREEN, "-.", "^"),
+    (PURPLE, ":", "D"),
+    (ORANGE, "-", "v"),
+)
 _GAP = "KL(Bayes || network), nats a symbol"
 
 
@@ -85,8 +90,15 @@ def heat_maps(
             for (y, x), value in np.ndenumerate(values):
                 if np.isfinite(value):
                     dark = norm(value) < 0.5
-                    axis.text(x, y, _number(value), ha="center", va="center", fontsize=6.5,
-                              color="white" if dark else "black")  # fmt: skip
+                    axis.text(
+                        x,
+                        y,
+                        _number(value),
+                        ha="center",
+                        va="center",
+                        fontsize=6.5,
+                        color="white" if dark else "black",
+                    )
             axis.set_xticks(range(len(columns)), columns)
             axis.set_yticks(range(len(rows)), rows)
             axis.set_title(title)

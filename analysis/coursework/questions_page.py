@@ -42,9 +42,13 @@ def make_report(document: dict[str, Any]) -> Report:
 def answers(document: dict[str, Any]) -> list[Answer]:
     """All answers. document: as ``meta-learn questions --json`` prints it."""
     return [
-        _prior(document), _edges(document), _task_length(document), _unroll(document),
-        _unseen(document), _harder(document),
-    ]  # fmt: skip
+        _prior(document),
+        _edges(document),
+        _task_length(document),
+        _unroll(document),
+        _unseen(document),
+        _harder(document),
+    ]
 
 
 def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
@@ -152,14 +156,22 @@ def _task_length(document: dict[str, Any]) -> Answer:
     rows, maps, maps_symbols = [], {}, {}
     for alpha, group in by_alpha.items():
         rows += [
-            [alpha, _T(t["T"]), _gap(t), interval(_own(t)["gap.network"]["ci95"]),
-             nats(_own(t)["gap.memoryless"]), _share(t)]
+            [
+                alpha,
+                _T(t["T"]),
+                _gap(t),
+                interval(_own(t)["gap.network"]["ci95"]),
+                nats(_own(t)["gap.memoryless"]),
+                _share(t),
+            ]
             for t in group
-        ]  # fmt: skip
+        ]
         found = [{r["T"]: r for r in t["rows"] if r["kind"] in ("own", "T")} for t in group]
         whole = [[_value(f.get(T), "gap.network") for T in tested] for f in found]
-        symbols = [[figures.shown(f[T]["gap_over_symbols"] if T in f else None) for T in tested]
-                   for f in found]  # fmt: skip
+        symbols = [
+            [figures.shown(f[T]["gap_over_symbols"] if T in f else None) for T in tested]
+            for f in found
+        ]
         maps[f"alpha={alpha}: whole gap"] = np.array(whole)
         maps_symbols[f"alpha={alpha}: symbols"] = np.array(symbols)
     text = "Trained and tested at the same T, the share of the gap closed is "
@@ -202,16 +214,24 @@ def _task_length(document: dict[str, Any]) -> Answer:
 
 def _unroll(document: dict[str, Any]) -> Answer:
     trained = [t for t in document["trainings"] if t["T"] in (5, 20, None) and _varied(document, t)]
-    groups = {g: [t for t in trained if (_alpha(t), t["T"]) == g]
-              for g in _unique((_alpha(t), t["T"]) for t in trained)}  # fmt: skip
+    groups = {
+        g: [t for t in trained if (_alpha(t), t["T"]) == g]
+        for g in _unique((_alpha(t), t["T"]) for t in trained)
+    }
     rows = []
     for (alpha, T), group in groups.items():
         group.sort(key=lambda t: t["unroll"])
         rows += [
-            [alpha, _T(T), str(t["unroll"]), _gap(t), interval(_own(t)["gap.network"]["ci95"]),
-             _share(t)]
+            [
+                alpha,
+                _T(T),
+                str(t["unroll"]),
+                _gap(t),
+                interval(_own(t)["gap.network"]["ci95"]),
+                _share(t),
+            ]
             for t in group
-        ]  # fmt: skip
+        ]
     text = (
         "At equal numbers of training symbols, tested on streams of whole tasks, about 100 symbols. A "
         "network whose unroll is shorter than a task reads RESET first and never has to predict it; one "
@@ -252,11 +272,14 @@ def _unseen(document: dict[str, Any]) -> Answer:
                 excess = r.get("gap_test.network")
                 rows.append(
                     [
-                        _alpha(t), "own streams" if r["kind"] == "own" else r["name"],
-                        nats(r["gap.network"]["mean"], "infinite"), interval(r["gap.network"]["ci95"]),
-                        nats(excess["mean"], "infinite") if excess else "", nats(r["gap.memoryless"]),
+                        _alpha(t),
+                        "own streams" if r["kind"] == "own" else r["name"],
+                        nats(r["gap.network"]["mean"], "infinite"),
+                        interval(r["gap.network"]["ci95"]),
+                        nats(excess["mean"], "infinite") if excess else "",
+                        nats(r["gap.memoryless"]),
                     ]
-                )  # fmt: skip
+                )
     curves = {
         f"trained on alpha={_alpha(t)}": [
             (r["p"][0], r["gap.network"]["mean"], *_bounds(r["gap.network"]))
@@ -326,10 +349,14 @@ def _harder(document: dict[str, Any]) -> Answer:
             trained = networks.get((tuple(prior["alpha"]), entry["T"]))
             rows.append(
                 [
-                    alpha, str(entry["T"]), nats(entry["loss"]), nats(entry["loss"] - prior["oracle"]),
-                    nats(prior["bayes_by_draw"][entry["T"] - 2]), _gap(trained) if trained else "",
+                    alpha,
+                    str(entry["T"]),
+                    nats(entry["loss"]),
+                    nats(entry["loss"] - prior["oracle"]),
+                    nats(prior["bayes_by_draw"][entry["T"] - 2]),
+                    _gap(trained) if trained else "",
                 ]
-            )  # fmt: skip
+            )
         curves[f"alpha={alpha}"] = (prior["bayes_by_draw"], prior["oracle"])
     first, last = priors[0]["bayes_by_T"][0], priors[0]["bayes_by_T"][-1]
     text = (

@@ -289,13 +289,17 @@ def document(inpainting: Inpainting, found: dict[str, Estimate]) -> dict[str, An
     def mean(name: str) -> float | None:
         return found[name].mean if name in found else None
 
-    predictors = {} if inpainting.came is None else {
-        name: {
-            kind: {"mean": mean(f"{kind}.{name}"), "ci95": found[f"{kind}.{name}"].ci95}
-            for kind in ("loss", "brier", "gap")
+    predictors = (
+        {}
+        if inpainting.came is None
+        else {
+            name: {
+                kind: {"mean": mean(f"{kind}.{name}"), "ci95": found[f"{kind}.{name}"].ci95}
+                for kind in ("loss", "brier", "gap")
+            }
+            for name in PREDICTORS
         }
-        for name in PREDICTORS
-    }  # fmt: skip
+    )
     return {
         "images": len(images),
         "missing": [min(counts), max(counts)],

@@ -117,14 +117,19 @@ def truth_tables(found: Mapping[str, Estimate]) -> list[Table]:
         "Predictors of a missing pixel, at its true value",
         ["predictor", "loss", "95% interval", "Brier", "gap"],
         [
-            [_NAMES[name], nats(found[f"loss.{name}"].mean), interval(found[f"loss.{name}"].ci95),
-             nats(found[f"brier.{name}"].mean), _distance(found[f"gap.{name}"].mean)]
+            [
+                _NAMES[name],
+                nats(found[f"loss.{name}"].mean),
+                interval(found[f"loss.{name}"].ci95),
+                nats(found[f"brier.{name}"].mean),
+                _distance(found[f"gap.{name}"].mean),
+            ]
             for name in PREDICTORS
         ],
         "Nats a missing pixel. Past and future: given all observed pixels and the missing ones "
         "before it; its losses add up to -log p(truth | observed). Each pixel alone: the marginal. "
         "Past only: the network's next-pixel probability. Gap: mean of KL(first || predictor).",
-    )  # fmt: skip
+    )
     return [summary, predictors]
 
 

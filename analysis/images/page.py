@@ -166,12 +166,15 @@ def evaluation_table(document: Mapping[str, Any]) -> Table:
         ["quantity", "value", "standard error"],
         [
             ["cross-entropy, nats a pixel", f"{mean:.5f}", f"{se:.5f}"],
-            ["nats an image", f"{document['nats_per_image']:.3f}",
-             f"{document['nats_per_image_se']:.3f}"],
+            [
+                "nats an image",
+                f"{document['nats_per_image']:.3f}",
+                f"{document['nats_per_image_se']:.3f}",
+            ],
             ["accuracy", percent(document["accuracy"]), ""],
         ],
         BINARISATION,
-    )  # fmt: skip
+    )
 
 
 def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Panel]:

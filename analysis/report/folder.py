@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,9 +49,9 @@ class _Open:
         if not path.is_relative_to(self.out) or path in (self.journal, self.out / MANIFEST):
             return
         if not self.begun:
-            self.begun = True
             lines = "".join(_line(entry) for entry in self.earlier)
             checkpoint.write_atomically(self.journal, lines)
+            self.begun = True
         entry = _Entry(
             path.relative_to(self.out).as_posix(), hashlib.sha256(data).hexdigest(), self.run
         )
@@ -75,6 +76,14 @@ class _Open:
 
 
 _open: _Open | None = None
+
+
+def check(out: Path) -> None:
+    """Makes the folder and writes a probe. Errors: OSError where that is not possible."""
+    out.mkdir(parents=True, exist_ok=True)
+    probe = out / f".probe-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
 
 
 def begin(out: Path, run: str = "", inputs: Iterable[Path] = ()) -> None:

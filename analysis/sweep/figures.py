@@ -146,8 +146,9 @@ def _heat_map(
     """values are written, shades coloured on a logarithmic scale; NaN stays white."""
     rows, columns = split(values)
     of_rows = [named(c, values) for c in choices(values, rows)]
-    of_columns = [named(c, values, "\n").replace(" iterations", " its") for c in
-                  choices(values, columns)]  # fmt: skip
+    of_columns = [
+        named(c, values, "\n").replace(" iterations", " its") for c in choices(values, columns)
+    ]
     shape = len(of_rows), len(of_columns)
     written = values.transpose(*rows, *columns).values.reshape(shape)
     shown = shades.transpose(*rows, *columns).values.reshape(shape)
@@ -167,8 +168,15 @@ def _heat_map(
         for (y, x), value in np.ndenumerate(written):
             if np.isfinite(value):
                 dark = norm(shown[y, x]) < 0.5
-                axis.text(x, y, number(value), ha="center", va="center", fontsize=7.5,
-                          color="white" if dark else "black")  # fmt: skip
+                axis.text(
+                    x,
+                    y,
+                    number(value),
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if dark else "black",
+                )
         axis.set_xticks(range(shape[1]), of_columns)
         axis.set_yticks(range(shape[0]), of_rows)
         axis.tick_params(length=0)

@@ -216,7 +216,11 @@ def _best(found: Sweep) -> Table | None:
     for process, group in groups.items():
         best = min(group, key=lambda d: d["gap"]["mean"])
         rows.append(
-            [process, f"{network_name(best)}, {best['iterations']:,} iterations",
-             nats(best["gap"]["mean"]), percent(best["gap_closed"]["mean"])]
-        )  # fmt: skip
+            [
+                process,
+                f"{network_name(best)}, {best['iterations']:,} iterations",
+                nats(best["gap"]["mean"]),
+                percent(best["gap_closed"]["mean"]),
+            ]
+        )
     return Table(_BEST, ["process", "network", "gap", "closed"], rows)

@@ -63,8 +63,10 @@ def to_datatree(found: Sweep) -> xarray.DataTree:
         "bound": list(BOUNDS),
     }
     groups["network"]["gap_closed"] = (
-        (*axes, "seed"), _closed_by_seed(groups, predictors), described("gap_closed"),
-    )  # fmt: skip
+        (*axes, "seed"),
+        _closed_by_seed(groups, predictors),
+        described("gap_closed"),
+    )
     groups["intervals"] = _intervals(found, tuple(axes))
     datasets = {}
     for name, variables in groups.items():

@@ -142,9 +142,13 @@ def measure(task: Task) -> Result:
     point = task.point
     try:
         learners = training.train(
-            point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
+            point.process,
+            point.recipe,
+            seeds=task.seeds,
+            cell=point.cell,
+            hidden=point.hidden,
             folder=cache_folder() if task.keep else None,
-        )  # fmt: skip
+        )
     except TrainingDiverged as error:
         about = {
             "process": point.process.name,

@@ -111,8 +111,11 @@ def test_rounding_against_loops(network, images):
 def test_teacher_forcing_reports_the_truths_own_cost(network, images):
     sampled = continue_images(network, images, jax.random.key(0), first=4, samples=3)
     (effect,) = mistakes.teacher_forced(sampled)
-    own = [loss(logits_of(network, image)[t - 1], float(image[t]))
-           for image in images for t in range(4, PLACES)]  # fmt: skip
+    own = [
+        loss(logits_of(network, image)[t - 1], float(image[t]))
+        for image in images
+        for t in range(4, PLACES)
+    ]
     assert effect.wrong == pytest.approx(np.mean(own), rel=1e-4)
     assert effect.right == pytest.approx(sampled.crossed.mean(), rel=1e-12)
 

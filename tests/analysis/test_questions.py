@@ -28,9 +28,7 @@ class Bayes:
 
 def test_bayes_in_a_networks_place_has_no_gap_and_its_own_prior():
     setting = Setting(DirichletCategorical((3, 1, 1), math.inf), 20)
-    found = measured(
-        setting, [Bayes(setting.process)] * 2, key=jax.random.key(0), streams=100
-    )  # fmt: skip
+    found = measured(setting, [Bayes(setting.process)] * 2, key=jax.random.key(0), streams=100)
     json.dumps(found, allow_nan=False)
     assert found["T"] is None
     assert found["rows"][0]["gap.network"]["mean"] == 0

@@ -122,9 +122,14 @@ def against_bayes(run: Run) -> Result:
         ("Why:", why),
     ]
     return Result(
-        " ".join(sentences), numbers, tables, panels, paragraphs,
-        own=_compare_command(run), made=run.learners_made,
-    )  # fmt: skip
+        " ".join(sentences),
+        numbers,
+        tables,
+        panels,
+        paragraphs,
+        own=_compare_command(run),
+        made=run.learners_made,
+    )
 
 
 def _share_of_worst(model: dict[str, Any]) -> float:
@@ -150,10 +155,12 @@ def questions(run: Run) -> Result:
             f"--streams {sizes.questions_streams} --seed {run.seed}"
         )
         found = {"command": command} | study(
-            study_recipes(sizes.questions_budget), sizes.questions_budget, seeds,
+            study_recipes(sizes.questions_budget),
+            sizes.questions_budget,
+            seeds,
             sizes.questions_streams,
             lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
-        )  # fmt: skip
+        )
         made = f"Measured in this run: {len(seeds)} networks of every setting."
     else:
         found = packaged_study()
@@ -216,11 +223,16 @@ def hidden_state(run: Run) -> Result:
             for k in ("variance", "ranked_prediction")
         ]
         for name, of in numbers.items()
-    }  # fmt: skip
-    answer = "Directions of h that carry 99% of its variance and of the prediction: " + ", ".join(
-        f"{name} {_count(variance)} and {_count(prediction)}"
-        for name, (variance, prediction) in needed.items()
-    ) + " of " + f"{learner.settings['hidden']}. Networks of the default recipe."  # fmt: skip
+    }
+    answer = (
+        "Directions of h that carry 99% of its variance and of the prediction: "
+        + ", ".join(
+            f"{name} {_count(variance)} and {_count(prediction)}"
+            for name, (variance, prediction) in needed.items()
+        )
+        + " of "
+        + f"{learner.settings['hidden']}. Networks of the default recipe."
+    )
     network = f"{run.out}/networks/{{}}-default.safetensors"
     own = "\n".join(
         f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "

@@ -60,13 +60,17 @@ def both_files(run: Run) -> Result:
         found = estimate(inpainting)
         columns.append(
             [
-                source, f"{len(images.masked):,}", nats(found["log_posterior_truth"].mean),
-                nats(found["past_only_log_prob"].mean), nats(found["future_worth"].mean),
-                interval(found["future_worth"].ci95), percent(found["exact_match"].mean),
+                source,
+                f"{len(images.masked):,}",
+                nats(found["log_posterior_truth"].mean),
+                nats(found["past_only_log_prob"].mean),
+                nats(found["future_worth"].mean),
+                interval(found["future_worth"].ci95),
+                percent(found["exact_match"].mean),
                 percent(found["pixel_accuracy"].mean),
                 nats(found["brier.past_and_future_alone"].mean),
             ]
-        )  # fmt: skip
+        )
         numbers[kind] = _numbers(inpainting) | {
             "source": source,
             "sha256": tensors_digest({"masked": images.masked}),
@@ -89,9 +93,17 @@ def both_files(run: Run) -> Result:
     answer = "; ".join(parts) + "."
     if not read:
         answer = f"The two files are not there, so masks were laid over test images: {answer}"
-    names = ("source", "images", "log p(truth | observed)", "log p(truth | past only)",
-             "what the future is worth", "its 95% interval", "most probable = truth",
-             "its pixels that are right", "Brier score of the marginals")  # fmt: skip
+    names = (
+        "source",
+        "images",
+        "log p(truth | observed)",
+        "log p(truth | past only)",
+        "what the future is worth",
+        "its 95% interval",
+        "most probable = truth",
+        "its pixels that are right",
+        "Brier score of the marginals",
+    )
     table = Table(
         "Both kinds beside each other",
         ["missing", *KINDS],
@@ -118,11 +130,14 @@ def most_probable(run: Run) -> Result:
         excess[kind] = differences
         rows.append(
             [
-                kind, nats(found["nll_truth"].mean), nats(found["nll_best"].mean),
+                kind,
+                nats(found["nll_truth"].mean),
+                nats(found["nll_best"].mean),
                 f"{nats(found['nll_excess'].mean)} {interval(found['nll_excess'].ci95)}",
-                percent(found["exact_match"].mean), str(below),
+                percent(found["exact_match"].mean),
+                str(below),
             ]
-        )  # fmt: skip
+        )
     parts = "; ".join(
         f"{kind}, {nats(numbers[kind]['nll_excess']['mean'])} nats an image on average, 0 where the "
         f"completion is the truth ({percent(numbers[kind]['exact_match']['mean'])} of the images)"

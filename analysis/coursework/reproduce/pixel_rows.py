@@ -37,8 +37,16 @@ def data(run: Run) -> Result:
             "sha256": images.digest,
         }
         numbers["splits"][split] = found
-        rows.append([split, f"{len(images):,}", f"{images.places}", percent(found["ones"]),
-                     f"{found['first_pixel_ones']}", images.digest[:12]])  # fmt: skip
+        rows.append(
+            [
+                split,
+                f"{len(images):,}",
+                f"{images.places}",
+                percent(found["ones"]),
+                f"{found['first_pixel_ones']}",
+                images.digest[:12],
+            ]
+        )
     grey = np.arange(256)
     exact = [Fraction(1, 10) < Fraction(int(level), 255) for level in grey]
     agree = int((binarise(grey.astype(np.uint8)) == exact).sum())
@@ -112,8 +120,11 @@ def training(run: Run) -> Result:
     images = network.settings["data"]["images"]
     steps = -(-images // recipe["batch_size"])
     curve = network.history["test_loss"]
-    before, last = (float(curve[i]) for i in (-5, -1)) if len(curve) > 5 else (
-        float(curve[0]), float(curve[-1]))  # fmt: skip
+    before, last = (
+        (float(curve[i]) for i in (-5, -1))
+        if len(curve) > 5
+        else (float(curve[0]), float(curve[-1]))
+    )
     numbers = {
         "recipe": recipe,
         "images": images,
@@ -135,8 +146,14 @@ def training(run: Run) -> Result:
     )
     paragraphs = [("Time:", f"training took {seconds:.0f} s where this network was trained.")]
     table = Table(f"Recipe {recipe['name']}", ["setting", "value"], rows)
-    return Result(answer, numbers, [table], paragraphs=paragraphs, made=run.pixels.made,
-                  own=_train_command(run))  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        [table],
+        paragraphs=paragraphs,
+        made=run.pixels.made,
+        own=_train_command(run),
+    )
 
 
 def summary(run: Run) -> Result:
@@ -156,14 +173,16 @@ def summary(run: Run) -> Result:
         numbers[name] = {
             "epochs": {
                 str(epoch): {
-                    part: {"cross_entropy": row[part]["cross_entropy"],
-                           "accuracy": row[part]["accuracy"]}
+                    part: {
+                        "cross_entropy": row[part]["cross_entropy"],
+                        "accuracy": row[part]["accuracy"],
+                    }
                     for part in ("train", "test")
                 }
                 for epoch, row in trained.epochs.items()
             },
             "curve": {k: [float(v) for v in history[k]] for k in ("train_loss", "test_loss")},
-        }  # fmt: skip
+        }
     if run.data == "mnist":
         numbers["report"] = {
             str(epoch): {"cross_entropy": reported, "accuracy": accuracy}
@@ -184,8 +203,14 @@ def summary(run: Run) -> Result:
         f"Loss on the first 10,000 train and the first 2,000 test images, four points an epoch. "
         f"{run.of_data}",
     )
-    return Result(answer, numbers, tables, [panel], made=run.pixels.made,
-                  own="" if run.packaged_pixels else _train_command(run))  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        tables,
+        [panel],
+        made=run.pixels.made,
+        own="" if run.packaged_pixels else _train_command(run),
+    )
 
 
 def continuation(run: Run) -> Result:
@@ -208,8 +233,13 @@ def continuation(run: Run) -> Result:
             "and does not say whether the continuation is the right one.",
         )
     ]
-    numbers = {"networks": results, "images": len(run.truth), "samples": 10, "seed": run.seed,
-               "first_missing": FIRST_MISSING}  # fmt: skip
+    numbers = {
+        "networks": results,
+        "images": len(run.truth),
+        "samples": 10,
+        "seed": run.seed,
+        "first_missing": FIRST_MISSING,
+    }
     panel = Panel(
         "costs",
         figures.continuation_costs(results),
@@ -217,8 +247,15 @@ def continuation(run: Run) -> Result:
         f"{len(run.truth)} test images, 10 samples each; bars: two standard errors over images. "
         f"{run.of_data}",
     )
-    return Result(answer, numbers, [pages.continuation_table(results)], [panel], paragraphs,
-                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        [pages.continuation_table(results)],
+        [panel],
+        paragraphs,
+        own=_continue_command(run),
+        made=run.pixels.made,
+    )
 
 
 def pictures(run: Run) -> Result:
@@ -240,9 +277,13 @@ def pictures(run: Run) -> Result:
         (panel,) = pages.continuation_panels(
             run.truth, samples, {kind: index}, run.test_images.shape
         )
-        panels.append(panel._replace(name=f"continuations-{kind.replace(' ', '-')}",
-                                     caption=f"{kind.capitalize()}: image {index}, sampled "
-                                     f"pixels in orange. {run.of_data}"))  # fmt: skip
+        panels.append(
+            panel._replace(
+                name=f"continuations-{kind.replace(' ', '-')}",
+                caption=f"{kind.capitalize()}: image {index}, sampled "
+                f"pixels in orange. {run.of_data}",
+            )
+        )
     table = Table(
         "The three images, scores at 300 pixels, nats a pixel",
         ["image", "number", "C", "spread of A"],
@@ -253,8 +294,14 @@ def pictures(run: Run) -> Result:
         f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, "
     )
     answer += "28 and 300 pixels."
-    return Result(answer, {"chosen": numbers, "shown": shown}, [table], panels,
-                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+    return Result(
+        answer,
+        {"chosen": numbers, "shown": shown},
+        [table],
+        panels,
+        own=_continue_command(run),
+        made=run.pixels.made,
+    )
 
 
 def _train_command(run: Run) -> str:

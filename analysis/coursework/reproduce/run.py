@@ -133,9 +133,16 @@ class Run:
         recipe = self.pixel_recipe
         with self.follow_pixels() as on_point:
             last, document = find_or_train(
-                self.train_images, self.test_images, recipe, folder, hidden=self.sizes.hidden,
-                readout=readout, seed=self.seed, folder=folder, on_point=on_point,
-            )  # fmt: skip
+                self.train_images,
+                self.test_images,
+                recipe,
+                folder,
+                hidden=self.sizes.hidden,
+                readout=readout,
+                seed=self.seed,
+                folder=folder,
+                on_point=on_point,
+            )
         stages = {
             _epochs(n): PixelNetwork.load(folder / f"epoch-{n}.safetensors")
             for n in sorted({0, 1} - {recipe.epochs})
