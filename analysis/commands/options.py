@@ -49,7 +49,7 @@ class TaskLength(click.ParamType):
 
         try:
             number = float(str(value))
-        except (TypeError, ValueError):
+        except ValueError:
             self.fail(f"expected a whole number of 1 or more, or inf; got {value!r}")
         try:
             return check_task_length(number)

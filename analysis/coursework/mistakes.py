@@ -18,14 +18,12 @@ import numpy as np
 from jax import Array, lax
 from scipy.special import logsumexp
 
-from analysis.audit.count_vectors import count_vectors
-from analysis.coursework.exact_losses import bayes_losses
+from analysis.coursework.exact_losses import bayes_losses, excess
 from autoregressive.images.npy import MaskedImages
 from autoregressive.model import Model
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
-from autoregressive.scores import kl
 from meta_learning.processes import DirichletCategorical
 
 
@@ -64,12 +62,12 @@ def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
     ).ravel()
     logits = network.logits(filled.reshape(n * len(values), -1)).reshape(n, len(values), -1)
     truth = images.truth[images.masked < 0].reshape(n, m)
-    came = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
+    target = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
     found = {}
     for name, targets in (("right", filled), ("wrong", images.masked[:, None])):
         scores = -nats(logits, targets[..., 1:].astype(np.float64)).sum(-1)
         log_p = scores - logsumexp(scores, axis=1, keepdims=True)
-        found[name] = (log_p[np.arange(n), came].mean(), (log_p.argmax(1) == came).mean())
+        found[name] = (log_p[np.arange(n), target].mean(), (log_p.argmax(1) == target).mean())
     mistake = "targets of -1, the masked image's"
     return [
         Effect(mistake, figure, float(found["right"][i]), float(found["wrong"][i]), unit)
@@ -189,21 +187,6 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
         )
         for name, pseudo_count in (("KT", 0.5), ("Laplace", 1.0))
     ]
-
-
-def excess(process: DirichletCategorical, pseudo_count: float) -> float:
-    """The expected loss over Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
-    of KL(Bayes || rule) over the draws of a task, nats, without sampling."""
-    from analysis.audit.decomposition import exchangeable, probabilities
-
-    by_counts = exchangeable(process)
-    rule = exchangeable(process.replace({"alpha": (pseudo_count,) * process.num_symbols}))
-    total, draws = 0.0, int(process.T) - 1
-    for n in range(draws):
-        counts = count_vectors(n, process.num_symbols)
-        gap = kl(by_counts.log_predictive(counts), rule.log_predictive(counts))
-        total += float((probabilities(process, counts) * gap).sum())
-    return total / draws
 
 
 def first_unscored(process: DirichletCategorical) -> list[Effect]:

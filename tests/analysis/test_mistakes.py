@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.coursework import mistakes
+from analysis.coursework.exact_losses import excess
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.continuation import continue_images
 from autoregressive.pixels.network import PixelNetwork, pixel_model
@@ -124,15 +125,15 @@ def test_teacher_forcing_reports_the_truths_own_cost(network, images):
 def test_rules_called_bayes_against_enumeration(alpha, T):
     process = DirichletCategorical(alpha, T)
     for effect, pseudo_count in zip(mistakes.not_bayes(process), (0.5, 1.0), strict=True):
-        bayes, excess = judges.exact_losses(alpha, T, pseudo_count)
+        bayes, more = judges.exact_losses(alpha, T, pseudo_count)
         assert effect.right == pytest.approx(bayes, rel=1e-12)
-        assert effect.wrong == pytest.approx(bayes + excess, rel=1e-12)
+        assert effect.wrong == pytest.approx(bayes + more, rel=1e-12)
 
 
 def test_known_excesses():
     process = DirichletCategorical((10, 1, 1), 20)
-    assert mistakes.excess(process, 0.5) == pytest.approx(0.07324, abs=5e-6)
-    assert mistakes.excess(process, 1.0) == pytest.approx(0.10059, abs=5e-6)
+    assert excess(process, 0.5) == pytest.approx(0.07324, abs=5e-6)
+    assert excess(process, 1.0) == pytest.approx(0.10059, abs=5e-6)
 
 
 def test_the_first_symbol_unscored_in_exact_fractions():
