@@ -77,7 +77,7 @@ def audit(
     from analysis.audit.exact_gap import check
     from meta_learning.processes import DirichletCategorical
 
-    def audited(process: Process) -> DirichletCategorical:
+    def process_of(process: Process) -> DirichletCategorical:
         process = only_dirichlet(process)
         T = process.T if test_task_length is None else test_task_length
         return DirichletCategorical(process.alpha, T)
@@ -88,14 +88,14 @@ def audit(
         [seed],
         out,
         quiet,
-        lambda model, process: check(model, audited(process), draws),
+        lambda model, process: check(model, process_of(process), draws),
         instead="; use --test-T for the task length",
     )
     from analysis.audit.page import make_report
     from analysis.audit.run import audit as run
 
-    process = audited(process)
-    found = run(
+    process = process_of(process)
+    result = run(
         learner,
         process,
         seed=seed,
@@ -106,4 +106,4 @@ def audit(
         scheduler=scheduler,
         workers=workers,
     )
-    finish(make_report(found, learner, process, seed), out, as_json)
+    finish(make_report(result, learner, process, seed), out, as_json)

@@ -72,8 +72,8 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     bottom, top = np.nanmin(drawn), np.nanmax(drawn)
     room = max(0.12 * (top - bottom), 0.01)
     axis.set_ylim(max(bottom - room, -0.05), top + 2 * room)
-    came = t[symbols == outcome]
-    axis.plot(came, np.full(len(came), top + 1.3 * room), "|", color="#555555")
+    hits = t[symbols == outcome]
+    axis.plot(hits, np.full(len(hits), top + 1.3 * room), "|", color="#555555")
     for place in t[symbols == reset]:
         axis.axvline(place, color="#999999", linewidth=0.8)
     axis.set_xlim(0.5, len(symbols) + 0.5)
@@ -260,8 +260,8 @@ def predictions_shared(
                         linewidth=width,
                         label=label,
                     )
-            came = np.flatnonzero(symbols == symbol) + 1
-            axis.plot(came, np.full(len(came), 1.05), "|", color="#555555")
+            hits = np.flatnonzero(symbols == symbol) + 1
+            axis.plot(hits, np.full(len(hits), 1.05), "|", color="#555555")
             for place in np.flatnonzero(~drawn) + 1:
                 axis.axvline(place, color="#999999", linewidth=0.8)
             axis.set_ylim(-0.02, 1.1)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.comparison.array_files import Stored, opened
+from analysis.comparison.array_files import Stored, open_arrays
 from analysis.comparison.compare import Comparison, chunk_rows, score
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
@@ -42,7 +42,7 @@ def read_predictions(path: Path, streams: StreamsFile) -> np.ndarray:
     Errors: DataError, one line, where an array is missing or of another shape or type, where symbols
     are not those of ``streams``, and as for ``check_rows`` and ``check_no_look_ahead``.
     """
-    with opened(path) as (stored, _):
+    with open_arrays(path) as (stored, _):
         missing = [name for name in ("symbols", "log_probabilities") if name not in stored]
         if missing:
             raise DataError(
@@ -143,7 +143,7 @@ def compare_predictions(
             "the rows seem to be one place late: row t + 1 is much nearer to Bayes at place t than "
             "row t is; row t should be log p(x_t | x_<t), row 0 before any symbol"
         )
-    symbols, latent = streams.scored()
+    symbols, latent = streams.test_streams()
     size = chunk_rows(streams.streams, streams.length)
 
     def chunks() -> Iterator[tuple[Streams, list[np.ndarray]]]:

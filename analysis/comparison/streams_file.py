@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from analysis.comparison.array_files import Labelled, Stored, opened, write_arrays
+from analysis.comparison.array_files import Labelled, Stored, open_arrays, write_arrays
 from analysis.comparison.compare import chunk_rows, drawn_chunks
 from analysis.report.report import Document
 from autoregressive.checkpoint import tensors_digest
@@ -55,7 +55,7 @@ class StreamsFile:
         """L, the places of a stream."""
         return self.symbols.shape[1]
 
-    def scored(self) -> Streams:
+    def test_streams(self) -> Streams:
         """The test streams, without the rows of pairs."""
         return Streams(self.symbols[: self.streams], self.latent)
 
@@ -154,7 +154,7 @@ def next_step(streams: StreamsFile, path: Path) -> str:
 
 def read_streams(path: Path) -> StreamsFile:
     """What ``write_streams`` wrote. Errors: DataError, one line, for anything else."""
-    with opened(path) as (stored, text):
+    with open_arrays(path) as (stored, text):
         missing = [name for name in ("symbols", "latent", "pairs") if name not in stored]
         if missing or text is None:
             lacks = ", ".join([*missing, *(["settings"] if text is None else [])])

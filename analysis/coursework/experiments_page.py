@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
 
 
-Found = Mapping[str, Mapping[str, Any]]
+Documents = Mapping[str, Mapping[str, Any]]
 Comparisons = Mapping[str, Mapping[str, "Comparison"]]
 
 
@@ -57,15 +57,15 @@ def make_report(experiments: Experiments, seed: int) -> Report:
     )
 
 
-def tables(found: Found) -> list[Table]:
-    """All numbers. found: model -> test stream -> the document of ``compare``."""
-    return [own_table(found), *stream_tables(found)]
+def tables(documents: Documents) -> list[Table]:
+    """All numbers. documents: model -> test stream -> the document of ``compare``."""
+    return [own_table(documents), *stream_tables(documents)]
 
 
-def own_table(found: Found) -> Table:
+def own_table(documents: Documents) -> Table:
     """Each model on streams of its own prior."""
     home = []
-    for name, streams in found.items():
+    for name, streams in documents.items():
         numbers = streams[OWN_STREAM[name]]
         home.append(
             [
@@ -92,12 +92,12 @@ _STREAM_NOTE = (
 )
 
 
-def stream_tables(found: Found) -> list[Table]:
+def stream_tables(documents: Documents) -> list[Table]:
     """A table a test stream, all models in it; the first says what the columns are."""
     out: list[Table] = []
     for key, stream in TEST_STREAMS.items():
         rows = []
-        for name, streams in found.items():
+        for name, streams in documents.items():
             numbers = streams[key]
             loss = numbers["loss"]
             rows.append(

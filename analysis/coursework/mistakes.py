@@ -63,14 +63,14 @@ def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
     logits = network.logits(filled.reshape(n * len(values), -1)).reshape(n, len(values), -1)
     truth = images.truth[images.masked < 0].reshape(n, m)
     target = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
-    found = {}
+    means = {}
     for name, targets in (("right", filled), ("wrong", images.masked[:, None])):
         scores = -nats(logits, targets[..., 1:].astype(np.float64)).sum(-1)
         log_p = scores - logsumexp(scores, axis=1, keepdims=True)
-        found[name] = (log_p[np.arange(n), target].mean(), (log_p.argmax(1) == target).mean())
+        means[name] = (log_p[np.arange(n), target].mean(), (log_p.argmax(1) == target).mean())
     mistake = "targets of -1, the masked image's"
     return [
-        Effect(mistake, figure, float(found["right"][i]), float(found["wrong"][i]), unit)
+        Effect(mistake, figure, float(means["right"][i]), float(means["wrong"][i]), unit)
         for i, (figure, unit) in enumerate(
             (
                 ("log p(truth | observed)", "nats an image"),
@@ -101,7 +101,7 @@ def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
     ]
 
 
-def rounded(
+def round_for_sampling(
     network: PixelNetwork,
     pixels: np.ndarray,
     sampled: Continuation,
@@ -157,7 +157,7 @@ def _cut(
     return made.T, z.T
 
 
-def teacher_forced(sampled: Continuation) -> list[Effect]:
+def leave_teacher_forcing_on(sampled: Continuation) -> list[Effect]:
     """True pixels fed in while 'continuing': what is then reported is B, the truth's cost given its
     own past, for C, its cost under free-running samples."""
     horizon = sampled.truth.shape[1]
@@ -189,7 +189,7 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
     ]
 
 
-def first_unscored(process: DirichletCategorical) -> list[Effect]:
+def leave_first_unscored(process: DirichletCategorical) -> list[Effect]:
     """The first symbol of every task left out of Bayes's expected loss, nats a draw, exact: it is the
     one that costs most. T must be 3 or more, so that others are left."""
     losses = bayes_losses(process, int(process.T) - 1)

@@ -36,10 +36,10 @@ def gap_along(
                 curves.items(), _LOOKS, strict=False
             ):
                 places = np.arange(1, len(values) + 1)
-                shown = {} if marks else {"marker": marker}
+                drawable = {} if marks else {"marker": marker}
                 numbers = np.array(values, float)  # None, which is infinite, becomes NaN
                 above = np.where(numbers > 1e-12, numbers, np.nan)
-                axis.plot(places, above, color=colour, linestyle=line, label=label, **shown)
+                axis.plot(places, above, color=colour, linestyle=line, label=label, **drawable)
             for mark in marks:
                 axis.axvline(mark, color=BLACK, linewidth=0.8, linestyle=":")
             if marks:
@@ -136,6 +136,6 @@ def _number(value: float) -> str:
     return f"{value:.1e}".replace("e-0", "e-") if value < 0.01 else f"{value:.2g}"
 
 
-def shown(value: Any) -> float:
+def drawable(value: Any) -> float:
     """NaN for None."""
     return float("nan") if value is None else float(value)

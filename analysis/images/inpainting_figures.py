@@ -29,7 +29,7 @@ def posteriors(
     """A column for each chosen image: masked, truth, most probable completion, p(1 | observed) and
     the entropy of each missing pixel, the lower rows zoomed to where pixels are missing. chosen:
     title -> index."""
-    with_truth = inpainting.came is not None
+    with_truth = inpainting.target is not None
     rows = [
         "masked",
         *(["truth"] if with_truth else []),

@@ -129,8 +129,8 @@ def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
 def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
     """The scores that ``run`` left in the folder; another run's are not taken for them."""
     paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
-    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
-    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
+    rows = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
+    return {epoch: row for epoch, row in rows.items() if row.get("run") == run}
 
 
 def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:

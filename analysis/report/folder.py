@@ -38,7 +38,7 @@ class _Open:
     def __init__(self, out: Path, run: str, inputs: Iterable[Path]):
         self.out, self.run = out.resolve(), run
         self.inputs = {path.resolve() for path in inputs}
-        self.earlier = _recorded(self.out)
+        self.earlier = _read_entries(self.out)
         self.written: dict[str, str] = {}
         self.journal = self.out / JOURNAL
         self.begun = False
@@ -120,13 +120,13 @@ def finish(out: Path, manifest: Mapping[str, Any]) -> None:
         here.journal.unlink(missing_ok=True)
 
 
-def _recorded(out: Path) -> list[_Entry]:
+def _read_entries(out: Path) -> list[_Entry]:
     """What earlier runs wrote, by the manifest and by the journal of a run that did not end."""
-    found = []
+    entries = []
     try:
         manifest = json.loads((out / MANIFEST).read_text("utf-8"))
         run = manifest.get("run", "")
-        found += [_Entry(path, sha256, run) for path, sha256 in manifest["files"].items()]
+        entries += [_Entry(path, sha256, run) for path, sha256 in manifest["files"].items()]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         pass  # none, or not one of ours
     try:
@@ -135,10 +135,10 @@ def _recorded(out: Path) -> list[_Entry]:
         lines = []
     for line in lines:
         try:
-            found.append(_Entry(*json.loads(line)))
+            entries.append(_Entry(*json.loads(line)))
         except (ValueError, TypeError):
             continue  # the run was killed within this line
-    whole = (entry for entry in found if all(isinstance(part, str) for part in entry))
+    whole = (entry for entry in entries if all(isinstance(part, str) for part in entry))
     return list(dict.fromkeys(whole))
 
 

@@ -50,7 +50,7 @@ def sweep_with_progress(
     if not quiet:
         say(
             f"sweep: {points} points of {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}, "
-            f"{points - swept.found} measured in {time.monotonic() - started:.1f} s, {swept.found} "
+            f"{points - swept.cached} measured in {time.monotonic() - started:.1f} s, {swept.cached} "
             "from the cache"
         )
     return swept

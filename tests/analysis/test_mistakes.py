@@ -92,7 +92,7 @@ def test_wrong_links_against_their_formulas():
 def test_rounding_against_loops(network, images):
     first = 4
     sampled = continue_images(network, images, jax.random.key(0), first=first, samples=3)
-    effects = mistakes.rounded(network, images, sampled)
+    effects = mistakes.round_for_sampling(network, images, sampled)
     for threshold, (own, crossed) in zip((0.5, 0.25), (effects[:2], effects[2:]), strict=True):
         costs = {"own": [], "crossed": []}
         for image in images:
@@ -111,7 +111,7 @@ def test_rounding_against_loops(network, images):
 
 def test_teacher_forcing_reports_the_truths_own_cost(network, images):
     sampled = continue_images(network, images, jax.random.key(0), first=4, samples=3)
-    (effect,) = mistakes.teacher_forced(sampled)
+    (effect,) = mistakes.leave_teacher_forcing_on(sampled)
     own = [
         loss(logits_of(network, image)[t - 1], float(image[t]))
         for image in images
@@ -137,7 +137,7 @@ def test_known_excesses():
 
 
 def test_the_first_symbol_unscored_in_exact_fractions():
-    (effect,) = mistakes.first_unscored(DirichletCategorical((2, 1), 3))
+    (effect,) = mistakes.leave_first_unscored(DirichletCategorical((2, 1), 3))
     # First draw: (2/3, 1/3). Second: (3/4, 1/4) after a 0, (1/2, 1/2) after a 1.
     first, after_0, after_1 = (
         -sum(float(p) * math.log(p) for p in law)

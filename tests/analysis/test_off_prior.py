@@ -60,7 +60,7 @@ def test_bayes_is_bayes_and_pays_its_prior_elsewhere():
         streams=4_000,
         sources=[("own", PRIOR), ("alpha", other)],
     )
-    own, off = (row.found for row in found.rows)
+    own, off = (row.estimates for row in found.rows)
     assert own["gap.network"].mean == 0
     assert off["gap.network"].mean == 0
     alphas = [tuple(Fraction(int(a)) for a in p.alpha) for p in (other, PRIOR)]
@@ -81,8 +81,8 @@ def test_the_cost_of_reset_is_apart_from_the_symbols():
         sources=[("own", PRIOR), ("p", FixedCategorical((1, 0, 0), 3))],
     )
     for row in found.rows:
-        assert row.found["gap.network"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
-        assert row.found["reset_cost"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
+        assert row.estimates["gap.network"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
+        assert row.estimates["reset_cost"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
         assert row.symbols_gap == pytest.approx(0, abs=1e-12)
 
 

@@ -368,7 +368,7 @@ def test_workers_have_the_bytes_of_one_process_with_the_default_recipe(monkeypat
 def test_a_killed_worker_costs_only_its_task(here, caplog):
     grid = small_grid(hidden=(2, 3, 4))
     ended = []
-    with workers.connected(None, 2, one_thread=False) as client:
+    with workers.connect(None, 2, one_thread=False) as client:
         pids = client.run(os.getpid)
 
         def kill(iterations, points):

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module", params=[2, 4])
 def scheduler(request):
     """The address of a scheduler with two or four workers."""
-    with workers.connected(None, request.param) as client:
+    with workers.connect(None, request.param) as client:
         assert len(client.nthreads()) == request.param
         yield client.scheduler.address
 

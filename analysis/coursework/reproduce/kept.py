@@ -87,7 +87,7 @@ def find(folder: Path, name: str, run: str) -> Kept | None:
     return kept if all((folder / f"{name}.png").exists() for name in kept.figures) else None
 
 
-def shown(folder: Path, kept: Kept) -> list[Shown]:
+def show(folder: Path, kept: Kept) -> list[Shown]:
     """The figures of a kept result, from its folder. Errors: OSError."""
     return [
         Shown(base64.b64encode((folder / f"{name}.png").read_bytes()).decode(), **text)

@@ -29,21 +29,21 @@ def data(run: Run) -> Result:
     rows = []
     for split, images in splits.items():
         pixels = images.images()
-        found: dict[str, Any] = {
+        about: dict[str, Any] = {
             "images": len(images),
             "places": images.places,
             "ones": float(pixels.mean(dtype=np.float64)),
             "first_pixel_ones": int(pixels[:, 0].sum()),
             "sha256": images.digest,
         }
-        numbers["splits"][split] = found
+        numbers["splits"][split] = about
         rows.append(
             [
                 split,
                 f"{len(images):,}",
                 f"{images.places}",
-                percent(found["ones"]),
-                f"{found['first_pixel_ones']}",
+                percent(about["ones"]),
+                f"{about['first_pixel_ones']}",
                 images.digest[:12],
             ]
         )
@@ -51,7 +51,7 @@ def data(run: Run) -> Result:
     exact = [Fraction(1, 10) < Fraction(int(level), 255) for level in grey]
     agree = int((binarise(grey.astype(np.uint8)) == exact).sum())
     numbers["grey_levels_agree"] = agree
-    sizes = {split: found["images"] for split, found in numbers["splits"].items()}
+    sizes = {split: about["images"] for split, about in numbers["splits"].items()}
     numbers["sizes_as_asked"] = sizes == _MNIST_SIZES
     answer = (
         ", ".join(f"{n:,} {split}" for split, n in sizes.items())
@@ -77,8 +77,8 @@ def data(run: Run) -> Result:
 
 def model(run: Run) -> Result:
     """Row 2."""
-    trained = run.pixels
-    network = trained.network
+    stages = run.pixels
+    network = stages.network
     table, count = layers_table(network.params, "The network of rows 3 to 10")
     others = {}
     for cell in ("lstm", "gru"):
@@ -109,7 +109,7 @@ def model(run: Run) -> Result:
         "change_before": earlier,
         "change_after": later,
     }
-    return Result(answer, numbers, [table, sizes], made=trained.made)
+    return Result(answer, numbers, [table, sizes], made=stages.made)
 
 
 def training(run: Run) -> Result:
@@ -164,11 +164,11 @@ def summary(run: Run) -> Result:
         n = run.sizes.scored_images
         over = f"The first {n:,} train and the first {n:,} test images."
     for readout in run.sizes.readouts:
-        trained = run.trained_pixels(readout)
+        stages = run.pixel_stages(readout)
         name = f"read-out {','.join(map(str, readout))}"
-        table = pages.training_table(trained.epochs, run.data, over)
+        table = pages.training_table(stages.epochs, run.data, over)
         tables.append(table._replace(title=f"{table.title}: {name}"))
-        history = trained.network.history
+        history = stages.network.history
         histories[name] = history
         numbers[name] = {
             "epochs": {
@@ -179,7 +179,7 @@ def summary(run: Run) -> Result:
                     }
                     for part in ("train", "test")
                 }
-                for epoch, row in trained.epochs.items()
+                for epoch, row in stages.epochs.items()
             },
             "curve": {k: [float(v) for v in history[k]] for k in ("train_loss", "test_loss")},
         }

@@ -46,7 +46,7 @@ def process(run: Run) -> Result:
         tasks = symbols.reshape(-1, int(prior.T))
         misplaced = int((tasks[:, -1] != 3).sum() + (tasks[:, :-1] == 3).sum())
         alpha, total = np.asarray(prior.alpha), sum(prior.alpha)
-        found = {}
+        shares = {}
         for quantity, exact, each in (
             ("p(symbol 0)", alpha[0] / total, (tasks[:, :-1] == 0).mean(1)),
             (
@@ -56,7 +56,7 @@ def process(run: Run) -> Result:
             ),
         ):
             mean, se = float(each.mean()), float(each.std(ddof=1) / math.sqrt(len(each)))
-            found[quantity] = {"exact": float(exact), "sampled": mean, "se": se}
+            shares[quantity] = {"exact": float(exact), "sampled": mean, "se": se}
             rows.append(
                 [
                     name,
@@ -67,7 +67,7 @@ def process(run: Run) -> Result:
                     f"{mean:.4f} ± {se:.4f}",
                 ]
             )
-        numbers[name] = found | {
+        numbers[name] = shares | {
             "tasks": len(tasks),
             "resets_misplaced": misplaced,
             "oracle": oracle_loss(prior),
@@ -76,10 +76,10 @@ def process(run: Run) -> Result:
         if prior.T == 20:
             text = "".join("R" if s == 3 else str(s) for s in symbols[0][:60])
             paragraphs.append((f"{name}, a stream:", f"{text} (R: RESET)"))
-    odd = sum(found["resets_misplaced"] for found in numbers.values())
+    odd = sum(row["resets_misplaced"] for row in numbers.values())
     flat = np.asarray(FLAT) / sum(FLAT)
     answer = (
-        f"{sum(found['tasks'] for found in numbers.values()):,} sampled tasks, {odd} RESETs out of "
+        f"{sum(row['tasks'] for row in numbers.values()):,} sampled tasks, {odd} RESETs out of "
         "their place. With alpha=(1.3,1.3,1.3) two draws of a task are alike with probability "
         f"{numbers['M4']['two draws alike']['exact']:.4f}, two of different tasks with "
         f"{float((flat**2).sum()):.4f}: that is what there is to learn."
@@ -213,7 +213,7 @@ def test_streams(run: Run) -> Result:
     numbers: dict[str, Any] = {}
     for recipe in RECIPES:
         comparisons = run.comparisons(recipe)
-        found = {
+        documents = {
             name: {key: document(c, estimate_all(c)) for key, c in streams.items()}
             for name, streams in comparisons.items()
         }
@@ -227,9 +227,9 @@ def test_streams(run: Run) -> Result:
                 }
                 for key, d in streams.items()
             }
-            for name, streams in found.items()
+            for name, streams in documents.items()
         }
-        every = pages.tables(found) if recipe == "coursework" else [pages.own_table(found)]
+        every = pages.tables(documents) if recipe == "coursework" else [pages.own_table(documents)]
         tables += [t._replace(title=f"Recipe {recipe}. {t.title}") for t in every]
         for panel in pages.prediction_panels(comparisons):
             panels.append(
