@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import numpy as np
 
 from analysis.intervals import Estimate, Statistic, estimates, quotient
+from analysis.report.report import Document
 from analysis.workers import each_result
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.inpainting import (
@@ -202,7 +202,7 @@ def _score(posterior: Posterior, truth: np.ndarray | None) -> Scored:
 def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:
     best = int(np.argmax(posterior.log_probs))
     small = len(posterior.missing) <= MOST_TABULATED
-    about_truth: dict[str, Any] = {}
+    about_truth: Document = {}
     if values is not None:
         index = posterior.index(values)
         about_truth = {
@@ -280,7 +280,7 @@ def _intervals(
     return {name: Estimate(value.mean, None, None) for name, value in every.items()}
 
 
-def document(inpainting: Inpainting, estimates: dict[str, Estimate]) -> dict[str, Any]:
+def document(inpainting: Inpainting, estimates: dict[str, Estimate]) -> Document:
     """The JSON document of ``meta-learn inpaint --json``; None where the truth is not known."""
     images = inpainting.images
     counts = [len(r.missing) for r in images]
@@ -321,7 +321,7 @@ def document(inpainting: Inpainting, estimates: dict[str, Estimate]) -> dict[str
     }
 
 
-def _row(index: int, result: ImageResult) -> dict[str, Any]:
+def _row(index: int, result: ImageResult) -> Document:
     table, truth = result.probabilities, result.truth
     return {
         "index": index,
