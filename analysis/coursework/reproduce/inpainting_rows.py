@@ -8,7 +8,8 @@ from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import KINDS, Run
 from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
-from analysis.images.inpainting import Inpainting, document, estimate
+from analysis.images.inpainting import Inpainting
+from analysis.images.inpainting_results import document, estimate
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Document, Panel, Table
 from autoregressive.checkpoint import tensors_digest
