@@ -36,10 +36,8 @@ KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
 
 @dataclass(frozen=True)
 class PixelStages:
-    """A pixel network at 0 epochs, 1 epoch and the end, by title, and what training said.
-
-    epochs: scores by epoch. curves: name -> numbers. seconds: of training. made: how, for the page.
-    """
+    """A pixel network at 0 epochs, 1 epoch and the end, by title. epochs: scores by epoch. made: how,
+    for the page."""
 
     stages: dict[str, PixelNetwork]
     epochs: dict[int, Document]
