@@ -94,9 +94,13 @@ def nuts(
     model = partial(process.model, streams=streams, draws=n)
     with float64():
         mcmc = MCMC(
-            NUTS(model), num_warmup=warmup, num_samples=samples, num_chains=chains,
-            chain_method="vectorized", progress_bar=False,
-        )  # fmt: skip
+            NUTS(model),
+            num_warmup=warmup,
+            num_samples=samples,
+            num_chains=chains,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
         mcmc.run(key, symbols[..., None] if n else None)
         draws = from_numpyro(
             mcmc,

@@ -103,7 +103,7 @@ def _audit(
     import jax
 
     from analysis.audit import page as pages
-    from analysis.audit.calibration import rolled_forward
+    from analysis.audit.calibration import measure_calibration
     from analysis.audit.carry_over import carry_over
     from analysis.audit.exact_gap import exact_gap
     from analysis.audit.worst_histories import worst_histories
@@ -120,15 +120,15 @@ def _audit(
         )  # fmt: skip
     key = jax.random.fold_in(jax.random.key(seed), TEST)
     endless = math.isinf(process.T)
-    found = pages.Audit(
+    measured = pages.Audit(
         exact,
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
         None if only_gap else off_prior([learner], process, key=key),
-        None if only_gap else rolled_forward(learner, process, key=key, draws=draws),
+        None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
     )
-    finish(pages.make_report(found, learner, process, seed), out, as_json)
+    finish(pages.make_report(measured, learner, process, seed), out, as_json)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def naive(net, alpha, T):
 
 def assert_terms_sum(found):
     """The budget's terms are not negative and sum to the gap, position by position."""
-    for budget in (found.budget, found.cells):
+    for budget in (found.decomposition, found.cells):
         terms = np.array([getattr(budget, name) for name in TERMS])
         assert (terms >= 0).all()
         np.testing.assert_allclose(terms.sum(0), budget.gap, rtol=1e-9, atol=1e-14)
@@ -112,7 +112,7 @@ def test_gap_and_budget_are_those_of_enumeration(alpha, T, cell):
     net = learner(len(alpha), cell)
     found = exact_gap(net, DirichletCategorical(alpha, T))
     expected = naive(net, alpha, T)
-    ours = [getattr(found.budget, name) for name in ("gap", *TERMS, "reset")]
+    ours = [getattr(found.decomposition, name) for name in ("gap", *TERMS, "reset")]
     # The network itself runs in float32 here and in float64 there.
     np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=2e-7)
     assert found.gap == pytest.approx(expected[0].mean(), rel=1e-5)
@@ -155,7 +155,9 @@ def test_it_agrees_with_the_learner_on_every_history(cell, in_chunks, monkeypatc
     here = np.s_[:, :6, :3]
     kl = (np.exp(log_b[here]) * (log_b[here] - log_q[here])).sum(-1)
     np.testing.assert_allclose(weights @ kl, found.by_position, rtol=1e-6)
-    np.testing.assert_allclose(weights @ np.exp(log_q[:, :6, 3]), found.budget.reset, rtol=1e-6)
+    np.testing.assert_allclose(
+        weights @ np.exp(log_q[:, :6, 3]), found.decomposition.reset, rtol=1e-6
+    )
 
 
 def test_a_gap_of_1e_9_keeps_its_digits():
@@ -233,8 +235,9 @@ def test_terms_are_not_negative_and_sum_to_the_gap(logits, alpha):
 def test_monte_carlo_agrees():
     net, process = learner(), DirichletCategorical((10, 1, 1), 8)
     found = exact_gap(net, process)
-    scores = compare([net.log_predictive], process, process, key=jax.random.key(5),
-                     streams=20_000, length=8).networks[0]  # fmt: skip
+    scores = compare(
+        [net.log_predictive], process, process, key=jax.random.key(5), streams=20_000, length=8
+    ).networks[0]
     error = scores.gap.std(ddof=1) / math.sqrt(20_000)
     assert abs(scores.gap.mean() - found.gap) < 4 * error
     wide = 4 * scores.gap_by_position_se + 1e-7

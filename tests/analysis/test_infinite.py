@@ -59,10 +59,14 @@ def no_infinity(text):
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda f: f.__name__)
 @pytest.mark.parametrize(
     "command",
-    [("compare", "--streams", 30), ("compare", "--streams", 30, "--test-alpha", "1.3,1.3,1.3"),
-     ("audit", "--only-gap", "--tasks", 50), ("hidden", "--streams", 20)],
+    [
+        ("compare", "--streams", 30),
+        ("compare", "--streams", 30, "--test-alpha", "1.3,1.3,1.3"),
+        ("audit", "--only-gap", "--tasks", 50),
+        ("hidden", "--streams", 20),
+    ],
     ids=lambda command: "-".join(map(str, command)),
-)  # fmt: skip
+)
 def test_a_saved_network(network_file, tmp_path, command, spoil):
     path, out = tmp_path / "a.safetensors", tmp_path / "out"
     spoiled(Learner.load(network_file), spoil).save(path)
@@ -116,10 +120,21 @@ def test_rows_one_place_late_in_a_process_of_its_own(tmp_path):
     np.savez(rows, symbols=symbols, log_probabilities=np.roll(log_p, 1, axis=1))
     assert os.environ["PYTHONWARNINGS"] == "error"
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "compare", "--predictions", rows, "--streams-file",
-         streams, "--out", out],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "analysis",
+            "compare",
+            "--predictions",
+            rows,
+            "--streams-file",
+            streams,
+            "--out",
+            out,
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "one place late" in line
