@@ -40,8 +40,8 @@ def arviz() -> Any:
 
 def from_numpyro(mcmc: Any, coords: Mapping[str, Any], dims: Mapping[str, Any]) -> xarray.DataTree:
     """A finished NumPyro MCMC as labelled arrays: groups posterior, sample_stats, observed_data."""
-    found = arviz().from_numpyro(mcmc, coords=dict(coords), dims=dict(dims), log_likelihood=False)
-    return found.to_datatree() if hasattr(found, "to_datatree") else found
+    data = arviz().from_numpyro(mcmc, coords=dict(coords), dims=dict(dims), log_likelihood=False)
+    return data.to_datatree() if hasattr(data, "to_datatree") else data
 
 
 def ecdf_difference(

@@ -81,14 +81,22 @@ class _Group(click.Group):
     invoke_without_command=True,
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
     help="Print the version and exit.",
-)  # fmt: skip
+)
 @click.option(
-    "--load", multiple=True, metavar="FILE", expose_value=False, callback=_load,
+    "--load",
+    multiple=True,
+    metavar="FILE",
+    expose_value=False,
+    callback=_load,
     help="Before the command, load a Python file or module that adds processes, cells, masks, "
     "references or metrics; can be given again.",
-)  # fmt: skip
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """How far is a trained sequence network from the Bayes-optimal predictor?

@@ -97,15 +97,15 @@ def memory() -> int:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return int((device.memory_stats() or {}).get("bytes_limit", 0))
-    found = []
+    limits = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     # What a container may have.
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else ""
     if text.isdigit():
-        found.append(int(text))
-    return min(found, default=0)
+        limits.append(int(text))
+    return min(limits, default=0)
 
 
 def _bytes(count: float) -> str:

@@ -67,7 +67,9 @@ def estimates(
         each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
         # What all seeds share has no spread over seeds, and so no interval over them.
         return {
-            name: over_seeds.get(name, student)(values) if len(values) > 1 else _alone(values[0])
+            name: over_seeds.get(name, student)(values)
+            if len(values) > 1
+            else _without_interval(values[0])
             for name, values in each.items()
         }
     draws = resampled_means(np.stack([v[0] for v in arrays.values()], axis=-1))
@@ -137,10 +139,10 @@ def student_log(each: np.ndarray) -> Estimate:
 
 def student_probability(each: np.ndarray) -> Estimate:
     """As ``student_log`` for numbers in 0 to 1: an interval that would go past 1 ends there."""
-    found = student_log(each)
-    if found.low is None or found.high is None:
-        return found
-    return Estimate(found.mean, min(found.low, 1.0), min(found.high, 1.0))
+    estimate = student_log(each)
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return Estimate(estimate.mean, min(estimate.low, 1.0), min(estimate.high, 1.0))
 
 
 def student_share(each: np.ndarray) -> Estimate:
@@ -160,7 +162,7 @@ def _half(each: np.ndarray) -> float:
     return float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each)))
 
 
-def _alone(value: Any) -> Estimate:
+def _without_interval(value: Any) -> Estimate:
     return Estimate(float(value) if math.isfinite(value) else None, None, None)
 
 

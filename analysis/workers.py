@@ -59,12 +59,12 @@ def run_tasks(
     without Dask; RuntimeError for a scheduler that cannot be reached or was lost, for a worker of
     other versions, and for a task that ended several workers.
     """
-    found: dict[int, Result] = {}
+    done: dict[int, Result] = {}
     with closing(each_result(function, tasks, scheduler=scheduler, workers=workers)) as results:
         for index, result in results:
-            found[index] = result
+            done[index] = result
             on_done(index, result)
-    return [found[index] for index in range(len(found))]
+    return [done[index] for index in range(len(done))]
 
 
 def each_result(
@@ -84,21 +84,21 @@ def each_result(
         for index, task in enumerate(tasks):
             yield index, function(task)
         return
-    with connected(scheduler, workers, one_thread) as client:
+    with connect(scheduler, workers, one_thread) as client:
         yield from _on_workers(client, function, tasks)
 
 
 def check(scheduler: str | None, workers: int | None) -> None:
     """Whether tasks can be run there, before anything else is begun. Errors: as ``run_tasks``."""
     if scheduler is not None:
-        with connected(scheduler, None):
+        with connect(scheduler, None):
             pass
     elif workers is not None and find_spec("distributed") is None:
         raise ValueError(_NO_DASK)
 
 
 @contextmanager
-def connected(
+def connect(
     scheduler: str | None, workers: int | None, one_thread: bool = True
 ) -> Iterator[Client]:
     """A client of a scheduler, or of processes of this machine that end with it.

@@ -18,10 +18,9 @@ MAY_IMPORT = {
 # Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
 FLOORS = (
     {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
-    {"report"},
+    {"forecast", "report"},
     {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
-    {"forecast"},
-    {"console"},
+    {"console", "output", "training_progress"},
     {"commands"},
     {"cli"},
     {"__main__"},

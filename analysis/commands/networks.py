@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import ALPHA, TASK_LENGTH, MemberOption, cell_options
-from analysis.console import prepare, train_with_progress, usage_errors
+from analysis.console import usage_errors
+from analysis.output import prepare
+from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
     from autoregressive.model import Model
@@ -46,16 +48,36 @@ class NetworkOptions(ProcessOptions):
 
 
 def _process_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed((
-        click.option("--process", metavar="NAME", cls=MemberOption, registers="process",
-                     help="What makes the streams.  [dirichlet-categorical]"),
-        click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
-                     help="A parameter of the process; can be given again."),
-        click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1."),
-        click.option("--T", "task_length", type=TASK_LENGTH,
-                     help="Task length, RESET included; inf for no RESET."),
-        click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name."),
-    )):  # fmt: skip
+    for option in reversed(
+        (
+            click.option(
+                "--process",
+                metavar="NAME",
+                cls=MemberOption,
+                registers="process",
+                help="What makes the streams.  [dirichlet-categorical]",
+            ),
+            click.option(
+                "--param",
+                "params",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="A parameter of the process; can be given again.",
+            ),
+            click.option(
+                "--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1."
+            ),
+            click.option(
+                "--T",
+                "task_length",
+                type=TASK_LENGTH,
+                help="Task length, RESET included; inf for no RESET.",
+            ),
+            click.option(
+                "--experiment", metavar="M1..M4", help="The coursework's alpha and T by name."
+            ),
+        )
+    ):
         command = option(command)
     return command
 
@@ -77,10 +99,18 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of ``NetworkOptions``, passed on as one argument ``network``."""
 
     @_process_flags
-    @click.option("--checkpoint", type=click.Path(path_type=Path),
-                  help="A saved network, instead of training one.")  # fmt: skip
-    @click.option("--recipe", default="default", show_default=True, metavar="NAME",
-                  help="How to train: default or coursework.")  # fmt: skip
+    @click.option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        help="A saved network, instead of training one.",
+    )
+    @click.option(
+        "--recipe",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="How to train: default or coursework.",
+    )
     @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
     @click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")

@@ -20,7 +20,9 @@ class Numbers(click.ParamType):
         self.check = check
         self.example = example
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
         if isinstance(value, tuple):
             return value
         from meta_learning import processes
@@ -40,12 +42,14 @@ class TaskLength(click.ParamType):
 
     name = "T"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         from meta_learning.processes import check_task_length
 
         try:
-            number = float(value)
-        except (TypeError, ValueError):
+            number = float(str(value))
+        except ValueError:
             self.fail(f"expected a whole number of 1 or more, or inf; got {value!r}")
         try:
             return check_task_length(number)
@@ -94,11 +98,21 @@ def _shared_options(
     command: Callable[..., Any], out_help: str, json_help: str
 ) -> Callable[..., Any]:
 
-    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**30),
-                  help="First random seed.")  # fmt: skip
+    @click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 2**30),
+        help="First random seed.",
+    )
     @click.option("--out", type=click.Path(path_type=Path), help=out_help)
-    @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
-                  show_default=True, help="Where networks run.")  # fmt: skip
+    @click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+        help="Where networks run.",
+    )
     @click.option("--quiet", is_flag=True, help="No progress; errors are still shown.")
     @click.option("--json", "as_json", is_flag=True, help=json_help)
     @functools.wraps(command)
@@ -113,11 +127,22 @@ def _shared_options(
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--cell and --hidden: what is trained."""
-    hidden = click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-                          help="Hidden units.")  # fmt: skip
-    cell = click.option("--cell", default="lstm", show_default=True, metavar="NAME",
-                        cls=MemberOption, registers="cell",
-                        help="lstm, gru or transformer.")  # fmt: skip
+    hidden = click.option(
+        "--hidden",
+        default=32,
+        show_default=True,
+        type=click.IntRange(1, 4096),
+        help="Hidden units.",
+    )
+    cell = click.option(
+        "--cell",
+        default="lstm",
+        show_default=True,
+        metavar="NAME",
+        cls=MemberOption,
+        registers="cell",
+        help="lstm, gru or transformer.",
+    )
     return cell(hidden(command))
 
 

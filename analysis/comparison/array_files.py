@@ -69,7 +69,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[s
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def open_arrays(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     """The arrays of a file by name, to be read while it is open, and its settings if it has any.
 
     Errors: DataError, one line, for a file that is missing, cut, of another kind or that holds
@@ -78,13 +78,13 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     check_suffix(path)
     if not path.is_file():
         raise DataError(f"no file {path}")
-    opener = _opened_npz if path.suffix == ".npz" else _opened_netcdf
-    with opener(path) as found:
-        yield found
+    opener = _open_npz if path.suffix == ".npz" else _open_netcdf
+    with opener(path) as arrays:
+        yield arrays
 
 
 @contextmanager
-def _opened_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def _open_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     with _refusing(path, "NPZ"):
         archive = zipfile.ZipFile(path)
     with archive:
@@ -131,7 +131,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
 
 
 @contextmanager
-def _opened_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def _open_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     import h5py
 
     with _refusing(path, "netCDF 4"):
@@ -174,9 +174,20 @@ def _refusing(path: Path, kind: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (ValueError, KeyError, OSError, RuntimeError, SyntaxError, NotImplementedError,
-            EOFError, RecursionError, OverflowError, TypeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        NotImplementedError,
+        EOFError,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"{path} cannot be read as {kind}; was it cut, or is it another kind of file? ({reason})"

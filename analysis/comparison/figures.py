@@ -72,8 +72,8 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     bottom, top = np.nanmin(drawn), np.nanmax(drawn)
     room = max(0.12 * (top - bottom), 0.01)
     axis.set_ylim(max(bottom - room, -0.05), top + 2 * room)
-    came = t[symbols == outcome]
-    axis.plot(came, np.full(len(came), top + 1.3 * room), "|", color="#555555")
+    hits = t[symbols == outcome]
+    axis.plot(hits, np.full(len(hits), top + 1.3 * room), "|", color="#555555")
     for place in t[symbols == reset]:
         axis.axvline(place, color="#999999", linewidth=0.8)
     axis.set_xlim(0.5, len(symbols) + 0.5)
@@ -129,8 +129,15 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = drawable(np.where(curve > 1e-12, curve, np.nan))
         if np.isfinite(shown).any():
-            axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label,
-                      markevery=max(1, len(positions) // 20))  # fmt: skip
+            axis.plot(
+                positions,
+                shown,
+                color=colour,
+                linestyle=line,
+                marker=marker,
+                label=label,
+                markevery=max(1, len(positions) // 20),
+            )
     middle, se = drawable(curves["network"]), drawable(se)
     low = np.maximum(middle - 2 * se, 1e-12)
     axis.fill_between(positions, low, middle + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0)
@@ -156,12 +163,27 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                 symbols = np.asarray(history["symbols"]) / 1e6
                 floor = float(np.ravel(history["bayes_loss"])[0])
                 first = number == 0
-                upper.plot(symbols, drawable(history["train_loss"]), color=BLUE, linestyle=":",
-                           label="training" if first else None)  # fmt: skip
-                upper.plot(symbols, drawable(history["held_out_loss"]), color=VERMILLION, linestyle="-",
-                           label="held-out" if first else None)  # fmt: skip
-                upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
-                              label="Bayes" if first else None)  # fmt: skip
+                upper.plot(
+                    symbols,
+                    drawable(history["train_loss"]),
+                    color=BLUE,
+                    linestyle=":",
+                    label="training" if first else None,
+                )
+                upper.plot(
+                    symbols,
+                    drawable(history["held_out_loss"]),
+                    color=VERMILLION,
+                    linestyle="-",
+                    label="held-out" if first else None,
+                )
+                upper.axhline(
+                    floor,
+                    color=BLACK,
+                    linestyle="--",
+                    linewidth=1,
+                    label="Bayes" if first else None,
+                )
                 lower.plot(symbols, drawable(history["held_out_gap"]), color=VERMILLION)
             upper.set_title(textwrap.fill(title, width), fontsize=size)
             lower.set_yscale("log")
@@ -187,16 +209,19 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
         figure = Figure(figsize=(5.2, 3.4))
         axis = figure.subplots()
         looks = zip(
-            (BLUE, VERMILLION, GREEN, PURPLE), ("-", "--", "-.", ":"), ("o", "s", "^", "D"),
+            (BLUE, VERMILLION, GREEN, PURPLE),
+            ("-", "--", "-.", ":"),
+            ("o", "s", "^", "D"),
             strict=True,
-        )  # fmt: skip
+        )
         for (title, comparison), (colour, line, marker) in zip(
             comparisons.items(), looks, strict=False
         ):
             curve = np.mean([n.gap_by_position for n in comparison.networks], axis=0)
             places = np.arange(1, len(curve) + 1)
-            axis.plot(places, drawable(curve), color=colour, linestyle=line, marker=marker,
-                      label=title)  # fmt: skip
+            axis.plot(
+                places, drawable(curve), color=colour, linestyle=line, marker=marker, label=title
+            )
         axis.set_yscale("log")
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
@@ -226,10 +251,17 @@ def predictions_shared(
                 ):
                     shown = np.where(drawn, values[:places, symbol], np.nan)
                     shade = colour if style == line else _darker(colour)
-                    axis.stairs(shown, edges, baseline=None, color=shade, linestyle=style,
-                                linewidth=width, label=label)  # fmt: skip
-            came = np.flatnonzero(symbols == symbol) + 1
-            axis.plot(came, np.full(len(came), 1.05), "|", color="#555555")
+                    axis.stairs(
+                        shown,
+                        edges,
+                        baseline=None,
+                        color=shade,
+                        linestyle=style,
+                        linewidth=width,
+                        label=label,
+                    )
+            hits = np.flatnonzero(symbols == symbol) + 1
+            axis.plot(hits, np.full(len(hits), 1.05), "|", color="#555555")
             for place in np.flatnonzero(~drawn) + 1:
                 axis.axvline(place, color="#999999", linewidth=0.8)
             axis.set_ylim(-0.02, 1.1)

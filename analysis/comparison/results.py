@@ -127,7 +127,7 @@ def _over_seeds(name: str, comparison: Comparison) -> OverSeeds:
 
 
 def _expected_regret(comparison: Comparison) -> Statistic:
-    """Of the network against Bayes with the training prior. With c the law of the streams:
+    """Of the network against Bayes with the training prior. With c the distribution of the streams:
     E log(b / q) = KL(c || q) - KL(c || b), which is KL(b || q) only where c is b."""
     if comparison.networks[0].gap_test is not None:
         return lambda mean: mean["gap_test.network"] - mean["gap_test.bayes"]
@@ -142,56 +142,62 @@ def share_closed(gap: Any, memoryless: Any) -> Any:
         return np.where(np.asarray(memoryless) > 1e-12, 1 - gap / np.asarray(memoryless), np.nan)
 
 
-def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, Any]:
+def document(comparison: Comparison, estimates: dict[str, Estimate]) -> dict[str, Any]:
     """The JSON document of ``meta-learn compare --json``; None stands for what does not exist."""
     prior, settings = comparison.prior, comparison.settings
     by_position = np.mean([s.gap_by_position for s in comparison.networks], axis=0)
-    names = [n.removeprefix("loss.") for n in found if n.startswith("loss.")]
+    names = [n.removeprefix("loss.") for n in estimates if n.startswith("loss.")]
     rungs = [n for n in names if n not in ("network", "oracle")]
     out = {
         "process": prior.name,
         **(prior.settings() | {"T": settings.get("train_T", json_task_length(prior.task_length))}),
         **{k: v for k, v in settings.items() if k != "train_T"},
         "seeds": comparison.seeds,
-        "test": {**comparison.source.settings(), "streams": comparison.streams,
-                 "length": comparison.length},
-        "loss": {name: found[f"loss.{name}"].mean for name in names},
-        "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
-        "gap": {
-            "mean": found["gap.network"].mean,
-            "ci95": found["gap.network"].ci95,
-            "by_position": [finite(v) for v in by_position],
-            "memoryless": found["gap.memoryless"].mean,
-            "references": {n: found[f"gap.{n}"].mean for n in rungs},
+        "test": {
+            **comparison.source.settings(),
+            "streams": comparison.streams,
+            "length": comparison.length,
         },
-        "gap_closed": {"mean": found["gap_closed"].mean, "ci95": found["gap_closed"].ci95},
+        "loss": {name: estimates[f"loss.{name}"].mean for name in names},
+        "loss_ci95": {name: estimates[f"loss.{name}"].ci95 for name in names},
+        "gap": {
+            "mean": estimates["gap.network"].mean,
+            "ci95": estimates["gap.network"].ci95,
+            "by_position": [finite(v) for v in by_position],
+            "memoryless": estimates["gap.memoryless"].mean,
+            "references": {n: estimates[f"gap.{n}"].mean for n in rungs},
+        },
+        "gap_closed": {"mean": estimates["gap_closed"].mean, "ci95": estimates["gap_closed"].ci95},
         "regret": {
-            kind: {"mean": found[f"regret.{kind}"].mean, "ci95": found[f"regret.{kind}"].ci95}
+            kind: {
+                "mean": estimates[f"regret.{kind}"].mean,
+                "ci95": estimates[f"regret.{kind}"].ci95,
+            }
             for kind in ("oracle", "bayes", "realised")
         },
         "reset": {
-            "leak": found["leak"].mean,
-            "leak_ci95": found["leak"].ci95,
-            "miss": found["miss"].mean,
-            "miss_ci95": found["miss"].ci95,
-            "cost": found["reset_cost"].mean,
-            "cost_ci95": found["reset_cost"].ci95,
+            "leak": estimates["leak"].mean,
+            "leak_ci95": estimates["leak"].ci95,
+            "miss": estimates["miss"].mean,
+            "miss_ci95": estimates["miss"].ci95,
+            "cost": estimates["reset_cost"].mean,
+            "cost_ci95": estimates["reset_cost"].ci95,
         },
         "interval": interval_kind(comparison),
-    }  # fmt: skip
-    if "gap_test.network" in found:
+    }
+    if "gap_test.network" in estimates:
         out["gap_test"] = {
-            "mean": found["gap_test.network"].mean,
-            "ci95": found["gap_test.network"].ci95,
-            "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
+            "mean": estimates["gap_test.network"].mean,
+            "ci95": estimates["gap_test.network"].ci95,
+            "references": {n: estimates[f"gap_test.{n}"].mean for n in rungs},
         }
     for metric in comparison.networks[0].metrics:
         if metric in out or metric in UNITS:
             raise ValueError(
                 f"a metric cannot be called {metric}: the results have another {metric}"
             )
-        out[metric] = {name: found[f"{metric}.{name}"].mean for name in names}
-        out[f"{metric}_ci95"] = {name: found[f"{metric}.{name}"].ci95 for name in names}
+        out[metric] = {name: estimates[f"{metric}.{name}"].mean for name in names}
+        out[f"{metric}_ci95"] = {name: estimates[f"{metric}.{name}"].ci95 for name in names}
     return out
 
 

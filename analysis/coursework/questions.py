@@ -69,7 +69,7 @@ def study(
     trainings = []
     for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
         learners = train(number, len(STUDY), setting, recipe)
-        trainings.append(measured(setting, learners, key=key, streams=streams))
+        trainings.append(measure(setting, learners, key=key, streams=streams))
     return {
         "seeds": list(seeds),
         "budget": budget,
@@ -80,7 +80,7 @@ def study(
     }
 
 
-def measured(
+def measure(
     setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
 ) -> dict[str, Any]:
     """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
@@ -88,10 +88,14 @@ def measured(
     endless = math.isinf(process.T)
     length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
     comparison = compare(
-        [learner.log_predictive for learner in learners], process, process,
-        key=key, streams=streams, length=length,
-    )  # fmt: skip
-    found = off_prior(
+        [learner.log_predictive for learner in learners],
+        process,
+        process,
+        key=key,
+        streams=streams,
+        length=length,
+    )
+    off = off_prior(
         learners, process, key=key, streams=streams, sources=_sources(setting)
     ).document()
     curves = np.stack([s.gap_by_position for s in comparison.networks])
@@ -101,9 +105,9 @@ def measured(
         "alpha": list(process.alpha),
         "T": json_task_length(process.T),
         "unroll": setting.unroll,
-        "rows": [_short(row) for row in found["rows"]],
-        "gap_by_position": [_rounded(v) for v in curves.mean(0)] if curves.size else [],
-        "memoryless_by_position": [_rounded(v) for v in memoryless] if curves.size else [],
+        "rows": [_short(row) for row in off["rows"]],
+        "gap_by_position": [_round(v) for v in curves.mean(0)] if curves.size else [],
+        "memoryless_by_position": [_round(v) for v in memoryless] if curves.size else [],
         "first": _spans(curves, setting) if endless else None,
         "effective_alpha": _effective(setting, learners, key, streams),
     }
@@ -131,7 +135,7 @@ def exact() -> dict[str, Any]:
     return {"priors": priors, "largest_p": [_largest_p(a) for a in (NEARLY_UNIFORM, (1.0,) * 3)]}
 
 
-def _rounded(value: float) -> float | None:
+def _round(value: float) -> float | None:
     """Six digits are enough for a figure, and keep the document small."""
     return finite(float(f"{value:.6g}"))
 
@@ -156,8 +160,21 @@ def _sources(setting: Setting) -> list[tuple[str, Process]]:
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """A row of ``off_prior`` without what no answer needs."""
-    names = ("kind", "name", "alpha", "p", "T", "gap_over_symbols", "gap.network", "gap_closed",
-             "gap_test.network", "gap_test.bayes", "leak", "miss", "reset_cost")  # fmt: skip
+    names = (
+        "kind",
+        "name",
+        "alpha",
+        "p",
+        "T",
+        "gap_over_symbols",
+        "gap.network",
+        "gap_closed",
+        "gap_test.network",
+        "gap_test.bayes",
+        "leak",
+        "miss",
+        "reset_cost",
+    )
     out = {name: row[name] for name in names if name in row}
     references = ("loss.network", "loss.bayes", "loss.bayes_test", "loss.oracle", "gap.memoryless")
     return out | {name: row[name]["mean"] for name in references if name in row}

@@ -35,10 +35,19 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Fig
             if len(histories) > 1:
                 train = test = (VERMILLION, BLUE, GREEN, PURPLE)[number % 4]
             # Train and test losses nearly coincide: the wide rings show around the points.
-            axis.plot(epochs, history["train_loss"], color=train, linestyle=":", marker=marker,
-                      markersize=8, fillstyle="none", label=f"{name}: train")  # fmt: skip
-            axis.plot(epochs, history["test_loss"], color=test, marker=marker,
-                      label=f"{name}: test")  # fmt: skip
+            axis.plot(
+                epochs,
+                history["train_loss"],
+                color=train,
+                linestyle=":",
+                marker=marker,
+                markersize=8,
+                fillstyle="none",
+                label=f"{name}: train",
+            )
+            axis.plot(
+                epochs, history["test_loss"], color=test, marker=marker, label=f"{name}: test"
+            )
             losses.append(np.array([history["train_loss"], history["test_loss"]], float))
         _scale_losses(axis, losses)
         axis.set_xlabel("epochs")
@@ -55,8 +64,14 @@ def _scale_losses(axis: Any, losses: Sequence[np.ndarray]) -> None:
         # A scale that reached the untrained loss would leave no room for the rest.
         low, high = np.nanmin(trained), np.nanmax(trained)
         axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
-        axis.text(0.98, 0.97, f"\N{UPWARDS ARROW} untrained: {untrained:.2f}", ha="right", va="top",
-                  transform=axis.transAxes)  # fmt: skip
+        axis.text(
+            0.98,
+            0.97,
+            f"\N{UPWARDS ARROW} untrained: {untrained:.2f}",
+            ha="right",
+            va="top",
+            transform=axis.transAxes,
+        )
         return
     axis.set_yscale("log")
     axis.yaxis.set_minor_locator(LogLocator(subs=(1.2, 1.5, 2, 3, 4, 5, 7)))
@@ -86,9 +101,16 @@ def calibration(bins: Calibration) -> Figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
         low, high = _wilson(bins)
-        upper.errorbar(bins.predicted, bins.observed, [bins.observed - low, high - bins.observed],
-                       color=VERMILLION, marker="o", capsize=2, elinewidth=1,
-                       label="network, 95% interval")  # fmt: skip
+        upper.errorbar(
+            bins.predicted,
+            bins.observed,
+            [bins.observed - low, high - bins.observed],
+            color=VERMILLION,
+            marker="o",
+            capsize=2,
+            elinewidth=1,
+            label="network, 95% interval",
+        )
         upper.set_ylabel("share of pixels that were 1")
         lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
         lower.set_yscale("log")
@@ -170,8 +192,16 @@ def continuation_costs(results: Mapping[str, Mapping[str, Any]]) -> Figure:
             for kind, (label, colour, line, marker) in looks.items():
                 mean = np.array([h[kind]["mean"] for h in horizons.values()])
                 se = np.array([h[kind]["se_images"] for h in horizons.values()])
-                axis.errorbar(pixels, mean, 2 * se, color=colour, linestyle=line, marker=marker,
-                              label=label, capsize=2)  # fmt: skip
+                axis.errorbar(
+                    pixels,
+                    mean,
+                    2 * se,
+                    color=colour,
+                    linestyle=line,
+                    marker=marker,
+                    label=label,
+                    capsize=2,
+                )
             axis.set_xscale("log")
             axis.set_xticks(pixels, [str(p) for p in pixels])
             axis.xaxis.minorticks_off()

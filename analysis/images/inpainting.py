@@ -76,32 +76,32 @@ Scored = tuple[ImageResult, np.ndarray | None]
 class Inpainting:
     """The results of all images and, where the truth is known, every missing pixel's scores.
 
-    image, place: int (pixels,), which image and which of its places a missing pixel is. came: its
+    image, place: int (pixels,), which image and which of its places a missing pixel is. target: its
     true value. log_q: log-probabilities of both values for every predictor (pixels, 2).
     """
 
     images: list[ImageResult]
     image: np.ndarray
     place: np.ndarray
-    came: np.ndarray | None
+    target: np.ndarray | None
     log_q: dict[str, np.ndarray]
 
     @property
     def calibration(self) -> Calibration | None:
         """Of the marginals p(x_k = 1 | observed)."""
-        if self.came is None:
+        if self.target is None:
             return None
-        return calibration(np.concatenate([r.marginals for r in self.images]), self.came)
+        return calibration(np.concatenate([r.marginals for r in self.images]), self.target)
 
     def future_worth(self) -> np.ndarray:
         """log p(x_k | earlier missing ones, observed) - log p(x_k | x_<k) at the truth, nats (pixels,).
 
         Errors: AssertionError where the truth is not known.
         """
-        assert self.came is not None
-        rows = np.arange(len(self.came))
+        assert self.target is not None
+        rows = np.arange(len(self.target))
         both, past = (
-            self.log_q[name][rows, self.came] for name in ("past_and_future", "past_only")
+            self.log_q[name][rows, self.target] for name in ("past_and_future", "past_only")
         )
         return both - past
 
@@ -122,11 +122,11 @@ def inpaint(
     ``analysis.workers.run_tasks``.
     """
     masked, truth = images.masked, images.truth
-    found: dict[int, Scored] = {}
+    posteriors: dict[int, Scored] = {}
     if scheduler is None and workers is None:
         for row, posterior in each_posterior(network, masked):
-            found[row] = _scored(posterior, None if truth is None else truth[row])
-            on_images(len(found))
+            posteriors[row] = _score(posterior, None if truth is None else truth[row])
+            on_images(len(posteriors))
     else:
         tasks = list(_tasks(network, check_masked(masked, network.places), truth))
         with closing(
@@ -134,14 +134,14 @@ def inpaint(
         ) as results:
             for index, scored in results:
                 rows = np.concatenate([chunk.rows for chunk in tasks[index].chunks])
-                found |= zip(rows.tolist(), scored, strict=True)
-                on_images(len(found))
-    every = [found[row][0] for row in range(len(found))]
+                posteriors |= zip(rows.tolist(), scored, strict=True)
+                on_images(len(posteriors))
+    every = [posteriors[row][0] for row in range(len(posteriors))]
     image, place = np.nonzero(masked < 0)
     if truth is None:
         return Inpainting(every, image, place, None, {})
     log_q = {
-        "past_and_future": np.concatenate([found[row][1] for row in range(len(found))]),
+        "past_and_future": np.concatenate([posteriors[row][1] for row in range(len(posteriors))]),
         "past_and_future_alone": np.concatenate([r.log_marginals for r in every]),
         "past_only": past_only(network, truth, masked < 0),
     }
@@ -168,7 +168,7 @@ class ChunksTask:
 def score_chunks(task: ChunksTask) -> list[Scored]:
     """What ``inpaint`` keeps of each image of a task."""
     return [
-        _scored(posterior, None if chunk.truth is None else chunk.truth[n])
+        _score(posterior, None if chunk.truth is None else chunk.truth[n])
         for chunk in task.chunks
         for n, posterior in enumerate(chunk_posteriors(task.network, chunk.masked))
     ]
@@ -191,7 +191,7 @@ def _tasks(
         yield ChunksTask(bare, chunks)
 
 
-def _scored(posterior: Posterior, truth: np.ndarray | None) -> Scored:
+def _score(posterior: Posterior, truth: np.ndarray | None) -> Scored:
     """One image: its result and, with its true pixels (P,), the rows of ``past_and_future``."""
     if truth is None:
         return _result(posterior, None), None
@@ -237,7 +237,7 @@ def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
         for name in ("entropy", "log_prob_best", "nll_best")
     }
     statistics: dict[str, Statistic] = {name: _mean_of(name) for name in values}
-    if inpainting.came is None:
+    if inpainting.target is None:
         return _intervals(values, statistics)
 
     def by_image(of_pixels: np.ndarray) -> np.ndarray:
@@ -255,12 +255,12 @@ def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
     statistics |= {name: _mean_of(name) for name in each}
 
     # An image counts by how many pixels it misses.
-    pixels = {"pixel_accuracy": np.concatenate([r.best for r in images]) == inpainting.came}
+    pixels = {"pixel_accuracy": np.concatenate([r.best for r in images]) == inpainting.target}
     reference = inpainting.log_q["past_and_future"]
     for name, log_q in inpainting.log_q.items():
-        scores = place_scores(log_q, reference, inpainting.came)
+        scores = place_scores(log_q, reference, inpainting.target)
         pixels |= {f"{kind}.{name}": score for kind, score in scores._asdict().items()}
-    values["missing"] = by_image(np.ones(len(inpainting.came)))
+    values["missing"] = by_image(np.ones(len(inpainting.target)))
     values |= {name: by_image(score.astype(float)) for name, score in pixels.items()}
     statistics |= {name: quotient(name, "missing") for name in pixels}
     return _intervals(values, statistics)
@@ -274,28 +274,32 @@ def _intervals(
     values: dict[str, np.ndarray], statistics: dict[str, Statistic]
 ) -> dict[str, Estimate]:
     """Estimates; of one image alone, without intervals."""
-    found = estimates(values, statistics)
+    every = estimates(values, statistics)
     if len(values["entropy"]) > 1:
-        return found
-    return {name: Estimate(value.mean, None, None) for name, value in found.items()}
+        return every
+    return {name: Estimate(value.mean, None, None) for name, value in every.items()}
 
 
-def document(inpainting: Inpainting, found: dict[str, Estimate]) -> dict[str, Any]:
+def document(inpainting: Inpainting, estimates: dict[str, Estimate]) -> dict[str, Any]:
     """The JSON document of ``meta-learn inpaint --json``; None where the truth is not known."""
     images = inpainting.images
     counts = [len(r.missing) for r in images]
     bins = inpainting.calibration
 
     def mean(name: str) -> float | None:
-        return found[name].mean if name in found else None
+        return estimates[name].mean if name in estimates else None
 
-    predictors = {} if inpainting.came is None else {
-        name: {
-            kind: {"mean": mean(f"{kind}.{name}"), "ci95": found[f"{kind}.{name}"].ci95}
-            for kind in ("loss", "brier", "gap")
+    predictors = (
+        {}
+        if inpainting.target is None
+        else {
+            name: {
+                kind: {"mean": mean(f"{kind}.{name}"), "ci95": estimates[f"{kind}.{name}"].ci95}
+                for kind in ("loss", "brier", "gap")
+            }
+            for name in PREDICTORS
         }
-        for name in PREDICTORS
-    }  # fmt: skip
+    )
     return {
         "images": len(images),
         "missing": [min(counts), max(counts)],
@@ -312,7 +316,7 @@ def document(inpainting: Inpainting, found: dict[str, Estimate]) -> dict[str, An
         "calibration": None if bins is None else bins.rows(),
         "predictors": predictors or None,
         "interval": "images",
-        "ci95": {name: e.ci95 for name, e in found.items() if "." not in name},
+        "ci95": {name: e.ci95 for name, e in estimates.items() if "." not in name},
         "per_image": [_row(index, result) for index, result in enumerate(images)],
     }
 
@@ -344,7 +348,7 @@ def choose(inpainting: Inpainting) -> dict[str, int]:
     entropy = np.array([r.entropy for r in results])
     ranked = [int(i) for i in np.argsort(-entropy, kind="stable") if missing[i]]
     wanted: list[tuple[str, list[int]]] = []
-    if inpainting.came is not None:
+    if inpainting.target is not None:
         log_p = np.array([r.log_prob_truth for r in results], float)
         worth = np.bincount(inpainting.image, inpainting.future_worth(), minlength=len(results))
         order = {"lowest p(truth)": log_p, "future worth most": -worth, "future worth least": worth}

@@ -29,9 +29,14 @@ def posteriors(
     """A column for each chosen image: masked, truth, most probable completion, p(1 | observed) and
     the entropy of each missing pixel, the lower rows zoomed to where pixels are missing. chosen:
     title -> index."""
-    with_truth = inpainting.came is not None
-    rows = ["masked", *(["truth"] if with_truth else []), "most probable",
-            "p(1 | observed)", "entropy, nats"]  # fmt: skip
+    with_truth = inpainting.target is not None
+    rows = [
+        "masked",
+        *(["truth"] if with_truth else []),
+        "most probable",
+        "p(1 | observed)",
+        "entropy, nats",
+    ]
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(1.12 * len(chosen) + 0.9, 1.14 * len(rows) + 0.4))
         axes = figure.subplots(len(rows), len(chosen), squeeze=False)
@@ -86,8 +91,14 @@ def nll_excess(excess: Mapping[str, np.ndarray]) -> Figure:
             ordered = np.sort(values)[::-1]
             shown = ordered[ordered > 0]
             label = f"{title}: 0 in {100 * (1 - len(shown) / len(ordered)):.1f}% of the images"
-            axis.plot(shown, 100 * (np.arange(len(shown)) + 1) / len(ordered), color=colour,
-                      linestyle=line, drawstyle="steps-post", label=label)  # fmt: skip
+            axis.plot(
+                shown,
+                100 * (np.arange(len(shown)) + 1) / len(ordered),
+                color=colour,
+                linestyle=line,
+                drawstyle="steps-post",
+                label=label,
+            )
         axis.set_xlabel("NLL(truth) - NLL(most probable), nats an image, at least")
         axis.set_ylabel("images, %")
         axis.set_ylim(bottom=0)

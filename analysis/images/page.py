@@ -143,7 +143,7 @@ def training_table(
             cells.append(f"{part['cross_entropy']['mean']:.4f} ± {part['cross_entropy']['se']:.4f}")
             cells.append(percent(part["accuracy"]))
         reported = REPORT.get(epoch)
-        cells.append("-" if reported is None or data != "mnist" else _reported(*reported))
+        cells.append("-" if reported is None or data != "mnist" else _beside_report(*reported))
         rows.append(cells)
     return Table(
         "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
@@ -154,7 +154,7 @@ def training_table(
     )
 
 
-def _reported(cross_entropy: float, accuracy: float) -> str:
+def _beside_report(cross_entropy: float, accuracy: float) -> str:
     return f"{cross_entropy:.4f} ({100 * accuracy:.1f}%)"
 
 
@@ -166,12 +166,15 @@ def evaluation_table(document: Mapping[str, Any]) -> Table:
         ["quantity", "value", "standard error"],
         [
             ["cross-entropy, nats a pixel", f"{mean:.5f}", f"{se:.5f}"],
-            ["nats an image", f"{document['nats_per_image']:.3f}",
-             f"{document['nats_per_image_se']:.3f}"],
+            [
+                "nats an image",
+                f"{document['nats_per_image']:.3f}",
+                f"{document['nats_per_image_se']:.3f}",
+            ],
             ["accuracy", percent(document["accuracy"]), ""],
         ],
         BINARISATION,
-    )  # fmt: skip
+    )
 
 
 def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Panel]:

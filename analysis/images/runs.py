@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,17 @@ def train_and_score(
             write_json(out / f"epoch-{epoch.epoch}.json", row)
 
     network = train_pixels(
-        images, test, recipe, cell=cell, hidden=hidden, readout=readout, seed=seed, folder=folder,
-        on_point=on_point, on_epoch=on_epoch,
-    )  # fmt: skip
+        images,
+        test,
+        recipe,
+        cell=cell,
+        hidden=hidden,
+        readout=readout,
+        seed=seed,
+        folder=folder,
+        on_point=on_point,
+        on_epoch=on_epoch,
+    )
     network.save(out / NETWORK)
     return network, _document(network, out)
 
@@ -91,7 +99,7 @@ def find_or_train(
     seed: int,
     **more: Any,
 ) -> tuple[PixelNetwork, dict[str, Any]]:
-    """``train_and_score``, unless the very network lies finished in ``out``."""  # fmt: skip
+    """``train_and_score``, unless the very network lies finished in ``out``."""
     wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
     network = find_network(PixelNetwork, out / NETWORK, wanted)
     if network is not None:
@@ -121,8 +129,16 @@ def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
 def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
     """The scores that ``run`` left in the folder; another run's are not taken for them."""
     paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
-    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
-    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
+    rows = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
+    return {epoch: row for epoch, row in rows.items() if row.get("run") == run}
+
+
+def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
+    """Saved networks by the stems of their files, by whole paths where stems are alike. Errors:
+    CheckpointError."""
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(set(paths)) else [str(path) for path in paths]
+    return {name: PixelNetwork.load(path) for name, path in zip(names, paths, strict=True)}
 
 
 def continuations(

@@ -117,7 +117,7 @@ def choices(values: xarray.DataArray, names: Sequence[str]) -> Iterator[Choice]:
         yield dict(zip(names, picked, strict=True))
 
 
-def named(choice: Choice, values: xarray.DataArray, between: str = ", ") -> str:
+def name_of(choice: Choice, values: xarray.DataArray, between: str = ", ") -> str:
     """A choice in words, without axes that have one value only: "alpha=10,1,1, T=20"."""
     words = {"process": "{}", "cell": "{}", "hidden": "{} units", "iterations": "{} iterations"}
     return between.join(
@@ -145,9 +145,10 @@ def _heat_map(
 ) -> Figure:
     """values are written, shades coloured on a logarithmic scale; NaN stays white."""
     rows, columns = split(values)
-    of_rows = [named(c, values) for c in choices(values, rows)]
-    of_columns = [named(c, values, "\n").replace(" iterations", " its") for c in
-                  choices(values, columns)]  # fmt: skip
+    of_rows = [name_of(c, values) for c in choices(values, rows)]
+    of_columns = [
+        name_of(c, values, "\n").replace(" iterations", " its") for c in choices(values, columns)
+    ]
     shape = len(of_rows), len(of_columns)
     written = values.transpose(*rows, *columns).values.reshape(shape)
     shown = shades.transpose(*rows, *columns).values.reshape(shape)
@@ -167,8 +168,15 @@ def _heat_map(
         for (y, x), value in np.ndenumerate(written):
             if np.isfinite(value):
                 dark = norm(shown[y, x]) < 0.5
-                axis.text(x, y, number(value), ha="center", va="center", fontsize=7.5,
-                          color="white" if dark else "black")  # fmt: skip
+                axis.text(
+                    x,
+                    y,
+                    number(value),
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if dark else "black",
+                )
         axis.set_xticks(range(shape[1]), of_columns)
         axis.set_yticks(range(shape[0]), of_rows)
         axis.tick_params(length=0)
@@ -200,9 +208,9 @@ def _panels(
             axis.remove()
         for axis, panel in zip(axes.ravel(), panels, strict=False):
             for line, side in zip(lines, sides, strict=True):
-                look = _look(values, columns, line) | {"label": named(line, values) or "network"}
+                look = _look(values, columns, line) | {"label": name_of(line, values) or "network"}
                 draw(axis, panel | line, look, side)
-            axis.set_title(named(panel, values))
+            axis.set_title(name_of(panel, values))
         for axis in axes.ravel()[max(0, len(panels) - across) : len(panels)]:
             axis.set_xlabel(x_label)
         for axis in axes[:, 0]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from meta_learning.learner import learner_model
 from meta_learning.processes import Process, process_kind
-from meta_learning.recipes import Recipe
+from meta_learning.recipes import Recipe, make_recipe
 
 # The axes that are not parameters of processes.
 NETWORK_AXES = ("cell", "hidden", "iterations")
@@ -101,6 +101,28 @@ def make_grid(
     for point in points:
         learner_model(point.process.num_symbols, point.cell, point.hidden)
     return Grid(axes, points)
+
+
+def make_recipes(
+    name: str,
+    *,
+    iterations: Sequence[int] = (),
+    budgets: Sequence[int] = (),
+    batch_size: int | None = None,
+    unroll: int | None = None,
+    learning_rate: float | None = None,
+) -> list[Recipe]:
+    """A recipe for each length of training, given in iterations or as budgets of symbols; its own
+    where neither is given. Errors: ValueError where both are, or as for ``make_recipe``."""
+    if iterations and budgets:
+        raise ValueError("give --iterations or --budget, not both")
+    lengths = [{"iterations": n} for n in iterations] or [{"budget": n} for n in budgets]
+    return [
+        make_recipe(
+            name, batch_size=batch_size, unroll=unroll, learning_rate=learning_rate, **length
+        )
+        for length in lengths or [{}]
+    ]
 
 
 def text_of(value: Any) -> str:

@@ -63,13 +63,13 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweep:
-    """results: one a point of ``grid``, in its order. found: how many of them were in the cache."""
+    """results: one a point of ``grid``, in its order. cached: how many of them were in the cache."""
 
     grid: Grid
     seeds: tuple[int, ...]
     streams: int
     results: list[Result]
-    found: int
+    cached: int
 
 
 def sweep(
@@ -98,7 +98,7 @@ def sweep(
     tasks = [Task(point, tuple(seeds), streams, seed, keep) for point in grid.points]
     results = [_find(folder, task) for task in tasks]
     missing = [n for n, result in enumerate(results) if result is None]
-    found = len(tasks) - len(missing)
+    cached = len(tasks) - len(missing)
     ended = [n for n, result in enumerate(results) if result is not None]
     on_progress(_iterations(tasks, ended), len(ended))
 
@@ -124,7 +124,7 @@ def sweep(
     done = [result for result in results if result is not None]
     if all("failed" in result.document for result in done):
         raise TrainingDiverged(done[0].document["failed"])
-    return Sweep(grid, tuple(seeds), streams, done, found)
+    return Sweep(grid, tuple(seeds), streams, done, cached)
 
 
 def iterations(grid: Grid) -> int:
@@ -142,9 +142,13 @@ def measure(task: Task) -> Result:
     point = task.point
     try:
         learners = training.train(
-            point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
+            point.process,
+            point.recipe,
+            seeds=task.seeds,
+            cell=point.cell,
+            hidden=point.hidden,
             folder=cache_folder() if task.keep else None,
-        )  # fmt: skip
+        )
     except TrainingDiverged as error:
         about = {
             "process": point.process.name,
@@ -156,12 +160,12 @@ def measure(task: Task) -> Result:
         return Result({**about, "failed": str(error)}, {}, {}, {})
     process = point.process
     comparison = compare_learners(learners, process, process, process, task.seed, task.streams)
-    found = estimate_all(comparison)
+    quantities = estimate_all(comparison)
     arrays, dims = _means(to_datatree(comparison, learners))
     # Points share hardly any compiled program; those of all points would fill the memory.
     jax.clear_caches()
-    estimates = {name: [e.mean, e.low, e.high] for name, e in found.items()}
-    return Result(document(comparison, found), estimates, arrays, dims)
+    estimates = {name: [e.mean, e.low, e.high] for name, e in quantities.items()}
+    return Result(document(comparison, quantities), estimates, arrays, dims)
 
 
 def _means(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:

@@ -156,8 +156,15 @@ def file(tmp_path_factory):
 def test_the_command_writes_its_report(file, tmp_path):
     result = run("inpaint", file, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
-    assert {"report.html", "inpainting.json", "manifest.json", "posteriors.png", "posteriors.svg",
-            "future-worth.png", "calibration.png"} <= {p.name for p in tmp_path.iterdir()}  # fmt: skip
+    assert {
+        "report.html",
+        "inpainting.json",
+        "manifest.json",
+        "posteriors.png",
+        "posteriors.svg",
+        "future-worth.png",
+        "calibration.png",
+    } <= {p.name for p in tmp_path.iterdir()}
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
     found = json.loads((tmp_path / "inpainting.json").read_text())
     assert found["kind"] == "a 2 x 2 patch"

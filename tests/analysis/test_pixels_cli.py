@@ -11,8 +11,19 @@ from running import refused, run
 
 from analysis.cli import main
 
-TINY = ("--data", "glyphs", "--epochs", "1", "--batch-size", "500", "--hidden", "4",
-        "--readout", "4", "--quiet")  # fmt: skip
+TINY = (
+    "--data",
+    "glyphs",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "500",
+    "--hidden",
+    "4",
+    "--readout",
+    "4",
+    "--quiet",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +40,16 @@ def trained(tmp_path_factory):
 def test_training_writes_networks_scores_and_a_page(trained):
     out, document = trained
     names = {path.name for path in out.iterdir()}
-    assert {"epoch-0.safetensors", "epoch-1.safetensors", "network.safetensors", "training.json",
-            "manifest.json", "report.html", "curves.png", "curves.svg"} <= names  # fmt: skip
+    assert {
+        "epoch-0.safetensors",
+        "epoch-1.safetensors",
+        "network.safetensors",
+        "training.json",
+        "manifest.json",
+        "report.html",
+        "curves.png",
+        "curves.svg",
+    } <= names
     assert sorted(document["epochs"]) == ["0", "1"]
     before, after = (document["epochs"][e]["test"]["cross_entropy"]["mean"] for e in "01")
     assert after < before

@@ -18,10 +18,22 @@ from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.sizes import QUICK, Sizes
 
 TINY = dataclasses.replace(
-    QUICK, name="tiny", train_images=600, readouts=((4,),), epochs=2,
-    pixel_batch=200, pixel_recipe="coursework", hidden=4, continued_images=4, inpainted_images=5,
-    mistaken_images=3, streams=20, exact_task_length=4, hidden_streams=40, hidden_models=("M2",),
-)  # fmt: skip
+    QUICK,
+    name="tiny",
+    train_images=600,
+    readouts=((4,),),
+    epochs=2,
+    pixel_batch=200,
+    pixel_recipe="coursework",
+    hidden=4,
+    continued_images=4,
+    inpainted_images=5,
+    mistaken_images=3,
+    streams=20,
+    exact_task_length=4,
+    hidden_streams=40,
+    hidden_models=("M2",),
+)
 ROW_NUMBERS = [str(n) for n in ROWS]
 
 
@@ -241,9 +253,13 @@ def test_the_coursework_files_are_told_apart_by_content(tmp_path):
 @pytest.mark.slow
 def test_everything_is_trained_where_nothing_is_packaged(tmp_path, monkeypatch):
     sizes = dataclasses.replace(
-        TINY, packaged=False, budget=64 * 100 * 12, questions_budget=4_000, questions_seeds=1,
+        TINY,
+        packaged=False,
+        budget=64 * 100 * 12,
+        questions_budget=4_000,
+        questions_seeds=1,
         questions_streams=20,
-    )  # fmt: skip
+    )
     chosen = ("--rows", "13,16,17", "--json")
     result = reproduced(tmp_path / "out", tmp_path / "cache", monkeypatch, *chosen, sizes=sizes)
     assert result.exit_code == 0, result.stderr

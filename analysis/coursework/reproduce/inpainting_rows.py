@@ -28,9 +28,9 @@ def patch(run: Run) -> Result:
 
 def _of_kind(run: Run, kind: str) -> Result:
     inpainting = run.inpainting(kind)
-    found = estimate(inpainting)
+    estimates = estimate(inpainting)
     images, source = run.masked[kind]
-    tables = pages.tables(inpainting, found)
+    tables = pages.tables(inpainting, estimates)
     shape = run.test_images.shape
     posteriors, *_ = pages.panels(inpainting, images.masked, shape)
     text = (
@@ -38,7 +38,7 @@ def _of_kind(run: Run, kind: str) -> Result:
         "the first missing place on): every completion is fed in and scored, exactly, in float64."
     )
     return Result(
-        pages.lead(inpainting, found),
+        pages.lead(inpainting, estimates),
         _numbers(inpainting) | {"source": source},
         tables,
         [_of_data(run, posteriors)],
@@ -57,16 +57,20 @@ def both_files(run: Run) -> Result:
     for kind in KINDS:
         images, source = run.masked[kind]
         inpainting = run.inpainting(kind)
-        found = estimate(inpainting)
+        estimates = estimate(inpainting)
         columns.append(
             [
-                source, f"{len(images.masked):,}", nats(found["log_posterior_truth"].mean),
-                nats(found["past_only_log_prob"].mean), nats(found["future_worth"].mean),
-                interval(found["future_worth"].ci95), percent(found["exact_match"].mean),
-                percent(found["pixel_accuracy"].mean),
-                nats(found["brier.past_and_future_alone"].mean),
+                source,
+                f"{len(images.masked):,}",
+                nats(estimates["log_posterior_truth"].mean),
+                nats(estimates["past_only_log_prob"].mean),
+                nats(estimates["future_worth"].mean),
+                interval(estimates["future_worth"].ci95),
+                percent(estimates["exact_match"].mean),
+                percent(estimates["pixel_accuracy"].mean),
+                nats(estimates["brier.past_and_future_alone"].mean),
             ]
-        )  # fmt: skip
+        )
         numbers[kind] = _numbers(inpainting) | {
             "source": source,
             "sha256": tensors_digest({"masked": images.masked}),
@@ -89,9 +93,17 @@ def both_files(run: Run) -> Result:
     answer = "; ".join(parts) + "."
     if not read:
         answer = f"The two files are not there, so masks were laid over test images: {answer}"
-    names = ("source", "images", "log p(truth | observed)", "log p(truth | past only)",
-             "what the future is worth", "its 95% interval", "most probable = truth",
-             "its pixels that are right", "Brier score of the marginals")  # fmt: skip
+    names = (
+        "source",
+        "images",
+        "log p(truth | observed)",
+        "log p(truth | past only)",
+        "what the future is worth",
+        "its 95% interval",
+        "most probable = truth",
+        "its pixels that are right",
+        "Brier score of the marginals",
+    )
     table = Table(
         "Both kinds beside each other",
         ["missing", *KINDS],
@@ -108,21 +120,24 @@ def most_probable(run: Run) -> Result:
     excess: dict[str, list[float]] = {}
     for kind in KINDS:
         inpainting = run.inpainting(kind)
-        found = estimate(inpainting)
+        estimates = estimate(inpainting)
         differences = [float(r.nll_truth or 0) - r.nll_best for r in inpainting.images]
         below = sum(d < 0 for d in differences)
         numbers[kind] = {
-            name: {"mean": found[name].mean, "ci95": found[name].ci95}
+            name: {"mean": estimates[name].mean, "ci95": estimates[name].ci95}
             for name in ("nll_truth", "nll_best", "nll_excess", "exact_match")
         } | {"truth_cheaper": below}
         excess[kind] = differences
         rows.append(
             [
-                kind, nats(found["nll_truth"].mean), nats(found["nll_best"].mean),
-                f"{nats(found['nll_excess'].mean)} {interval(found['nll_excess'].ci95)}",
-                percent(found["exact_match"].mean), str(below),
+                kind,
+                nats(estimates["nll_truth"].mean),
+                nats(estimates["nll_best"].mean),
+                f"{nats(estimates['nll_excess'].mean)} {interval(estimates['nll_excess'].ci95)}",
+                percent(estimates["exact_match"].mean),
+                str(below),
             ]
-        )  # fmt: skip
+        )
     parts = "; ".join(
         f"{kind}, {nats(numbers[kind]['nll_excess']['mean'])} nats an image on average, 0 where the "
         f"completion is the truth ({percent(numbers[kind]['exact_match']['mean'])} of the images)"

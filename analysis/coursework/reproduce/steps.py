@@ -89,7 +89,7 @@ def perform(
     last step it kept. Errors: those of the steps; OSError.
     """
     own = identity(run)
-    found = {}
+    results = {}
     for step in STEPS:
         kept = find(run.out, step, own)
         if kept is None and step in steps:
@@ -101,5 +101,5 @@ def perform(
         elif step in steps and kept is not None:
             on_step(step, kept, False)
         if kept is not None:
-            found[step] = kept
-    return found
+            results[step] = kept
+    return results
