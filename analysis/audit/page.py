@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.audit import calibration_page as calibration_pages
+from analysis.audit import nuts_page as nuts_pages
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
@@ -20,9 +21,12 @@ from analysis.report.formats import (
 from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
+    import xarray
+
     from analysis.audit.calibration import Calibration
     from analysis.audit.carry_over import CarryOver
     from analysis.audit.exact_gap import ExactGap
+    from analysis.audit.nuts import PosteriorSample
     from analysis.audit.worst_histories import History, WorstHistories
     from analysis.comparison.off_prior import OffPrior
     from analysis.hidden.examine import Hidden
@@ -38,7 +42,7 @@ TERMS = {
 
 class Audit(NamedTuple):
     """What there is to say of one network. carry_over is None without RESET; off_prior, calibration and
-    hidden are None where only the gap was asked for."""
+    hidden are None where only the gap was asked for, nuts where it was not asked for."""
 
     exact: ExactGap
     carry_over: CarryOver | None
@@ -46,6 +50,7 @@ class Audit(NamedTuple):
     off_prior: OffPrior | None
     calibration: Calibration | None
     hidden: Hidden | None
+    nuts: PosteriorSample | None = None
 
 
 def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> dict[str, object]:
@@ -73,6 +78,7 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
         "off_prior": audit.off_prior and audit.off_prior.document(),
         "calibration": audit.calibration and audit.calibration.document(),
         "hidden_state": audit.hidden and hidden_document(audit.hidden),
+        "nuts": audit.nuts and audit.nuts.document(),
     }
 
 
@@ -85,6 +91,8 @@ def headline(audit: Audit) -> str:
         text.append(calibration_pages.headline(audit.calibration))
     if audit.hidden is not None:
         text.append(hidden_pages.headline(audit.hidden))
+    if audit.nuts is not None:
+        text.append(nuts_pages.headline(audit.nuts))
     return " ".join(text)
 
 
@@ -95,6 +103,8 @@ def tables(audit: Audit) -> list[Table]:
         out += off_prior_pages.tables(audit.off_prior)
     if audit.calibration is not None:
         out.append(calibration_pages.table(audit.calibration))
+    if audit.nuts is not None:
+        out.append(nuts_pages.table(audit.nuts))
     return out + ([] if audit.hidden is None else hidden_pages.tables(audit.hidden))
 
 
@@ -115,7 +125,7 @@ def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, s
 
     own = learner.settings.get("seed", 0)
 
-    def trees() -> dict[str, Any]:
+    def trees() -> dict[str, xarray.DataTree]:
         from analysis.audit.results import to_datatree
 
         tree = to_datatree(
@@ -125,9 +135,12 @@ def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, s
             worst=audit.worst,
             calibration=audit.calibration,
         )
-        return {"audit": tree} | (
-            {} if audit.hidden is None else {"hidden": hidden_tree(audit.hidden)}
-        )
+        out = {"audit": tree}
+        if audit.hidden is not None:
+            out["hidden"] = hidden_tree(audit.hidden)
+        if audit.nuts is not None:
+            out["nuts"] = audit.nuts.to_datatree()
+        return out
 
     return Report(
         "audit",
