@@ -23,11 +23,14 @@ def headline(sample: PosteriorSample) -> str:
             "NUTS has not converged and says nothing of the exact posterior: R-hat goes up to "
             f"{verdict.largest_rhat:.3f}, effective sample sizes begin at {least:,.0f}."
         )
-    text = (
-        "agrees with the exact posterior" if verdict.agree else "differs from the exact posterior"
-    )
+    if verdict.agree:
+        text = "NUTS on the process's NumPyro model agrees with the exact posterior"
+    elif verdict.p_value_of_agreement >= 0.001:
+        text = "Whether NUTS agrees with the exact posterior stays in doubt (try another --seed)"
+    else:
+        text = "NUTS on the process's NumPyro model differs from the exact posterior"
     return (
-        f"NUTS on the process's NumPyro model {text}: over {verdict.posteriors} posteriors the largest "
+        f"{text}: over {verdict.posteriors} posteriors the largest "
         f"of {verdict.numbers} differences is {verdict.largest_z:.2f} Monte Carlo standard errors "
         f"(limit {verdict.z_limit:.2f}), and the sum of squares of those of the mean of p_0 has "
         f"p = {verdict.p_value:.2g}."

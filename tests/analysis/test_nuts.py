@@ -15,7 +15,7 @@ from scipy import stats
 
 from analysis.arviz_versions import arviz
 from analysis.audit import run as audit_run
-from analysis.audit.nuts import QUANTILES, _diagnose, judge, sample_posterior
+from analysis.audit.nuts import QUANTILES, _diagnose, judge, judge_posterior, sample_posterior
 from analysis.audit.nuts_page import headline, table
 from analysis.report.publish import write_netcdf
 from meta_learning.processes import DirichletCategorical, MarkovChain
@@ -134,7 +134,7 @@ def test_the_command_judges_the_exact_posterior(network_file, tmp_path, monkeypa
 def test_a_process_without_a_posterior_in_closed_form_is_refused():
     with pytest.raises(ValueError, match="closed form, which markov-chain does not have"):
         judge_posterior(MarkovChain(), key=jax.random.key(0), draws=3)
-    says = refused("audit", "--process", "markov-chain", "--set", "T=4", "--nuts")
+    says = refused("audit", "--process", "markov-chain", "--param", "T=4", "--nuts")
     assert "closed form" in says
     with pytest.raises(ValueError, match="1 or more posteriors"):
         judge_posterior(
