@@ -68,7 +68,9 @@ def _draw_terms(axis: Axes, exact: ExactGap) -> None:
     if math.isfinite(exact.gap):
         axis.axhline(exact.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
-    closed = "" if exact.gap_closed is None else f",\n{_closed(exact.gap_closed)} of the gap closed"
+    closed = (
+        "" if exact.gap_closed is None else f",\n{_closed_text(exact.gap_closed)} of the gap closed"
+    )
     title = f"Exact gap {exact.gap:.2e} nats a draw{closed}"
     if math.isinf(exact.gap):
         title = "The exact gap is infinite:\nwhat is finite of it"
@@ -104,6 +106,6 @@ def _percent(part: float, whole: float) -> str:
     return "<0.1%" if 0 < share < 0.1 else f"{share:.3g}%"
 
 
-def _closed(share: float) -> str:
+def _closed_text(share: float) -> str:
     # Shares near 1 are told apart by what is left.
     return f"{100 * share:.3g}%" if share < 0.99 else f"{100 * share:.2f}%"

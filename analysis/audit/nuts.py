@@ -252,18 +252,18 @@ def judge(runs: Sequence[PosteriorSample]) -> Verdict:
     if not runs:
         raise ValueError("expected one or more runs of NUTS")
 
-    def joined(name: str) -> np.ndarray:
+    def join(name: str) -> np.ndarray:
         return np.concatenate([np.ravel(getattr(run, name)) for run in runs])
 
-    z = np.abs(np.concatenate([joined("z_mean"), joined("z_quantiles")]))
+    z = np.abs(np.concatenate([join("z_mean"), joined("z_quantiles")]))
     of_first = np.concatenate([run.z_mean[:, 0] for run in runs])
     total = float((of_first**2).sum())
     tail = min(chi2.cdf(total, len(of_first)), chi2.sf(total, len(of_first)))
     return Verdict(
         posteriors=len(of_first),
-        largest_rhat=float(joined("rhat").max()),
-        least_ess_bulk=float(joined("ess_bulk").min()),
-        least_ess_tail=float(joined("ess_tail").min()),
+        largest_rhat=float(join("rhat").max()),
+        least_ess_bulk=float(join("ess_bulk").min()),
+        least_ess_tail=float(join("ess_tail").min()),
         divergences=sum(run.divergences for run in runs),
         largest_z=float(z.max()),
         z_limit=float(norm.isf(0.025 / z.size)),

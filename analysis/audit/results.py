@@ -112,13 +112,13 @@ def _worst_dataset(worst: WorstHistories) -> xarray.Dataset:
     def each(value: Callable[[History], object]) -> list[list[object]]:
         return [[value(history) for history in some] for some in lists]
 
-    def written(history: History) -> str:
+    def text_of(history: History) -> str:
         return " ".join(map(str, history.symbols))
 
     K = len(worst.by_gap[0].bayes) - 1
     return xr.Dataset(
         {
-            "symbols": (dims, np.array(each(written))),
+            "symbols": (dims, np.array(each(text_of))),
             "probability": (dims, each(lambda h: h.probability)),
             "gap": (dims, each(lambda h: h.gap)),
             "bayes": ((*dims, "outcome"), each(lambda h: h.bayes)),

@@ -6,7 +6,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from test_exact_gap import learner
+from networks import learner
 
 from analysis.audit import worst_histories as module
 from analysis.audit.carry_over import carry_over

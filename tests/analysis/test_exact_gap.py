@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from judges import exact_losses, predictive
-from naive import logits_by_loops
+from networks import deep, learner, naive_log_predictive
 
 from analysis.audit import exact_gap as module
-from analysis.audit import partial_sums, prefix_tree
+from analysis.audit import partial_sums
 from analysis.audit.count_vectors import all_counts
 from analysis.audit.decomposition import (
     by_counts,
@@ -32,23 +32,7 @@ from analysis.audit.exact_gap import TERMS, cost, exact_gap
 from analysis.audit.prefix_tree import make_plan, node_values, tree_nodes
 from analysis.comparison.compare import compare
 from autoregressive.cells import CELLS
-from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, FixedCategorical
-
-
-def learner(K=3, cell="lstm", hidden=6, scale=3.0):
-    """Random weights, larger than initial ones, so that the order of the draws matters."""
-    model = learner_model(K, cell, hidden)
-    params = jax.tree.map(lambda leaf: scale * leaf, model.init(jax.random.key(1)))
-    return Learner(model, params, K, {})
-
-
-def naive_log_predictive(net, history):
-    """log q(. | RESET, history) over K+1 outcomes in float64, from the equations of the cells."""
-    symbols = [net.num_symbols, *history]
-    xs = np.eye(net.num_symbols + 1)[symbols][:, None]
-    logits = logits_by_loops(net.model, net.params, xs)[-1, 0]
-    return logits - np.log(np.exp(logits).sum())
 
 
 def sequence_probability(alpha, history):
@@ -118,12 +102,6 @@ def test_gap_and_budget_are_those_of_enumeration(alpha, T, cell):
     assert found.gap == pytest.approx(expected[0].mean(), rel=1e-5)
     assert_terms_sum(found)
     assert found.nodes == sum(len(alpha) ** n for n in range(T - 1))
-
-
-def deep(monkeypatch, hidden=6):
-    """Small chunks, so that a small tree has a stem and several chunks of branches."""
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS", {"cpu": 27 * hidden})
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS_ELSEWHERE", 27 * hidden)
 
 
 def test_the_split_of_the_tree_does_not_matter(monkeypatch):
@@ -287,7 +265,7 @@ def test_another_network_or_length_has_a_file_of_its_own(tmp_path, caplog):
 SHARDED = """
 import json, sys, jax
 sys.path.insert(0, sys.argv[1])
-from test_exact_gap import learner
+from networks import learner
 from analysis.audit import prefix_tree
 from analysis.audit.exact_gap import exact_gap
 from meta_learning.processes import DirichletCategorical

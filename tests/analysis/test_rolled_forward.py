@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from judges import log_count_probability, predictive
+from networks import learner, naive_log_predictive
 from scipy import stats
-from test_exact_gap import learner, naive_log_predictive
 
 from analysis.arviz_versions import arviz
 from analysis.audit.calibration import _ranks, measure_calibration, uniform_p_values
