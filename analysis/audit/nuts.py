@@ -255,7 +255,7 @@ def judge(runs: Sequence[PosteriorSample]) -> Verdict:
     def join(name: str) -> np.ndarray:
         return np.concatenate([np.ravel(getattr(run, name)) for run in runs])
 
-    z = np.abs(np.concatenate([join("z_mean"), joined("z_quantiles")]))
+    z = np.abs(np.concatenate([join("z_mean"), join("z_quantiles")]))
     of_first = np.concatenate([run.z_mean[:, 0] for run in runs])
     total = float((of_first**2).sum())
     tail = min(chi2.cdf(total, len(of_first)), chi2.sf(total, len(of_first)))
