@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class ExtensionError(ValueError):
@@ -209,7 +209,7 @@ def _where(error: BaseException, wanted: Loaded) -> str:
 
 
 def _new_members(
-    typed: str, registries: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]
+    typed: str, registries: dict[str, dict[str, object]], before: dict[str, dict[str, object]]
 ) -> list[tuple[str, str]]:
     """(kind, name) of what was registered. Errors: ExtensionError where a name was taken."""
     new = []

@@ -17,7 +17,8 @@ import numpy as np
 
 _RESAMPLES = 2_000
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
-Statistic = Callable[[Mapping[str, Any]], Any]
+Means = Mapping[str, Any]
+Statistic = Callable[[Means], Any]
 # Independent values (n,), n >= 2, one a seed -> their mean with its interval.
 OverSeeds = Callable[[np.ndarray], "Estimate"]
 # Logarithms beyond it, either way, are no numbers of float64.
@@ -62,7 +63,7 @@ def estimates(
     over_seeds = over_seeds or {}
     arrays = {name: np.atleast_2d(v) for name, v in values.items()}
     seeds = max(len(v) for v in arrays.values())
-    means: dict[str, Any] = {name: v.mean(-1) for name, v in arrays.items()}
+    means = {name: v.mean(-1) for name, v in arrays.items()}
     if seeds > 1:
         each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
         # What all seeds share has no spread over seeds, and so no interval over them.
@@ -100,7 +101,7 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
 def quotient(above: str, below: str) -> Statistic:
     """The ratio of two means; NaN where the lower one is 0."""
 
-    def statistic(mean: Mapping[str, Any]) -> Any:
+    def statistic(mean: Means) -> np.ndarray:
         lower = np.asarray(mean[below])
         return np.asarray(mean[above]) / np.where(lower > 0, lower, np.nan)
 
@@ -162,11 +163,11 @@ def _half(each: np.ndarray) -> float:
     return float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each)))
 
 
-def _without_interval(value: Any) -> Estimate:
+def _without_interval(value: float) -> Estimate:
     return Estimate(float(value) if math.isfinite(value) else None, None, None)
 
 
-def _percentiles(centre: Any, draws: Any) -> Estimate:
+def _percentiles(centre: float, draws: np.ndarray) -> Estimate:
     if not math.isfinite(centre):
         return Estimate(None, None, None)
     if not np.isfinite(draws).all():  # some resamples leave nothing to divide by

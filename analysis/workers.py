@@ -115,7 +115,7 @@ def connect(
     with ExitStack() as stack:
         # What is worth a line of Dask's is said here in one of ours.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
-        cluster: Any = scheduler
+        cluster: str | LocalCluster | None = scheduler
         if scheduler is None:
             if not one_thread:
                 stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
@@ -147,7 +147,7 @@ def connect(
         yield stack.enter_context(client)
 
 
-def _without_ctrl_c(make: Callable[..., Result], **arguments: Any) -> Result:
+def _without_ctrl_c(make: Callable[..., Result], **arguments: object) -> Result:
     """``make(**arguments)`` with SIGINT held back from the threads and processes that it starts: a
     process that is still importing would answer it with a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
@@ -197,7 +197,7 @@ def _on_workers(
             client.cancel(list(running))
 
 
-def _result(future: Future, index: int) -> Any:
+def _result(future: Future[Result], index: int) -> Result:
     """Errors: as ``run_tasks``."""
     from distributed.scheduler import KilledWorker
 

@@ -133,8 +133,7 @@ def _compare_predictions(
     from analysis.comparison.predictions import compare_predictions, read_predictions
     from analysis.comparison.streams_file import read_streams
 
-    if out is None and not as_json:
-        out = PREDICTIONS_OUT
+    out = out or (None if as_json else PREDICTIONS_OUT)
     streams = read_streams(streams_file)
     log_q = read_predictions(predictions, streams)
     prepare(out)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.options import cell_options, shared_options
+from analysis.console import usage_errors
 from analysis.output import finish, prepare
 from analysis.progress import say
 from analysis.training_progress import train_with_progress
@@ -75,10 +76,10 @@ def experiments(
     from analysis.coursework.experiments_page import make_report, show
     from meta_learning.recipes import make_recipe
 
-    if out is None and not as_json:
-        out = DEFAULT_OUT
+    with usage_errors():
+        made = make_recipe(recipe, budget=budget)
+    out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
-    made = make_recipe(recipe, budget=budget)
 
     def train(name: str, process: DirichletCategorical) -> list[Learner]:
         if not quiet:

@@ -52,8 +52,7 @@ def hidden(
     from it, what swapping the states of two histories changes, and the eigenvalues of its step. The
     report goes to --out (default: ./meta-learn-hidden).
     """
-    if out is None and not as_json:
-        out = DEFAULT_OUT
+    out = out or (None if as_json else DEFAULT_OUT)
     from analysis.hidden.examine import check_can_examine, examine
 
     (learner,), process = find_networks(

@@ -71,10 +71,9 @@ def questions(
     from analysis.coursework.questions import study, study_recipes
     from analysis.coursework.questions_page import make_report
 
-    if out is None and not as_json:
-        out = DEFAULT_OUT
     with usage_errors():
         recipes = study_recipes(budget)
+    out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
     every = range(seed, seed + seeds)
 

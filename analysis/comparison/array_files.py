@@ -15,13 +15,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
+from analysis.report.report import Document, Json
 from autoregressive.checkpoint import write_atomically
 from autoregressive.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
 
 SUFFIXES = (".npz", ".nc")
 _MOST_TEXT = 100_000
@@ -48,13 +52,13 @@ def check_suffix(path: Path) -> None:
         raise DataError(f"{path} should end in .npz (NumPy) or .nc (netCDF 4)")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Any]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Json]) -> None:
     """Writes arrays and settings to ``path``, atomically. Errors: DataError, OSError."""
     check_suffix(path)
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     if path.suffix == ".npz":
         buffer = io.BytesIO()
-        values: dict[str, Any] = {name: array.values for name, array in arrays.items()}
+        values: Document = {name: array.values for name, array in arrays.items()}
         np.savez_compressed(buffer, allow_pickle=False, settings=np.array(text), **values)
         write_atomically(path, buffer.getvalue())
         return
@@ -154,7 +158,7 @@ def _open_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
         yield stored, text
 
 
-def _reader(data: Any, path: Path) -> Callable[[], np.ndarray]:
+def _reader(data: h5py.Dataset, path: Path) -> Callable[[], np.ndarray]:
     def read() -> np.ndarray:
         with _refusing(path, "netCDF 4"):
             return data[()]

@@ -12,18 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import numpy as np
 
 from analysis.comparison.metrics import METRICS
+from analysis.report.report import Document
 from autoregressive.pace import SCORING, part, tell
 from autoregressive.scores import kl, log_loss, log_sum
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
 
-Predictor = Callable[[Any], np.ndarray]
+Predictor = Callable[[np.ndarray], np.ndarray]
 _CHUNK_SYMBOLS = 250_000
 
 
@@ -84,7 +84,7 @@ class Comparison:
     length: int
     seeds: list[int]
     example: Example
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Document = field(default_factory=dict)
     subject: str = "network"
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import matplotlib.colors
 import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,6 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
+from analysis.report.report import Json
 from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, ROLES, STYLE, VERMILLION, look
 
 
@@ -81,7 +83,7 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
 
 
-def _prediction_legend(example: Example, subject: str) -> list[Any]:
+def _prediction_legend(example: Example, subject: str) -> list[Artist]:
     band = [] if example.low is None else [Patch(color="#cccccc", label="95% interval for p")]
     return [
         Line2D([], [], color=ROLES["network"][1], linewidth=2.6, alpha=0.75, label=subject),
@@ -146,7 +148,7 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Json]]]) -> Figure:
     """Train and held-out loss against training symbols, with the Bayes loss as the floor.
 
     histories: title -> one learning-curve dict a seed (``Learner.history``). Below each panel, the
@@ -195,7 +197,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     return figure
 
 
-def points_left_out(histories: Iterable[Mapping[str, Any]]) -> str:
+def points_left_out(histories: Iterable[Mapping[str, Json]]) -> str:
     """A sentence for the caption of learning curves with points that are infinite, else nothing."""
     curves = ("held_out_loss", "held_out_gap")
     if any(np.isinf(history[name]).any() for history in histories for name in curves):
@@ -275,7 +277,7 @@ def predictions_shared(
     return figure
 
 
-def drawable(values: Any) -> np.ndarray:
+def drawable(values: npt.ArrayLike) -> np.ndarray:
     """Values with NaN, which is left out, for what is infinite."""
     values = np.asarray(values, np.float64)
     return np.where(np.isfinite(values), values, np.nan)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 
 from analysis.comparison.compare import compare
 from analysis.comparison.results import estimate_all
 from analysis.intervals import Estimate
+from analysis.report.report import Document
 from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
@@ -32,7 +32,8 @@ TASK_LENGTHS = (2, 5, 20, 50, math.inf)
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of test stream. kind: "own", "alpha", "p" or "T". estimates: as ``estimate_all`` gives it."""
+    """One kind of test stream. kind: "own", "alpha", "p" or "T". estimates: those of
+    ``estimate_all``."""
 
     kind: str
     source: Process
@@ -61,7 +62,7 @@ class Row:
         gap, cost = self.estimates["gap.network"].mean, self.estimates["reset_cost"].mean
         return None if gap is None or cost is None else gap - cost
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values, nats a drawn symbol; None for what does not exist."""
         names = {
             "loss.network",
@@ -99,7 +100,7 @@ class OffPrior:
     rows: list[Row]
     interval: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values."""
         return {
             "alpha": list(self.process.alpha),

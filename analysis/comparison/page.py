@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
     from meta_learning.learner import Learner
 
 
-def summary_tables(comparison: Comparison, numbers: dict[str, Any]) -> list[Table]:
+def summary_tables(comparison: Comparison, numbers: Document) -> list[Table]:
     """The comparison's numbers as text: the ladder, and the network's own figures."""
     from analysis.report.style import look
 
@@ -94,9 +94,7 @@ def summary_tables(comparison: Comparison, numbers: dict[str, Any]) -> list[Tabl
     return [network, ladder, *_metric_tables(comparison, numbers, names)]
 
 
-def _metric_tables(
-    comparison: Comparison, numbers: dict[str, Any], names: list[str]
-) -> Iterator[Table]:
+def _metric_tables(comparison: Comparison, numbers: Document, names: list[str]) -> Iterator[Table]:
     """What each of ``METRICS`` says of every predictor."""
     from analysis.comparison.metrics import METRICS
     from analysis.report.style import look
@@ -117,7 +115,7 @@ def _metric_tables(
         )
 
 
-def headline(comparison: Comparison, numbers: dict[str, Any]) -> str:
+def headline(comparison: Comparison, numbers: Document) -> str:
     """The answer in one or two sentences."""
     gap, closed = numbers["gap"], numbers["gap_closed"]
     if not len(comparison.networks[0].gap_by_position):

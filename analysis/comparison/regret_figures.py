@@ -48,7 +48,7 @@ def _within_a_task(left: Axes, right: Axes, comparison: Comparison) -> None:
         number = others.index(name) if name in others else 0
         label, colour, line, marker = look(name, number)
         label = comparison.subject if name == "network" else label
-        style: Any = {
+        style: dict[str, Any] = {
             "color": colour,
             "linestyle": line,
             "marker": marker,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from analysis.comparison.compare import Comparison, Scores
 from analysis.comparison.metrics import METRICS
@@ -20,12 +22,17 @@ from analysis.intervals import (
     student_share,
 )
 from analysis.report.formats import finite
+from analysis.report.report import Document
 from meta_learning.processes import drawn_places, json_task_length
 
 if TYPE_CHECKING:
     import xarray
 
+    from meta_learning.learner import Learner
 
+
+# Variables of a labelled dataset: name -> dims, values and attributes.
+Variables = dict[str, Any]
 _NATS, _PROBABILITY = "nats a drawn symbol", "1 (probability)"
 # What is measured of every predictor and network, beside METRICS, and what it is counted in.
 UNITS = {
@@ -136,13 +143,14 @@ def _expected_regret(comparison: Comparison) -> Statistic:
     return lambda mean: mean["gap.network"]
 
 
-def share_closed(gap: Any, memoryless: Any) -> Any:
+def share_closed(gap: ArrayLike, memoryless: ArrayLike) -> np.ndarray:
     """1 - gap / gap(memoryless); NaN where memoryless is Bayes."""
+    below = np.asarray(memoryless)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.asarray(memoryless) > 1e-12, 1 - gap / np.asarray(memoryless), np.nan)
+        return np.where(below > 1e-12, 1 - np.asarray(gap) / below, np.nan)
 
 
-def document(comparison: Comparison, estimates: dict[str, Estimate]) -> dict[str, Any]:
+def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document:
     """The JSON document of ``meta-learn compare --json``; None stands for what does not exist."""
     prior, settings = comparison.prior, comparison.settings
     by_position = np.mean([s.gap_by_position for s in comparison.networks], axis=0)
@@ -206,7 +214,7 @@ def interval_kind(comparison: Comparison) -> str:
     return "seeds" if len(comparison.networks) > 1 else "streams"
 
 
-def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
+def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataTree:
     """Labelled arrays, as ArviZ opens them: groups and dims seed, predictor, stream, position,
     outcome. Network probabilities are not posterior draws, so they have groups of their own."""
     import xarray as xr
@@ -223,12 +231,12 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     def of_references(field: str) -> np.ndarray:
         return np.stack([_of(s, field) for s in references.values()])
 
-    def scores(lead: str, stacked: Any) -> dict[str, Any]:
+    def scores(lead: str, stack: Callable[[str], np.ndarray]) -> Variables:
         known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
         fields = [f for f in known if _of(networks[0], f) is not None]
-        out = {f: ((lead, "stream"), stacked(f), described(f)) for f in fields}
+        out = {f: ((lead, "stream"), stack(f), described(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
-            out[f] = ((lead, "position"), stacked(f), described(f))
+            out[f] = ((lead, "position"), stack(f), described(f))
         return out
 
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
@@ -238,7 +246,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         "example": _example_dataset(comparison, drawn),
     }
     if learners and learners[0].history:
-        curves: dict[str, Any] = {
+        curves: Variables = {
             k: (("seed", "point"), np.stack([x.history[k] for x in learners]), described(k))
             for k in ("train_loss", "held_out_loss", "held_out_gap")
         }
@@ -252,7 +260,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     return xr.DataTree.from_dict(groups)
 
 
-def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
+def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> xarray.Dataset:
     import xarray as xr
 
     example = comparison.example
@@ -275,6 +283,6 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
     )
 
 
-def _of(scores: Scores, name: str) -> Any:
+def _of(scores: Scores, name: str) -> np.ndarray:
     """A field of the scores, or one of their metrics."""
     return scores.metrics[name] if name in scores.metrics else getattr(scores, name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.report.formats import infinite, interval, nats, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Json, Panel, Report, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
 
 
-Documents = Mapping[str, Mapping[str, Any]]
+Documents = Mapping[str, Mapping[str, Json]]
 Comparisons = Mapping[str, Mapping[str, "Comparison"]]
 
 
@@ -23,7 +23,7 @@ def make_report(experiments: Experiments, seed: int) -> Report:
     """What there is to say of the four models. seed: of the test streams."""
     learners, comparisons = experiments.learners, experiments.comparisons
 
-    def trees() -> dict[str, Any]:
+    def trees() -> Document:
         from analysis.comparison.results import to_datatree
 
         return {
@@ -191,6 +191,6 @@ def _title(name: str) -> str:
     return f"{name}: alpha=({show(process.alpha)}), T={process.T}"
 
 
-def show(values: Any) -> str:
+def show(values: Sequence[float]) -> str:
     """ "10,1,1"."""
     return ",".join(f"{v:g}" for v in values)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +18,16 @@ from jax import Array, lax
 from scipy.special import logsumexp
 
 from analysis.coursework.exact_losses import bayes_losses, excess
+from analysis.report.report import Document
+from autoregressive.cells.base import Params, State
 from autoregressive.images.npy import MaskedImages
 from autoregressive.model import Model
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
 from meta_learning.processes import DirichletCategorical
+
+Pair = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Effect:
     wrong: float
     unit: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values."""
         return asdict(self)
 
@@ -137,15 +140,13 @@ def round_for_sampling(
 
 
 @partial(jax.jit, static_argnums=(0, 4))
-def _cut(
-    model: Model, params: Any, pixels: Array, least_logit: Array, first: int
-) -> tuple[Array, Array]:
+def _cut(model: Model, params: Params, pixels: Array, least_logit: Array, first: int) -> Pair:
     """Images continued from ``first`` on by pixels of 1 where the logit is above ``least_logit``:
     the pixels and their logits, each (n, P - first)."""
     n, places = pixels.shape
     state, _ = model.unroll(params, model.initial_state((n,)), inputs(pixels)[:, : first - 1])
 
-    def step(carry: Any, _: None) -> Any:
+    def step(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Pair]:
         state, x = carry
         state, logits = model.step(params, state, x[:, None])
         z = logits[..., 0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +18,7 @@ from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
 from analysis.intervals import student_log
+from analysis.report.report import Document
 from autoregressive.versions import versions
 from meta_learning.experiments import (
     CONCENTRATED,
@@ -61,7 +61,7 @@ def study(
     seeds: Sequence[int],
     streams: int,
     train: Callable[[int, int, Setting, Recipe], list[Learner]],
-) -> dict[str, Any]:
+) -> Document:
     """The whole study as JSON values, without the command that asked for it: what is exact, and what
     is measured of networks of every setting. train: networks, one a seed, of the n-th of so many
     settings."""
@@ -82,7 +82,7 @@ def study(
 
 def measure(
     setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
-) -> dict[str, Any]:
+) -> Document:
     """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
     process = setting.process
     endless = math.isinf(process.T)
@@ -113,7 +113,7 @@ def measure(
     }
 
 
-def exact() -> dict[str, Any]:
+def exact() -> Document:
     """What needs no network: losses by place of Bayes and the oracle, and how flat a prior is."""
     priors = []
     for alpha in (CONCENTRATED, FLAT, NEARLY_UNIFORM):
@@ -140,7 +140,7 @@ def _round(value: float) -> float | None:
     return finite(float(f"{value:.6g}"))
 
 
-def _largest_p(alpha: Sequence[float]) -> dict[str, Any]:
+def _largest_p(alpha: Sequence[float]) -> Document:
     """Quantiles of the largest of p under Dirichlet(alpha), from a million draws."""
     draws = np.random.default_rng(0).dirichlet(alpha, 1_000_000).max(1)
     return {"alpha": list(alpha), "quantiles": np.quantile(draws, [0.05, 0.5, 0.95]).tolist()}
@@ -158,7 +158,7 @@ def _sources(setting: Setting) -> list[tuple[str, Process]]:
     return own
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def _short(row: Document) -> Document:
     """A row of ``off_prior`` without what no answer needs."""
     names = (
         "kind",
@@ -180,7 +180,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return out | {name: row[name]["mean"] for name in references if name in row}
 
 
-def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
+def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
     """The mean gap over each stretch of one unroll, with its interval over seeds."""
     out = []
     for n in range(_BEYOND):
@@ -199,7 +199,7 @@ def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
 
 def _effective(
     setting: Setting, learners: Sequence[Learner], key: jax.Array, streams: int
-) -> list[dict[str, Any]] | None:
+) -> list[Document] | None:
     process = setting.process
     if process.T < 3:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import matplotlib.colors
@@ -136,6 +135,6 @@ def _number(value: float) -> str:
     return f"{value:.1e}".replace("e-0", "e-") if value < 0.01 else f"{value:.2g}"
 
 
-def drawable(value: Any) -> float:
+def drawable(value: float | None) -> float:
     """NaN for None."""
     return float("nan") if value is None else float(value)

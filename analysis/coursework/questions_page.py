@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from analysis.coursework import questions_figures as figures
 from analysis.report import markdown
 from analysis.report.formats import interval, nats, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
+
+Member = TypeVar("Member")
 
 
 class Answer(NamedTuple):
@@ -24,7 +26,7 @@ class Answer(NamedTuple):
     panels: list[Panel]
 
 
-def make_report(document: dict[str, Any]) -> Report:
+def make_report(document: Document) -> Report:
     """What there is to say of a study. document: as ``meta-learn questions --json`` prints it."""
     said = answers(document)
     return Report(
@@ -39,7 +41,7 @@ def make_report(document: dict[str, Any]) -> Report:
     )
 
 
-def answers(document: dict[str, Any]) -> list[Answer]:
+def answers(document: Document) -> list[Answer]:
     """All answers. document: as ``meta-learn questions --json`` prints it."""
     return [
         _prior(document),
@@ -51,7 +53,7 @@ def answers(document: dict[str, Any]) -> list[Answer]:
     ]
 
 
-def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
+def as_markdown(document: Document, folder: Path, link: str) -> str:
     """All answers as a Markdown page; figures go to ``folder``, which the page calls ``link``."""
     out = []
     for answer in answers(document):
@@ -61,7 +63,7 @@ def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
     return "\n\n".join(out) + "\n"
 
 
-def _prior(document: dict[str, Any]) -> Answer:
+def _prior(document: Document) -> Answer:
     training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = [
         [_alpha(t), *(_alpha_of(e) for e in t["effective_alpha"]), _gap(t), _share(t)]
@@ -90,7 +92,7 @@ def _prior(document: dict[str, Any]) -> Answer:
     return Answer("What is learnt with alpha=(10,1,1), and with (1.1,1.1,1.1)?", text, [table], [])
 
 
-def _edges(document: dict[str, Any]) -> Answer:
+def _edges(document: Document) -> Answer:
     (one,) = (t for t in document["trainings"] if t["T"] == 1)
     endless = [t for t in document["trainings"] if t["T"] is None]
     endless.sort(key=lambda t: (t["alpha"][0] < 2, t["unroll"]))
@@ -147,7 +149,7 @@ def _edges(document: dict[str, Any]) -> Answer:
     return Answer(question, text.strip(), [table], [panel])
 
 
-def _task_length(document: dict[str, Any]) -> Answer:
+def _task_length(document: Document) -> Answer:
     long = [t for t in document["trainings"] if t["unroll"] == 100 and t["T"] != 1]
     by_alpha = {a: [t for t in long if _alpha(t) == a] for a in _unique(_alpha(t) for t in long)}
     by_alpha = {a: group for a, group in by_alpha.items() if len(group) > 1}
@@ -212,7 +214,7 @@ def _task_length(document: dict[str, Any]) -> Answer:
     return Answer(question, text, [table], panels)
 
 
-def _unroll(document: dict[str, Any]) -> Answer:
+def _unroll(document: Document) -> Answer:
     training = [
         t for t in document["trainings"] if t["T"] in (5, 20, None) and _varied(document, t)
     ]
@@ -265,7 +267,7 @@ def _unroll(document: dict[str, Any]) -> Answer:
     return Answer("How do they depend on the unroll?", text.strip(), [table], [panel])
 
 
-def _unseen(document: dict[str, Any]) -> Answer:
+def _unseen(document: Document) -> Answer:
     training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = []
     for t in training:
@@ -325,7 +327,7 @@ def _unseen(document: dict[str, Any]) -> Answer:
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])
 
 
-def _price(training: Iterable[dict[str, Any]]) -> str:
+def _price(training: Iterable[Document]) -> str:
     """How much of the gap to Bayes with the test alpha the training prior alone costs."""
     shares = [
         r["gap_test.bayes"]["mean"] / r["gap_test.network"]["mean"]
@@ -341,7 +343,7 @@ def _price(training: Iterable[dict[str, Any]]) -> str:
     )
 
 
-def _harder(document: dict[str, Any]) -> Answer:
+def _harder(document: Document) -> Answer:
     priors = document["exact"]["priors"][:2]
     networks = {(tuple(t["alpha"]), t["T"]): t for t in document["trainings"] if t["unroll"] == 100}
     rows, curves = [], {}
@@ -385,15 +387,15 @@ def _harder(document: dict[str, Any]) -> Answer:
     return Answer("Does a longer T make prediction harder?", text, [table], [panel])
 
 
-def _own(training: dict[str, Any]) -> dict[str, Any]:
+def _own(training: Document) -> Document:
     return training["rows"][0]
 
 
-def _closed(training: dict[str, Any]) -> dict[str, Any]:
+def _closed(training: Document) -> Document:
     return _own(training)["gap_closed"]
 
 
-def _share(training: dict[str, Any]) -> str:
+def _share(training: Document) -> str:
     """Of memoryless's gap, closed. Far below 0 the number says no more than that."""
     share = _closed(training)["mean"]
     if share is None and _own(training)["gap.network"]["mean"] is None and training["T"] != 1:
@@ -401,25 +403,25 @@ def _share(training: dict[str, Any]) -> str:
     return "below -100%" if share is not None and share < -1 else percent(share)
 
 
-def _gap(training: dict[str, Any]) -> str:
+def _gap(training: Document) -> str:
     return nats(_own(training)["gap.network"]["mean"], _none(training))
 
 
-def _none(training: dict[str, Any]) -> str:
+def _none(training: Document) -> str:
     """What None says of a gap: it is infinite, but for tasks without a draw."""
     return "-" if training["T"] == 1 else "infinite"
 
 
-def _value(row: dict[str, Any] | None, name: str) -> float:
+def _value(row: Document | None, name: str) -> float:
     return figures.drawable(row[name]["mean"] if row else None)
 
 
-def _bounds(estimate: dict[str, Any]) -> tuple[float, float]:
+def _bounds(estimate: Document) -> tuple[float, float]:
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
 
-def _alpha_of(estimate: dict[str, Any]) -> str:
+def _alpha_of(estimate: Document) -> str:
     return f"{_figures(estimate['mean'])} {interval(estimate['ci95'], _figures)}".strip()
 
 
@@ -427,7 +429,7 @@ def _figures(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _varied(document: dict[str, Any], training: dict[str, Any]) -> bool:
+def _varied(document: Document, training: Document) -> bool:
     """Whether this prior and T were trained with several unrolls."""
     same = [
         t
@@ -437,14 +439,14 @@ def _varied(document: dict[str, Any], training: dict[str, Any]) -> bool:
     return len(same) > 1
 
 
-def _over(document: dict[str, Any]) -> str:
+def _over(document: Document) -> str:
     seeds = len(document["seeds"])
     if seeds > 1:
         return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
     return "One seed; 95% intervals over streams."
 
 
-def _alpha(training: dict[str, Any]) -> str:
+def _alpha(training: Document) -> str:
     return _numbers(training["alpha"])
 
 
@@ -456,5 +458,5 @@ def _T(T: int | None) -> str:
     return "inf" if T is None else str(T)
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
+def _unique(values: Iterable[Member]) -> list[Member]:
     return list(dict.fromkeys(values))

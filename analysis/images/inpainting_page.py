@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from analysis.images.inpainting import PREDICTORS, choose, document, estimate
+from analysis.images.inpainting import PREDICTORS
+from analysis.images.inpainting_results import choose, document, estimate
 from analysis.images.page import BINARISATION, network_title
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Panel, Report, Table

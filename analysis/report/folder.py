@@ -15,8 +15,9 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from analysis.report.report import Json
 from autoregressive import checkpoint
 
 MANIFEST = "manifest.json"
@@ -105,7 +106,7 @@ def leave() -> None:
     checkpoint.on_write = None
 
 
-def finish(out: Path, manifest: Mapping[str, Any]) -> None:
+def finish(out: Path, manifest: Mapping[str, Json]) -> None:
     """The last step of a report: removes what an earlier run left and this one did not write, and
     writes the manifest with the files of this run. Errors: OSError.
 

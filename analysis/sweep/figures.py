@@ -26,11 +26,19 @@ if TYPE_CHECKING:
     import xarray
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-_LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+_LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+    "-",
+    "--",
+    ":",
+    "-.",
+    (0, (5, 1, 1, 1, 1, 1)),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "x")
 _GAP = "KL(Bayes || network), nats a symbol"
 # A choice of one value on each of some axes.
 Choice = dict[str, Any]
+# How a curve is drawn: arguments of ``Axes.plot``.
+Look = dict[str, Any]
 
 
 def gap_map(tree: xarray.DataTree) -> Figure:
@@ -60,7 +68,7 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
     gap = _values(tree, "intervals", "gap_network")
     values = gap[axis_name].values
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         mean, low, high = gap.sel(choice).transpose("bound", axis_name).values
         # Zero cannot stand on a logarithmic axis.
         low = np.where(low > 0, low, np.where(np.isfinite(low), mean / 10, mean))
@@ -87,7 +95,7 @@ def gap_by_position(tree: xarray.DataTree) -> Figure:
     """The gap by position within the task, mean over seeds."""
     gap = _values(tree, "network", "gap_by_position").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         curve = gap.sel(choice).values
         curve = curve[np.isfinite(curve)]
         axis.plot(np.arange(1, len(curve) + 1), curve, markevery=max(1, len(curve) // 10), **look)
@@ -101,7 +109,7 @@ def learning_curves(tree: xarray.DataTree) -> Figure:
     """The gap on held-out streams while training, mean over seeds."""
     gap = _values(tree, "training", "held_out_gap").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         here = gap.sel(choice)
         axis.plot(
             here["symbols"].values / 1e6, here.values, markevery=max(1, len(here) // 10), **look
@@ -187,7 +195,7 @@ def _heat_map(
 def _panels(
     values: xarray.DataArray,
     along: str,
-    draw: Callable[[Axes, Choice, dict[str, Any], float], None],
+    draw: Callable[[Axes, Choice, Look, float], None],
     x_label: str,
     y_label: str,
 ) -> Figure:
@@ -223,7 +231,7 @@ def _panels(
     return figure
 
 
-def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> dict[str, Any]:
+def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> Look:
     """Colours tell the axis with most values apart, line styles the next, markers the third; where
     there is none, markers go with the colours."""
     ranked = sorted(names, key=lambda name: -values.sizes[name])

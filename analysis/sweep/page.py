@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document, to_datatree
 
 if TYPE_CHECKING:
+    import xarray
+
     from analysis.sweep.sweep import Sweep
 
 _HEADS = {"hidden": "units"}
@@ -120,7 +122,7 @@ def make_report(sweep: Sweep, seed: int) -> Report:
     )
 
 
-def panels(tree: Any) -> list[Panel]:
+def panels(tree: xarray.DataTree) -> list[Panel]:
     """The figures of a sweep's labelled arrays."""
     from analysis.sweep import figures
 
@@ -178,11 +180,11 @@ def panels(tree: Any) -> list[Panel]:
     return out
 
 
-def _documents(sweep: Sweep) -> list[dict[str, Any]]:
+def _documents(sweep: Sweep) -> list[Document]:
     return [result.document for result in sweep.results]
 
 
-def _places(sweep: Sweep) -> list[dict[str, Any]]:
+def _places(sweep: Sweep) -> list[Document]:
     """The values on every axis of each point."""
     from itertools import product
 
@@ -190,7 +192,7 @@ def _places(sweep: Sweep) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
-def _setting(sweep: Sweep, numbers: dict[str, Any]) -> str:
+def _setting(sweep: Sweep, numbers: Document) -> str:
     """A point in words: "LSTM-32 after 500 iterations on Dirichlet(10, 1, 1), T=20"."""
     return (
         f"{network_name(numbers)} after {numbers['iterations']:,} iterations on "
@@ -198,7 +200,7 @@ def _setting(sweep: Sweep, numbers: dict[str, Any]) -> str:
     )
 
 
-def _closed(numbers: dict[str, Any]) -> str:
+def _closed(numbers: Document) -> str:
     share = numbers["gap_closed"]
     return f"{percent(share['mean'])} {interval(share['ci95'], percent)}".strip()
 
@@ -208,7 +210,7 @@ def _best(sweep: Sweep) -> Table | None:
     axes = sweep.grid.axes
     if all(len(axes[name]) == 1 for name in NETWORK_AXES):
         return None
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[Document]] = {}
     for numbers in _documents(sweep):
         if "failed" not in numbers and numbers["gap"]["mean"] is not None:
             groups.setdefault(numbers["trained_on"], []).append(numbers)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.comparison.results import described, quantity_of, share_closed
+from analysis.comparison.results import Variables, described, quantity_of, share_closed
 from analysis.intervals import BOUNDS
+from analysis.report.report import Document
 from analysis.sweep.grid import coordinate
 from analysis.sweep.sweep import Result, Sweep
 from meta_learning.processes.parameters import json_value
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import xarray
 
 
-def document(sweep: Sweep) -> dict[str, Any]:
+def document(sweep: Sweep) -> Document:
     """The JSON document of ``meta-learn sweep --json``: every point as ``compare --json`` has it, the
     last axis fastest."""
     recipe = sweep.grid.recipe
@@ -44,7 +45,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
 
     axes = {name: coordinate(values) for name, values in sweep.grid.axes.items()}
     fields = sorted({name for result in sweep.results for name in result.arrays})
-    groups: dict[str, dict[str, Any]] = {"network": {}, "references": {}, "training": {}}
+    groups: dict[str, Variables] = {"network": {}, "references": {}, "training": {}}
     predictors = _predictors(sweep.results)
     for field in fields:
         group, name = field.split("/")
@@ -88,7 +89,7 @@ def _predictors(results: Iterable[Result]) -> list[str]:
     return list(names)
 
 
-def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -> Any:
+def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -> np.ndarray | None:
     """One point's array, with its references where those of the whole sweep are; None without it."""
     values = result.arrays.get(field)
     if values is None or "predictor" not in dims:
@@ -99,7 +100,7 @@ def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -
     return out
 
 
-def _stack(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+def _stack(cells: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray:
     """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
     there = [cell for cell in cells if cell is not None]
     sizes = np.max([cell.shape for cell in there], axis=0)
@@ -110,15 +111,15 @@ def _stack(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     return out.reshape(*shape, *sizes)
 
 
-def _closed_by_seed(groups: dict[str, dict[str, Any]], predictors: list[str]) -> np.ndarray:
+def _closed_by_seed(groups: dict[str, Variables], predictors: list[str]) -> np.ndarray:
     memoryless = groups["references"]["gap"][1][..., [predictors.index("memoryless")]]
     return share_closed(groups["network"]["gap"][1], memoryless)
 
 
-def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> dict[str, Any]:
+def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> Variables:
     """Every estimate: gap.network as gap_network."""
     names = {name: None for result in sweep.results for name in result.estimates}
-    out: dict[str, Any] = {}
+    out: Variables = {}
     for name in names:
         each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in sweep.results]
         values = np.array(each, float).reshape(*sweep.grid.shape, len(BOUNDS))

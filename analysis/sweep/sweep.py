@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 
 from analysis import extensions
 from analysis.comparison.metrics import METRICS
+from analysis.report.report import Document
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -30,6 +31,9 @@ from autoregressive.resume import cache_may_fail
 from autoregressive.training import TrainingDiverged
 from autoregressive.versions import versions
 from meta_learning import training
+
+if TYPE_CHECKING:
+    import xarray
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class Result(NamedTuple):
     each array.
     """
 
-    document: dict[str, Any]
+    document: Document
     estimates: dict[str, list[float | None]]
     arrays: dict[str, np.ndarray]
     dims: dict[str, list[str]]
@@ -168,7 +172,7 @@ def measure(task: Task) -> Result:
     return Result(document(comparison, quantities), estimates, arrays, dims)
 
 
-def _means(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+def _means(tree: xarray.DataTree) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Means over test streams of what ``compare`` keeps of each, and learning curves at points that
     do not hang on which seeds were trained together."""
     arrays, dims = {}, {}
@@ -189,7 +193,7 @@ def _iterations(tasks: list[Task], ended: list[int]) -> float:
     return sum(tasks[n].point.recipe.iterations for n in ended)
 
 
-def _identity(task: Task) -> dict[str, Any]:
+def _identity(task: Task) -> Document:
     """What decides a result."""
     point = task.point
     return {
@@ -206,7 +210,7 @@ def _identity(task: Task) -> dict[str, Any]:
     } | extensions.identity()
 
 
-def _path(folder: Path, identity: dict[str, Any]) -> Path:
+def _path(folder: Path, identity: Document) -> Path:
     return folder / "sweep" / f"{settings_digest(identity)}.safetensors"
 
 

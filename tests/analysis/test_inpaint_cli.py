@@ -9,7 +9,8 @@ import pytest
 from running import refused, run
 from test_inpainting import masked, naive_log_prob, network
 
-from analysis.images.inpainting import PREDICTORS, choose, document, estimate, inpaint
+from analysis.images.inpainting import PREDICTORS, inpaint
+from analysis.images.inpainting_results import choose, document, estimate
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.packaged import packaged_pixels

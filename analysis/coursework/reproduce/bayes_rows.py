@@ -6,7 +6,7 @@ import dataclasses
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -18,7 +18,7 @@ from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.symbol_rows import RECIPES
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM
 from meta_learning.learner import TEST
@@ -38,7 +38,7 @@ def against_bayes(run: Run) -> Result:
 
     tables: list[Table] = []
     panels: list[Panel] = []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     sentences = []
     T = run.sizes.exact_task_length
     for recipe in RECIPES:
@@ -132,7 +132,7 @@ def against_bayes(run: Run) -> Result:
     )
 
 
-def _share_of_worst(model: dict[str, Any]) -> float:
+def _share_of_worst(model: Document) -> float:
     """What the worst history adds to the exact gap at the draw after it, as a share of that gap."""
     worst = model["worst"][0]
     there = model["exact"]["gap"]["by_position"][len(worst["symbols"])]
@@ -154,7 +154,7 @@ def questions(run: Run) -> Result:
             f"meta-learn questions --budget {sizes.questions_budget} --seeds {len(seeds)} "
             f"--streams {sizes.questions_streams} --seed {run.seed}"
         )
-        document = {"command": command} | study(
+        numbers: Document = {"command": command} | study(
             study_recipes(sizes.questions_budget),
             sizes.questions_budget,
             seeds,
@@ -163,14 +163,14 @@ def questions(run: Run) -> Result:
         )
         made = f"Measured in this run: {len(seeds)} networks of every setting."
     else:
-        document = packaged_study()
+        numbers = packaged_study()
         made = (
             "Not computed in this run: the results that come with the package, made by "
-            f"{document['command']} with {document['budget']:,} symbols a network, seeds "
-            f"{', '.join(map(str, document['seeds']))}. The full run computes them anew."
+            f"{numbers['command']} with {numbers['budget']:,} symbols a network, seeds "
+            f"{', '.join(map(str, numbers['seeds']))}. The full run computes them anew."
         )
-    said = questions_pages.answers(document)
-    nearly = document["exact"]["priors"][-1]
+    said = questions_pages.answers(numbers)
+    nearly = numbers["exact"]["priors"][-1]
     answer = (
         f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
         f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
@@ -178,16 +178,16 @@ def questions(run: Run) -> Result:
     )
     return Result(
         answer,
-        document,
+        numbers,
         [table for answer in said for table in answer.tables],
         [panel for answer in said for panel in answer.panels],
         [(answer.question, answer.text) for answer in said],
-        own=document["command"],
+        own=numbers["command"],
         made=made,
     )
 
 
-def packaged_study() -> dict[str, Any]:
+def packaged_study() -> Document:
     """The study of the thought questions that comes with the package. Errors: DataError."""
     packaged = files("analysis") / "kept" / "questions.json"
     # In a checkout it lies where the documentation reads it.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import KINDS, Run
 from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
-from analysis.images.inpainting import Inpainting, document, estimate
+from analysis.images.inpainting import Inpainting
+from analysis.images.inpainting_results import document, estimate
 from analysis.report.formats import interval, nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.checkpoint import tensors_digest
 
 
@@ -51,7 +50,7 @@ def _of_kind(run: Run, kind: str) -> Result:
 def both_files(run: Run) -> Result:
     """Row 9."""
     columns: list[list[str]] = []
-    numbers: dict[str, dict[str, Any]] = {}
+    numbers: dict[str, Document] = {}
     panels: list[Panel] = []
     shape = run.test_images.shape
     for kind in KINDS:
@@ -116,7 +115,7 @@ def both_files(run: Run) -> Result:
 def most_probable(run: Run) -> Result:
     """Row 10."""
     rows: list[list[str]] = []
-    numbers: dict[str, dict[str, Any]] = {}
+    numbers: dict[str, Document] = {}
     excess: dict[str, list[float]] = {}
     for kind in KINDS:
         inpainting = run.inpainting(kind)
@@ -169,7 +168,7 @@ def most_probable(run: Run) -> Result:
     return Result(answer, numbers, [table], [panel], [("Why:", why)], made=run.pixels.made)
 
 
-def _numbers(inpainting: Inpainting) -> dict[str, Any]:
+def _numbers(inpainting: Inpainting) -> Document:
     """The document of ``meta-learn inpaint`` without its rows of single images."""
     whole = document(inpainting, estimate(inpainting))
     return {name: value for name, value in whole.items() if name != "per_image"}

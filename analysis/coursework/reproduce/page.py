@@ -5,14 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from analysis.coursework.reproduce import mistakes_section
 from analysis.coursework.reproduce.kept import Kept, show
-from analysis.coursework.reproduce.rows import ROWS
+from analysis.coursework.reproduce.rows import ROWS, Asked
 from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.steps import title as step_title
-from analysis.report.report import Contents, Report, Section
+from analysis.report.report import Contents, Document, Report, Section
 
 TITLE = "The coursework, reproduced"
 
@@ -35,7 +34,7 @@ def lead(run: Run, results: Mapping[str, Kept]) -> str:
     return text
 
 
-def document(run: Run, results: Mapping[str, Kept]) -> dict[str, Any]:
+def document(run: Run, results: Mapping[str, Kept]) -> Document:
     """All numbers: the JSON document of the command."""
     return {
         "sizes": run.sizes.settings(),
@@ -102,6 +101,6 @@ def _report(step: str) -> str:
     return "" if row is None else row.report
 
 
-def _row(step: str) -> Any:
+def _row(step: str) -> Asked | None:
     number = step.removeprefix("row-")
     return ROWS[int(number)] if number.isdigit() else None

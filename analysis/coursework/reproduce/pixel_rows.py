@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ from analysis.images import figures
 from analysis.images import page as pages
 from analysis.images.runs import FIRST_MISSING, choose_images
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.images.image_set import SPLITS, binarise
 from autoregressive.pixels.network import pixel_model
 
@@ -25,11 +24,11 @@ _MNIST_SIZES = {"train": 55_000, "validation": 5_000, "test": 10_000}
 def data(run: Run) -> Result:
     """Row 1."""
     splits = {split: run.images(split) for split in SPLITS}
-    numbers: dict[str, Any] = {"splits": {}, "data": run.data}
+    numbers: Document = {"splits": {}, "data": run.data}
     rows = []
     for split, images in splits.items():
         pixels = images.images()
-        about: dict[str, Any] = {
+        about: Document = {
             "images": len(images),
             "places": images.places,
             "ones": float(pixels.mean(dtype=np.float64)),

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from analysis.coursework.reproduce.sizes import Sizes
+from analysis.report.report import Document
 from autoregressive.images.image_set import ImageSet
 from autoregressive.pixels.network import PixelNetwork
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     Train = Callable[[Process, Recipe, int, Sequence[int]], list[Learner]]
 
+Made = TypeVar("Made")
 KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
 
 
@@ -40,7 +42,7 @@ class PixelStages:
     """
 
     stages: dict[str, PixelNetwork]
-    epochs: dict[int, dict[str, Any]]
+    epochs: dict[int, Document]
     made: str
 
     @property
@@ -62,7 +64,7 @@ class Run:
     follow_pixels: Callable[[], AbstractContextManager[Callable[[PixelPoint], None]]]
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
-    def _once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+    def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` gives, made once in this run."""
         if name not in self._made:
             self._made[name] = make()
@@ -180,7 +182,7 @@ class Run:
         return PixelStages(stages, epochs, made)
 
     @cached_property
-    def continuation(self) -> tuple[dict[str, Any], Continuation]:
+    def continuation(self) -> tuple[Document, Continuation]:
         """A, B and C of all stages, and the last one's samples."""
         from analysis.images.runs import continuations
 

@@ -6,7 +6,6 @@ import hashlib
 import shlex
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 from analysis import extensions
 from analysis.coursework.reproduce import (
@@ -19,6 +18,7 @@ from analysis.coursework.reproduce import (
 from analysis.coursework.reproduce.kept import Kept, Result, find, keep
 from analysis.coursework.reproduce.rows import ROWS
 from analysis.coursework.reproduce.run import Run
+from analysis.report.report import Document
 from autoregressive.checkpoint import settings_digest
 from autoregressive.versions import versions
 
@@ -68,7 +68,7 @@ def identity(run: Run) -> str:
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.masked_paths()
     }
-    settings: dict[str, Any] = {
+    settings: Document = {
         "sizes": run.sizes.settings(),
         "seed": run.seed,
         "data": run.data,

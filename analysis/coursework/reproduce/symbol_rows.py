@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +16,7 @@ from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.layers import causality, layers_table
 from analysis.coursework.reproduce.run import Run
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from meta_learning.experiments import (
     ALWAYS_FIRST,
     CONCENTRATED,
@@ -37,7 +36,7 @@ _SHOWN = 44
 def process(run: Run) -> Result:
     """Row 11."""
     rows: list[list[str]] = []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     paragraphs = []
     for name, prior in EXPERIMENTS.items():
         length = stream_length(prior.T)
@@ -126,7 +125,7 @@ def model(run: Run) -> Result:
 def four_models(run: Run) -> Result:
     """Row 13."""
     tables, panels = [], []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     for recipe in RECIPES:
         learners = run.learners(recipe)
         numbers[recipe] = {}
@@ -210,7 +209,7 @@ def four_models(run: Run) -> Result:
 def test_streams(run: Run) -> Result:
     """Row 14."""
     tables, panels = [], []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     for recipe in RECIPES:
         comparisons = run.comparisons(recipe)
         documents = {
@@ -279,7 +278,7 @@ def exact_bayes(run: Run) -> Result:
     """Row 15."""
     priors = {f"alpha=({pages.show(a)})": a for a in (CONCENTRATED, FLAT)}
     counts = (0, 1, 2, 3, 5, 10, 18)
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     rows: list[list[str]] = []
     losses: list[list[str]] = []
     streams: dict[str, dict[str, bayes_figures.Along]] = {}
