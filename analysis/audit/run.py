@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import jax
 
-from analysis.audit.calibration import rolled_forward
+from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
-from analysis.audit.exact_gap import cost, exact_gap
+from analysis.audit.exact_gap import cost, exact_gap, positions
+from analysis.audit.nuts import judge_posterior
 from analysis.audit.page import Audit
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
@@ -32,6 +33,7 @@ def audit(
     draws: int | None = None,
     tasks: int = 10_000,
     only_gap: bool = False,
+    nuts: bool = False,
     quiet: bool = True,
     scheduler: str | None = None,
     workers: int | None = None,
@@ -39,7 +41,8 @@ def audit(
     """Everything that ``meta-learn audit`` finds of ``learner`` on ``process``.
 
     seed: of the sampled parts. draws: those looked at where T is infinite. tasks: for the carry-over.
-    only_gap: leaves out other test streams, the implied future and the hidden state. quiet: without
+    only_gap: leaves out other test streams, the implied future and the hidden state. nuts: samples some
+    posteriors beside the exact ones. quiet: without
     progress on stderr. scheduler, workers: where the exact gap is walked (``analysis.workers``).
     Errors: those of the parts. What a stopped walk has done is kept in the cache.
     """
@@ -61,8 +64,11 @@ def audit(
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
         None if only_gap else off_prior([learner], process, key=key),
-        None if only_gap else rolled_forward(learner, process, key=key, draws=draws),
+        None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
+        judge_posterior(process, key=key, draws=positions(learner.model, process, draws))
+        if nuts
+        else None,
     )
 
 

@@ -29,6 +29,7 @@ Examples:
   meta-learn audit --checkpoint meta-learn-report/network-seed0.safetensors
   meta-learn audit --checkpoint m2/network-seed0.safetensors --test-T 12
   meta-learn audit --experiment M2 --only-gap --workers 4
+  meta-learn audit --experiment M1 --only-gap --nuts
 """
 
 
@@ -50,6 +51,9 @@ Examples:
     is_flag=True,
     help="Leave out other test streams, the implied future and the hidden state.",
 )
+@click.option(
+    "--nuts", is_flag=True, help="Judge the exact posterior by NUTS, too: some seconds more."
+)
 @shared_options
 @worker_options
 def audit(
@@ -58,6 +62,7 @@ def audit(
     draws: int | None,
     tasks: int,
     only_gap: bool,
+    nuts: bool,
     seed: int,
     out: Path | None,
     quiet: bool,
@@ -72,12 +77,16 @@ def audit(
     What earlier tasks add to it through RESET is sampled. T=20 with three symbols has 581 million
     histories and takes minutes; a stopped run goes on where it was. Beside it: how far is it from
     Bayes on other test streams, is the future that it implies calibrated, and what does its hidden
-    state hold (as the command hidden)? The report goes to --out (default: ./meta-learn-audit).
+    state hold (as the command hidden)? With --nuts the exact posterior itself is judged: by sampling
+    the process's NumPyro model. The report goes to --out (default: ./meta-learn-audit).
     """
     from analysis.audit.exact_gap import check
+    from analysis.audit.nuts import check as check_posterior
     from meta_learning.processes import DirichletCategorical
 
     def process_of(process: Process) -> DirichletCategorical:
+        if nuts:
+            check_posterior(process)
         process = only_dirichlet(process)
         T = process.T if test_task_length is None else test_task_length
         return DirichletCategorical(process.alpha, T)
@@ -102,6 +111,7 @@ def audit(
         draws=draws,
         tasks=tasks,
         only_gap=only_gap,
+        nuts=nuts,
         quiet=quiet,
         scheduler=scheduler,
         workers=workers,

@@ -11,8 +11,8 @@ from pathlib import Path
 import jobs
 import numpy as np
 import pytest
+from networks import deep, learner
 from running import refused, run
-from test_exact_gap import deep, learner
 from test_inpainting import network
 
 from analysis import workers

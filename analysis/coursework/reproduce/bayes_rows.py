@@ -54,7 +54,7 @@ def against_bayes(run: Run) -> Result:
             title = f"{name}, recipe {recipe}"
             own = [
                 *compare_pages.summary_tables(comparison, compared)[:1],
-                _over(audit_pages.budget_table(exact, None), T),
+                _over(audit_pages.decomposition_table(exact, None), T),
                 audit_pages.worst_table(dataclasses.replace(worst, by_gap=worst.by_gap[:5])),
             ]
             tables += [t._replace(title=f"{title}. {t.title}") for t in own]
