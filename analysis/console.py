@@ -75,6 +75,8 @@ def logging_to_stderr(quiet: bool) -> None:
         logger.handlers = [_Echo()]
         logger.setLevel(logging.ERROR if quiet else logging.INFO)
         logger.propagate = False
+    # A list of fonts that cannot be kept costs time, not the result.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 class _Echo(logging.Handler):
