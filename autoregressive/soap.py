@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from autoregressive.broadcast import AnyArray
 
-Matrices = dict[str, Float[Array, "_ _"]]
+Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 
@@ -55,7 +55,7 @@ def join(params: Flat) -> Matrices:
     }
 
 
-def split(matrices: Matrices, like: Flat) -> dict[str, Float[Array, "..."]]:
+def split(matrices: Matrices, like: Flat) -> dict[str, Float[AnyArray, "..."]]:
     """The inverse of ``join``, with the names and shapes of ``like``."""
     out = {}
     for layer, names in layers(like).items():
@@ -94,7 +94,7 @@ def scale_by_soap(
 
     def update(
         gradients: Flat, state: SoapState, params: Flat | None = None
-    ) -> tuple[dict[str, Float[Array, "..."]], SoapState]:
+    ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
         g = join(gradients)
         n = state.step + 1
         rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
