@@ -17,3 +17,15 @@ def refused(*arguments) -> str:
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     return result.stderr.strip().splitlines()[-1]
+
+
+def assert_refused(result, *codes, says=""):
+    """One clear line on stderr (after click's usage lines, if any), nothing on stdout."""
+    assert result.exit_code in codes, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    lines = [x for x in result.stderr.splitlines() if not x.startswith(("Usage:", "Try "))]
+    assert len([x for x in lines if x]) == 1, result.stderr
+    assert lines[-1].startswith("Error: ")
+    assert says in lines[-1]

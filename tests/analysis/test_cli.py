@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from conftest import TRAIN
-from running import run
+from running import assert_refused, run
 
 FIGURES = ("predictions", "gap-by-position", "learning-curves", "regret", "simplex")
 FILES = {
@@ -20,18 +20,6 @@ FILES = {
     "network-seed0.safetensors",
     *(f"{stem}.{kind}" for kind in ("png", "svg") for stem in FIGURES),
 }
-
-
-def assert_refused(result, *codes, says=""):
-    """One clear line on stderr (after click's usage lines, if any), nothing on stdout."""
-    assert result.exit_code in codes, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    assert isinstance(result.exception, SystemExit)
-    lines = [x for x in result.stderr.splitlines() if not x.startswith(("Usage:", "Try "))]
-    assert len([x for x in lines if x]) == 1, result.stderr
-    assert lines[-1].startswith("Error: ")
-    assert says in lines[-1]
 
 
 def is_number(value):

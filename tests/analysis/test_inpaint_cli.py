@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inpainted import masked, naive_log_prob, network
 from running import refused, run
-from test_inpainting import masked, naive_log_prob, network
 
 from analysis.images.inpainting import PREDICTORS, inpaint
 from analysis.images.inpainting_results import choose, document, estimate

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, TRAIN
+from registries import FOLDER, REGISTRIES, registries_as_they_were
 from running import refused, run
-from test_extending import FOLDER, REGISTRIES, registries_as_they_were
 
 from analysis import extensions
 from analysis.workers import run_tasks

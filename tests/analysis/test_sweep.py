@@ -12,8 +12,7 @@ import sys
 import numpy as np
 import pytest
 import xarray
-from running import refused, run
-from test_cli import assert_refused
+from running import assert_refused, refused, run
 
 from analysis import workers
 from analysis.sweep import sweep as sweeps

@@ -11,9 +11,9 @@ from pathlib import Path
 import jobs
 import numpy as np
 import pytest
+from inpainted import network
 from networks import deep, learner
 from running import refused, run
-from test_inpainting import network
 
 from analysis import workers
 from analysis.audit import prefix_tree

@@ -20,7 +20,7 @@ import judges
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from test_extending import registries_as_they_were
+from registries import registries_as_they_were
 
 from analysis import extensions
 from analysis.cli import main

@@ -7,9 +7,7 @@ import json
 import math
 import runpy
 import sys
-from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 
 import jax
 import laws
@@ -17,31 +15,19 @@ import numpy as np
 import pytest
 import xarray
 from conftest import TINY, TRAIN
+from registries import FOLDER, REGISTRIES, registries_as_they_were
 from running import run
 
 from analysis.arviz_versions import arviz
 from analysis.comparison.metrics import METRICS, Metric
-from autoregressive.cells import CELLS
-from autoregressive.images.masks import MASKS, observed
+from autoregressive.images.masks import observed
 from autoregressive.scores import log_loss
 from meta_learning import DirichletCategorical
 from meta_learning.learner import INIT
-from meta_learning.processes import PROCESSES, Streams
+from meta_learning.processes import Streams
 from meta_learning.recipes import make_recipe
-from meta_learning.references import REFERENCES, ladder
+from meta_learning.references import ladder
 from meta_learning.training import train
-
-FOLDER = Path(__file__).parents[2] / "docs" / "examples"
-REGISTRIES = (PROCESSES, CELLS, MASKS, REFERENCES, METRICS)
-
-
-@contextmanager
-def registries_as_they_were():
-    before = [dict(registry) for registry in REGISTRIES]
-    yield
-    for registry, members in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(members)
 
 
 def load(name):

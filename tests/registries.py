@@ -1,0 +1,24 @@
+"""The registries that members of one's own join, and the examples that do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from analysis.comparison.metrics import METRICS
+from autoregressive.cells import CELLS
+from autoregressive.images.masks import MASKS
+from meta_learning.processes import PROCESSES
+from meta_learning.references import REFERENCES
+
+FOLDER = Path(__file__).parents[1] / "docs" / "examples"
+REGISTRIES = (PROCESSES, CELLS, MASKS, REFERENCES, METRICS)
+
+
+@contextmanager
+def registries_as_they_were():
+    before = [dict(registry) for registry in REGISTRIES]
+    yield
+    for registry, members in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(members)
