@@ -31,7 +31,7 @@ from autoregressive.cells import CELLS
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import PROCESSES, DirichletCategorical, FixedCategorical, Streams
-from meta_learning.references import ladder, memoryless
+from meta_learning.references import Memoryless, ladder
 from meta_learning.training import stream_length
 
 PRIOR = DirichletCategorical((10, 1, 1), 5)
@@ -123,7 +123,7 @@ def test_bayes_as_the_network_closes_the_gap(prior):
 
 
 def test_memoryless_as_the_network_closes_nothing():
-    found = document(run([lambda x: memoryless(PRIOR, x)]))
+    found = document(run([Memoryless(PRIOR).log_predictive]))
     assert found["gap_closed"]["mean"] == pytest.approx(0, abs=1e-12)
     assert found["gap"]["mean"] == found["gap"]["memoryless"]
 
