@@ -9,20 +9,25 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
+    from numpyro.infer import MCMC
 
 _POINTS = 50
+# Label, colour and line style of a curve.
+Look = tuple[str, str, str]
 _BAND_LOOK: Any = {"color": "#999999", "alpha": 0.3}
 
 
-def arviz() -> Any:
+def arviz() -> ModuleType:
     """ArviZ, imported without its daily warning and also where the user's cache cannot be written."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -38,14 +43,16 @@ def arviz() -> Any:
     return arviz
 
 
-def from_numpyro(mcmc: Any, coords: Mapping[str, Any], dims: Mapping[str, Any]) -> xarray.DataTree:
+def from_numpyro(
+    mcmc: MCMC, coords: Mapping[str, ArrayLike], dims: Mapping[str, Sequence[str]]
+) -> xarray.DataTree:
     """A finished NumPyro MCMC as labelled arrays: groups posterior, sample_stats, observed_data."""
-    found = arviz().from_numpyro(mcmc, coords=dict(coords), dims=dict(dims), log_likelihood=False)
-    return found.to_datatree() if hasattr(found, "to_datatree") else found
+    data = arviz().from_numpyro(mcmc, coords=dict(coords), dims=dict(dims), log_likelihood=False)
+    return data.to_datatree() if hasattr(data, "to_datatree") else data
 
 
 def ecdf_difference(
-    pit: xarray.DataArray, looks: Sequence[tuple[str, str, str]], band: float, label: str
+    pit: xarray.DataArray, looks: Sequence[Look], band: float, label: str
 ) -> Figure:
     """ArviZ's plot of ECDF minus uniform CDF of values in (0, 1), with its band for whole curves
     (Säilynoja et al. 2022).
@@ -53,13 +60,20 @@ def ecdf_difference(
     pit: dims (rows, columns, curves, values). looks: label, colour and line style of each curve. band:
     probability that a curve of uniform values stays inside it everywhere. label: the band's.
     """
+    import matplotlib
+
+    matplotlib.use("Agg")  # ArviZ draws by way of pyplot, which looks for a screen
     az = arviz()
     draw = _plot_ecdf if hasattr(az, "plot_ecdf") else _plot_ecdf_pit
     return draw(az, pit, looks, band, label)
 
 
 def _plot_ecdf(
-    az: Any, pit: xarray.DataArray, looks: Sequence[Any], band: float, band_label: str
+    az: ModuleType,
+    pit: xarray.DataArray,
+    looks: Sequence[Look],
+    band: float,
+    band_label: str,
 ) -> Figure:
     """ArviZ 0.23."""
     from matplotlib.figure import Figure
@@ -89,7 +103,11 @@ def _plot_ecdf(
 
 
 def _plot_ecdf_pit(
-    az: Any, pit: xarray.DataArray, looks: Sequence[Any], band: float, band_label: str
+    az: ModuleType,
+    pit: xarray.DataArray,
+    looks: Sequence[Look],
+    band: float,
+    band_label: str,
 ) -> Figure:
     """ArviZ 1.x, whose plot makes its own figure."""
     import matplotlib.pyplot as plt

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from analysis.commands.audit import audit
@@ -56,12 +54,12 @@ def _load(context: click.Context, option: click.Parameter, named: tuple[str, ...
 class _Group(click.Group):
     """A group whose commands an interrupt ends with 'stopped' and 130."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         """What a program calls to be the command."""
         with handled(program=True):
             return super().__call__(*args, **kwargs)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         with handled():
             try:
                 return super().invoke(ctx)
@@ -81,14 +79,22 @@ class _Group(click.Group):
     invoke_without_command=True,
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
     help="Print the version and exit.",
-)  # fmt: skip
+)
 @click.option(
-    "--load", multiple=True, metavar="FILE", expose_value=False, callback=_load,
+    "--load",
+    multiple=True,
+    metavar="FILE",
+    expose_value=False,
+    callback=_load,
     help="Before the command, load a Python file or module that adds processes, cells, masks, "
     "references or metrics; can be given again.",
-)  # fmt: skip
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """How far is a trained sequence network from the Bayes-optimal predictor?

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class ExtensionError(ValueError):
@@ -63,8 +63,8 @@ def load(typed: str) -> None:
     Errors: ExtensionError where it is missing or fails, and where it registers a name that is
     taken: the registries are then as they were.
     """
-    found = _find(typed)
-    if any(one.module == found.module for one in _LOADED):
+    wanted = _find(typed)
+    if any(one.module == wanted.module for one in _LOADED):
         return
     registries = {
         one.member: getattr(importlib.import_module(one.module), one.name) for one in _REGISTRIES
@@ -73,7 +73,7 @@ def load(typed: str) -> None:
     try:
         # What it prints is no part of a result.
         with redirect_stdout(sys.stderr):
-            module = _run(found)
+            module = _run(wanted)
         new = _new_members(typed, registries, before)
     except BaseException:
         for member, registry in registries.items():
@@ -82,7 +82,7 @@ def load(typed: str) -> None:
         raise
     path = getattr(module, "__file__", None) or ""
     _refuse_another(typed, path)
-    _LOADED.append(found._replace(path=path, sha256=_digest(path)))
+    _LOADED.append(wanted._replace(path=path, sha256=_digest(path)))
     _OWNERS.update({key: typed for key in new})
 
 
@@ -144,15 +144,15 @@ def _find(typed: str) -> Loaded:
     return Loaded(typed, module, str(path), str(path.parent), _digest(str(path)))
 
 
-def _run(found: Loaded) -> ModuleType:
+def _run(wanted: Loaded) -> ModuleType:
     """Errors: ExtensionError with the reason in one line."""
     import os
 
     try:
-        with _folder_last(found.folder):
-            if not found.path or found.module == found.typed:
-                return importlib.import_module(found.module)
-            return _run_file(found)
+        with _folder_last(wanted.folder):
+            if not wanted.path or wanted.module == wanted.typed:
+                return importlib.import_module(wanted.module)
+            return _run_file(wanted)
     except KeyboardInterrupt:
         raise
     except SystemExit:
@@ -161,24 +161,24 @@ def _run(found: Loaded) -> ModuleType:
         if os.environ.get("META_LEARN_DEBUG"):
             raise
         what = " ".join(str(error).split())
-        reason = f"{type(error).__name__}{': ' if what else ''}{what}{_where(error, found)}"
-    raise ExtensionError(f"--load {found.typed}: cannot be loaded: {reason}")
+        reason = f"{type(error).__name__}{': ' if what else ''}{what}{_where(error, wanted)}"
+    raise ExtensionError(f"--load {wanted.typed}: cannot be loaded: {reason}")
 
 
-def _run_file(found: Loaded) -> ModuleType:
+def _run_file(wanted: Loaded) -> ModuleType:
     from importlib.machinery import SourceFileLoader
 
     # By its loader, since a file may have any suffix.
     spec = importlib.util.spec_from_file_location(
-        found.module, found.path, loader=SourceFileLoader(found.module, found.path)
+        wanted.module, wanted.path, loader=SourceFileLoader(wanted.module, wanted.path)
     )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[found.module] = module  # dataclasses and pickle look it up there
+    sys.modules[wanted.module] = module  # dataclasses and pickle look it up there
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[found.module]
+        del sys.modules[wanted.module]
         raise
     return module
 
@@ -198,18 +198,18 @@ def _folder_last(folder: str) -> Iterator[None]:
                 break
 
 
-def _where(error: BaseException, found: Loaded) -> str:
+def _where(error: BaseException, wanted: Loaded) -> str:
     """The last line of the user's own file that ran."""
     line, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == found.path:
+        if trace.tb_frame.f_code.co_filename == wanted.path:
             line = trace.tb_lineno
         trace = trace.tb_next
     return "" if line is None else f" (line {line})"
 
 
 def _new_members(
-    typed: str, registries: dict[str, dict[str, Any]], before: dict[str, dict[str, Any]]
+    typed: str, registries: dict[str, dict[str, object]], before: dict[str, dict[str, object]]
 ) -> list[tuple[str, str]]:
     """(kind, name) of what was registered. Errors: ExtensionError where a name was taken."""
     new = []

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analysis.progress import LONG_S, duration
+
+if TYPE_CHECKING:
+    import jax
+
+    from meta_learning.processes import Process
+    from meta_learning.recipes import Recipe
 
 # Less work than this is not worth a measurement: some seconds on two cores.
 _SMALL = 10**12
@@ -22,7 +29,7 @@ _SOAP_EVERY = 20
 _STATES = 3
 
 
-def forecast(process: Any, recipe: Any, cell: str, hidden: int, seeds: int) -> str:
+def forecast(process: Process, recipe: Recipe, cell: str, hidden: int, seeds: int) -> str:
     """One line on a training of more than a minute; empty for a shorter one.
 
     Errors: MemoryError, one line, where it needs more memory than there is.
@@ -62,7 +69,7 @@ def forecast(process: Any, recipe: Any, cell: str, hidden: int, seeds: int) -> s
     )
 
 
-def soap_operations(params: Any, iterations: int) -> float:
+def soap_operations(params: Mapping[str, jax.Array], iterations: int) -> float:
     """Of one step of SOAP, the decompositions of every twentieth included, where there are any."""
     from autoregressive.soap import layers
 
@@ -97,15 +104,15 @@ def memory() -> int:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return int((device.memory_stats() or {}).get("bytes_limit", 0))
-    found = []
+    limits = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     # What a container may have.
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else ""
     if text.isdigit():
-        found.append(int(text))
-    return min(found, default=0)
+        limits.append(int(text))
+    return min(limits, default=0)
 
 
 def _bytes(count: float) -> str:

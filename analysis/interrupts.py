@@ -16,12 +16,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 CODE = 130
+# What Python keeps of a signal.
+_Handler = Callable[[int, FrameType | None], object] | int | None
 # A further interrupt ends the process at once after so many seconds, should saving hang.
 _PATIENCE_S = 3.0
 _since: float | None = None
@@ -68,9 +70,9 @@ def _say() -> None:
         print("stopped", file=sys.stderr, flush=True)
 
 
-def _take() -> dict[int, Any]:
+def _take() -> dict[int, _Handler]:
     """Sets the handlers; those that were there, by signal."""
-    before: dict[int, Any] = {}
+    before: dict[int, _Handler] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         now = signal.getsignal(number)
         if now not in (signal.SIG_IGN, _handle):
@@ -106,7 +108,7 @@ def _leave() -> None:
     os._exit(CODE)
 
 
-def _send_again(unraisable: Any) -> None:
+def _send_again(unraisable: sys.UnraisableHookArgs) -> None:
     """An interrupt that came inside a destructor, from which nothing can be raised, comes once more."""
     global _since
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):

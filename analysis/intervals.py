@@ -17,7 +17,8 @@ import numpy as np
 
 _RESAMPLES = 2_000
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
-Statistic = Callable[[Mapping[str, Any]], Any]
+Means = Mapping[str, Any]
+Statistic = Callable[[Means], Any]
 # Independent values (n,), n >= 2, one a seed -> their mean with its interval.
 OverSeeds = Callable[[np.ndarray], "Estimate"]
 # Logarithms beyond it, either way, are no numbers of float64.
@@ -62,12 +63,14 @@ def estimates(
     over_seeds = over_seeds or {}
     arrays = {name: np.atleast_2d(v) for name, v in values.items()}
     seeds = max(len(v) for v in arrays.values())
-    means: dict[str, Any] = {name: v.mean(-1) for name, v in arrays.items()}
+    means = {name: v.mean(-1) for name, v in arrays.items()}
     if seeds > 1:
         each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
         # What all seeds share has no spread over seeds, and so no interval over them.
         return {
-            name: over_seeds.get(name, student)(values) if len(values) > 1 else _alone(values[0])
+            name: over_seeds.get(name, student)(values)
+            if len(values) > 1
+            else _without_interval(values[0])
             for name, values in each.items()
         }
     draws = resampled_means(np.stack([v[0] for v in arrays.values()], axis=-1))
@@ -98,7 +101,7 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
 def quotient(above: str, below: str) -> Statistic:
     """The ratio of two means; NaN where the lower one is 0."""
 
-    def statistic(mean: Mapping[str, Any]) -> Any:
+    def statistic(mean: Means) -> np.ndarray:
         lower = np.asarray(mean[below])
         return np.asarray(mean[above]) / np.where(lower > 0, lower, np.nan)
 
@@ -137,10 +140,10 @@ def student_log(each: np.ndarray) -> Estimate:
 
 def student_probability(each: np.ndarray) -> Estimate:
     """As ``student_log`` for numbers in 0 to 1: an interval that would go past 1 ends there."""
-    found = student_log(each)
-    if found.low is None or found.high is None:
-        return found
-    return Estimate(found.mean, min(found.low, 1.0), min(found.high, 1.0))
+    estimate = student_log(each)
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return Estimate(estimate.mean, min(estimate.low, 1.0), min(estimate.high, 1.0))
 
 
 def student_share(each: np.ndarray) -> Estimate:
@@ -160,11 +163,11 @@ def _half(each: np.ndarray) -> float:
     return float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each)))
 
 
-def _alone(value: Any) -> Estimate:
+def _without_interval(value: float) -> Estimate:
     return Estimate(float(value) if math.isfinite(value) else None, None, None)
 
 
-def _percentiles(centre: Any, draws: Any) -> Estimate:
+def _percentiles(centre: float, draws: np.ndarray) -> Estimate:
     if not math.isfinite(centre):
         return Estimate(None, None, None)
     if not np.isfinite(draws).all():  # some resamples leave nothing to divide by

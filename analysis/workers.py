@@ -59,12 +59,12 @@ def run_tasks(
     without Dask; RuntimeError for a scheduler that cannot be reached or was lost, for a worker of
     other versions, and for a task that ended several workers.
     """
-    found: dict[int, Result] = {}
+    done: dict[int, Result] = {}
     with closing(each_result(function, tasks, scheduler=scheduler, workers=workers)) as results:
         for index, result in results:
-            found[index] = result
+            done[index] = result
             on_done(index, result)
-    return [found[index] for index in range(len(found))]
+    return [done[index] for index in range(len(done))]
 
 
 def each_result(
@@ -84,21 +84,21 @@ def each_result(
         for index, task in enumerate(tasks):
             yield index, function(task)
         return
-    with connected(scheduler, workers, one_thread) as client:
+    with connect(scheduler, workers, one_thread) as client:
         yield from _on_workers(client, function, tasks)
 
 
 def check(scheduler: str | None, workers: int | None) -> None:
     """Whether tasks can be run there, before anything else is begun. Errors: as ``run_tasks``."""
     if scheduler is not None:
-        with connected(scheduler, None):
+        with connect(scheduler, None):
             pass
     elif workers is not None and find_spec("distributed") is None:
         raise ValueError(_NO_DASK)
 
 
 @contextmanager
-def connected(
+def connect(
     scheduler: str | None, workers: int | None, one_thread: bool = True
 ) -> Iterator[Client]:
     """A client of a scheduler, or of processes of this machine that end with it.
@@ -115,7 +115,7 @@ def connected(
     with ExitStack() as stack:
         # What is worth a line of Dask's is said here in one of ours.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
-        cluster: Any = scheduler
+        cluster: str | LocalCluster | None = scheduler
         if scheduler is None:
             if not one_thread:
                 stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
@@ -147,7 +147,7 @@ def connected(
         yield stack.enter_context(client)
 
 
-def _without_ctrl_c(make: Callable[..., Result], **arguments: Any) -> Result:
+def _without_ctrl_c(make: Callable[..., Result], **arguments: object) -> Result:
     """``make(**arguments)`` with SIGINT held back from the threads and processes that it starts: a
     process that is still importing would answer it with a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
@@ -197,7 +197,7 @@ def _on_workers(
             client.cancel(list(running))
 
 
-def _result(future: Future, index: int) -> Any:
+def _result(future: Future[Result], index: int) -> Result:
     """Errors: as ``run_tasks``."""
     from distributed.scheduler import KilledWorker
 

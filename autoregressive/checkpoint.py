@@ -13,9 +13,12 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from autoregressive.header import Header, Settings
 
 FORMAT = 2
 # The largest file that is opened: networks here have 1e4 to 1e6 numbers.
@@ -26,7 +29,7 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be read or does not fit. One line: what was expected, what came."""
 
 
-def save(path: str | Path, tensors: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+def save(path: str | Path, tensors: Mapping[str, ArrayLike], header: Header) -> None:
     """Writes tensors (name -> array) and a JSON header to ``path``, atomically.
 
     Errors: OSError where the file cannot be written; nothing is left behind then.
@@ -40,7 +43,7 @@ def save(path: str | Path, tensors: Mapping[str, Any], header: Mapping[str, Any]
     write_atomically(path, to_bytes(arrays, metadata))
 
 
-def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(path: str | Path) -> tuple[dict[str, np.ndarray], Settings]:
     """The tensors and the header of a checkpoint.
 
     Errors: CheckpointError where the file is missing, truncated, altered, not a checkpoint of this
@@ -99,11 +102,22 @@ def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def check_params(path: str | Path, expected: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    """Errors: CheckpointError unless names, shapes and types are the expected ones, all finite.
+@runtime_checkable
+class Expected(Protocol):
+    """What a tensor should be like: ``jax.eval_shape`` gives such values, arrays are such values."""
 
-    expected: name -> anything with a shape and a dtype.
-    """
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+
+
+def check_params(
+    path: str | Path,
+    expected: Mapping[str, Expected],
+    params: Mapping[str, np.ndarray],
+) -> None:
+    """Errors: CheckpointError unless names, shapes and types are the expected ones, all finite."""
     if set(params) != set(expected):
         odd = sorted(set(params) ^ set(expected))
         raise CheckpointError(
@@ -148,12 +162,12 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
         raise
 
 
-def settings_digest(settings: Any) -> str:
+def settings_digest(settings: object) -> str:
     """A short name for JSON values, for the files of what they decide."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def tensors_digest(tensors: Mapping[str, Any], text: str = "") -> str:
+def tensors_digest(tensors: Mapping[str, ArrayLike], text: str = "") -> str:
     """SHA-256 over a text and over names, types, shapes and bytes of tensors, in hexadecimal."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):

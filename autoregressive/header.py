@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# A JSON object as it is read, and one that is being made.
+Header = Mapping[str, Any]
+Settings = dict[str, Any]
+
 # Sizes, seeds and counts are below this, so that their products stay far from any overflow.
 _MOST = 2**31 - 1
 _MOST_ANYWHERE = 2**63 - 1
@@ -16,7 +20,7 @@ _OBJECTS = ("recipe", "data", "process", "versions")
 _COUNTS = {"recipe": ("iterations", "batch_size", "unroll", "epochs"), "data": ("images",)}
 
 
-def get_whole(header: Mapping[str, Any], name: str, least: int = 1, most: int = _MOST) -> int:
+def get_whole(header: Header, name: str, least: int = 1, most: int = _MOST) -> int:
     """A whole number that JSON wrote as one: 32, but neither 32.0 nor "32" nor true.
 
     Errors: ValueError where it is missing, another kind of value, or outside least..most.
@@ -27,7 +31,7 @@ def get_whole(header: Mapping[str, Any], name: str, least: int = 1, most: int = 
     return value
 
 
-def get_wholes(header: Mapping[str, Any], name: str) -> tuple[int, ...]:
+def get_wholes(header: Header, name: str) -> tuple[int, ...]:
     """A list of whole numbers of 1 or more, which may be empty. Errors: ValueError."""
     values = _get(header, name)
     if not isinstance(values, list) or any(type(v) is not int or v < 1 for v in values):
@@ -35,7 +39,7 @@ def get_wholes(header: Mapping[str, Any], name: str) -> tuple[int, ...]:
     return tuple(get_whole({name: value}, name) for value in values)
 
 
-def get_probability(header: Mapping[str, Any], name: str) -> float:
+def get_probability(header: Header, name: str) -> float:
     """A number between 0 and 1, neither of them. Errors: ValueError."""
     value = _get(header, name)
     if type(value) not in (int, float) or not 0 < value < 1:
@@ -43,7 +47,7 @@ def get_probability(header: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def get_text(header: Mapping[str, Any], name: str) -> str:
+def get_text(header: Header, name: str) -> str:
     """A text. Errors: ValueError."""
     value = _get(header, name)
     if not isinstance(value, str):
@@ -51,7 +55,7 @@ def get_text(header: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def check_settings(header: Mapping[str, Any]) -> None:
+def check_settings(header: Header) -> None:
     """What every network's header may say of its training. Errors: ValueError.
 
     The seed names files, and counts are multiplied, so both are plain whole numbers.
@@ -70,15 +74,15 @@ def check_settings(header: Mapping[str, Any]) -> None:
     _check_numbers(header)
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A value for an error: one line of at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _check_numbers(header: Mapping[str, Any]) -> None:
+def _check_numbers(header: Header) -> None:
     """Errors: ValueError where a whole number, however deep, is beyond what floats and arrays take."""
-    rest: list[tuple[str, Any]] = list(header.items())
+    rest: list[tuple[str, object]] = list(header.items())
     while rest:
         name, value = rest.pop()
         if isinstance(value, dict):
@@ -89,7 +93,7 @@ def _check_numbers(header: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is {show(value)}, expected at most {_MOST_ANYWHERE}")
 
 
-def _get(header: Mapping[str, Any], name: str) -> Any:
+def _get(header: Header, name: str) -> Any:
     if name not in header:
         raise ValueError(f"{name} is missing")
     return header[name]

@@ -10,7 +10,9 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float, PRNGKeyArray
 
+from autoregressive.broadcast import AnyArray, affine
 from autoregressive.cells import CELLS
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.registry import UnknownName
@@ -46,7 +48,7 @@ class Model:
         return (self.cell.inputs, self.cell.hidden, *self.readout, self.outputs)
 
     @partial(jax.jit, static_argnums=(0, 2))
-    def init(self, key: Array, timescale: float | None = None) -> Params:
+    def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         """Random parameters: the cell's own initialisation, He-normal read-out, zero biases.
 
         ``timescale`` is passed to the cell. The last layer starts at a tenth of the scale of the
@@ -67,13 +69,17 @@ class Model:
         """The state before the first input, with leading axes ``batch``."""
         return self.cell.initial_state(batch)
 
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        """One place: x (..., inputs) -> the new state and logits (..., outputs) for the next."""
+    def step(
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.cell.inputs}"]
+    ) -> tuple[State, Float[Array, "*places {self.outputs}"]]:
+        """One place: the new state, and logits for the next."""
         state, h = self.cell.step(cell_params(params), state, x)
         return state, self.read_out(params, h)
 
-    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        """All places: xs (B, T, inputs) -> the last state and logits (B, T, outputs).
+    def unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "B T {self.cell.inputs}"]
+    ) -> tuple[State, Float[Array, "B T {self.outputs}"]]:
+        """All places: the last state, and logits.
 
         Row t of the logits has seen inputs 0..t. What the gradient of very long sequences needs is
         computed again, a span at a time, so that memory hardly grows with their length.
@@ -94,22 +100,30 @@ class Model:
             logits = jnp.concatenate([logits, rest], axis=1)
         return state, logits
 
-    def _unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+    def _unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "B T {self.cell.inputs}"]
+    ) -> tuple[State, Float[Array, "B T {self.outputs}"]]:
         state, hs = backends.unroll(self.cell, cell_params(params), state, jnp.swapaxes(xs, 0, 1))
         return state, jnp.swapaxes(self._read_out_all(params, hs), 0, 1)
 
-    def logits(self, params: Params, xs: Array) -> Array:
-        """Logits (B, T, outputs) for xs (B, T, inputs), from the initial state."""
+    def logits(
+        self, params: Params, xs: Float[AnyArray, "B T {self.cell.inputs}"]
+    ) -> Float[Array, "B T {self.outputs}"]:
+        """Logits at every place, from the initial state."""
         return self.unroll(params, self.initial_state((xs.shape[0],)), xs)[1]
 
-    def read_out(self, params: Params, h: Array) -> Array:
-        """Logits (..., outputs) from the cell's output h (..., hidden)."""
+    def read_out(
+        self, params: Params, h: Float[Array, "*places {self.cell.hidden}"]
+    ) -> Float[Array, "*places {self.outputs}"]:
+        """Logits from the cell's output h."""
         for n in range(len(self.readout) + 1):
-            h = jax.nn.relu(h) @ params[f"readout.{n}.w"].T + params[f"readout.{n}.b"]
+            h = affine(params[f"readout.{n}.w"], params[f"readout.{n}.b"], jax.nn.relu(h))
         return h
 
-    def _read_out_all(self, params: Params, hs: Array) -> Array:
-        """The read-out over (T, B, hidden), in chunks of time that are recomputed backwards."""
+    def _read_out_all(
+        self, params: Params, hs: Float[Array, "T B {self.cell.hidden}"]
+    ) -> Float[Array, "T B {self.outputs}"]:
+        """The read-out, in chunks of time that are recomputed backwards."""
         length, batch, _ = hs.shape
         span = span_length(length, _READOUT_CHUNK // (batch * max(self.readout, default=1)))
         if span == length:

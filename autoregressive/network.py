@@ -8,20 +8,25 @@ of parameters from ``init``, and its ``sizes``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Integer, Shaped
+from numpy.typing import ArrayLike
 
 from autoregressive import checkpoint
+from autoregressive.cells.base import Params
 from autoregressive.checkpoint import CheckpointError, check_params, part
-from autoregressive.header import check_settings, show
+from autoregressive.header import Header, Settings, check_settings, show
 from autoregressive.model import Model
 from autoregressive.registry import UnknownName
+
+Kind = TypeVar("Kind", bound="Network")
 
 
 class Network(ABC):
@@ -37,13 +42,13 @@ class Network(ABC):
     curves: ClassVar[tuple[str, ...]]
     floors: ClassVar[tuple[str, ...]] = ()
     model: Model
-    params: dict[str, Array]
-    settings: dict[str, Any]
+    params: Params
+    settings: Settings
     history: dict[str, np.ndarray]
 
     @classmethod
     @abstractmethod
-    def read_header(cls, header: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    def read_header(cls, header: Header) -> tuple[Model, Settings]:
         """The model that a header describes, and this kind's own fields by name.
 
         Nothing of a size that the header names may be allocated here.
@@ -51,17 +56,19 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def check(self, rows: Any) -> np.ndarray:
+    def check(self, rows: ArrayLike) -> Integer[np.ndarray, "n ..."]:
         """The rows as an array. Errors: ValueError where they are not what this network knows."""
 
     @abstractmethod
-    def run(self, rows: np.ndarray) -> Array:
+    def run(self, rows: Integer[np.ndarray, "n ..."]) -> Float[Array, "n ..."]:
         """Logits of one chunk of checked rows, compiled for its shape."""
 
-    def run_in_chunks(self, rows: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarray]]:
+    def run_in_chunks(
+        self, rows: Integer[np.ndarray, "n ..."], most: int
+    ) -> Iterator[tuple[slice, Float[np.ndarray, "some ..."]]]:
         """The logits of ``run`` for all rows, at most ``most`` of them at a time.
 
-        rows: (n, ...). Yields which rows, and their logits.
+        Yields which rows, and their logits.
         """
         for where, chunk in padded_chunks(rows, most):
             yield where, np.asarray(self.run(chunk))[: where.stop - where.start]
@@ -74,7 +81,7 @@ class Network(ABC):
         checkpoint.save(path, tensors, {"kind": self.kind, **apart, **self.settings})
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls: type[Kind], path: str | Path) -> Kind:
         """Reads what ``save`` wrote.
 
         Errors: CheckpointError where the file is no checkpoint, is damaged, holds another kind of
@@ -98,14 +105,16 @@ class Network(ABC):
         _check_history(path, history, cls.curves, cls.floors)
         settings = {k: v for k, v in header.items() if k not in cls.apart}
         arrays = {k: jnp.asarray(v) for k, v in params.items()}
-        make: Any = cls  # its constructor is that of the dataclass it is
+        make = cast(Callable[..., Kind], cls)  # its constructor is that of the dataclass it is
         return make(model=model, params=arrays, settings=settings, history=history, **own)
 
 
-def padded_chunks(rows: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarray]]:
+def padded_chunks(
+    rows: Shaped[np.ndarray, "n ..."], most: int
+) -> Iterator[tuple[slice, Shaped[np.ndarray, "size ..."]]]:
     """Rows in chunks of one size, the last one padded, so that one compiled program serves all.
 
-    rows: (n, ...). Yields which rows, and an array of the size of all chunks.
+    Yields which rows, and an array of the size of all chunks.
     """
     size = min(max(most, 1), max(len(rows), 1))
     for start in range(0, len(rows), size):
@@ -114,7 +123,9 @@ def padded_chunks(rows: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarr
         yield slice(start, start + len(chunk)), np.pad(chunk, missing)
 
 
-def _check_sizes(path: str | Path, sizes: tuple[int, ...], params: Mapping[str, Any]) -> None:
+def _check_sizes(
+    path: str | Path, sizes: tuple[int, ...], params: Mapping[str, np.ndarray]
+) -> None:
     """Errors: CheckpointError where a header's sizes need more numbers than the file holds."""
     held = sum(value.size for value in params.values())
     # Each size is the length of a bias or the width of a matrix, and each layer has some.
@@ -135,8 +146,10 @@ def _check_history(
     found = [history.get(name) for name in curves]
     lengths = {None if c is None or c.ndim != 1 else len(c) for c in found}
     lone = [history.get(name) for name in floors]
-    whole = len(lengths) == 1 and None not in lengths and all(
-        value is not None and value.size == 1 for value in lone
-    )  # fmt: skip
+    whole = (
+        len(lengths) == 1
+        and None not in lengths
+        and all(value is not None and value.size == 1 for value in lone)
+    )
     if history and not (whole and all(v.dtype.kind in "iuf" for v in history.values())):
         raise CheckpointError(f"{path}: the learning curves are incomplete or of different lengths")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import optax
@@ -39,7 +39,7 @@ class Optimization:
 
         from autoregressive.soap import scale_by_soap
 
-        rate: Any = self.learning_rate
+        rate: float | optax.Schedule = self.learning_rate
         if self.schedule == "cosine":
             warmup = max(1, round(self.warmup * iterations))
             rate = optax.warmup_cosine_decay_schedule(

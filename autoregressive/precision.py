@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+
+Tree = TypeVar("Tree")
 
 
 @contextmanager
@@ -17,6 +19,6 @@ def float64() -> Iterator[None]:
         yield
 
 
-def to_float64(tree: Any) -> Any:
+def to_float64(tree: Tree) -> Tree:
     """The leaves as float64 arrays; to be called inside ``float64``."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)

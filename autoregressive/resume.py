@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,13 +16,16 @@ import numpy as np
 
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError
+from autoregressive.header import Header
 from autoregressive.training import TrainingDiverged, TrainState
 
 log = logging.getLogger(__name__)
 
 # A kill loses at most this many seconds of training; an interrupt loses nothing.
 SAVE_EVERY_S = 2.0
-History = dict[str, list[Any]]
+# What a learning curve has at a point: one number, or an array with one a seed.
+Value = Any
+History = dict[str, list[Value]]
 
 
 class Unfinished:
@@ -33,7 +36,7 @@ class Unfinished:
     not gone on from.
     """
 
-    def __init__(self, folder: Path | None, name: str, settings: Mapping[str, Any]):
+    def __init__(self, folder: Path | None, name: str, settings: Header):
         self.folder = folder
         self.path = None if folder is None else folder / "unfinished" / f"{name}.safetensors"
         self.header = {"kind": "unfinished", **settings}

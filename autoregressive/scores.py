@@ -11,30 +11,37 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 
-def log_loss(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
-    """-log q of what came, in nats: (..., outcomes) and int (...) -> (...)."""
+def log_loss(
+    log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
+) -> Float[np.ndarray, "*places"]:
+    """-log q of what came, in nats."""
     came = np.asarray(came, np.int64)
     return -np.take_along_axis(log_q, came[..., None], axis=-1)[..., 0]
 
 
-def normalised(logits: np.ndarray) -> np.ndarray:
+def normalised(
+    logits: Shaped[np.ndarray, "*places outcomes"],
+) -> Float[np.ndarray, "*places outcomes"]:
     """Logits as log-probabilities over the last axis, so that every row sums to 1."""
     logits = np.asarray(logits, np.float64)
     shifted = logits - _over(np.maximum, logits)[..., None]
     return shifted - np.log(_over(np.add, np.exp(shifted)))[..., None]
 
 
-def log_sum(log_p: np.ndarray) -> np.ndarray:
-    """log of the sum of exp over the last axis; -inf where all are -inf: (..., outcomes) -> (...)."""
+def log_sum(log_p: Float[np.ndarray, "*places outcomes"]) -> Float[np.ndarray, "*places"]:
+    """log of the sum of exp over the last axis; -inf where all are -inf."""
     top = _over(np.maximum, log_p)
     with np.errstate(invalid="ignore"):
         found = top + np.log(_over(np.add, np.exp(log_p - top[..., None])))
     return np.where(np.isneginf(top), top, found)
 
 
-def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+def kl(
+    log_p: Float[np.ndarray, "*#places outcomes"], log_q: Float[np.ndarray, "*#places outcomes"]
+) -> Float[np.ndarray, "*places"]:
     """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
     p = np.exp(log_p)
     with np.errstate(invalid="ignore"):
@@ -42,8 +49,10 @@ def kl(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     return _over(np.add, np.where(p > 0, terms, 0.0))
 
 
-def brier(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
-    """Half the squared distance of q from what came: (..., outcomes) and int (...) -> (...).
+def brier(
+    log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
+) -> Float[np.ndarray, "*places"]:
+    """Half the squared distance of q from what came.
 
     Half of Brier's (1950) sum over outcomes, so that for two outcomes it is (p - x)^2.
     """
@@ -52,7 +61,9 @@ def brier(log_q: np.ndarray, came: np.ndarray) -> np.ndarray:
     return 0.5 * (_over(np.add, q * q) - 2 * of_came + 1)
 
 
-def _over(operation: np.ufunc, values: np.ndarray) -> np.ndarray:
+def _over(
+    operation: np.ufunc, values: Float[np.ndarray, "*places outcomes"]
+) -> Float[np.ndarray, "*places"]:
     """``operation.reduce`` over the last axis, outcome by outcome: for the few outcomes of a
     process NumPy is ten times as fast that way."""
     if values.shape[-1] > 32:
@@ -61,28 +72,32 @@ def _over(operation: np.ufunc, values: np.ndarray) -> np.ndarray:
 
 
 class PlaceScores(NamedTuple):
-    """Of one predictor, each (...): ``log_loss``, ``brier``, and the gap KL(reference || it)."""
+    """Of one predictor: ``log_loss``, ``brier``, and the gap KL(reference || it)."""
 
-    loss: np.ndarray
-    brier: np.ndarray
-    gap: np.ndarray
+    loss: Float[np.ndarray, "*places"]
+    brier: Float[np.ndarray, "*places"]
+    gap: Float[np.ndarray, "*places"]
 
 
-def place_scores(log_q: np.ndarray, reference: np.ndarray, came: np.ndarray) -> PlaceScores:
-    """Scores at every place: log_q and reference (..., outcomes), came int (...)."""
+def place_scores(
+    log_q: Float[np.ndarray, "*places outcomes"],
+    reference: Float[np.ndarray, "*places outcomes"],
+    came: Shaped[np.ndarray, "*places"],
+) -> PlaceScores:
+    """Scores at every place."""
     return PlaceScores(log_loss(log_q, came), brier(log_q, came), kl(reference, log_q))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Predicted probabilities in ten equal bins: how many, their mean, how often it came, each (10,).
+    """Predicted probabilities in ten equal bins: how many, their mean, how often it came.
 
     predicted and observed are NaN where a bin is empty.
     """
 
-    count: np.ndarray
-    predicted: np.ndarray
-    observed: np.ndarray
+    count: Int[np.ndarray, "10"]
+    predicted: Float[np.ndarray, "10"]
+    observed: Float[np.ndarray, "10"]
 
     def rows(self) -> list[dict[str, float | int | None]]:
         """The bins as JSON values, None where a bin is empty."""
@@ -97,20 +112,22 @@ class Calibration:
         ]
 
 
-def calibration(p: np.ndarray, came: np.ndarray) -> Calibration:
-    """Calibration of predicted probabilities p and whether it came (0 or 1), of any one shape."""
+def calibration(p: Float[np.ndarray, "*shape"], came: Shaped[np.ndarray, "*shape"]) -> Calibration:
+    """Calibration of predicted probabilities p and whether it came (0 or 1)."""
     return from_sums(bin_sums(p, came))
 
 
-def bin_sums(p: np.ndarray, came: np.ndarray) -> np.ndarray:
-    """For each of ten bins: how many, the sum of p, how many came, (3, 10); adds up over chunks."""
+def bin_sums(
+    p: Float[np.ndarray, "*shape"], came: Shaped[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "3 10"]:
+    """For each of ten bins: how many, the sum of p, how many came; adds up over chunks."""
     p = np.ravel(p).astype(np.float64)
     bins = np.minimum((p * 10).astype(int), 9)
     return np.stack([np.bincount(bins, w, minlength=10) for w in (None, p, np.ravel(came))])
 
 
-def from_sums(sums: np.ndarray) -> Calibration:
-    """The calibration that ``bin_sums`` (3, 10) amount to."""
+def from_sums(sums: Float[np.ndarray, "3 10"]) -> Calibration:
+    """The calibration that ``bin_sums`` amount to."""
     count, predicted, observed = sums
     with np.errstate(invalid="ignore"):
         return Calibration(count.astype(int), predicted / count, observed / count)

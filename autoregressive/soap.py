@@ -10,21 +10,26 @@ rotated once. Layers here have at most a few hundred rows, so the cost is small.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
+from jaxtyping import Float, Int
 
-Matrices = dict[str, Array]
+from autoregressive.broadcast import AnyArray
+
+Matrices = Mapping[str, Float[AnyArray, "_ _"]]
+# Weights and biases by name.
+Flat = Mapping[str, Float[AnyArray, "..."]]
 
 
 class SoapState(NamedTuple):
     """Moments and eigenbases of every layer's matrix, by the layer's name. mean and square: Adam's
     moments, in the eigenbasis. rows and columns: averages of G G' and G' G."""
 
-    step: Array
+    step: Int[Array, "..."]
     mean: Matrices
     square: Matrices
     rows: Matrices
@@ -33,7 +38,7 @@ class SoapState(NamedTuple):
     column_basis: Matrices
 
 
-def layers(params: Mapping[str, Array]) -> dict[str, list[str]]:
+def layers(params: Flat) -> dict[str, list[str]]:
     """Which parameters form one matrix: names with the same prefix and as many rows, in the order of
     their names' last parts reversed, so that a bias comes last."""
     groups: dict[str, list[str]] = {}
@@ -42,7 +47,7 @@ def layers(params: Mapping[str, Array]) -> dict[str, list[str]]:
     return groups
 
 
-def join(params: Mapping[str, Array]) -> Matrices:
+def join(params: Flat) -> Matrices:
     """The layers' matrices (rows, columns) out of a flat dict of weights and biases."""
     return {
         layer: jnp.concatenate([_two_d(params[name]) for name in names], axis=1)
@@ -50,7 +55,7 @@ def join(params: Mapping[str, Array]) -> Matrices:
     }
 
 
-def split(matrices: Matrices, like: Mapping[str, Array]) -> dict[str, Array]:
+def split(matrices: Matrices, like: Flat) -> dict[str, Float[AnyArray, "..."]]:
     """The inverse of ``join``, with the names and shapes of ``like``."""
     out = {}
     for layer, names in layers(like).items():
@@ -72,7 +77,7 @@ def scale_by_soap(
     steps between refreshments of the eigenbases.
     """
 
-    def init(params: Mapping[str, Array]) -> SoapState:
+    def init(params: Flat) -> SoapState:
         matrices = join(params)
         zeros = jax.tree.map(jnp.zeros_like, matrices)
         row_eye = {k: jnp.eye(m.shape[0], dtype=m.dtype) for k, m in matrices.items()}
@@ -88,8 +93,8 @@ def scale_by_soap(
         )
 
     def update(
-        gradients: Any, state: SoapState, params: Any = None
-    ) -> tuple[dict[str, Array], SoapState]:
+        gradients: Flat, state: SoapState, params: Flat | None = None
+    ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
         g = join(gradients)
         n = state.step + 1
         rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
@@ -120,7 +125,7 @@ def scale_by_soap(
     return optax.GradientTransformation(init, update)
 
 
-def _two_d(value: Array) -> Array:
+def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"]:
     return value[:, None] if value.ndim == 1 else value
 
 
@@ -132,18 +137,26 @@ def _each(function: Callable[..., Array], *matrices: Matrices) -> Matrices:
     return {k: function(*(m[k] for m in matrices)) for k in matrices[0]}
 
 
-def _to_basis(left: Array, matrix: Array, right: Array) -> Array:
+def _to_basis(
+    left: Float[Array, "rows rows"],
+    matrix: Float[Array, "rows columns"],
+    right: Float[Array, "columns columns"],
+) -> Float[Array, "rows columns"]:
     return left.T @ matrix @ right
 
 
-def _from_basis(left: Array, matrix: Array, right: Array) -> Array:
+def _from_basis(
+    left: Float[Array, "rows rows"],
+    matrix: Float[Array, "rows columns"],
+    right: Float[Array, "columns columns"],
+) -> Float[Array, "rows columns"]:
     return left @ matrix @ right.T
 
 
-def _power_step(moment: Array, basis: Array) -> Array:
+def _power_step(moment: Float[Array, "n n"], basis: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.linalg.qr(moment @ basis)[0]
 
 
-def _eigenvectors(moment: Array, basis: Array) -> Array:
+def _eigenvectors(moment: Float[Array, "n n"], basis: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """Columns in order of falling eigenvalue, whatever the basis before."""
     return jnp.linalg.eigh(moment)[1][:, ::-1]

@@ -9,33 +9,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+from jaxtyping import Float, Int, Key, PyTree, Shaped
 
 from autoregressive.pace import TRAINING, tell
 
 # Iterations are run in pieces of about so many seconds, between which Ctrl-C is heard.
 _PIECE_S = 2.0
 
-Params = Any
+# Parameters, batches and data are trees, of whatever a loss and a draw agree on.
 # (params, batch) -> the loss to descend, and the loss to report.
-Loss = Callable[[Params, Any], tuple[Array, Array]]
+Loss = Callable[[PyTree[Array], PyTree[Array]], tuple[Float[Array, ""], Float[Array, ""]]]
 # (data, key, start, n) -> the batches of iterations start .. start + n - 1, stacked; n is static.
-Draw = Callable[[Any, Array, Array, int], Any]
+Draw = Callable[[PyTree[Array], Key[Array, ""], Int[Array, ""], int], PyTree[Array]]
 
 
 class TrainState(NamedTuple):
     """Everything that training goes on from. Every leaf has a leading axis of seeds."""
 
-    params: Params
-    opt_state: Any
-    average: Params
-    iteration: Array
+    params: PyTree[Array]
+    opt_state: PyTree[Array]
+    average: PyTree[Array]
+    iteration: Int[Array, "..."]
 
 
 class Progress(NamedTuple):
@@ -43,7 +44,7 @@ class Progress(NamedTuple):
 
     state: TrainState
     iteration: int
-    loss: np.ndarray
+    loss: Float[np.ndarray, " seeds"]
 
 
 class TrainingDiverged(RuntimeError):
@@ -63,7 +64,7 @@ class Trainer:
     draw: Draw
     averaging: float = 0.0
 
-    def init(self, params: Params) -> TrainState:
+    def init(self, params: PyTree[Array]) -> TrainState:
         """The state before the first iteration. params: leaves with a leading axis of seeds."""
         seeds = jax.tree.leaves(params)[0].shape[0]
         average = jax.tree.map(jnp.zeros_like, params) if self.averaging else ()
@@ -71,31 +72,43 @@ class Trainer:
             params, jax.vmap(self.optimizer.init)(params), average, jnp.zeros((seeds,), jnp.int32)
         )
 
-    def averaged(self, state: TrainState) -> Params:
+    def averaged(self, state: TrainState) -> PyTree[Array]:
         """The parameters to use: the moving average without its start-up bias, if one is kept."""
         if not self.averaging:
             return state.params
         weight = 1 - (1 - 1 / self.averaging) ** jnp.maximum(state.iteration, 1)
         started = state.iteration > 0
 
-        def pick(average: Array, latest: Array) -> Array:
+        def pick(
+            average: Shaped[Array, " seeds *own"], latest: Shaped[Array, " seeds *own"]
+        ) -> Shaped[Array, " seeds *own"]:
             shape = (-1,) + (1,) * (average.ndim - 1)
             return jnp.where(started.reshape(shape), average / weight.reshape(shape), latest)
 
         return jax.tree.map(pick, state.average, state.params)
 
-    def _update(self, state: TrainState, batch: Any) -> tuple[TrainState, Array]:
+    def _update(
+        self, state: TrainState, batch: PyTree[Array]
+    ) -> tuple[TrainState, Float[Array, ""]]:
         grads, reported = jax.grad(self.loss, has_aux=True)(state.params, batch)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average: Params = ()
+        average: PyTree[Array] = ()
         if self.averaging:
             average = optax.incremental_update(params, state.average, 1 / self.averaging)
         return TrainState(params, opt_state, average, state.iteration + 1), reported
 
-    def run(self, state: TrainState, data: Any, keys: Array, start: Array, n: Array, most: int):
+    def run(
+        self,
+        state: TrainState,
+        data: PyTree[Array],
+        keys: Key[Array, " seeds"],
+        start: Int[Array, ""],
+        n: Int[Array, ""],
+        most: int,
+    ) -> tuple[TrainState, Float[Array, "seeds {most}"]]:
         """``n`` iterations, at most ``most``, from ``start``. Returns the state and the reported
-        losses (seeds, most), zero beyond ``n``. Seeds run one after the other, so that each has the
+        losses, zero beyond ``n``. Seeds run one after the other, so that each has the
         bits it has alone."""
 
         def one_seed(seed: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
@@ -116,8 +129,8 @@ class Trainer:
 def fit(
     trainer: Trainer,
     state: TrainState,
-    keys: Array,
-    data: Any,
+    keys: Key[Array, " seeds"],
+    data: PyTree[Array],
     stops: Sequence[int],
 ) -> Iterator[Progress]:
     """Trains from ``state`` through the iteration counts ``stops``, yielding at each.
@@ -153,7 +166,7 @@ def fit(
         yield Progress(state, stop, np.concatenate(losses, 1).mean(1))
 
 
-def _check(losses: np.ndarray, start: int, before: float) -> None:
+def _check(losses: Float[np.ndarray, "seeds n"], start: int, before: float) -> None:
     """Errors: TrainingDiverged where losses (seeds, n) after ``start`` iterations are not finite.
     ``before``: the last loss before them."""
     if np.isfinite(losses).all():

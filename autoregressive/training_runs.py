@@ -11,22 +11,24 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from autoregressive.checkpoint import CheckpointError, settings_digest
+from autoregressive.header import Settings
 from autoregressive.network import Network
-from autoregressive.resume import History, Unfinished, cache_may_fail
-from autoregressive.training import Params, Trainer, TrainState, fit
+from autoregressive.resume import History, Unfinished, Value, cache_may_fail
+from autoregressive.training import Trainer, TrainState, fit
 from autoregressive.versions import versions
 
 log = logging.getLogger(__name__)
 
-Settings = dict[str, Any]
+Tree = TypeVar("Tree")
 N = TypeVar("N", bound=Network)
 # Which of a seed's random keys is used for what; a kind of network may have more of them.
 INIT, TRAINING = range(2)
@@ -42,10 +44,10 @@ class Stop(NamedTuple):
 
     state: TrainState
     iteration: int
-    loss: np.ndarray
+    loss: Float[np.ndarray, " seeds"]
     seconds: float
     rate: float
-    point: dict[str, Any] | None = None
+    point: dict[str, Value] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ class TrainingRun:
 
     trainer: Trainer
     settings: Sequence[Settings]
-    init: Callable[[Array], Params]
+    init: Callable[[PRNGKeyArray], PyTree[Array]]
     stops: Sequence[int]
     points: Collection[int]
     curves: Sequence[str]
     saved: Collection[int] = ()
-    data: Any = None
+    data: PyTree[Array] = None
 
     @property
-    def keys(self) -> list[Array]:
+    def keys(self) -> list[PRNGKeyArray]:
         """The random key of each seed, from which all others are folded."""
         return [jax.random.key(s["seed"]) for s in self.settings]
 
@@ -76,7 +78,7 @@ class TrainingRun:
         self,
         folder: Path | None,
         name: str,
-        measure: Callable[[Stop, History], Mapping[str, Any]],
+        measure: Callable[[Stop, History], Mapping[str, Value]],
         on_stop: Callable[[Stop, History], None] = lambda stop, history: None,
     ) -> tuple[TrainState, History]:
         """Trains to the last stop, from where a run of this ``name`` under ``folder`` was stopped.
@@ -123,7 +125,7 @@ class TrainingRun:
         )(inits)
 
 
-def get_seed(tree: Any, index: int) -> Any:
+def get_seed(tree: Tree, index: int) -> Tree:
     """One seed's part of a tree whose leaves have a leading axis of seeds."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
 

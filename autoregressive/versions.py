@@ -37,14 +37,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def environment() -> dict[str, Any]:
+def environment() -> dict[str, str | bool | list[str]]:
     """Device and number formats in force, for a run's manifest."""
     import jax
 
     from autoregressive.unroll import backends
 
     device = jax.devices()[0]
-    config: Any = jax.config
+    config: Any = jax.config  # whose attributes are made when JAX is imported
     return {
         "device": f"{device.platform}:{device.device_kind}",
         "platform": f"{platform.system()} {platform.machine()}",

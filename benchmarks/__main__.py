@@ -3,9 +3,9 @@
     python -m benchmarks [--quick] [--out FOLDER] [NAME ...]
 
 Run it in the repository's folder. Each benchmark is a program of its own in this folder and writes its
-JSON to FOLDER; names choose some of them. Those beside PyTorch need the extra ``bench``; without it
-they are left out, with a line that says so. --quick takes minutes and shows that everything runs: its
-numbers are of sizes too small to mean anything.
+JSON to FOLDER; names choose some of them. Those beside PyTorch need the extra ``bench``, one needs a
+GPU; without it they are left out, with a line that says so. --quick takes minutes and shows that
+everything runs: its numbers are of sizes too small to mean anything.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ HERE = Path(__file__).parent
 
 
 class Benchmark(NamedTuple):
-    """A program of this folder. torch: whether it needs PyTorch. quick: its arguments for --quick."""
+    """A program of this folder. torch: whether it needs PyTorch. quick: its arguments for --quick. gpu:
+    whether it needs one, but for --quick."""
 
     torch: bool
     quick: tuple[str, ...]
+    gpu: bool = False
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -50,6 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "seed_coverage": Benchmark(False, ("--seeds", "4", "--iterations", "2")),
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
     "interrupts": Benchmark(False, ("--times", "2", "--last", "2")),
+    "gpu": Benchmark(False, ("--smallest",), gpu=True),
     "nuts": Benchmark(False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")),
 }  # fmt: skip
 
@@ -65,6 +68,12 @@ def medians(found: Any, path: str = "") -> Iterator[tuple[str, float]]:
         if isinstance(value, int | float) and re.search(r"\b(median|ratio)", here):
             yield here, value
         yield from medians(value, here)
+
+
+def has_gpu() -> bool:
+    """Asked in a process that ends: one that holds a GPU leaves little of it to others."""
+    ask = "import jax, sys; sys.exit(jax.default_backend() != 'gpu')"
+    return subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode == 0
 
 
 @click.command(help=__doc__)
@@ -84,6 +93,9 @@ def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
         benchmark = BENCHMARKS[name]
         if benchmark.torch and not torch:
             click.echo(f"{name}: left out, PyTorch is not installed (extra bench)")
+            continue
+        if benchmark.gpu and not quick and not has_gpu():
+            click.echo(f"{name}: left out, JAX finds no GPU")
             continue
         file = out / f"{name.replace('_', '-')}.json"
         command = [sys.executable, str(HERE / f"{name}.py"), *(benchmark.quick if quick else ()),

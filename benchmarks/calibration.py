@@ -15,7 +15,7 @@ import jax
 from document import write
 from exact_gap import ALPHA, TRAINED_AT, network
 
-from analysis.audit.calibration import rolled_forward
+from analysis.audit.calibration import measure_calibration
 from meta_learning.processes import DirichletCategorical
 
 
@@ -25,8 +25,8 @@ from meta_learning.processes import DirichletCategorical
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(repeats: int, tasks: int, out: Path | None) -> None:
     learner, process = network(), DirichletCategorical(ALPHA, TRAINED_AT)
-    runs = [rolled_forward(learner, process, key=jax.random.key(n)) for n in range(repeats)]
-    many = rolled_forward(learner, process, key=jax.random.key(0), tasks=tasks)
+    runs = [measure_calibration(learner, process, key=jax.random.key(n)) for n in range(repeats)]
+    many = measure_calibration(learner, process, key=jax.random.key(0), tasks=tasks)
     results = {
         **process.settings(),
         "network": {k: learner.settings[k] for k in ("cell", "hidden", "recipe", "seed")},

@@ -37,8 +37,8 @@ def network() -> Learner:
     return train(process, make_recipe("default"), folder=cache_folder())[0]
 
 
-def measure(learner: Learner, T: int) -> dict[str, Any]:
-    """One exact gap, from nothing compiled."""
+def measure(learner: Learner, T: int, tasks: int = 2_000) -> dict[str, Any]:
+    """One exact gap, from nothing compiled. tasks: sampled ones."""
     process = DirichletCategorical(ALPHA, T)
     jax.clear_caches()
     start = time.perf_counter()
@@ -46,7 +46,7 @@ def measure(learner: Learner, T: int) -> dict[str, Any]:
     compiled = time.perf_counter()
     found = exact_gap(learner, process)
     end = time.perf_counter()
-    carried = carry_over(learner, process, key=jax.random.key(0))
+    carried = carry_over(learner, process, key=jax.random.key(0), tasks=tasks)
     return {
         "T": T,
         **found.document(),

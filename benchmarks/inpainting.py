@@ -18,11 +18,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from autoregressive.images.npy import read_masked
 from autoregressive.model import cell_params
@@ -34,48 +34,46 @@ from autoregressive.versions import versions
 _BATCH = 1000
 
 
-class TorchNetwork(torch.nn.Module):
-    """The same network: nn.LSTM, ReLU, 64, ReLU, one logit."""
+def pytorch(network: PixelNetwork) -> Callable[[np.ndarray], np.ndarray]:
+    """The same network in PyTorch: nn.LSTM, ReLU, 64, ReLU, one logit. From images that all miss m
+    pixels to log p(completion | observed), (n, 2^m)."""
+    import torch
 
-    def __init__(self, network: PixelNetwork):
-        super().__init__()
-        cell = {k: torch.from_numpy(np.array(v)) for k, v in cell_params(network.params).items()}
-        hidden = cell["w_hh"].shape[1]
-        self.lstm = torch.nn.LSTM(1, hidden, batch_first=True)
+    def fill(tensor: torch.Tensor, value: Any) -> None:
         with torch.no_grad():
-            self.lstm.weight_ih_l0.copy_(cell["w_ih"])
-            self.lstm.weight_hh_l0.copy_(cell["w_hh"])
-            self.lstm.bias_ih_l0.copy_(cell["b"])
-            self.lstm.bias_hh_l0.zero_()
-        layers = []
-        for n in range(len(network.model.readout) + 1):
-            w = torch.from_numpy(np.array(network.params[f"readout.{n}.w"]))
-            layer = torch.nn.Linear(w.shape[1], w.shape[0])
-            with torch.no_grad():
-                layer.weight.copy_(w)
-                layer.bias.copy_(torch.from_numpy(np.array(network.params[f"readout.{n}.b"])))
-            layers += [torch.nn.ReLU(), layer]
-        self.readout = torch.nn.Sequential(*layers)
+            tensor.copy_(torch.from_numpy(np.array(value)))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.readout(self.lstm(x)[0])[..., 0]
+    cell = cell_params(network.params)
+    lstm = torch.nn.LSTM(1, cell["w_hh"].shape[1], batch_first=True)
+    fill(lstm.weight_ih_l0, cell["w_ih"])
+    fill(lstm.weight_hh_l0, cell["w_hh"])
+    fill(lstm.bias_ih_l0, cell["b"])
+    fill(lstm.bias_hh_l0, np.zeros_like(cell["b"]))
+    layers: list[Any] = []
+    for n in range(len(network.model.readout) + 1):
+        w, b = (network.params[f"readout.{n}.{kind}"] for kind in "wb")
+        layer = torch.nn.Linear(w.shape[1], w.shape[0])
+        fill(layer.weight, w)
+        fill(layer.bias, b)
+        layers += [torch.nn.ReLU(), layer]
+    readout = torch.nn.Sequential(*layers)
 
+    def naive(images: np.ndarray) -> np.ndarray:
+        m = int((images[0] < 0).sum())
+        whole = np.repeat(np.maximum(images, 0)[:, None], 2**m, axis=1)
+        for image, row in zip(images, whole, strict=True):
+            row[:, np.flatnonzero(image < 0)] = completions(m)
+        flat = torch.from_numpy(whole.reshape(-1, images.shape[1]).astype(np.float32))
+        total = []
+        with torch.inference_mode():
+            for chunk in flat.split(_BATCH):
+                logits = readout(lstm(chunk[:, :-1, None])[0])[..., 0]
+                loss = torch.nn.functional.softplus(logits) - chunk[:, 1:] * logits
+                total.append(loss.double().sum(1))
+            log_p = -torch.cat(total).reshape(len(images), -1)
+            return torch.log_softmax(log_p, 1).numpy()
 
-@torch.inference_mode()
-def naive(network: TorchNetwork, images: np.ndarray) -> np.ndarray:
-    """log p(completion | observed) of images that all miss m pixels, (n, 2^m)."""
-    m = int((images[0] < 0).sum())
-    filled = np.repeat(np.maximum(images, 0)[:, None], 2**m, axis=1)
-    for image, row in zip(images, filled, strict=True):
-        row[:, np.flatnonzero(image < 0)] = completions(m)
-    flat = torch.from_numpy(filled.reshape(-1, images.shape[1]).astype(np.float32))
-    total = []
-    for chunk in flat.split(_BATCH):
-        logits = network(chunk[:, :-1, None])
-        loss = torch.nn.functional.softplus(logits) - chunk[:, 1:] * logits
-        total.append(loss.double().sum(1))
-    log_p = -torch.cat(total).reshape(len(images), -1)
-    return torch.log_softmax(log_p, 1).numpy()
+    return naive
 
 
 def strokes(count: int = 20) -> np.ndarray:
@@ -100,16 +98,16 @@ def main() -> None:
     arguments = parser.parse_args()
     images = read_masked(arguments.file).masked if arguments.file else strokes()
     network = packaged_pixels()
-    peer = TorchNetwork(network)
+    naive = pytorch(network)
     ours = np.array([p.log_probs for p in posteriors(network, images)])
-    theirs = naive(peer, images)
+    theirs = naive(images)
     starts_known = images[:, 0] >= 0
     difference = float(np.abs(ours - theirs)[starts_known].max())
 
     times: dict[str, list[float]] = {"ours": [], "pytorch": []}
     for _ in range(arguments.repeats):  # side by side, so that both meet the same load
         times["ours"].append(seconds(lambda: posteriors(network, images)))
-        times["pytorch"].append(seconds(lambda: naive(peer, images)))
+        times["pytorch"].append(seconds(lambda: naive(images)))
     middle = {name: statistics.median(values) for name, values in times.items()}
     result = {
         "images": len(images),
@@ -120,7 +118,7 @@ def main() -> None:
         "largest_difference_nats": difference,
         "cores": os.cpu_count(),
         "machine": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "versions": versions(),
         "command": "python benchmarks/inpainting.py " + " ".join(sys.argv[1:2]).split("/")[-1],
     }

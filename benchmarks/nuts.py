@@ -19,12 +19,14 @@ import jax
 import numpy as np
 from document import write
 
-from analysis.audit.nuts import QUANTILES, Sampled, nuts, verdict
+from analysis.audit.nuts import QUANTILES, PosteriorSample, judge, sample_posterior
 from analysis.report.publish import write_netcdf
 from meta_learning.processes import DirichletCategorical
 
 
-def random_run(key: jax.Array, streams: int, warmup: int, samples: int) -> tuple[dict, Sampled]:
+def random_run(
+    key: jax.Array, streams: int, warmup: int, samples: int
+) -> tuple[dict, PosteriorSample]:
     """One random process and number of draws; its settings, and NUTS on streams drawn from it."""
     key_case, key_streams, key_nuts = jax.random.split(key, 3)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key_case)))
@@ -32,11 +34,11 @@ def random_run(key: jax.Array, streams: int, warmup: int, samples: int) -> tuple
     alpha = np.exp(rng.uniform(np.log(0.5), np.log(20), K)).round(3)
     process = DirichletCategorical(alpha, draws + 1)
     symbols = np.asarray(process.sample(key_streams, streams, draws + 1))[:, :draws].T
-    run = nuts(process, symbols, key=key_nuts, warmup=warmup, samples=samples)
+    run = sample_posterior(process, symbols, key=key_nuts, warmup=warmup, samples=samples)
     return {"alpha": " ".join(map(str, process.alpha)), "draws": draws}, run
 
 
-def described(run: Sampled, alpha: np.ndarray) -> dict[str, Any]:
+def described(run: PosteriorSample, alpha: np.ndarray) -> dict[str, Any]:
     return {
         "counts": [" ".join(map(str, c)) for c in np.rint(run.concentration - alpha).astype(int)],
         "largest_rhat": float(run.rhat.max()),
@@ -75,7 +77,7 @@ def main(
         click.echo(f"{index + 1} of {runs}: {cases[-1]}", err=True)
     if netcdf is not None:
         write_netcdf(netcdf, sampled[0].to_datatree())
-    found = verdict(sampled)
+    verdict = judge(sampled)
     z = np.concatenate([np.ravel(run.z_mean) for run in sampled])
     z_quantiles = np.concatenate([run.z_quantiles.reshape(5, -1) for run in sampled], axis=1)
     results = {
@@ -83,7 +85,7 @@ def main(
         "chains": 4,
         "warmup": warmup,
         "samples": samples,
-        "verdict": asdict(found) | {"agree": found.agree},
+        "verdict": asdict(verdict) | {"agree": verdict.agree},
         "standard_deviation_of_z": {
             "mean": float(z.std()),
             **{f"{q:.0%}": float(v.std()) for q, v in zip(QUANTILES, z_quantiles, strict=True)},

@@ -7,7 +7,8 @@ sizes; 32 units, read-out 64, Adam at 0.001, float32, on whatever device both li
 ready on the device. Ours is ``autoregressive.training``: many steps in one compiled program. PyTorch
 (extra ``bench``) is nn.LSTM or nn.GRU (cuDNN's on a GPU) with the same read-out, loss and optimiser,
 eager. Beside them the same model unrolled by the plain scan that JAX differentiates, and on a GPU by
-every other form there is. They take turns, and ratios are of medians.
+every other form there is, our loops with eight places in one turn among them (``places``). They take
+turns, and ratios are of medians. ``benchmarks/gpu.py`` measures the same, each by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,16 +27,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import torch
 from document import write
+from forms import FORMS
 
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
-from autoregressive.unroll import backends
 
 HIDDEN = 32
-# A measurement is about this many place-updates (batch x length x steps) long.
-_WORK = 400_000
+# A measurement is about this many place-updates (batch x length x steps) long, and on a GPU, where a
+# place takes the same time for every batch here, this many places (length x steps).
+_WORK, _PLACES = 400_000, 20_000
 
 
 class Job(NamedTuple):
@@ -100,7 +102,7 @@ def logits_by(form: str, model: Model, params: Any, xs: Any) -> Any:
     """``Model.logits`` through a form of the unroll, the read-out over all places at once."""
     state = model.initial_state((xs.shape[0],))
     hs = jnp.swapaxes(xs, 0, 1)
-    _, hs = backends.BACKENDS[form](model.cell, cell_params(params), state, hs)
+    _, hs = FORMS[form](model.cell, cell_params(params), state, hs)
     return jnp.swapaxes(model.read_out(params, hs), 0, 1)
 
 
@@ -108,11 +110,13 @@ def other_forms(cell: str) -> list[str]:
     """The forms to measure beside the one that is chosen."""
     if jax.default_backend() != "gpu":
         return ["scan"]
-    return ["scan", "spans", *(["cudnn"] if cell == "lstm" else [])]
+    return ["scan", "spans", "places", *(["cudnn"] if cell == "lstm" else [])]
 
 
 def pytorch(cell: str, job: Job, steps: int) -> Callable[[], Any]:
     """``steps`` of training in eager PyTorch."""
+    import torch
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     layer = getattr(torch.nn, cell.upper())(job.width, HIDDEN, batch_first=True).to(device)
     readout = torch.nn.Sequential(
@@ -144,9 +148,24 @@ def pytorch(cell: str, job: Job, steps: int) -> Callable[[], Any]:
     return step
 
 
+def steps_of(job: Job) -> int:
+    """Steps in one measurement."""
+    gpu = jax.default_backend() == "gpu"
+    return max(1, _PLACES // job.length if gpu else _WORK // (job.batch * job.length))
+
+
+def spread(milliseconds: list[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {
+        "median": statistics.median(milliseconds),
+        "min": min(milliseconds),
+        "max": max(milliseconds),
+    }
+
+
 def measure(cell: str, job: Job, repeats: int, others: bool) -> dict[str, Any]:
     """Milliseconds a step of each, and ratios to PyTorch's median."""
-    steps = max(1, _WORK // (job.batch * job.length))
+    steps = steps_of(job)
     sides = {"ours": ours(cell, job, steps), "pytorch": pytorch(cell, job, steps)}
     for form in other_forms(cell) if others else ():
         sides[f"form {form}"] = ours(cell, job, steps, form)
@@ -158,14 +177,12 @@ def measure(cell: str, job: Job, repeats: int, others: bool) -> dict[str, Any]:
             start = time.perf_counter()
             side()
             times[name].append(1e3 * (time.perf_counter() - start) / steps)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    found = {name: spread(values) for name, values in times.items()}
+    base = found["pytorch"]["median"]
     return {
-        "milliseconds": {
-            name: {"median": medians[name], "min": min(values), "max": max(values)}
-            for name, values in times.items()
-        },
+        "milliseconds": found,
         "ratio_to_pytorch": {
-            name: medians[name] / medians["pytorch"] for name in sides if name != "pytorch"
+            name: found[name]["median"] / base for name in sides if name != "pytorch"
         },
     }
 
@@ -187,7 +204,7 @@ def main(
             shown = "  ".join(f"{k} {v['median']:.2f}" for k, v in row["milliseconds"].items())
             ratio = row["ratio_to_pytorch"]["ours"]
             click.echo(f"{cell} {name}: {shown} ms a step; ours / PyTorch {ratio:.2f}", err=True)
-    write({"torch": torch.__version__, "cores": os.cpu_count(), "jobs": found}, out)
+    write({"torch": version("torch"), "cores": os.cpu_count(), "jobs": found}, out)
 
 
 if __name__ == "__main__":

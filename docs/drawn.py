@@ -179,7 +179,7 @@ def audited() -> Pieces:
     """The audit's own figures, of M1: its 40 histories are walked at once."""
     import jax
 
-    from analysis.audit.calibration import rolled_forward
+    from analysis.audit.calibration import measure_calibration
     from analysis.audit.carry_over import carry_over
     from analysis.audit.exact_gap import exact_gap
     from analysis.audit.worst_histories import worst_histories
@@ -199,7 +199,7 @@ def audited() -> Pieces:
         carry_over(learner, process, key=key, tasks=STREAMS),
         worst_histories(learner, process),
         off_prior([learner], process, key=key, streams=200, sources=elsewhere),
-        rolled_forward(learner, process, key=key, tasks=500),
+        measure_calibration(learner, process, key=key, tasks=500),
         None,
     )
     panels = audit_pages.panels(audit)

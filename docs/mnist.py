@@ -28,7 +28,8 @@ from analysis.coursework.mistakes import (
     teacher_forced,
     wrong_links,
 )
-from analysis.images.inpainting import estimate, inpaint
+from analysis.images.inpainting import inpaint
+from analysis.images.inpainting_results import estimate
 from analysis.images.runs import FIRST_MISSING
 from analysis.intervals import Estimate
 from autoregressive.images.mnist import load_mnist

@@ -7,8 +7,14 @@ import os
 import shutil
 import tempfile
 
+import jaxtyping
 import pytest
 
+# Shapes and types of every function of these packages are checked at every call.
+jaxtyping.install_import_hook(["autoregressive"], "checks.checked")
+
+# No array gets new axes in silence, in programs that tests start neither.
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # Tests compile for longer than they compute, and LLVM's later passes only make programs faster: which
 # numbers are added in which order does not depend on them. XLA_FLAGS= (empty) leaves them in.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")

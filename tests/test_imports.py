@@ -18,10 +18,9 @@ MAY_IMPORT = {
 # Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
 FLOORS = (
     {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
-    {"report"},
+    {"forecast", "report"},
     {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
-    {"forecast"},
-    {"console"},
+    {"console", "output", "training_progress"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -36,7 +35,18 @@ NEIGHBOURS = {
     "sweep": {"comparison"},
     "coursework": {"comparison", "audit", "hidden", "images"},
 }
-HEAVY = ("jax", "numpyro", "matplotlib", "xarray", "arviz", "scipy", "optax", "numpy", "rich")
+HEAVY = (
+    "jax",
+    "jaxtyping",
+    "numpyro",
+    "matplotlib",
+    "xarray",
+    "arviz",
+    "scipy",
+    "optax",
+    "numpy",
+    "rich",
+)
 
 
 def imported(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Is the future that a network implies calibrated? Its own samples of a task's rest, against what came.
+"""Is the future that a network implies calibrated? Its samples of a task's rest against the true one.
 
 After m draws of a task the network is rolled forward to the task's end R times, each symbol sampled from
 its own probabilities and fed back. The randomised rank of the true count of each symbol among the R
@@ -16,38 +16,36 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from analysis.audit.exact_gap import positions
-from analysis.audit.future_counts import CountsDistance, counts_law
-from analysis.audit.urns import Stepwise, bayes, memoryless
+from analysis.audit.future_counts import CountsDistance, counts_distribution
+from analysis.audit.futures import Futures, machine_futures, network_futures
 from analysis.comparison.results import finite
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
+from meta_learning.processes.machine import Machine
+from meta_learning.references import REFERENCES
 
 BINS = 20
-# Rolls advanced at once: their states stay in a processor's cache.
-_CHUNK_ROLLS = 2**13
 
 
 @dataclass(frozen=True)
-class RolledForward:
-    """Ranks of what came among what was rolled forward.
+class Calibration:
+    """Ranks of the true counts of a task's rest among those of rolled-forward futures.
 
     predictors: names, the network first. histories: draws m before the rolls. ranks: int (predictors,
     histories, tasks, K) in 0..rolls. pit: the same as randomised values in (0, 1), (rank + v) /
     (rolls + 1) with v uniform. p_values: (predictors, histories, K), Pearson's chi-square of the ranks
     in 20 bins; over tasks, which are independent. early_end: (predictors, histories), probability of a
-    RESET before the task's end. distances: of the rolled counts from their exact law, by predictor and
-    history; None where they have too many values to be listed.
-    before: int (histories, tasks, K), counts of the history. came: int (histories, tasks, K), counts of
-    the rest. rolled: int (histories, tasks, rolls, K), the network's. draws: D, of a task.
+    RESET before the task's end. distances: of the rolled counts from their exact distribution, by
+    predictor and history; None where they have too many values to be listed.
+    before: int (histories, tasks, K), counts of the history. observed: int (histories, tasks, K), the
+    true counts of the rest. predicted: int (histories, tasks, rolls, K), the network's. draws: D, of a
+    task.
     """
 
     predictors: tuple[str, ...]
@@ -58,25 +56,25 @@ class RolledForward:
     early_end: np.ndarray
     distances: list[list[CountsDistance | None]]
     before: np.ndarray
-    came: np.ndarray
-    rolled: np.ndarray
+    observed: np.ndarray
+    predicted: np.ndarray
     draws: int
     past_tasks: int
 
     @property
     def tasks(self) -> int:
         """How many tasks were rolled."""
-        return self.came.shape[1]
+        return self.observed.shape[1]
 
     @property
     def rolls(self) -> int:
         """How many futures were rolled from each history."""
-        return self.rolled.shape[2]
+        return self.predicted.shape[2]
 
     @property
     def num_symbols(self) -> int:
         """K."""
-        return self.came.shape[2]
+        return self.observed.shape[2]
 
     def p_value(self, predictor: str) -> float:
         """That all of a predictor's ranks are uniform: the smallest p of all symbols and histories
@@ -84,7 +82,7 @@ class RolledForward:
         own = self.p_values[self.predictors.index(predictor)]
         return min(1.0, float(own.min() * own.size))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Plain JSON values; p-values are of uniform ranks, distances in nats a future."""
         return {
             "tasks": self.tasks,
@@ -110,17 +108,17 @@ class RolledForward:
         }
 
 
-def _distance_document(found: CountsDistance | None) -> dict[str, Any] | None:
-    if found is None:
+def _distance_document(counts: CountsDistance | None) -> dict[str, object] | None:
+    if counts is None:
         return None
     return {
-        "p_value": finite(found.p_value),
-        "distance": {"mean": found.distance.mean, "ci95": found.distance.ci95},
-        "cells": found.cells,
+        "p_value": finite(counts.p_value),
+        "distance": {"mean": counts.distance.mean, "ci95": counts.distance.ci95},
+        "cells": counts.cells,
     }
 
 
-def rolled_forward(
+def measure_calibration(
     learner: Learner,
     process: DirichletCategorical,
     *,
@@ -130,51 +128,54 @@ def rolled_forward(
     histories: Sequence[int] | None = None,
     draws: int | None = None,
     past_tasks: int = 0,
-    others: Mapping[str, Stepwise] | None = None,
-) -> RolledForward:
+    others: Mapping[str, Machine] | None = None,
+) -> Calibration:
     """Rolls a network forward from sampled histories of ``process``, and others by the same code.
 
     tasks: independent ones, each in a stream of its own after ``past_tasks`` earlier tasks. rolls: R,
     one less than a multiple of 20. histories: draws before the rolls; None takes 0, a quarter and a half
     of the task. draws: D, T - 1 unless T is infinite, where it must be given: the rolls end there.
-    others: predictors without parameters, by name; None takes Bayes and memoryless.
+    others: machines beside it, by name; None takes Bayes and memoryless.
     Errors: ValueError for T=1, another K than the network's, histories outside 0..D-1, past tasks
     where T is infinite, fewer than 100 tasks, other rolls, or logits that are not finite.
     """
     draws = positions(learner.model, process, draws)
     histories = _histories(histories, draws)
     _check(process, tasks, rolls, past_tasks)
-    K, T, alpha = process.num_symbols, process.task_length, process.alpha
+    K, T = process.num_symbols, process.task_length
     past = past_tasks * int(T) if past_tasks else 0
     key_tasks, key_rolls, key_ties = jax.random.split(key, 3)
     length = draws if math.isinf(T) else past + int(T)
     streams = np.asarray(process.sample(key_tasks, tasks, length))[:, : past + draws]
     task = np.eye(K, dtype=np.int64)[streams[:, past:]]
     before = np.stack([task[:, :m].sum(1) for m in histories])
-    came = np.stack([task[:, m:].sum(1) for m in histories])
-    laws = [counts_law(alpha, n, draws - m) for n, m in zip(before, histories, strict=True)]
+    observed = np.stack([task[:, m:].sum(1) for m in histories])
+    exact = [
+        counts_distribution(process.alpha, n, draws - m)
+        for n, m in zip(before, histories, strict=True)
+    ]
 
     if others is None:
-        others = {"bayes": bayes(alpha), "memoryless": memoryless(alpha)}
-    rollers: dict[str, tuple[Stepwise, Any]] = {"network": (learner.model, learner.params)}
-    rollers |= {name: (urn, {}) for name, urn in others.items()}
+        others = {"bayes": process, "memoryless": REFERENCES["memoryless"](process)}
+    futures: dict[str, Futures] = {"network": network_futures(learner, rolls)}
+    futures |= {name: machine_futures(machine, rolls, draws) for name, machine in others.items()}
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key_ties)))
-    ranks, early, distances, kept = [], [], [], []
-    for index, (name, (model, params)) in enumerate(rollers.items()):
+    ranks, early, distances, predicted = [], [], [], []
+    for index, (name, sample) in enumerate(futures.items()):
         key_here = jax.random.fold_in(key_rolls, index)
         for j, m in enumerate(histories):
             key_now = jax.random.fold_in(key_here, m)
-            counts, ends = _roll_all(model, K, rolls, params, key_now, streams, past + m, draws - m)
-            ranks.append(_ranks(rng, counts, came[j]))
+            counts, ends = sample(key_now, streams, past + m, draws - m)
+            ranks.append(_ranks(rng, counts, observed[j]))
             early.append(ends)
-            law = laws[j]
-            distances.append(None if law is None else law.distance(counts))
+            distribution = exact[j]
+            distances.append(None if distribution is None else distribution.distance(counts))
             if name == "network":
-                kept.append(counts)
-    shape = (len(rollers), len(histories))
+                predicted.append(counts)
+    shape = (len(futures), len(histories))
     rank = np.array(ranks).reshape(*shape, tasks, K)
-    return RolledForward(
-        predictors=tuple(rollers),
+    return Calibration(
+        predictors=tuple(futures),
         histories=histories,
         ranks=rank,
         pit=(rank + rng.random(rank.shape)) / (rolls + 1),
@@ -182,8 +183,8 @@ def rolled_forward(
         early_end=np.array(early).reshape(shape),
         distances=[distances[i : i + shape[1]] for i in range(0, len(distances), shape[1])],
         before=before,
-        came=came,
-        rolled=np.stack(kept),
+        observed=observed,
+        predicted=np.stack(predicted),
         draws=draws,
         past_tasks=past_tasks,
     )
@@ -204,67 +205,12 @@ def uniform_p_values(ranks: np.ndarray, rolls: int) -> np.ndarray:
     return chi2.sf(statistic, BINS - 1)
 
 
-def _ranks(rng: np.random.Generator, rolled: np.ndarray, came: np.ndarray) -> np.ndarray:
-    """The place of what came among the rolls, ties broken at random: int (tasks, K) in 0..rolls."""
-    below = (rolled < came[:, None]).sum(1)
-    ties = (rolled == came[:, None]).sum(1)
+def _ranks(rng: np.random.Generator, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """The place of the observed counts (tasks, K) among the predicted (tasks, rolls, K), ties broken at
+    random: int (tasks, K) in 0..rolls."""
+    below = (predicted < observed[:, None]).sum(1)
+    ties = (predicted == observed[:, None]).sum(1)
     return below + rng.integers(0, ties + 1)
-
-
-def _roll_all(
-    model: Stepwise, K: int, rolls: int, params: Any, key: Array, streams: np.ndarray,
-    places: int, draws: int,
-) -> tuple[np.ndarray, float]:  # fmt: skip
-    """Counts (tasks, rolls, K) of ``draws`` symbols rolled forward after ``places`` of each stream, and
-    the mean probability that a RESET came among them."""
-    tasks = len(streams)
-    rows = min(tasks, max(1, _CHUNK_ROLLS // rolls))
-    counts, early = [], []
-    for index, start in enumerate(range(0, tasks, rows)):
-        chunk = streams[start : start + rows]
-        # A short last chunk is padded, so that one compiled program serves all.
-        padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
-        key_now = jax.random.fold_in(key, index)
-        some, ends = _roll(model, K, rolls, params, key_now, padded, places, draws)
-        counts.append(np.asarray(some)[: len(chunk)])
-        early.append(np.asarray(ends, np.float64)[: len(chunk)])
-    ended = np.concatenate(early)
-    if not np.isfinite(ended).all():
-        raise ValueError("the network's outputs are not finite on some history; train it anew")
-    return np.concatenate(counts), float(ended.mean())
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _roll(
-    model: Stepwise, K: int, rolls: int, params: Any, key: Array, streams: Array,
-    places: Array, draws: Array,
-) -> tuple[Array, Array]:  # fmt: skip
-    """As ``_roll_all`` for some streams; ends (tasks, rolls). Both numbers of steps are traced: one
-    program for all histories."""
-
-    def fed(symbols: Array) -> Array:
-        return jax.nn.one_hot(symbols, K + 1, dtype=jnp.float32)
-
-    def advance(state: Any, symbols: Array) -> Any:
-        return model.step(params, state, fed(symbols))
-
-    tasks = streams.shape[0]
-    start = advance(model.initial_state((tasks,)), jnp.full((tasks,), K))
-    state, logits = lax.fori_loop(0, places, lambda t, c: advance(c[0], streams[:, t]), start)
-    state, logits = jax.tree.map(lambda a: jnp.repeat(a, rolls, axis=0), (state, logits))
-
-    def draw(t: Array, carry: Any) -> Any:
-        state, logits, counts, log_on = carry
-        symbols = jax.random.categorical(jax.random.fold_in(key, t), logits[:, :K])
-        counts = counts + jax.nn.one_hot(symbols, K, dtype=jnp.int32)
-        # A leak is small: log1p keeps the digits that the K probabilities' own sum would lose.
-        log_on = log_on + jnp.log1p(-jax.nn.softmax(logits)[:, K])
-        return (*advance(state, symbols), counts, log_on)
-
-    many = tasks * rolls
-    begun = (state, logits, jnp.zeros((many, K), jnp.int32), jnp.zeros(many, jnp.float32))
-    *_, counts, log_on = lax.fori_loop(0, draws, draw, begun)
-    return counts.reshape(tasks, rolls, K), -jnp.expm1(log_on).reshape(tasks, rolls)
 
 
 def _histories(histories: Sequence[int] | None, draws: int) -> tuple[int, ...]:

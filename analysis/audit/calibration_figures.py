@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from analysis.arviz_versions import ecdf_difference
-from analysis.audit.calibration import RolledForward
+from analysis.audit.calibration import Calibration
 from analysis.audit.results import calibration_dataset
 from analysis.report.style import BLUE, GREEN, ORANGE, STYLE, VERMILLION, look
 
@@ -16,13 +16,13 @@ _LOOKS = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (ORANGE, ":"))
 SHOWN = ("network", "bayes")
 
 
-def calibration(found: RolledForward) -> Figure:
+def rank_figure(calibration: Calibration) -> Figure:
     """ECDF minus uniform CDF of the randomised ranks: a row for the network and for Bayes, a column a
     symbol, a curve a history; at most four symbols and histories."""
-    symbols = min(found.num_symbols, _MOST_SYMBOLS)
-    histories = found.histories[: len(_LOOKS)]
-    shown = [name for name in SHOWN if name in found.predictors]
-    pit = calibration_dataset(found)["pit"].sel(predictor=shown)
+    symbols = min(calibration.num_symbols, _MOST_SYMBOLS)
+    histories = calibration.histories[: len(_LOOKS)]
+    shown = [name for name in SHOWN if name in calibration.predictors]
+    pit = calibration_dataset(calibration)["pit"].sel(predictor=shown)
     pit = pit.isel(symbol=slice(symbols), history=slice(len(histories)))
     curves = [(_after(m), *_LOOKS[n]) for n, m in enumerate(histories)]
     with matplotlib.rc_context(STYLE):
@@ -36,7 +36,7 @@ def calibration(found: RolledForward) -> Figure:
         for n, axis in enumerate(figure.axes):
             row, symbol = divmod(n, symbols)
             axis.set_title(f"{look(shown[row])[0]}, symbol {symbol}")
-            axis.set_xlabel("rank of what came / rolls" if row == len(shown) - 1 else "")
+            axis.set_xlabel("rank of the true count / rolls" if row == len(shown) - 1 else "")
             axis.set_ylabel("ECDF - uniform CDF" if symbol == 0 else "")
         handles, labels = figure.axes[0].get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("95%"))

@@ -82,11 +82,11 @@ def carry_over(
         change = before - without
     values = {str(n): change[:, n] for n in range(int(T) - 1)}
     values |= {"mean": change.mean(1), "fresh": without.mean(1)}
-    found = estimates(values, {name: itemgetter(name) for name in values})
+    means = estimates(values, {name: itemgetter(name) for name in values})
     return CarryOver(
-        found["mean"],
-        [found[str(n)] for n in range(int(T) - 1)],
-        found["fresh"],
+        means["mean"],
+        [means[str(n)] for n in range(int(T) - 1)],
+        means["fresh"],
         past_tasks,
         tasks,
     )

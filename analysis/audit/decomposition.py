@@ -50,8 +50,8 @@ def exchangeable(process: Process) -> Exchangeable:
 
     def log_probability(counts: np.ndarray) -> np.ndarray:
         rows, draws, symbols = _along_sorted(process, counts)
-        came = np.take_along_axis(rows, symbols[..., None], -1)[..., 0]
-        return np.where(np.arange(came.shape[1]) < draws[:, None], came, 0.0).sum(1)
+        own = np.take_along_axis(rows, symbols[..., None], -1)[..., 0]
+        return np.where(np.arange(own.shape[1]) < draws[:, None], own, 0.0).sum(1)
 
     return Exchangeable(log_predictive, log_probability)
 
@@ -68,7 +68,7 @@ def _along_sorted(process: Process, counts: np.ndarray) -> tuple[np.ndarray, ...
 
 
 @dataclass(frozen=True)
-class Budget:
+class Decomposition:
     """Terms of the gap in nats, float64, one a row: a row is a count vector or a position.
 
     gap: mean of KL(Bayes || network). leak, order, counts: its parts. reset: mean probability of
@@ -97,7 +97,7 @@ def probabilities(process: Process, counts: np.ndarray) -> np.ndarray:
     return histories(counts) * np.exp(exchangeable(process).log_probability(counts))
 
 
-def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
+def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Decomposition:
     """The terms of each count vector.
 
     counts: (cells, K). sums: float64 (cells, K+2), over the histories with those counts, of
@@ -105,15 +105,15 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
     it, order and counts where no symbol has probability in all orders, does not exist: NaN.
     Errors: as ``exchangeable``.
     """
-    law = exchangeable(process)
-    log_b, log_prior = law.log_predictive(counts), law.log_predictive(np.zeros_like(counts[:1]))
+    bayes = exchangeable(process)
+    log_b, log_prior = (bayes.log_predictive(n) for n in (counts, np.zeros_like(counts[:1])))
     means = sums / histories(counts)[:, None]
     log_g, leak, reset = means[:, :-2], means[:, -2], means[:, -1]
     log_z = np.logaddexp.reduce(log_g, axis=-1)
     some = np.isfinite(log_z)  # else the answers of the orders have no outcome in common
     g = log_g - np.where(some, log_z, np.nan)[:, None]
     # Terms that are 0 in exact arithmetic come out at +-1e-16.
-    return Budget(
+    return Decomposition(
         gap=leak + np.maximum(kl(log_b, log_g), 0.0),
         leak=leak,
         order=np.where(np.isinf(leak), np.nan, np.maximum(-log_z, 0.0)),
@@ -123,11 +123,14 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Budget:
     )
 
 
-def by_position(process: Process, counts: np.ndarray, cells: Budget) -> Budget:
+def by_position(process: Process, counts: np.ndarray, cells: Decomposition) -> Decomposition:
     """The mean of each term at each position, arrays (D,): count vectors of as many draws, counts
     (cells, K), weighed by their probability. Errors: as ``exchangeable``."""
     draws = counts.sum(-1)
     weights = probabilities(process, counts)
-    return Budget(
-        *(np.bincount(draws, weights * getattr(cells, name)) for name in Budget.__annotations__)
+    return Decomposition(
+        *(
+            np.bincount(draws, weights * getattr(cells, name))
+            for name in Decomposition.__annotations__
+        )
     )

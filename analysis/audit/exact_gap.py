@@ -15,15 +15,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from analysis.audit.count_vectors import all_counts, tree_cells
-from analysis.audit.decomposition import Budget, by_counts, by_position, exchangeable, probabilities
+from analysis.audit.decomposition import (
+    Decomposition,
+    by_counts,
+    by_position,
+    exchangeable,
+    probabilities,
+)
 from analysis.audit.partial_sums import PartialSums
-from analysis.audit.prefix_tree import Plan, Walk, branch_sums, make_plan, tree_nodes
+from analysis.audit.prefix_tree import Plan, States, Walk, branch_sums, make_plan, tree_nodes
 from analysis.report.formats import finite
 from analysis.workers import each_result
 from autoregressive.model import Model
@@ -31,41 +36,43 @@ from meta_learning.learner import Learner
 from meta_learning.processes import Process
 
 MOST_NODES = 10**11
+# Sums below some frontier nodes (nodes, cells, K+2).
+Sums = np.ndarray | jax.Array
 # (the frontier's states, nodes done) -> sums below the nodes after them, (nodes, cells, K+2) each.
-Chunks = Callable[[Any, int], Generator[Any, None, None]]
+Chunks = Callable[[States, int], Generator[Sums, None, None]]
 # Numbers in the sums over count vectors: 128 MiB.
 _MOST_SUMS = 2**24
 
 
 @dataclass(frozen=True)
 class ExactGap:
-    """The exact gap of one network on one process, in nats, with its budget.
+    """The exact gap of one network on one process, in nats, with its parts.
 
-    budget: terms by position, arrays (D,). counts: int (cells, K), every count vector of every
-    level. probability: of each count vector at its level (cells,). cells: the budget's terms of each
-    count vector. nodes: histories that were scored.
+    decomposition: terms by position, arrays (D,). counts: int (cells, K), every count vector of every
+    level. probability: of each count vector at its level (cells,). cells: the terms of each count
+    vector. nodes: histories that were scored.
     """
 
-    budget: Budget
+    decomposition: Decomposition
     counts: np.ndarray
     probability: np.ndarray
-    cells: Budget
+    cells: Decomposition
     nodes: int
 
     @property
     def by_position(self) -> np.ndarray:
         """The gap at each of the D draws."""
-        return self.budget.gap
+        return self.decomposition.gap
 
     @property
     def gap(self) -> float:
         """The exact gap: the mean over positions."""
-        return float(self.budget.gap.mean())
+        return float(self.decomposition.gap.mean())
 
     @property
     def memoryless(self) -> float:
         """The memoryless predictor's gap."""
-        return float(self.budget.memoryless.mean())
+        return float(self.decomposition.memoryless.mean())
 
     @property
     def gap_closed(self) -> float | None:
@@ -74,10 +81,10 @@ class ExactGap:
 
     @property
     def terms(self) -> dict[str, float]:
-        """The budget's three terms, means over positions: they sum to ``gap``."""
-        return {name: float(getattr(self.budget, name).mean()) for name in TERMS}
+        """The three terms, means over positions: they sum to ``gap``."""
+        return {name: float(getattr(self.decomposition, name).mean()) for name in TERMS}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Plain JSON values; None for what is infinite, and for terms that then do not exist."""
         return {
             "gap": {
@@ -89,13 +96,13 @@ class ExactGap:
             "budget": {
                 name: {
                     "mean": finite(mean),
-                    "by_position": [finite(v) for v in getattr(self.budget, name)],
+                    "by_position": [finite(v) for v in getattr(self.decomposition, name)],
                 }
                 for name, mean in self.terms.items()
             },
             "reset": {
-                "leak": float(self.budget.reset.mean()),
-                "leak_by_position": self.budget.reset.tolist(),
+                "leak": float(self.decomposition.reset.mean()),
+                "leak_by_position": self.decomposition.reset.tolist(),
             },
             "histories": self.nodes,
         }
@@ -156,7 +163,7 @@ def exact_gap(
 
 
 def summary(process: Process, counts: np.ndarray, sums: np.ndarray, nodes: int) -> ExactGap:
-    """The exact gap out of the sums over histories with each count vector (``budget.by_counts``)."""
+    """The exact gap out of ``sums`` over the histories with each count vector; see ``by_counts``."""
     cells = by_counts(process, counts, sums)
     return ExactGap(
         by_position(process, counts, cells), counts, probabilities(process, counts), cells, nodes
@@ -215,10 +222,10 @@ def _plan(model: Model, process: Process, draws: int | None) -> Plan:
     # Compared in logarithms: the number itself can have thousands of digits.
     nodes = tree_nodes(K, draws) if draws * math.log(K) < 50 else None
     if nodes is None or nodes > MOST_NODES:
-        found = f"about 1e{(draws - 1) * math.log10(K):.0f}" if nodes is None else f"{nodes:.1e}"
+        number = f"about 1e{(draws - 1) * math.log10(K):.0f}" if nodes is None else f"{nodes:.1e}"
         most = int(math.log(MOST_NODES * (K - 1), K) + 1e-9)
         raise ValueError(
-            f"K={K} with {draws} draws has {found} histories, more than {MOST_NODES:.0e}; "
+            f"K={K} with {draws} draws has {number} histories, more than {MOST_NODES:.0e}; "
             f"the exact gap goes up to T={most + 1}: ask it at a smaller T"
         )
     if tree_cells(K, draws) * (K + 2) > _MOST_SUMS:
@@ -236,30 +243,30 @@ def _walk(
     stem, frontier = walk.stem()
     if sums.done < 0:
         sums.values[: len(stem)] = stem
-        sums.reached(0)
-    with closing(chunks(frontier, sums.done)) as found:
-        for branches in found:
-            sums.reached(walk.add(sums.values, sums.done, branches))
+        sums.advance(0)
+    with closing(chunks(frontier, sums.done)) as results:
+        for branches in results:
+            sums.advance(walk.add(sums.values, sums.done, branches))
             on_progress(sums.nodes_done(plan), plan.nodes)
     on_progress(plan.nodes, plan.nodes)
 
 
-def _chunks(walk: Walk, frontier: Any, done: int) -> Generator[Any, None, None]:
+def _chunks(walk: Walk, frontier: States, done: int) -> Generator[Sums, None, None]:
     """Sums below the frontier's nodes from ``done`` on, in order."""
-    begun = None
+    current = None
     for start in range(done, walk.plan.frontier, walk.per_call):
         # One chunk runs while the one before it is added.
         following = walk.branches(frontier, start)
-        if begun is not None:
-            yield begun
-        begun = following
-    if begun is not None:
-        yield begun
+        if current is not None:
+            yield current
+        current = following
+    if current is not None:
+        yield current
 
 
 def _chunks_of_workers(
-    walk: Walk, scheduler: str | None, workers: int | None, frontier: Any, done: int
-) -> Generator[Any, None, None]:
+    walk: Walk, scheduler: str | None, workers: int | None, frontier: States, done: int
+) -> Generator[Sums, None, None]:
     """As ``_chunks``. What ends before its turn waits, so that sums are added in one order."""
     tasks = walk.tasks(frontier, done)
     early: dict[int, np.ndarray] = {}

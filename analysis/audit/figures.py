@@ -6,7 +6,6 @@ Style and colours are those of ``analysis.report.style``; every term has a hatch
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -26,60 +25,60 @@ PARTS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def error_budget(found: ExactGap, carried: CarryOver | None = None) -> Figure:
+def decomposition_figure(exact: ExactGap, carry_over: CarryOver | None = None) -> Figure:
     """The exact gap by position as a stack of its three terms, and what is carried over RESET beside
     it with 95% intervals. The two panels have scales of their own: either can be a hundred times the
     other."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.8, 3.6) if carried else (5.2, 3.6))
-        widths = (3, 2) if carried else (1,)
+        figure = Figure(figsize=(7.8, 3.6) if carry_over else (5.2, 3.6))
+        widths = (3, 2) if carry_over else (1,)
         panels = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-        _draw_terms(panels[0], found)
-        if carried is not None:
-            _draw_carried(panels[1], carried)
+        _draw_terms(panels[0], exact)
+        if carry_over is not None:
+            _draw_carry_over(panels[1], carry_over)
         for axis in panels:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.set_xlabel("draw in the task")
-            axis.set_xlim(0.3, len(found.by_position) + 0.7)
+            axis.set_xlim(0.3, len(exact.by_position) + 0.7)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
         panels[0].set_ylabel("KL(Bayes || network), nats")
         figure.legend(loc="outside lower center", ncols=len(panels))
     return figure
 
 
-def _draw_terms(axis: Axes, found: ExactGap) -> None:
-    positions = np.arange(1, len(found.by_position) + 1)
-    bottom: Any = np.zeros(len(positions))
+def _draw_terms(axis: Axes, exact: ExactGap) -> None:
+    positions = np.arange(1, len(exact.by_position) + 1)
+    bottom = np.zeros(len(positions))
     for name in sorted(TERMS, key=list(PARTS).index):
         label, colour, hatch = PARTS[name]
-        values = getattr(found.budget, name)
+        values = getattr(exact.decomposition, name)
         values = np.where(np.isfinite(values), values, 0.0)  # what is infinite has no height
         axis.bar(
             positions,
             values,
             width=0.85,
             bottom=bottom,
-            label=f"{label}: {_percent(found.terms[name], found.gap)} of the gap",
+            label=f"{label}: {_percent(exact.terms[name], exact.gap)} of the gap",
             color=colour,
             hatch=hatch,
             edgecolor=BLACK,
             linewidth=0.4,
         )
         bottom = bottom + values
-    if math.isfinite(found.gap):
-        axis.axhline(found.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
+    if math.isfinite(exact.gap):
+        axis.axhline(exact.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
-    closed = "" if found.gap_closed is None else f",\n{_closed(found.gap_closed)} of the gap closed"
-    title = f"Exact gap {found.gap:.2e} nats a draw{closed}"
-    if math.isinf(found.gap):
+    closed = (
+        "" if exact.gap_closed is None else f",\n{_closed_text(exact.gap_closed)} of the gap closed"
+    )
+    title = f"Exact gap {exact.gap:.2e} nats a draw{closed}"
+    if math.isinf(exact.gap):
         title = "The exact gap is infinite:\nwhat is finite of it"
     axis.set_title(title, pad=16)
 
 
-def _draw_carried(axis: Axes, carried: CarryOver) -> None:
-    means, low, high = np.array(
-        [[e.mean, e.low, e.high] for e in carried.by_position], float
-    ).T  # fmt: skip
+def _draw_carry_over(axis: Axes, carry_over: CarryOver) -> None:
+    means, low, high = np.array([[e.mean, e.low, e.high] for e in carry_over.by_position], float).T
     positions = np.arange(1, len(means) + 1)
     axis.axhline(0, color=BLACK, linewidth=0.8)
     axis.errorbar(
@@ -91,13 +90,13 @@ def _draw_carried(axis: Axes, carried: CarryOver) -> None:
         markersize=3,
         linewidth=1,
         capsize=2,
-        label=f"carried over RESET, 95% interval over {carried.tasks:,} tasks",
+        label=f"carried over RESET, 95% interval over {carry_over.tasks:,} tasks",
     )
     axis.grid(axis="x", visible=False)
     axis.set_ylabel("change in KL, nats")
-    mean = carried.mean.mean
+    mean = carry_over.mean.mean
     change = "not finite" if mean is None else f"{mean:+.1e} nats a draw"
-    axis.set_title(f"Carried over: {change},\nafter {carried.past_tasks} other tasks", pad=16)
+    axis.set_title(f"Carried over: {change},\nafter {carry_over.past_tasks} other tasks", pad=16)
 
 
 def _percent(part: float, whole: float) -> str:
@@ -107,6 +106,6 @@ def _percent(part: float, whole: float) -> str:
     return "<0.1%" if 0 < share < 0.1 else f"{share:.3g}%"
 
 
-def _closed(share: float) -> str:
+def _closed_text(share: float) -> str:
     # Shares near 1 are told apart by what is left.
     return f"{100 * share:.3g}%" if share < 0.99 else f"{100 * share:.2f}%"

@@ -1,4 +1,4 @@
-"""Counts of a rolled-forward future against their exact law, DirichletMultinomial(alpha + n, N).
+"""Counts of a future against their exact distribution, DirichletMultinomial(alpha + n, N).
 
 For histories with counts n, all predictions of N more draws together have counts c with probability
 DirichletMultinomial(c; alpha + n, N): NumPyro's density is the judge. Summed over histories the counted
@@ -29,10 +29,10 @@ _LEAST_EXPECTED = 5.0
 
 @dataclass(frozen=True)
 class CountsDistance:
-    """How far counts of rolled futures are from their exact law.
+    """How far counts of rolled futures are from their exact distribution.
 
     p_value: of the chi-square test that they follow it. distance: half the chi-square divergence from
-    the exact law, in nats a future (to second order the KL divergence; over several histories a lower
+    the exact one, in nats a future (to second order the KL divergence; over several histories a lower
     bound of its mean), with a 95% interval from the non-central chi-square; it holds near 0. cells:
     different counts told apart.
     """
@@ -43,8 +43,8 @@ class CountsDistance:
 
 
 @dataclass(frozen=True)
-class CountsLaw:
-    """The exact law of the counts c of the draws that follow some histories.
+class CountsDistribution:
+    """The exact distribution of the counts c of the draws that follow some histories.
 
     cells: int (cells, K), all c. p: their probabilities, (histories, cells), after each different
     history. members: how many of the histories are that one.
@@ -54,10 +54,10 @@ class CountsLaw:
     p: np.ndarray
     members: np.ndarray
 
-    def distance(self, rolled: np.ndarray) -> CountsDistance | None:
-        """Of rolled counts, int (tasks, rolls, K), from this law. None where there is only one cell."""
-        tasks, rolls, K = rolled.shape
-        seen = np.bincount(_rows(rolled.reshape(-1, K), self.cells), minlength=len(self.cells))
+    def distance(self, predicted: np.ndarray) -> CountsDistance | None:
+        """Of predicted counts, int (tasks, rolls, K), from it. None where there is only one cell."""
+        tasks, rolls, K = predicted.shape
+        seen = np.bincount(_rows(predicted.reshape(-1, K), self.cells), minlength=len(self.cells))
         merged = _merge(rolls * self.members @ self.p)
         p, seen = self.p @ merged, seen @ merged
         if p.shape[1] < 2:
@@ -67,10 +67,12 @@ class CountsLaw:
         covariance = rolls * (np.diag(self.members @ p) - (p * self.members[:, None]).T @ p)
         excess = seen[:-1] - rolls * self.members @ p
         statistic = float(excess @ np.linalg.solve(covariance, excess))
-        return _judged(statistic, p.shape[1], tasks * rolls)
+        return _judge(statistic, p.shape[1], tasks * rolls)
 
 
-def counts_law(alpha: tuple[float, ...], before: np.ndarray, draws: int) -> CountsLaw | None:
+def counts_distribution(
+    alpha: tuple[float, ...], before: np.ndarray, draws: int
+) -> CountsDistribution | None:
     """DirichletMultinomial(alpha + before, draws) for counts ``before``, int (tasks, K), of histories.
     None where a future has more than 1,500 different counts."""
     K = len(alpha)
@@ -79,7 +81,7 @@ def counts_law(alpha: tuple[float, ...], before: np.ndarray, draws: int) -> Coun
     cells = count_vectors(draws, K)
     histories, members = np.unique(before, axis=0, return_counts=True)
     p = np.exp(log_probabilities(np.asarray(alpha) + histories, cells))
-    return CountsLaw(cells, p, members)
+    return CountsDistribution(cells, p, members)
 
 
 def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -91,16 +93,14 @@ def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarra
 
 @partial(jax.jit, static_argnums=1)
 def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
-    law = dist.DirichletMultinomial(concentration[:, None, :], draws)
-    return law.log_prob(cells)
+    return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells)
 
 
 def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Where each count vector stands in the table of all of them."""
     base = int(cells.max(initial=0)) + 1
-    digits = (
-        base ** np.arange(cells.shape[1])[::-1]
-    )  # C(N+K-1, K-1) is small, so this fits in int64
+    # C(N+K-1, K-1) is small, so this fits in int64.
+    digits = base ** np.arange(cells.shape[1])[::-1]
     codes = cells @ digits
     order = np.argsort(codes)
     return order[np.searchsorted(codes, counts @ digits, sorter=order)]
@@ -120,7 +120,7 @@ def _merge(expected: np.ndarray) -> np.ndarray:
     return np.eye(of_cell.max() + 1)[of_cell]
 
 
-def _judged(statistic: float, degrees: int, futures: int) -> CountsDistance:
+def _judge(statistic: float, degrees: int, futures: int) -> CountsDistance:
     from scipy.stats import chi2
 
     centre = max(statistic - degrees, 0.0)

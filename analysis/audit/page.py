@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.audit import calibration_page as calibration_pages
+from analysis.audit import nuts_page as nuts_pages
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
@@ -20,10 +21,13 @@ from analysis.report.formats import (
 from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
-    from analysis.audit.calibration import RolledForward
+    import xarray
+
+    from analysis.audit.calibration import Calibration
     from analysis.audit.carry_over import CarryOver
     from analysis.audit.exact_gap import ExactGap
-    from analysis.audit.worst_histories import WorstHistories
+    from analysis.audit.nuts import PosteriorSample
+    from analysis.audit.worst_histories import History, WorstHistories
     from analysis.comparison.off_prior import OffPrior
     from analysis.hidden.examine import Hidden
     from meta_learning.learner import Learner
@@ -37,71 +41,80 @@ TERMS = {
 
 
 class Audit(NamedTuple):
-    """What was found of one network. carried is None without RESET; off, rolled and hidden
-    are None where only the gap was asked for."""
+    """What there is to say of one network. carry_over is None without RESET; off_prior, calibration and
+    hidden are None where only the gap was asked for, nuts where it was not asked for."""
 
     exact: ExactGap
-    carried: CarryOver | None
+    carry_over: CarryOver | None
     worst: WorstHistories
-    off: OffPrior | None
-    rolled: RolledForward | None
+    off_prior: OffPrior | None
+    calibration: Calibration | None
     hidden: Hidden | None
+    nuts: PosteriorSample | None = None
 
 
-def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> dict[str, Any]:
+def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> dict[str, object]:
     """Plain JSON values; gaps in nats a drawn symbol."""
     from analysis.hidden.results import document as hidden_document
 
-    carried = audit.carried
+    over = audit.carry_over
     return {
         **process.settings(),
         "cell": learner.settings["cell"],
         "hidden": learner.settings["hidden"],
         **audit.exact.document(),
-        "carry_over": carried and {
-            "mean": carried.mean.mean, "ci95": carried.mean.ci95,
-            "past_tasks": carried.past_tasks, "tasks": carried.tasks,
+        "carry_over": over
+        and {
+            "mean": over.mean.mean,
+            "ci95": over.mean.ci95,
+            "past_tasks": over.past_tasks,
+            "tasks": over.tasks,
         },
         "worst_histories": {
             "longest": audit.worst.longest,
             "by_gap": [history_document(h) for h in audit.worst.by_gap],
             "by_weight": [history_document(h) for h in audit.worst.by_weight],
         },
-        "off_prior": audit.off and audit.off.document(),
-        "calibration": audit.rolled and audit.rolled.document(),
+        "off_prior": audit.off_prior and audit.off_prior.document(),
+        "calibration": audit.calibration and audit.calibration.document(),
         "hidden_state": audit.hidden and hidden_document(audit.hidden),
-    }  # fmt: skip
+        "nuts": audit.nuts and audit.nuts.document(),
+    }
 
 
 def headline(audit: Audit) -> str:
     """The answer in a few sentences."""
     text = [_lead(audit.exact)]
-    if audit.off is not None:
-        text.append(off_prior_pages.headline(audit.off))
-    if audit.rolled is not None:
-        text.append(calibration_pages.headline(audit.rolled))
+    if audit.off_prior is not None:
+        text.append(off_prior_pages.headline(audit.off_prior))
+    if audit.calibration is not None:
+        text.append(calibration_pages.headline(audit.calibration))
     if audit.hidden is not None:
         text.append(hidden_pages.headline(audit.hidden))
+    if audit.nuts is not None:
+        text.append(nuts_pages.headline(audit.nuts))
     return " ".join(text)
 
 
 def tables(audit: Audit) -> list[Table]:
     """The numbers as text."""
-    out = [budget_table(audit.exact, audit.carried), worst_table(audit.worst)]
-    if audit.off is not None:
-        out += off_prior_pages.tables(audit.off)
-    if audit.rolled is not None:
-        out.append(calibration_pages.table(audit.rolled))
+    out = [decomposition_table(audit.exact, audit.carry_over), worst_table(audit.worst)]
+    if audit.off_prior is not None:
+        out += off_prior_pages.tables(audit.off_prior)
+    if audit.calibration is not None:
+        out.append(calibration_pages.table(audit.calibration))
+    if audit.nuts is not None:
+        out.append(nuts_pages.table(audit.nuts))
     return out + ([] if audit.hidden is None else hidden_pages.tables(audit.hidden))
 
 
 def panels(audit: Audit) -> list[Panel]:
     """The figures of the report."""
-    out = [_panel(audit.exact, audit.carried)]
-    if audit.off is not None:
-        out.append(off_prior_pages.panel(audit.off))
-    if audit.rolled is not None:
-        out.append(calibration_pages.panel(audit.rolled))
+    out = [_panel(audit.exact, audit.carry_over)]
+    if audit.off_prior is not None:
+        out.append(off_prior_pages.panel(audit.off_prior))
+    if audit.calibration is not None:
+        out.append(calibration_pages.panel(audit.calibration))
     return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
 
 
@@ -112,15 +125,22 @@ def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, s
 
     own = learner.settings.get("seed", 0)
 
-    def trees() -> dict[str, Any]:
+    def trees() -> dict[str, xarray.DataTree]:
         from analysis.audit.results import to_datatree
 
         tree = to_datatree(
-            audit.exact, seed=own, carried=audit.carried, worst=audit.worst, rolled=audit.rolled
+            audit.exact,
+            seed=own,
+            carry_over=audit.carry_over,
+            worst=audit.worst,
+            calibration=audit.calibration,
         )
-        return {"audit": tree} | (
-            {} if audit.hidden is None else {"hidden": hidden_tree(audit.hidden)}
-        )
+        out = {"audit": tree}
+        if audit.hidden is not None:
+            out["hidden"] = hidden_tree(audit.hidden)
+        if audit.nuts is not None:
+            out["nuts"] = audit.nuts.to_datatree()
+        return out
 
     return Report(
         "audit",
@@ -141,43 +161,43 @@ def title_of(learner: Learner, process: DirichletCategorical) -> str:
     return f"The audit of {network} on {prior}, T={process.T:g}"
 
 
-def _lead(found: ExactGap) -> str:
-    if math.isinf(found.gap):
+def _lead(exact: ExactGap) -> str:
+    if math.isinf(exact.gap):
         return (
-            f"Over all {found.nodes:,} histories of a task after a RESET there are some where the "
+            f"Over all {exact.nodes:,} histories of a task after a RESET there are some where the "
             "network gives probability 0 to a symbol that Bayes does not rule out: its gap is infinite."
         )
-    largest = max(found.terms, key=lambda name: found.terms[name])
-    closed = found.gap_closed
+    largest = max(exact.terms, key=lambda name: exact.terms[name])
+    closed = exact.gap_closed
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
     return (
-        f"Over all {found.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
-        f"{nats(found.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
-        f"{nats(found.terms[largest])}."
+        f"Over all {exact.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
+        f"{nats(exact.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
+        f"{nats(exact.terms[largest])}."
     )
 
 
-def budget_table(found: ExactGap, carried: CarryOver | None) -> Table:
+def decomposition_table(exact: ExactGap, carry_over: CarryOver | None) -> Table:
     """The exact gap and its parts as text."""
 
     def share(value: float) -> str:
-        return percent(value / found.gap) if 0 < found.gap < math.inf else "-"
+        return percent(value / exact.gap) if 0 < exact.gap < math.inf else "-"
 
-    rows = [["gap KL(Bayes || network)", said(found.gap, nats), share(found.gap)]]
-    rows += [[TERMS[name], said(value, nats), share(value)] for name, value in found.terms.items()]
-    rows.append(["gap of a memoryless predictor", nats(found.memoryless), ""])
+    rows = [["gap KL(Bayes || network)", said(exact.gap, nats), share(exact.gap)]]
+    rows += [[TERMS[name], said(value, nats), share(value)] for name, value in exact.terms.items()]
+    rows.append(["gap of a memoryless predictor", nats(exact.memoryless), ""])
     note = (
         "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "
         "sum to the gap."
     )
-    if carried is not None:
+    if carry_over is not None:
         note += (
             (
-                f" Apart from it, sampled: after {carried.past_tasks} earlier tasks the gap changes by "
-                f"{nats(carried.mean.mean)} (95% interval over {carried.tasks:,} tasks "
-                f"{interval(carried.mean.ci95)})."
+                f" Apart from it, sampled: after {carry_over.past_tasks} earlier tasks the gap changes "
+                f"by {nats(carry_over.mean.mean)} (95% interval over {carry_over.tasks:,} tasks "
+                f"{interval(carry_over.mean.ci95)})."
             )
-            if carried.mean.mean is not None
+            if carry_over.mean.mean is not None
             else " What earlier tasks change is infinite minus infinite."
         )
     return Table("The exact gap and its parts", ["part", "nats", "share of the gap"], rows, note)
@@ -197,7 +217,7 @@ def worst_table(worst: WorstHistories) -> Table:
     )
 
 
-def history_document(history: Any) -> dict[str, Any]:
+def history_document(history: History) -> dict[str, object]:
     """Plain JSON values of one history."""
     return {
         "symbols": [int(s) for s in history.symbols],
@@ -208,14 +228,14 @@ def history_document(history: Any) -> dict[str, Any]:
     }
 
 
-def _panel(found: ExactGap, carried: CarryOver | None) -> Panel:
-    from analysis.audit.figures import error_budget
+def _panel(exact: ExactGap, carry_over: CarryOver | None) -> Panel:
+    from analysis.audit.figures import decomposition_figure
 
     return Panel(
         "error-budget",
-        error_budget(found, carried),
+        decomposition_figure(exact, carry_over),
         "Stacked parts of the exact gap by position within the task; beside them the carry-over.",
         "Where the error sits: the exact gap after a RESET by position, split into its three parts. "
         "Where there is a second panel, it shows what earlier tasks change, with 95% intervals."
-        + (" What is infinite is left out." if math.isinf(found.gap) else ""),
+        + (" What is infinite is left out." if math.isinf(exact.gap) else ""),
     )

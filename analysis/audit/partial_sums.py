@@ -76,7 +76,7 @@ class PartialSums:
         self.values, self.done = values.copy(), int(done[0])
         self.saved = self.done
 
-    def reached(self, done: int) -> None:
+    def advance(self, done: int) -> None:
         """The sums hold ``done`` frontier nodes; writes them if the last time was a while ago."""
         self.done = done
         if time.monotonic() - self.saved_at > _SAVE_EVERY_S:

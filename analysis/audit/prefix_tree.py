@@ -7,7 +7,7 @@ whose arrays stay in a processor's cache. The network runs in float32; its logit
 summed in float64, under a local switch that leaves JAX's own flag alone.
 
 Histories that are reorderings of each other have equal counts. Sums over them are all that the gap and
-its budget need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3, T=20.
+its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3, T=20.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +32,7 @@ from analysis.audit.count_vectors import (
     rows_of,
     tree_cells,
 )
+from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.precision import float64
 
@@ -44,6 +44,8 @@ _FRONTIER_UNITS = 2**22
 # Histories of one task for a worker: about a second.
 _TASK_HISTORIES = {"cpu": 2**21}
 _TASK_HISTORIES_ELSEWHERE = 2**27
+# States of many nodes as NumPy arrays (nodes, ...).
+States = tuple[np.ndarray, ...]
 # Chunks of a trial: some tenths of a second.
 _TRIAL_CHUNKS = 50
 
@@ -132,13 +134,13 @@ def node_values(logits: Array) -> Array:
     return jnp.concatenate([given, leak[..., None], -jnp.expm1(-leak)[..., None]], axis=-1)
 
 
-def after_reset(model: Model, symbols: int, params: Any) -> tuple[Any, Array]:
+def after_reset(model: Model, symbols: int, params: Params) -> tuple[State, Array]:
     """The root: the state after a RESET, with one node, and logits (1, K+1)."""
     reset = jax.nn.one_hot(jnp.array([symbols]), symbols + 1, dtype=jnp.float32)
     return model.step(params, model.initial_state((1,)), reset)
 
 
-def children(model: Model, symbols: int, params: Any, state: Any) -> tuple[Any, Array]:
+def children(model: Model, symbols: int, params: Params, state: State) -> tuple[State, Array]:
     """One level down, for any model with a ``step``: states of C nodes -> states of their C * K
     children, the symbol the fastest index, and logits (C, K, K+1)."""
     inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
@@ -148,8 +150,8 @@ def children(model: Model, symbols: int, params: Any, state: Any) -> tuple[Any, 
 
 
 def _descend(
-    model: Model, symbols: int, depth: int, params: Any, state: Any
-) -> tuple[list[Array], Any]:
+    model: Model, symbols: int, depth: int, params: Params, state: State
+) -> tuple[list[Array], State]:
     """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
     sums, nodes = [], state[0].shape[0]
     for level in range(1, depth + 1):
@@ -160,7 +162,7 @@ def _descend(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _stem(model: Model, plan: Plan, params: Any) -> tuple[Array, Any]:
+def _stem(model: Model, plan: Plan, params: Params) -> tuple[Array, State]:
     """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
     state, logits = after_reset(model, plan.symbols, params)
     sums, state = _descend(model, plan.symbols, plan.stem, params, state)
@@ -168,10 +170,10 @@ def _stem(model: Model, plan: Plan, params: Any) -> tuple[Array, Any]:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _branches(model: Model, plan: Plan, mesh: Mesh, params: Any, state: Any) -> Array:
+def _branches(model: Model, plan: Plan, mesh: Mesh, params: Params, state: State) -> Array:
     """Sums below each of a chunk of frontier nodes: (C, cells of all levels below, K+2)."""
 
-    def one_device(params: Any, state: Any) -> Array:
+    def one_device(params: Params, state: State) -> Array:
         return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
 
     over = PartitionSpec("branch")
@@ -189,7 +191,7 @@ class Walk:
     each frontier node's row of ``rows``.
     """
 
-    def __init__(self, model: Model, params: Any, plan: Plan, devices: Sequence[jax.Device]):
+    def __init__(self, model: Model, params: Params, plan: Plan, devices: Sequence[jax.Device]):
         self.model, self.plan = model, plan
         self.mesh = Mesh(np.array(devices), ("branch",))
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
@@ -199,13 +201,13 @@ class Walk:
         where = rows_of(count_vectors(plan.stem, plan.symbols))
         self.cell = np.array([where[row.tobytes()] for row in counts])
 
-    def stem(self) -> tuple[np.ndarray, Any]:
+    def stem(self) -> tuple[np.ndarray, States]:
         """Sums of the stem's levels, float64 (cells, K+2), and the frontier's states in memory."""
         with float64():
             sums, state = _stem(self.model, self.plan, self.params)
             return np.asarray(sums), jax.tree.map(np.asarray, state)
 
-    def branches(self, frontier: Any, start: int) -> Array:
+    def branches(self, frontier: States, start: int) -> Array:
         """Begins the chunk of frontier nodes from ``start`` on: (per_call, cells below, K+2).
 
         A short last chunk is padded with zero states; ``add`` leaves their sums out.
@@ -247,7 +249,7 @@ class Walk:
         # The least of three: other programs only ever slow one down.
         return min(seconds() for _ in range(3)) * plan.nodes / nodes, held
 
-    def tasks(self, frontier: Any, start: int) -> Iterator[BranchTask]:
+    def tasks(self, frontier: States, start: int) -> Iterator[BranchTask]:
         """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
         params, count = jax.tree.map(np.asarray, self.params), nodes_of_task(self.plan)
         for first in range(start, self.plan.frontier, count):
@@ -268,9 +270,9 @@ class BranchTask:
     """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
 
     model: Model
-    params: Any
+    params: Params
     plan: Plan
-    states: Any
+    states: States
     nodes: int
 
 
@@ -283,15 +285,15 @@ def nodes_of_task(plan: Plan) -> int:
 def branch_sums(task: BranchTask) -> np.ndarray:
     """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
-    found, step = [], task.plan.per_device
+    sums, step = [], task.plan.per_device
     with float64():
         for start in range(0, task.nodes, step):
             chunk = _piece(task.states, start, step)
-            found.append(_branches(task.model, task.plan, mesh, task.params, chunk))
-        return np.concatenate(found)[: task.nodes]
+            sums.append(_branches(task.model, task.plan, mesh, task.params, chunk))
+        return np.concatenate(sums)[: task.nodes]
 
 
-def _piece(states: Any, start: int, count: int) -> Any:
+def _piece(states: States, start: int, count: int) -> States:
     """``count`` of the nodes' states from ``start`` on, padded with zeros."""
 
     def piece(s: np.ndarray) -> np.ndarray:

@@ -7,13 +7,14 @@ counts are draws from its predictive distribution: ``posterior_predictive`` besi
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.audit.calibration import RolledForward
+from analysis.audit.calibration import Calibration
 from analysis.audit.carry_over import CarryOver
-from analysis.audit.decomposition import Budget
+from analysis.audit.decomposition import Decomposition
 from analysis.audit.exact_gap import ExactGap
 from analysis.audit.future_counts import CountsDistance
 from analysis.audit.worst_histories import History, WorstHistories
@@ -23,79 +24,82 @@ if TYPE_CHECKING:
     import xarray
 
 _NATS = {"units": "nats"}
+# A variable of a dataset: its dims and values. Coordinates by name.
+Variable = tuple[tuple[str, ...], np.ndarray]
+Coords = dict[str, list[int] | list[str] | np.ndarray]
 
 
 def to_datatree(
-    found: ExactGap,
+    exact: ExactGap,
     *,
     seed: int = 0,
-    carried: CarryOver | None = None,
+    carry_over: CarryOver | None = None,
     worst: WorstHistories | None = None,
-    rolled: RolledForward | None = None,
+    calibration: Calibration | None = None,
 ) -> xarray.DataTree:
     """The parts of an audit of one network; ``analysis.report.publish.write_netcdf`` writes it.
 
     Groups: exact_gap and exact_gap_by_counts, in nats; carry_over; worst_histories; calibration (ranks
-    of ``rolled``), posterior_predictive (its rolled counts; a draw is a roll), observed_data (the counts
-    that came) and constant_data (the counts before).
+    of ``calibration``), posterior_predictive (its rolled counts; a draw is a roll), observed_data (the
+    true counts) and constant_data (the counts before).
     """
     import xarray as xr
 
     groups = {
-        "exact_gap": _exact_dataset(found),
-        "exact_gap_by_counts": _by_counts_dataset(found),
+        "exact_gap": _exact_dataset(exact),
+        "exact_gap_by_counts": _by_counts_dataset(exact),
     }
-    if carried is not None:
-        groups["carry_over"] = _carried_dataset(carried)
+    if carry_over is not None:
+        groups["carry_over"] = _carry_over_dataset(carry_over)
     if worst is not None:
         groups["worst_histories"] = _worst_dataset(worst)
-    if rolled is not None:
-        groups["calibration"] = calibration_dataset(rolled)
+    if calibration is not None:
+        groups["calibration"] = calibration_dataset(calibration)
     groups = {name: group.expand_dims(seed=[seed]) for name, group in groups.items()}
-    if rolled is not None:
-        groups |= _counts_datasets(rolled)
+    if calibration is not None:
+        groups |= _counts_datasets(calibration)
     return xr.DataTree.from_dict(groups)
 
 
-def _terms(budget: Budget, dim: str) -> dict[str, Any]:
-    return {name: ((dim,), getattr(budget, name)) for name in Budget.__annotations__}
+def _terms(decomposition: Decomposition, dim: str) -> dict[str, Variable]:
+    return {name: ((dim,), getattr(decomposition, name)) for name in Decomposition.__annotations__}
 
 
-def _exact_dataset(found: ExactGap) -> xarray.Dataset:
+def _exact_dataset(exact: ExactGap) -> xarray.Dataset:
     import xarray as xr
 
     return xr.Dataset(
-        _terms(found.budget, "position"),
-        {"position": np.arange(1, len(found.by_position) + 1)},
-        {**_NATS, "reset": "reset is a probability", "histories": found.nodes},
+        _terms(exact.decomposition, "position"),
+        {"position": np.arange(1, len(exact.by_position) + 1)},
+        {**_NATS, "reset": "reset is a probability", "histories": exact.nodes},
     )
 
 
-def _by_counts_dataset(found: ExactGap) -> xarray.Dataset:
+def _by_counts_dataset(exact: ExactGap) -> xarray.Dataset:
     import xarray as xr
 
-    terms = _terms(found.cells, "cell")
+    terms = _terms(exact.cells, "cell")
     terms["counts_term"] = terms.pop("counts")
     own = {
-        "counts": (("cell", "symbol"), found.counts),
-        "probability": (("cell",), found.probability),
+        "counts": (("cell", "symbol"), exact.counts),
+        "probability": (("cell",), exact.probability),
     }
-    position = found.counts.sum(-1) + 1
-    coords = {"symbol": _symbols(found.counts.shape[1]), "position": ("cell", position)}
+    position = exact.counts.sum(-1) + 1
+    coords = {"symbol": _symbols(exact.counts.shape[1]), "position": ("cell", position)}
     return xr.Dataset(own | terms, coords, _NATS)
 
 
-def _carried_dataset(carried: CarryOver) -> xarray.Dataset:
+def _carry_over_dataset(carry_over: CarryOver) -> xarray.Dataset:
     import xarray as xr
 
     return xr.Dataset(
         {
-            "change": (("position", "bound"), [e.bounds for e in carried.by_position]),
-            "mean_change": (("bound",), carried.mean.bounds),
-            "fresh_gap": (("bound",), carried.fresh.bounds),
+            "change": (("position", "bound"), [e.bounds for e in carry_over.by_position]),
+            "mean_change": (("bound",), carry_over.mean.bounds),
+            "fresh_gap": (("bound",), carry_over.fresh.bounds),
         },
-        {"position": np.arange(1, len(carried.by_position) + 1), "bound": list(BOUNDS)},
-        {**_NATS, "past_tasks": carried.past_tasks, "tasks": carried.tasks},
+        {"position": np.arange(1, len(carry_over.by_position) + 1), "bound": list(BOUNDS)},
+        {**_NATS, "past_tasks": carry_over.past_tasks, "tasks": carry_over.tasks},
     )
 
 
@@ -105,16 +109,16 @@ def _worst_dataset(worst: WorstHistories) -> xarray.Dataset:
     lists = [worst.by_gap, worst.by_weight]
     dims = ("by", "place")
 
-    def each(value: Any) -> list[list[Any]]:
+    def each(value: Callable[[History], object]) -> list[list[object]]:
         return [[value(history) for history in some] for some in lists]
 
-    def written(history: History) -> str:
+    def text_of(history: History) -> str:
         return " ".join(map(str, history.symbols))
 
     K = len(worst.by_gap[0].bayes) - 1
     return xr.Dataset(
         {
-            "symbols": (dims, np.array(each(written))),
+            "symbols": (dims, np.array(each(text_of))),
             "probability": (dims, each(lambda h: h.probability)),
             "gap": (dims, each(lambda h: h.gap)),
             "bayes": ((*dims, "outcome"), each(lambda h: h.bayes)),
@@ -129,53 +133,63 @@ def _worst_dataset(worst: WorstHistories) -> xarray.Dataset:
     )
 
 
-def calibration_dataset(found: RolledForward) -> xarray.Dataset:
-    """Ranks of what came among the rolls, with their tests. ``pit``: the ranks as values in (0, 1)."""
+def calibration_dataset(calibration: Calibration) -> xarray.Dataset:
+    """Ranks of the true counts among the rolls, with their tests. ``pit``: ranks as values in (0, 1)."""
     import xarray as xr
 
     by = ("predictor", "history")
-    distance = [[_distance(d) for d in row] for row in found.distances]
-    p_value = [[math.nan if d is None else d.p_value for d in row] for row in found.distances]
+    distance = [[_distance(d) for d in row] for row in calibration.distances]
+    p_value = [[math.nan if d is None else d.p_value for d in row] for row in calibration.distances]
     return xr.Dataset(
         {
-            "rank": ((*by, "stream", "symbol"), found.ranks),
-            "pit": ((*by, "stream", "symbol"), found.pit),
-            "p_value": ((*by, "symbol"), found.p_values),
-            "early_end": (by, found.early_end),
+            "rank": ((*by, "stream", "symbol"), calibration.ranks),
+            "pit": ((*by, "stream", "symbol"), calibration.pit),
+            "p_value": ((*by, "symbol"), calibration.p_values),
+            "early_end": (by, calibration.early_end),
             "counts_p_value": (by, p_value),
             "counts_distance": ((*by, "bound"), distance),
         },
         {
-            "predictor": list(found.predictors),
-            **_of_rolls(found),
+            "predictor": list(calibration.predictors),
+            **_coords(calibration),
             "bound": list(BOUNDS),
         },
-        {"rolls": found.rolls, "draws": found.draws, "past_tasks": found.past_tasks},
+        {
+            "rolls": calibration.rolls,
+            "draws": calibration.draws,
+            "past_tasks": calibration.past_tasks,
+        },
     )
 
 
-def _counts_datasets(found: RolledForward) -> dict[str, xarray.Dataset]:
+def _counts_datasets(calibration: Calibration) -> dict[str, xarray.Dataset]:
     import xarray as xr
 
-    def dataset(name: str, counts: np.ndarray, dims: tuple[str, ...], **coords: Any) -> Any:
-        return xr.Dataset({name: (dims, counts.astype(np.int32))}, _of_rolls(found) | coords)
+    def dataset(
+        name: str, counts: np.ndarray, dims: tuple[str, ...], coords: Coords | None = None
+    ) -> xarray.Dataset:
+        own = _coords(calibration) | (coords or {})
+        return xr.Dataset({name: (dims, counts.astype(np.int32))}, own)
 
     dims = ("history", "stream", "symbol")
-    rolls = np.moveaxis(found.rolled, 2, 0)[None]
+    rolls = np.moveaxis(calibration.predicted, 2, 0)[None]
     return {
         "posterior_predictive": dataset(
-            "count", rolls, ("chain", "draw", *dims), chain=[0], draw=np.arange(found.rolls)
+            "count",
+            rolls,
+            ("chain", "draw", *dims),
+            {"chain": [0], "draw": np.arange(calibration.rolls)},
         ),
-        "observed_data": dataset("count", found.came, dims),
-        "constant_data": dataset("count_before", found.before, dims),
+        "observed_data": dataset("count", calibration.observed, dims),
+        "constant_data": dataset("count_before", calibration.before, dims),
     }
 
 
-def _of_rolls(found: RolledForward) -> dict[str, Any]:
+def _coords(calibration: Calibration) -> Coords:
     return {
-        "history": list(found.histories),
-        "stream": np.arange(found.tasks),
-        "symbol": _symbols(found.num_symbols),
+        "history": list(calibration.histories),
+        "stream": np.arange(calibration.tasks),
+        "symbol": _symbols(calibration.num_symbols),
     }
 
 
@@ -183,5 +197,5 @@ def _symbols(number: int) -> list[str]:
     return [*map(str, range(number))]
 
 
-def _distance(found: CountsDistance | None) -> list[float]:
-    return [math.nan] * len(BOUNDS) if found is None else found.distance.bounds
+def _distance(counts: CountsDistance | None) -> list[float]:
+    return [math.nan] * len(BOUNDS) if counts is None else counts.distance.bounds

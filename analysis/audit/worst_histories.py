@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 
 from analysis.audit.count_vectors import counts_of, draws_of
-from analysis.audit.decomposition import exchangeable
+from analysis.audit.decomposition import Exchangeable, exchangeable
 from analysis.audit.exact_gap import positions
 from analysis.audit.prefix_tree import after_reset, children, node_values, tree_nodes
+from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.precision import float64
 from autoregressive.scores import kl
@@ -62,16 +62,19 @@ def worst_histories(
     if top < 1:
         raise ValueError(f"expected 1 or more histories; got {top}")
     K, longest = process.num_symbols, positions(learner.model, process, draws) - 1
-    law = exchangeable(process)
+    bayes = exchangeable(process)
     best: dict[str, list[History]] = {"gap": [], "weight": []}
     with float64():
         state, values = _root(learner.model, K, learner.params)
         level = 0
         while True:
-            found = _Level(law, draws_of(level, K), K, np.asarray(values))
-            for name, scores in {"gap": found.gap, "weight": found.gap * found.probability}.items():
+            scored = _Level(bayes, draws_of(level, K), K, np.asarray(values))
+            for name, scores in {
+                "gap": scored.gap,
+                "weight": scored.gap * scored.probability,
+            }.items():
                 rows = np.argsort(-scores, kind="stable")[:top]
-                joined = best[name] + [found.history(row) for row in rows]
+                joined = best[name] + [scored.history(row) for row in rows]
                 best[name] = sorted(joined, key=attrgetter(name), reverse=True)[:top]
             if level == longest or tree_nodes(K, level + 2) > MOST_NODES:
                 break
@@ -83,13 +86,13 @@ def worst_histories(
 class _Level:
     """All histories of one length, scored."""
 
-    def __init__(self, law: Any, symbols: np.ndarray, K: int, values: np.ndarray):
+    def __init__(self, bayes: Exchangeable, symbols: np.ndarray, K: int, values: np.ndarray):
         counts = counts_of(symbols, K)
-        self.symbols, self.log_b = symbols, law.log_predictive(counts)
+        self.symbols, self.log_b = symbols, bayes.log_predictive(counts)
         self.log_q = values[:, :K] - values[:, K : K + 1]
         self.reset = values[:, K + 1]
         self.gap = kl(self.log_b, self.log_q)
-        self.probability = np.exp(law.log_probability(counts))
+        self.probability = np.exp(bayes.log_probability(counts))
 
     def history(self, row: int) -> History:
         return History(
@@ -102,12 +105,12 @@ class _Level:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _root(model: Model, symbols: int, params: Any) -> tuple[Any, Array]:
+def _root(model: Model, symbols: int, params: Params) -> tuple[State, Array]:
     state, logits = after_reset(model, symbols, params)
     return state, node_values(logits)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _below(model: Model, symbols: int, params: Any, state: Any) -> tuple[Any, Array]:
+def _below(model: Model, symbols: int, params: Params, state: State) -> tuple[State, Array]:
     state, logits = children(model, symbols, params, state)
     return state, node_values(logits.reshape(-1, symbols + 1))

@@ -14,7 +14,8 @@ from analysis.commands.networks import (
     refuse_options,
 )
 from analysis.commands.options import ALPHA, PROBABILITIES, TASK_LENGTH, shared_options
-from analysis.console import finish, prepare, usage_errors
+from analysis.console import usage_errors
+from analysis.output import finish, prepare
 
 if TYPE_CHECKING:
     from meta_learning.processes import Process
@@ -39,17 +40,31 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @network_options
 @click.option("--test-alpha", type=ALPHA, help="Prior of the test streams.  [as trained]")
-@click.option("--test-T", "test_task_length", type=TASK_LENGTH,
-              help="Task length of the test streams.  [as trained]")  # fmt: skip
+@click.option(
+    "--test-T",
+    "test_task_length",
+    type=TASK_LENGTH,
+    help="Task length of the test streams.  [as trained]",
+)
 @click.option("--p", type=PROBABILITIES, help="Test streams whose p is always this: 1,0,0.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 1000),
-              help="Networks to train, with seeds from --seed on.")  # fmt: skip
-@click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
-              help="Test streams.")  # fmt: skip
-@click.option("--predictions", type=click.Path(path_type=Path),
-              help="What any other model predicts on a streams file.")  # fmt: skip
-@click.option("--streams-file", type=click.Path(path_type=Path),
-              help="What meta-learn streams wrote.")  # fmt: skip
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Networks to train, with seeds from --seed on.",
+)
+@click.option(
+    "--streams", default=10_000, show_default=True, type=click.IntRange(2), help="Test streams."
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    help="What any other model predicts on a streams file.",
+)
+@click.option(
+    "--streams-file", type=click.Path(path_type=Path), help="What meta-learn streams wrote."
+)
 @shared_options
 def compare(
     network: NetworkOptions,
@@ -118,17 +133,12 @@ def _compare_predictions(
     from analysis.comparison.predictions import compare_predictions, read_predictions
     from analysis.comparison.streams_file import read_streams
 
-    if out is None and not as_json:
-        out = PREDICTIONS_OUT
+    out = out or (None if as_json else PREDICTIONS_OUT)
     streams = read_streams(streams_file)
     log_q = read_predictions(predictions, streams)
     prepare(out)
-    comparison = compare_predictions(streams, log_q)
-    comparison.settings = {
-        "predictions": predictions.name,
-        "streams_file": streams_file.name,
-        "streams_seed": streams.seed,
-    }
+    names = {"predictions": predictions.name, "streams_file": streams_file.name}
+    comparison = compare_predictions(streams, log_q, settings=names)
     finish(make_report(comparison, [], streams.seed), out, as_json)
 
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.options import cell_options, shared_options
-from analysis.console import finish, prepare
+from analysis.console import usage_errors
+from analysis.output import finish, prepare
+from analysis.progress import say
+from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
     from meta_learning.learner import Learner
@@ -26,14 +29,29 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--recipe", default="default", show_default=True, metavar="NAME",
-              help="How to train: default or coursework.")  # fmt: skip
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="How to train: default or coursework.",
+)
 @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
 @cell_options
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 1000),
-              help="Networks of each model.")  # fmt: skip
-@click.option("--streams", default=4_000, show_default=True, type=click.IntRange(2),
-              help="Test streams of each kind.")  # fmt: skip
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Networks of each model.",
+)
+@click.option(
+    "--streams",
+    default=4_000,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Test streams of each kind.",
+)
 @shared_options
 def experiments(
     recipe: str,
@@ -54,19 +72,18 @@ def experiments(
     whose p is always (1,0,0), at its own T. The report goes to --out (default:
     ./meta-learn-experiments).
     """
-    from analysis.commands.networks import train_with_progress
     from analysis.coursework.experiments import run_experiments
     from analysis.coursework.experiments_page import make_report, show
     from meta_learning.recipes import make_recipe
 
-    if out is None and not as_json:
-        out = DEFAULT_OUT
+    with usage_errors():
+        made = make_recipe(recipe, budget=budget)
+    out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
-    made = make_recipe(recipe, budget=budget)
 
     def train(name: str, process: DirichletCategorical) -> list[Learner]:
         if not quiet:
-            click.echo(f"{name}: alpha={show(process.alpha)}, T={process.T}", err=True)
+            say(f"{name}: alpha={show(process.alpha)}, T={process.T}")
         return train_with_progress(process, made, cell, hidden, range(seed, seed + seeds), quiet)
 
     finish(make_report(run_experiments(train, seed, streams), seed), out, as_json)

@@ -13,7 +13,7 @@ from analysis.commands.networks import (
     only_dirichlet,
 )
 from analysis.commands.options import shared_options
-from analysis.console import finish
+from analysis.output import finish
 
 DEFAULT_OUT = Path("meta-learn-hidden")
 
@@ -29,8 +29,13 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @network_options
-@click.option("--streams", default=2_000, show_default=True, type=click.IntRange(4),
-              help="Test streams, and tasks whose states are swapped.")  # fmt: skip
+@click.option(
+    "--streams",
+    default=2_000,
+    show_default=True,
+    type=click.IntRange(4),
+    help="Test streams, and tasks whose states are swapped.",
+)
 @shared_options
 def hidden(
     network: NetworkOptions,
@@ -47,8 +52,7 @@ def hidden(
     from it, what swapping the states of two histories changes, and the eigenvalues of its step. The
     report goes to --out (default: ./meta-learn-hidden).
     """
-    if out is None and not as_json:
-        out = DEFAULT_OUT
+    out = out or (None if as_json else DEFAULT_OUT)
     from analysis.hidden.examine import check_can_examine, examine
 
     (learner,), process = find_networks(

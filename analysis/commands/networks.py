@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.options import ALPHA, TASK_LENGTH, MemberOption, cell_options
-from analysis.console import prepare, train_with_progress, usage_errors
+from analysis.commands.options import (
+    ALPHA,
+    TASK_LENGTH,
+    Command,
+    Given,
+    MemberOption,
+    cell_options,
+)
+from analysis.console import usage_errors
+from analysis.output import prepare
+from analysis.report.report import Document
+from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
     from autoregressive.model import Model
@@ -45,42 +55,70 @@ class NetworkOptions(ProcessOptions):
     hidden: int
 
 
-def _process_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed((
-        click.option("--process", metavar="NAME", cls=MemberOption, registers="process",
-                     help="What makes the streams.  [dirichlet-categorical]"),
-        click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
-                     help="A parameter of the process; can be given again."),
-        click.option("--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1."),
-        click.option("--T", "task_length", type=TASK_LENGTH,
-                     help="Task length, RESET included; inf for no RESET."),
-        click.option("--experiment", metavar="M1..M4", help="The coursework's alpha and T by name."),
-    )):  # fmt: skip
+def _process_flags(command: Command) -> Command:
+    for option in reversed(
+        (
+            click.option(
+                "--process",
+                metavar="NAME",
+                cls=MemberOption,
+                registers="process",
+                help="What makes the streams.  [dirichlet-categorical]",
+            ),
+            click.option(
+                "--param",
+                "params",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="A parameter of the process; can be given again.",
+            ),
+            click.option(
+                "--alpha", type=ALPHA, help="Prior of the tasks, one entry a symbol: 10,1,1."
+            ),
+            click.option(
+                "--T",
+                "task_length",
+                type=TASK_LENGTH,
+                help="Task length, RESET included; inf for no RESET.",
+            ),
+            click.option(
+                "--experiment", metavar="M1..M4", help="The coursework's alpha and T by name."
+            ),
+        )
+    ):
         command = option(command)
     return command
 
 
-def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def process_options(command: Command) -> Command:
     """The options of ``ProcessOptions``, passed on as one argument ``chosen``."""
 
     @_process_flags
     @functools.wraps(command)
-    def wrapped(**kwargs: Any) -> Any:
+    def wrapped(**kwargs: Given) -> None:
         names = [field.name for field in fields(ProcessOptions)]
         chosen = ProcessOptions(**{name: kwargs.pop(name) for name in names})
-        return command(chosen=chosen, **kwargs)
+        command(chosen=chosen, **kwargs)
 
     return wrapped
 
 
-def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def network_options(command: Command) -> Command:
     """The options of ``NetworkOptions``, passed on as one argument ``network``."""
 
     @_process_flags
-    @click.option("--checkpoint", type=click.Path(path_type=Path),
-                  help="A saved network, instead of training one.")  # fmt: skip
-    @click.option("--recipe", default="default", show_default=True, metavar="NAME",
-                  help="How to train: default or coursework.")  # fmt: skip
+    @click.option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        help="A saved network, instead of training one.",
+    )
+    @click.option(
+        "--recipe",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="How to train: default or coursework.",
+    )
     @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
     @click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
@@ -88,10 +126,10 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--learning-rate", type=float, help="Peak learning rate.")
     @cell_options
     @functools.wraps(command)
-    def wrapped(**kwargs: Any) -> Any:
+    def wrapped(**kwargs: Given) -> None:
         names = [field.name for field in fields(NetworkOptions)]
         network = NetworkOptions(**{name: kwargs.pop(name) for name in names})
-        return command(network=network, **kwargs)
+        command(network=network, **kwargs)
 
     return wrapped
 
@@ -101,7 +139,7 @@ def find_networks(
     seeds: Sequence[int],
     out: Path | None,
     quiet: bool,
-    check: Callable[[Model, Any], Any],
+    check: Callable[[Model, Process], object],
     instead: str = "",
 ) -> tuple[list[Learner], Any]:
     """The saved network, or one a seed from the cache or trained now, and what they were trained on.
@@ -172,9 +210,9 @@ def chosen_process(options: ProcessOptions, what: str, other: str = " or --proce
         return process_kind(options.process or DirichletCategorical.name).from_parameters(given)
 
 
-def _parameters(options: ProcessOptions) -> dict[str, Any]:
+def _parameters(options: ProcessOptions) -> Document:
     """What --alpha, --T and --param say, by name. Errors: UsageError where one is given twice."""
-    given: dict[str, Any] = {"alpha": options.alpha, "T": options.task_length}
+    given: Document = {"alpha": options.alpha, "T": options.task_length}
     given = {name: value for name, value in given.items() if value is not None}
     for text in options.params:
         name, value = key_and_value(text)

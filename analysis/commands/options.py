@@ -11,6 +11,10 @@ import click
 
 from analysis.console import choose_device, logging_to_stderr, one_line_errors
 
+# What click passes on, and what it calls with that.
+Given = Any
+Command = Callable[..., None]
+
 
 class Numbers(click.ParamType):
     """Comma-separated numbers, checked by ``check``: a name in meta_learning.processes."""
@@ -20,7 +24,9 @@ class Numbers(click.ParamType):
         self.check = check
         self.example = example
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
         if isinstance(value, tuple):
             return value
         from meta_learning import processes
@@ -40,12 +46,14 @@ class TaskLength(click.ParamType):
 
     name = "T"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         from meta_learning.processes import check_task_length
 
         try:
-            number = float(value)
-        except (TypeError, ValueError):
+            number = float(str(value))
+        except ValueError:
             self.fail(f"expected a whole number of 1 or more, or inf; got {value!r}")
         try:
             return check_task_length(number)
@@ -57,7 +65,7 @@ class MemberOption(click.Option):
     """An option that names a member of a registry: its help lists what --load added. registers: what
     such a member is called in ``analysis.extensions``."""
 
-    def __init__(self, *args: Any, registers: str, **kwargs: Any):
+    def __init__(self, *args: Given, registers: str, **kwargs: Given):
         super().__init__(*args, **kwargs)
         self.registers = registers
 
@@ -75,7 +83,7 @@ PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
 TASK_LENGTH = TaskLength()
 
 
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def shared_options(command: Command) -> Command:
     """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
     return shared_options_of(
         "Folder for the report.",
@@ -83,26 +91,32 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def shared_options_of(
-    out_help: str, json_help: str
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def shared_options_of(out_help: str, json_help: str) -> Callable[[Command], Command]:
     """``shared_options`` of a command that makes something else than a report."""
     return functools.partial(_shared_options, out_help=out_help, json_help=json_help)
 
 
-def _shared_options(
-    command: Callable[..., Any], out_help: str, json_help: str
-) -> Callable[..., Any]:
+def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
 
-    @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**30),
-                  help="First random seed.")  # fmt: skip
+    @click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 2**30),
+        help="First random seed.",
+    )
     @click.option("--out", type=click.Path(path_type=Path), help=out_help)
-    @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto",
-                  show_default=True, help="Where networks run.")  # fmt: skip
+    @click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+        help="Where networks run.",
+    )
     @click.option("--quiet", is_flag=True, help="No progress; errors are still shown.")
     @click.option("--json", "as_json", is_flag=True, help=json_help)
     @functools.wraps(command)
-    def wrapped(*args: Any, device: str, quiet: bool, **kwargs: Any) -> None:
+    def wrapped(*args: Given, device: str, quiet: bool, **kwargs: Given) -> None:
         with one_line_errors():
             logging_to_stderr(quiet)
             choose_device(device)
@@ -111,17 +125,28 @@ def _shared_options(
     return wrapped
 
 
-def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def cell_options(command: Command) -> Command:
     """--cell and --hidden: what is trained."""
-    hidden = click.option("--hidden", default=32, show_default=True, type=click.IntRange(1, 4096),
-                          help="Hidden units.")  # fmt: skip
-    cell = click.option("--cell", default="lstm", show_default=True, metavar="NAME",
-                        cls=MemberOption, registers="cell",
-                        help="lstm, gru or transformer.")  # fmt: skip
+    hidden = click.option(
+        "--hidden",
+        default=32,
+        show_default=True,
+        type=click.IntRange(1, 4096),
+        help="Hidden units.",
+    )
+    cell = click.option(
+        "--cell",
+        default="lstm",
+        show_default=True,
+        metavar="NAME",
+        cls=MemberOption,
+        registers="cell",
+        help="lstm, gru or transformer.",
+    )
     return cell(hidden(command))
 
 
-def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def worker_options(command: Command) -> Command:
     """--scheduler and --workers, tried before the command begins. Errors: as
     ``analysis.workers.run_tasks``."""
 
@@ -136,7 +161,7 @@ def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Share it among so many processes of this machine.",
     )
     @functools.wraps(command)
-    def wrapped(*args: Any, scheduler: str | None, workers: int | None, **kwargs: Any) -> None:
+    def wrapped(*args: Given, scheduler: str | None, workers: int | None, **kwargs: Given) -> None:
         if scheduler is not None and workers is not None:
             raise click.UsageError(
                 "--scheduler has workers of its own; give it or --workers, not both"

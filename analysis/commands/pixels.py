@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from analysis.commands.options import cell_options, shared_options
-from analysis.console import finish, pixel_progress, prepare
+from analysis.output import finish, prepare
+from analysis.training_progress import pixel_progress
 
-_DATA = click.option("--data", default="mnist", show_default=True, metavar="NAME",
-                     help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
+_DATA = click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    metavar="NAME",
+    help="mnist, or glyphs: digits drawn from fonts, offline.",
+)
 
 
 class Widths(click.ParamType):
@@ -19,7 +24,9 @@ class Widths(click.ParamType):
 
     name = "widths"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
         try:
@@ -46,14 +53,24 @@ def pixels() -> None:
 """
 )
 @_DATA
-@click.option("--recipe", default="coursework", show_default=True, metavar="NAME",
-              help="coursework (Adam, batch 256) or best (SOAP, batch 32).")  # fmt: skip
+@click.option(
+    "--recipe",
+    default="coursework",
+    show_default=True,
+    metavar="NAME",
+    help="coursework (Adam, batch 256) or best (SOAP, batch 32).",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the train images.  [5]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
 @cell_options
-@click.option("--readout", type=Widths(), default="64", show_default=True,
-              help="Widths of the layers after the cell: 64 or 64,64.")  # fmt: skip
+@click.option(
+    "--readout",
+    type=Widths(),
+    default="64",
+    show_default=True,
+    help="Widths of the layers after the cell: 64 or 64,64.",
+)
 @shared_options
 def train(
     data: str,
@@ -76,7 +93,6 @@ def train(
     """
     from analysis.images.page import training_report
     from analysis.images.runs import run_name, train_and_score
-    from analysis.report.publish import check_folder
     from autoregressive.cache import cache_folder
     from autoregressive.images.datasets import load
     from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
@@ -85,14 +101,21 @@ def train(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
     out = out or Path("meta-learn-pixels")
-    check_folder(out)
     images, test = load(data, "train"), load(data, "test")
     prepare(out, run_name(pixel_settings(images, made, cell, hidden, readout, seed)))
     with pixel_progress(quiet) as on_point:
         network, document = train_and_score(
-            images, test, made, out, cell=cell, hidden=hidden, readout=readout, seed=seed,
-            folder=cache_folder(), on_point=on_point,
-        )  # fmt: skip
+            images,
+            test,
+            made,
+            out,
+            cell=cell,
+            hidden=hidden,
+            readout=readout,
+            seed=seed,
+            folder=cache_folder(),
+            on_point=on_point,
+        )
     finish(training_report(network, document, images, seed), out, as_json)
 
 
@@ -120,9 +143,9 @@ def evaluate(
     from autoregressive.pixels.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
-    prepare(out)
     network = load_pixels(checkpoint)
     images = load(data, "test")
+    prepare(out)
     finish(evaluation_report(network, score(network, images), images, seed), out, as_json)
 
 
@@ -137,10 +160,21 @@ def evaluate(
 )
 @click.argument("checkpoints", nargs=-1, type=click.Path(path_type=Path))
 @_DATA
-@click.option("--images", "count", default=100, show_default=True, type=click.IntRange(3),
-              help="The first so many test images.")  # fmt: skip
-@click.option("--samples", default=10, show_default=True, type=click.IntRange(5),
-              help="Samples of each image.")  # fmt: skip
+@click.option(
+    "--images",
+    "count",
+    default=100,
+    show_default=True,
+    type=click.IntRange(3),
+    help="The first so many test images.",
+)
+@click.option(
+    "--samples",
+    default=10,
+    show_default=True,
+    type=click.IntRange(5),
+    help="Samples of each image.",
+)
 @shared_options
 def continue_(
     checkpoints: tuple[Path, ...],
@@ -158,19 +192,14 @@ def continue_(
     1 and its last epoch.
     """
     from analysis.images.page import continuation_report
-    from analysis.images.runs import continuations
+    from analysis.images.runs import continuations, load_networks
     from autoregressive.images.datasets import load
-    from autoregressive.pixels.network import PixelNetwork
     from autoregressive.pixels.packaged import packaged_stages
 
     out = out or (None if as_json else Path("meta-learn-pixels-continuation"))
-    prepare(out)
-    networks = (
-        {path.stem: PixelNetwork.load(path) for path in checkpoints}
-        if checkpoints
-        else packaged_stages()
-    )
+    networks = load_networks(checkpoints) if checkpoints else packaged_stages()
     images = load(data, "test")
+    prepare(out)
     truth = images.images(slice(0, count))
     results, run = continuations(networks, truth, seed=seed, samples=samples)
     finish(continuation_report(results, run, truth, images, seed), out, as_json)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.options import shared_options
-from analysis.console import command_line, finish, prepare, train_with_progress, usage_errors
+from analysis.console import usage_errors
+from analysis.output import command_line, finish, prepare
+from analysis.progress import say
+from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
     from meta_learning.experiments import Setting
@@ -27,12 +30,27 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--budget", default=3_200_000, show_default=True, type=click.IntRange(400),
-              help="Training symbols of every network.")  # fmt: skip
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000),
-              help="Networks of every setting.")  # fmt: skip
-@click.option("--streams", default=1_000, show_default=True, type=click.IntRange(2),
-              help="Test streams of each kind.")  # fmt: skip
+@click.option(
+    "--budget",
+    default=3_200_000,
+    show_default=True,
+    type=click.IntRange(400),
+    help="Training symbols of every network.",
+)
+@click.option(
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Networks of every setting.",
+)
+@click.option(
+    "--streams",
+    default=1_000,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Test streams of each kind.",
+)
 @shared_options
 def questions(
     budget: int,
@@ -53,16 +71,15 @@ def questions(
     from analysis.coursework.questions import study, study_recipes
     from analysis.coursework.questions_page import make_report
 
-    if out is None and not as_json:
-        out = DEFAULT_OUT
     with usage_errors():
         recipes = study_recipes(budget)
+    out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
     every = range(seed, seed + seeds)
 
     def train(number: int, of: int, setting: Setting, recipe: Recipe) -> list[Learner]:
         if not quiet:
-            click.echo(f"{number} of {of}: {setting.name}", err=True)
+            say(f"{number} of {of}: {setting.name}")
         return train_with_progress(setting.process, recipe, "lstm", 32, every, quiet)
 
     numbers = {"command": command_line()} | study(recipes, budget, every, streams, train)

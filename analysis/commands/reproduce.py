@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from analysis.commands.options import shared_options_of
-from analysis.console import finish, pixel_progress, prepare, train_with_progress
+from analysis.output import finish, prepare
+from analysis.progress import say
+from analysis.training_progress import pixel_progress, train_with_progress
 
 if TYPE_CHECKING:
     from analysis.coursework.reproduce.kept import Kept
@@ -29,7 +31,9 @@ class Rows(click.ParamType):
 
     name = "rows"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         chosen: dict[str, None] = {}
@@ -58,10 +62,16 @@ class Rows(click.ParamType):
   meta-learn reproduce --rows 5,13-16
 """
 )
-@click.option("--quick", is_flag=True,
-              help="Packaged weights and small samples: minutes instead of an hour.")  # fmt: skip
-@click.option("--data", default="mnist", show_default=True, metavar="NAME",
-              help="mnist, or glyphs: digits drawn from fonts, offline.")  # fmt: skip
+@click.option(
+    "--quick", is_flag=True, help="Packaged weights and small samples: minutes instead of an hour."
+)
+@click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    metavar="NAME",
+    help="mnist, or glyphs: digits drawn from fonts, offline.",
+)
 @click.option("--rows", type=Rows(), help="Only these, like 4,13-16 or mistakes.  [all]")
 @shared_options_of("Folder for everything.", "One JSON document on stdout.")
 def reproduce(
@@ -106,6 +116,6 @@ def reproduce(
         done += 1
         if not quiet:
             how = f"{kept.seconds:.1f} s" if new else "kept from before"
-            click.echo(f"{done} of {len(steps)}: {title(step)}: {how}", err=True)
+            say(f"{done} of {len(steps)}: {title(step)}: {how}")
 
     finish(page.make_report(run, perform(run, steps, on_step), steps), out, as_json)

@@ -8,7 +8,8 @@ import click
 
 from analysis.commands.networks import ProcessOptions, chosen_process, process_options
 from analysis.commands.options import shared_options_of
-from analysis.console import print_json, usage_errors
+from analysis.console import usage_errors
+from analysis.output import print_json
 
 DEFAULT_FILE = Path("streams.npz")
 
@@ -24,8 +25,9 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @process_options
-@click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
-              help="Test streams.")  # fmt: skip
+@click.option(
+    "--streams", default=10_000, show_default=True, type=click.IntRange(2), help="Test streams."
+)
 @shared_options_of("File to write.  [streams.npz]", "What was written as one JSON document.")
 def streams(
     chosen: ProcessOptions,
@@ -48,23 +50,13 @@ def streams(
     with usage_errors():
         check_suffix(out)
     process = chosen_process(chosen, "what makes the streams")
-    from analysis.comparison.streams_file import draw_streams, write_streams
-    from analysis.report.publish import check_folder
+    from analysis.comparison.streams_file import document, draw_streams, next_step, write_streams
+    from analysis.report import folder
 
-    check_folder(out.parent)
+    folder.check(out.parent)
     drawn = draw_streams(process, streams, seed)
     write_streams(out, drawn)
-    outcomes = process.num_symbols + 1
-    rows, length = drawn.symbols.shape
     if as_json:
-        print_json(drawn.settings() | {"file": str(out), "rows": rows, "outcomes": outcomes})
-        return
-    click.echo(
-        f"{out}: {streams:,} streams of {length} symbols of {process.title}, and {rows - streams} "
-        "rows that show looking ahead."
-    )
-    click.echo(
-        f"Predict all {rows:,} rows: log_probabilities ({rows}, {length}, {outcomes}), row t given "
-        f"x_<t, outcome {process.num_symbols} is RESET. Then: meta-learn compare --predictions FILE "
-        f"--streams-file {out}"
-    )
+        print_json(document(drawn, out))
+    else:
+        click.echo(next_step(drawn, out))

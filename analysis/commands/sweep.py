@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.networks import key_and_value
 from analysis.commands.options import (
     ALPHA,
     TASK_LENGTH,
@@ -17,11 +15,8 @@ from analysis.commands.options import (
     shared_options,
     worker_options,
 )
-from analysis.console import finish, prepare, usage_errors
-
-if TYPE_CHECKING:
-    from analysis.sweep.grid import Grid
-    from analysis.sweep.sweep import Sweep
+from analysis.console import usage_errors
+from analysis.output import finish, prepare
 
 DEFAULT_OUT = Path("meta-learn-sweep")
 
@@ -37,33 +32,86 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--process", "processes", cls=MemberOption, registers="process", multiple=True,
-              default=("dirichlet-categorical",),
-              show_default=True, metavar="NAME", help="What makes the streams. *")  # fmt: skip
-@click.option("--param", "params", multiple=True, metavar="KEY=VALUE",
-              help="A parameter of the process. *")  # fmt: skip
-@click.option("--alpha", "alphas", type=ALPHA, multiple=True,
-              help="Prior of the tasks, one entry a symbol: 10,1,1. *")  # fmt: skip
-@click.option("--T", "task_lengths", type=TASK_LENGTH, multiple=True,
-              help="Task length, RESET included; inf for no RESET. *")  # fmt: skip
-@click.option("--cell", "cells", cls=MemberOption, registers="cell", multiple=True,
-              default=("lstm",), show_default=True, metavar="NAME",
-              help="lstm, gru or transformer. *")  # fmt: skip
-@click.option("--hidden", "widths", multiple=True, default=(32,), show_default=True,
-              type=click.IntRange(1, 4096), help="Hidden units. *")  # fmt: skip
-@click.option("--iterations", multiple=True, type=click.IntRange(1),
-              help="Training iterations. *")  # fmt: skip
-@click.option("--budget", "budgets", multiple=True, type=click.IntRange(1),
-              help="Training symbols, instead of iterations. *  [6,400,000]")  # fmt: skip
-@click.option("--recipe", default="default", show_default=True, metavar="NAME",
-              help="How to train: default or coursework.")  # fmt: skip
+@click.option(
+    "--process",
+    "processes",
+    cls=MemberOption,
+    registers="process",
+    multiple=True,
+    default=("dirichlet-categorical",),
+    show_default=True,
+    metavar="NAME",
+    help="What makes the streams. *",
+)
+@click.option(
+    "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the process. *"
+)
+@click.option(
+    "--alpha",
+    "alphas",
+    type=ALPHA,
+    multiple=True,
+    help="Prior of the tasks, one entry a symbol: 10,1,1. *",
+)
+@click.option(
+    "--T",
+    "task_lengths",
+    type=TASK_LENGTH,
+    multiple=True,
+    help="Task length, RESET included; inf for no RESET. *",
+)
+@click.option(
+    "--cell",
+    "cells",
+    cls=MemberOption,
+    registers="cell",
+    multiple=True,
+    default=("lstm",),
+    show_default=True,
+    metavar="NAME",
+    help="lstm, gru or transformer. *",
+)
+@click.option(
+    "--hidden",
+    "widths",
+    multiple=True,
+    default=(32,),
+    show_default=True,
+    type=click.IntRange(1, 4096),
+    help="Hidden units. *",
+)
+@click.option("--iterations", multiple=True, type=click.IntRange(1), help="Training iterations. *")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=click.IntRange(1),
+    help="Training symbols, instead of iterations. *  [6,400,000]",
+)
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="How to train: default or coursework.",
+)
 @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
 @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 1000),
-              help="Networks at each point of the grid, with seeds from --seed on.")  # fmt: skip
-@click.option("--streams", default=10_000, show_default=True, type=click.IntRange(2),
-              help="Test streams of each point.")  # fmt: skip
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Networks at each point of the grid, with seeds from --seed on.",
+)
+@click.option(
+    "--streams",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Test streams of each point.",
+)
 @shared_options
 @worker_options
 def sweep(
@@ -95,84 +143,42 @@ def sweep(
     meta-learn compare does. What is done is kept in the cache: a sweep that was stopped, or that grew,
     measures only what is missing. The report goes to --out (default: ./meta-learn-sweep).
     """
-    from analysis.sweep.grid import make_grid
+    from analysis.sweep.grid import make_grid, make_recipes
     from analysis.sweep.page import make_report
+    from analysis.sweep.run import sweep_with_progress
 
     with usage_errors():
-        recipes = _recipes(recipe, iterations, budgets, batch_size, unroll, learning_rate)
+        recipes = make_recipes(
+            recipe,
+            iterations=iterations,
+            budgets=budgets,
+            batch_size=batch_size,
+            unroll=unroll,
+            learning_rate=learning_rate,
+        )
         parameters = _parameters(params, {"alpha": alphas, "T": task_lengths})
         grid = make_grid(processes, parameters, cells, widths, recipes)
     out = out or (None if as_json else DEFAULT_OUT)
     prepare(out)
-    every = range(seed, seed + seeds)
-    swept = _run(grid, every, streams, seed, quiet, scheduler, workers)
+    swept = sweep_with_progress(
+        grid,
+        seeds=range(seed, seed + seeds),
+        streams=streams,
+        seed=seed,
+        quiet=quiet,
+        scheduler=scheduler,
+        workers=workers,
+    )
     finish(make_report(swept, seed), out, as_json)
 
 
-def _run(
-    grid: Grid, seeds: range, streams: int, seed: int, quiet: bool,
-    scheduler: str | None, workers: int | None,
-) -> Sweep:  # fmt: skip
-    """The sweep, with one bar over the whole grid and one line at its end."""
-    from analysis.sweep.sweep import sweep as measure_all
-
-    started = time.monotonic()
-    with _progress(grid, quiet) as on_progress:
-        found = measure_all(
-            grid, seeds=seeds, streams=streams, seed=seed, keep=True,
-            scheduler=scheduler, workers=workers, on_progress=on_progress,
-        )  # fmt: skip
-    if not quiet:
-        points, anew = len(grid.points), len(grid.points) - found.found
-        click.echo(
-            f"sweep: {points} points of {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}, "
-            f"{anew} measured in {time.monotonic() - started:.1f} s, {found.found} from the cache",
-            err=True,
-        )
-    return found
-
-
-@contextmanager
-def _progress(grid: Grid, quiet: bool) -> Iterator[Callable[[float, int], None]]:
-    from rich.progress import TextColumn
-
-    from analysis.progress import meter
-    from analysis.sweep.sweep import iterations
-
-    points, total = len(grid.points), iterations(grid)
-    with meter(
-        "sweep", f"iterations at {points} points", quiet, TextColumn("{task.fields[points]}"),
-        [TextColumn("{task.percentage:.0f}%")], measure_s=15.0, points="",
-    ) as show:  # fmt: skip
-        yield lambda done, ended: show(done, total, points=f"{ended}/{points} points")
-
-
-def _recipes(
-    name: str, iterations: tuple[int, ...], budgets: tuple[int, ...], batch_size: int | None,
-    unroll: int | None, learning_rate: float | None,
-) -> list[Any]:  # fmt: skip
-    """A recipe for each length of training. Errors: ValueError."""
-    from meta_learning.recipes import make_recipe
-
-    if iterations and budgets:
-        raise ValueError("give --iterations or --budget, not both")
-    lengths: list[dict[str, int]] = [{"iterations": n} for n in iterations]
-    lengths += [{"budget": n} for n in budgets]
-    return [
-        make_recipe(
-            name, batch_size=batch_size, unroll=unroll, learning_rate=learning_rate, **length
-        )
-        for length in lengths or [{}]
-    ]
-
-
-def _parameters(params: tuple[str, ...], own: dict[str, Any]) -> dict[str, list[Any]]:
+def _parameters(
+    params: tuple[str, ...], own: Mapping[str, Sequence[object]]
+) -> dict[str, list[object]]:
     """Parameters of processes and their values, in the order of alpha, T and --param.
 
     own: those with options of their own. Errors: ValueError.
     """
-    from analysis.commands.networks import key_and_value
-
     given = {name: list(values) for name, values in own.items() if values}
     for text in params:
         name, value = key_and_value(text)

@@ -15,13 +15,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
+from analysis.report.report import Document, Json
 from autoregressive.checkpoint import write_atomically
 from autoregressive.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py
 
 SUFFIXES = (".npz", ".nc")
 _MOST_TEXT = 100_000
@@ -48,13 +52,13 @@ def check_suffix(path: Path) -> None:
         raise DataError(f"{path} should end in .npz (NumPy) or .nc (netCDF 4)")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Any]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Json]) -> None:
     """Writes arrays and settings to ``path``, atomically. Errors: DataError, OSError."""
     check_suffix(path)
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     if path.suffix == ".npz":
         buffer = io.BytesIO()
-        values: dict[str, Any] = {name: array.values for name, array in arrays.items()}
+        values: Document = {name: array.values for name, array in arrays.items()}
         np.savez_compressed(buffer, allow_pickle=False, settings=np.array(text), **values)
         write_atomically(path, buffer.getvalue())
         return
@@ -69,7 +73,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[s
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def open_arrays(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     """The arrays of a file by name, to be read while it is open, and its settings if it has any.
 
     Errors: DataError, one line, for a file that is missing, cut, of another kind or that holds
@@ -78,13 +82,13 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     check_suffix(path)
     if not path.is_file():
         raise DataError(f"no file {path}")
-    opener = _opened_npz if path.suffix == ".npz" else _opened_netcdf
-    with opener(path) as found:
-        yield found
+    opener = _open_npz if path.suffix == ".npz" else _open_netcdf
+    with opener(path) as arrays:
+        yield arrays
 
 
 @contextmanager
-def _opened_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def _open_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     with _refusing(path, "NPZ"):
         archive = zipfile.ZipFile(path)
     with archive:
@@ -131,7 +135,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
 
 
 @contextmanager
-def _opened_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
+def _open_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     import h5py
 
     with _refusing(path, "netCDF 4"):
@@ -154,7 +158,7 @@ def _opened_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]
         yield stored, text
 
 
-def _reader(data: Any, path: Path) -> Callable[[], np.ndarray]:
+def _reader(data: h5py.Dataset, path: Path) -> Callable[[], np.ndarray]:
     def read() -> np.ndarray:
         with _refusing(path, "netCDF 4"):
             return data[()]
@@ -174,9 +178,20 @@ def _refusing(path: Path, kind: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (ValueError, KeyError, OSError, RuntimeError, SyntaxError, NotImplementedError,
-            EOFError, RecursionError, OverflowError, TypeError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        NotImplementedError,
+        EOFError,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(
             f"{path} cannot be read as {kind}; was it cut, or is it another kind of file? ({reason})"

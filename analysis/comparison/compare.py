@@ -12,18 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import numpy as np
 
 from analysis.comparison.metrics import METRICS
+from analysis.report.report import Document
 from autoregressive.pace import SCORING, part, tell
 from autoregressive.scores import kl, log_loss, log_sum
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
 
-Predictor = Callable[[Any], np.ndarray]
+Predictor = Callable[[np.ndarray], np.ndarray]
 _CHUNK_SYMBOLS = 250_000
 
 
@@ -84,7 +84,7 @@ class Comparison:
     length: int
     seeds: list[int]
     example: Example
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Document = field(default_factory=dict)
     subject: str = "network"
 
     @property
@@ -125,9 +125,9 @@ def compare(
     def rows(network: Predictor, symbols: np.ndarray) -> np.ndarray:
         nonlocal done
         with part(SCORING, done, len(symbols), streams * len(networks)):
-            found = network(symbols)
+            log_q = network(symbols)
         done += len(symbols)
-        return found
+        return log_q
 
     chunks = (
         (chunk, (rows(network, chunk.symbols) for network in networks))
@@ -216,8 +216,8 @@ def score(
     return Comparison(
         prior,
         source,
-        [_joined(part) for part in of_networks],
-        {name: _joined(part) for name, part in parts.items()},
+        [_join(part) for part in of_networks],
+        {name: _join(part) for name, part in parts.items()},
         length,
         list(seeds),
         example,
@@ -248,8 +248,8 @@ def _score(
     drawn: np.ndarray,
     positions: int,
 ) -> _Part:
-    log_drawn, log_bayes, came = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
-    loss, gap = log_loss(log_drawn, came), kl(log_bayes, log_drawn)
+    log_drawn, log_bayes, targets = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
+    loss, gap = log_loss(log_drawn, targets), kl(log_bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
     by_stream, losses = (
         values.reshape(len(values), -1, positions).mean(1) if positions else values
@@ -260,7 +260,7 @@ def _score(
     return _Part(
         loss=_mean(loss),
         gap=_mean(gap),
-        metrics={n: _mean(m.score(log_drawn, log_bayes, came)) for n, m in METRICS.items()},
+        metrics={n: _mean(m.score(log_drawn, log_bayes, targets)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         reset_cost=_mean(-log_sum(log_drawn[..., :-1])),
@@ -281,7 +281,7 @@ def _positions(length: int, task_length: float) -> int:
     return length if math.isinf(task_length) else min(int(task_length) - 1, length)
 
 
-def _joined(parts: list[_Part]) -> Scores:
+def _join(parts: list[_Part]) -> Scores:
     def whole(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import matplotlib.colors
 import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,6 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
+from analysis.report.report import Json
 from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, ROLES, STYLE, VERMILLION, look
 
 
@@ -72,8 +74,8 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     bottom, top = np.nanmin(drawn), np.nanmax(drawn)
     room = max(0.12 * (top - bottom), 0.01)
     axis.set_ylim(max(bottom - room, -0.05), top + 2 * room)
-    came = t[symbols == outcome]
-    axis.plot(came, np.full(len(came), top + 1.3 * room), "|", color="#555555")
+    hits = t[symbols == outcome]
+    axis.plot(hits, np.full(len(hits), top + 1.3 * room), "|", color="#555555")
     for place in t[symbols == reset]:
         axis.axvline(place, color="#999999", linewidth=0.8)
     axis.set_xlim(0.5, len(symbols) + 0.5)
@@ -81,7 +83,7 @@ def draw_outcome(axis: Axes, example: Example, outcome: int, places: int) -> Non
     axis.set_ylabel("p(RESET)" if outcome == reset else f"p(symbol {outcome})")
 
 
-def _prediction_legend(example: Example, subject: str) -> list[Any]:
+def _prediction_legend(example: Example, subject: str) -> list[Artist]:
     band = [] if example.low is None else [Patch(color="#cccccc", label="95% interval for p")]
     return [
         Line2D([], [], color=ROLES["network"][1], linewidth=2.6, alpha=0.75, label=subject),
@@ -129,8 +131,15 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
         # Positions where a reference is Bayes exactly cannot stand on a log axis.
         shown = drawable(np.where(curve > 1e-12, curve, np.nan))
         if np.isfinite(shown).any():
-            axis.plot(positions, shown, color=colour, linestyle=line, marker=marker, label=label,
-                      markevery=max(1, len(positions) // 20))  # fmt: skip
+            axis.plot(
+                positions,
+                shown,
+                color=colour,
+                linestyle=line,
+                marker=marker,
+                label=label,
+                markevery=max(1, len(positions) // 20),
+            )
     middle, se = drawable(curves["network"]), drawable(se)
     low = np.maximum(middle - 2 * se, 1e-12)
     axis.fill_between(positions, low, middle + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0)
@@ -139,7 +148,7 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Json]]]) -> Figure:
     """Train and held-out loss against training symbols, with the Bayes loss as the floor.
 
     histories: title -> one learning-curve dict a seed (``Learner.history``). Below each panel, the
@@ -156,12 +165,27 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
                 symbols = np.asarray(history["symbols"]) / 1e6
                 floor = float(np.ravel(history["bayes_loss"])[0])
                 first = number == 0
-                upper.plot(symbols, drawable(history["train_loss"]), color=BLUE, linestyle=":",
-                           label="training" if first else None)  # fmt: skip
-                upper.plot(symbols, drawable(history["held_out_loss"]), color=VERMILLION, linestyle="-",
-                           label="held-out" if first else None)  # fmt: skip
-                upper.axhline(floor, color=BLACK, linestyle="--", linewidth=1,
-                              label="Bayes" if first else None)  # fmt: skip
+                upper.plot(
+                    symbols,
+                    drawable(history["train_loss"]),
+                    color=BLUE,
+                    linestyle=":",
+                    label="training" if first else None,
+                )
+                upper.plot(
+                    symbols,
+                    drawable(history["held_out_loss"]),
+                    color=VERMILLION,
+                    linestyle="-",
+                    label="held-out" if first else None,
+                )
+                upper.axhline(
+                    floor,
+                    color=BLACK,
+                    linestyle="--",
+                    linewidth=1,
+                    label="Bayes" if first else None,
+                )
                 lower.plot(symbols, drawable(history["held_out_gap"]), color=VERMILLION)
             upper.set_title(textwrap.fill(title, width), fontsize=size)
             lower.set_yscale("log")
@@ -173,7 +197,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     return figure
 
 
-def points_left_out(histories: Iterable[Mapping[str, Any]]) -> str:
+def points_left_out(histories: Iterable[Mapping[str, Json]]) -> str:
     """A sentence for the caption of learning curves with points that are infinite, else nothing."""
     curves = ("held_out_loss", "held_out_gap")
     if any(np.isinf(history[name]).any() for history in histories for name in curves):
@@ -187,16 +211,19 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
         figure = Figure(figsize=(5.2, 3.4))
         axis = figure.subplots()
         looks = zip(
-            (BLUE, VERMILLION, GREEN, PURPLE), ("-", "--", "-.", ":"), ("o", "s", "^", "D"),
+            (BLUE, VERMILLION, GREEN, PURPLE),
+            ("-", "--", "-.", ":"),
+            ("o", "s", "^", "D"),
             strict=True,
-        )  # fmt: skip
+        )
         for (title, comparison), (colour, line, marker) in zip(
             comparisons.items(), looks, strict=False
         ):
             curve = np.mean([n.gap_by_position for n in comparison.networks], axis=0)
             places = np.arange(1, len(curve) + 1)
-            axis.plot(places, drawable(curve), color=colour, linestyle=line, marker=marker,
-                      label=title)  # fmt: skip
+            axis.plot(
+                places, drawable(curve), color=colour, linestyle=line, marker=marker, label=title
+            )
         axis.set_yscale("log")
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
@@ -226,10 +253,17 @@ def predictions_shared(
                 ):
                     shown = np.where(drawn, values[:places, symbol], np.nan)
                     shade = colour if style == line else _darker(colour)
-                    axis.stairs(shown, edges, baseline=None, color=shade, linestyle=style,
-                                linewidth=width, label=label)  # fmt: skip
-            came = np.flatnonzero(symbols == symbol) + 1
-            axis.plot(came, np.full(len(came), 1.05), "|", color="#555555")
+                    axis.stairs(
+                        shown,
+                        edges,
+                        baseline=None,
+                        color=shade,
+                        linestyle=style,
+                        linewidth=width,
+                        label=label,
+                    )
+            hits = np.flatnonzero(symbols == symbol) + 1
+            axis.plot(hits, np.full(len(hits), 1.05), "|", color="#555555")
             for place in np.flatnonzero(~drawn) + 1:
                 axis.axvline(place, color="#999999", linewidth=0.8)
             axis.set_ylim(-0.02, 1.1)
@@ -243,7 +277,7 @@ def predictions_shared(
     return figure
 
 
-def drawable(values: Any) -> np.ndarray:
+def drawable(values: npt.ArrayLike) -> np.ndarray:
     """Values with NaN, which is left out, for what is infinite."""
     values = np.asarray(values, np.float64)
     return np.where(np.isfinite(values), values, np.nan)

@@ -38,7 +38,7 @@ class Metric(NamedTuple):
 METRICS: dict[str, Metric] = {
     "brier": Metric(
         "Brier score",
-        lambda log_q, log_bayes, came: brier(log_q, came),
+        lambda log_q, log_bayes, targets: brier(log_q, targets),
         unit="1 (squared probability)",
         positive=True,
     ),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 
 from analysis.comparison.compare import compare
 from analysis.comparison.results import estimate_all
 from analysis.intervals import Estimate
+from analysis.report.report import Document
 from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
@@ -32,12 +32,13 @@ TASK_LENGTHS = (2, 5, 20, 50, math.inf)
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of test stream. kind: "own", "alpha", "p" or "T". found: as ``estimate_all`` gives it."""
+    """One kind of test stream. kind: "own", "alpha", "p" or "T". estimates: those of
+    ``estimate_all``."""
 
     kind: str
     source: Process
     streams: int
-    found: dict[str, Estimate]
+    estimates: dict[str, Estimate]
 
     @property
     def name(self) -> str:
@@ -53,28 +54,41 @@ class Row:
     def infinite(self) -> bool:
         """Whether a network gives probability 0 to what Bayes does not rule out. With one draw or
         more a gap always exists."""
-        return self.found["gap.network"].mean is None and self.source.task_length > 1
+        return self.estimates["gap.network"].mean is None and self.source.task_length > 1
 
     @property
     def symbols_gap(self) -> float | None:
         """The gap less what is about RESET: KL over the K symbols, the network's renormalised."""
-        gap, cost = self.found["gap.network"].mean, self.found["reset_cost"].mean
+        gap, cost = self.estimates["gap.network"].mean, self.estimates["reset_cost"].mean
         return None if gap is None or cost is None else gap - cost
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values, nats a drawn symbol; None for what does not exist."""
         names = {
-            "loss.network", "loss.oracle", "loss.bayes", "loss.bayes_test", "loss.memoryless",
-            "gap.network", "gap.memoryless", "gap_test.network", "gap_test.bayes", "gap_closed",
-            "regret.realised", "leak", "miss", "reset_cost",
-        }  # fmt: skip
+            "loss.network",
+            "loss.oracle",
+            "loss.bayes",
+            "loss.bayes_test",
+            "loss.memoryless",
+            "gap.network",
+            "gap.memoryless",
+            "gap_test.network",
+            "gap_test.bayes",
+            "gap_closed",
+            "regret.realised",
+            "leak",
+            "miss",
+            "reset_cost",
+        }
         return {
             "kind": self.kind,
             "name": self.name,
             **self.source.settings(),
             "streams": self.streams,
             "gap_over_symbols": self.symbols_gap,
-            **{n: {"mean": e.mean, "ci95": e.ci95} for n, e in self.found.items() if n in names},
+            **{
+                n: {"mean": e.mean, "ci95": e.ci95} for n, e in self.estimates.items() if n in names
+            },
         }
 
 
@@ -86,7 +100,7 @@ class OffPrior:
     rows: list[Row]
     interval: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values."""
         return {
             "alpha": list(self.process.alpha),

@@ -9,15 +9,15 @@ from analysis.comparison.off_prior import OffPrior
 from analysis.report.style import STYLE, look
 
 
-def gaps(found: OffPrior) -> Figure:
+def gaps(off: OffPrior) -> Figure:
     """A row for each kind of test stream, gaps in nats on a log axis."""
-    rows = [r for r in found.rows if r.infinite or (r.found["gap.network"].mean or 0) > 0]
+    rows = [r for r in off.rows if r.infinite or (r.estimates["gap.network"].mean or 0) > 0]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 0.27 * len(rows) + 1.3))
         axis = figure.subplots()
         colour, memoryless = look("network")[1], look("memoryless")[1]
         for y, row in enumerate(rows):
-            gap = row.found["gap.network"]
+            gap = row.estimates["gap.network"]
             mean, low, high = gap.bounds
             if low > 0:
                 axis.plot([low, high], [y, y], color=colour, linewidth=2.5, alpha=0.5)
@@ -25,10 +25,15 @@ def gaps(found: OffPrior) -> Figure:
             axis.plot(mean, y, "o", color=colour, label="network" if first else None)
             if row.symbols_gap and row.symbols_gap > 0:
                 axis.plot(
-                    row.symbols_gap, y, "s", color=colour, markerfacecolor="none", markersize=7,
+                    row.symbols_gap,
+                    y,
+                    "s",
+                    color=colour,
+                    markerfacecolor="none",
+                    markersize=7,
                     label="its part over the symbols" if first else None,
-                )  # fmt: skip
-            other = row.found["gap.memoryless"].mean
+                )
+            other = row.estimates["gap.memoryless"].mean
             if other:
                 axis.plot(other, y, "x", color=memoryless, label="memoryless" if first else None)
         names = ["as trained" if r.kind == "own" else r.name for r in rows]

@@ -19,11 +19,11 @@ _LADDER = {
 }
 
 
-def headline(found: OffPrior) -> str:
+def headline(off: OffPrior) -> str:
     """Where the network is furthest from the Bayes of its own prior."""
-    own, *others = found.rows
+    own, *others = off.rows
     worst = max(others, key=_gap)
-    endless = [row.name for row in found.rows if row.infinite]
+    endless = [row.name for row in off.rows if row.infinite]
     if endless:
         return f"The gap to Bayes with the network's own prior is infinite at {', '.join(endless)}."
     return (
@@ -32,12 +32,12 @@ def headline(found: OffPrior) -> str:
     )
 
 
-def tables(found: OffPrior) -> list[Table]:
+def tables(off: OffPrior) -> list[Table]:
     """Losses and gaps, one row a kind of test stream."""
     losses, gaps = [], []
-    for row in found.rows:
+    for row in off.rows:
         name = "as trained" if row.kind == "own" else row.name
-        gap = row.found["gap.network"]
+        gap = row.estimates["gap.network"]
         losses.append([name, *(_mean(row, f"loss.{predictor}") for predictor in _LADDER)])
         gaps.append(
             [
@@ -62,37 +62,37 @@ def tables(found: OffPrior) -> list[Table]:
             gaps,
             "gap: KL(Bayes || network). symbols: what is left of it without the cost of a RESET "
             "expected too early. gap (test): KL(Bayes (test) || network). Intervals over "
-            f"{found.interval}, {found.rows[0].streams:,} streams each.",
+            f"{off.interval}, {off.rows[0].streams:,} streams each.",
         ),
     ]
 
 
-def panel(found: OffPrior) -> Panel:
+def panel(off: OffPrior) -> Panel:
     """The gaps side by side."""
     from analysis.comparison.off_prior_figures import gaps
 
     return Panel(
         "off-prior",
-        gaps(found),
+        gaps(off),
         "Horizontal bars of the gap to Bayes for each kind of test stream on a log axis, split into "
         "symbols and RESET, with intervals.",
         "KL(Bayes || network) on test streams that training did not make. Dot: the whole gap with its "
         "95% interval; square: its part over the symbols; cross: memoryless's gap."
-        + (" An infinite gap has no dot." if any(row.infinite for row in found.rows) else ""),
+        + (" An infinite gap has no dot." if any(row.infinite for row in off.rows) else ""),
     )
 
 
 def _gap(row: Row) -> float:
-    return row.found["gap.network"].mean or 0.0
+    return row.estimates["gap.network"].mean or 0.0
 
 
 def _mean(row: Row, name: str) -> str:
-    if name not in row.found:
+    if name not in row.estimates:
         return ""
     none = "infinite" if name.endswith(".network") and row.infinite else "-"
-    return nats(row.found[name].mean, none)
+    return nats(row.estimates[name].mean, none)
 
 
 def _both(row: Row) -> str:
-    gap = row.found["gap.network"]
+    gap = row.estimates["gap.network"]
     return f"{nats(gap.mean)} {interval(gap.ci95)}".strip()

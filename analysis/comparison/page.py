@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
     from meta_learning.learner import Learner
 
 
-def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]:
+def summary_tables(comparison: Comparison, numbers: Document) -> list[Table]:
     """The comparison's numbers as text: the ladder, and the network's own figures."""
     from analysis.report.style import look
 
-    gaps = {"network": found["gap"]["mean"], **found["gap"]["references"]}
-    tests = {"network": found["gap_test"]["mean"], **found["gap_test"]["references"]} if (
-        "gap_test" in found) else None  # fmt: skip
-    names = sorted(found["loss"], key=lambda n: (found["loss"][n] is None, found["loss"][n] or 0))
-    none = infinite(found)
+    gaps = {"network": numbers["gap"]["mean"], **numbers["gap"]["references"]}
+    tests = (
+        {"network": numbers["gap_test"]["mean"], **numbers["gap_test"]["references"]}
+        if ("gap_test" in numbers)
+        else None
+    )
+    names = sorted(
+        numbers["loss"], key=lambda n: (numbers["loss"][n] is None, numbers["loss"][n] or 0)
+    )
+    none = infinite(numbers)
     rows = []
     for name in names:
         row = [
             comparison.subject if name == "network" else look(name)[0],
-            nats(found["loss"][name], none),
+            nats(numbers["loss"][name], none),
         ]
         if tests is None:
-            row.append(interval(found["loss_ci95"][name]))
+            row.append(interval(numbers["loss_ci95"][name]))
         row.append(nats(gaps[name], none) if name in gaps else "-")
         if tests is not None:
             row.append(nats(tests[name], none) if name in tests else "-")
@@ -46,27 +51,36 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         f"{comparison.source.latent_name} and can beat Bayes. "
         "All know where RESET comes.",
     )
-    gap, closed, reset, regret = (found[k] for k in ("gap", "gap_closed", "reset", "regret"))
+    gap, closed, reset, regret = (numbers[k] for k in ("gap", "gap_closed", "reset", "regret"))
     figures = [
-        ["share of the gap closed", percent(closed["mean"], no_share(found)),
-         interval(closed["ci95"], percent)],
+        [
+            "share of the gap closed",
+            percent(closed["mean"], no_share(numbers)),
+            interval(closed["ci95"], percent),
+        ],
         [f"gap KL(Bayes || {comparison.subject})", nats(gap["mean"], none), interval(gap["ci95"])],
-        ["regret against the oracle", nats(regret["oracle"]["mean"], none),
-         interval(regret["oracle"]["ci95"])],
-        ["realised regret against Bayes", nats(regret["realised"]["mean"], none),
-         interval(regret["realised"]["ci95"])],
+        [
+            "regret against the oracle",
+            nats(regret["oracle"]["mean"], none),
+            interval(regret["oracle"]["ci95"]),
+        ],
+        [
+            "realised regret against Bayes",
+            nats(regret["realised"]["mean"], none),
+            interval(regret["realised"]["ci95"]),
+        ],
         ["leak: p(RESET) before its place", nats(reset["leak"]), interval(reset["leak_ci95"])],
         ["miss: 1 - p(RESET) at its place", nats(reset["miss"]), interval(reset["miss_ci95"])],
-    ]  # fmt: skip
-    if "gap_test" in found:
-        test = found["gap_test"]
+    ]
+    if "gap_test" in numbers:
+        test = numbers["gap_test"]
         figures.insert(
             2,
             ["gap to Bayes with the test prior", nats(test["mean"], none), interval(test["ci95"])],
         )
     over = (
         "test streams (bootstrap)"
-        if found["interval"] == "streams"
+        if numbers["interval"] == "streams"
         else ("seeds (Student t; on the logarithm where a number cannot be below 0)")
     )
     network = Table(
@@ -77,12 +91,10 @@ def summary_tables(comparison: Comparison, found: dict[str, Any]) -> list[Table]
         "gap(memoryless). "
         "Regrets and gap in nats a drawn symbol; leak and miss are probabilities.",
     )
-    return [network, ladder, *_metric_tables(comparison, found, names)]
+    return [network, ladder, *_metric_tables(comparison, numbers, names)]
 
 
-def _metric_tables(
-    comparison: Comparison, found: dict[str, Any], names: list[str]
-) -> Iterator[Table]:
+def _metric_tables(comparison: Comparison, numbers: Document, names: list[str]) -> Iterator[Table]:
     """What each of ``METRICS`` says of every predictor."""
     from analysis.comparison.metrics import METRICS
     from analysis.report.style import look
@@ -91,8 +103,8 @@ def _metric_tables(
         rows = [
             [
                 comparison.subject if name == "network" else look(name)[0],
-                nats(found[metric][name], infinite(found)),
-                interval(found[f"{metric}_ci95"][name]),
+                nats(numbers[metric][name], infinite(numbers)),
+                interval(numbers[f"{metric}_ci95"][name]),
             ]
             for name in names
         ]
@@ -103,9 +115,9 @@ def _metric_tables(
         )
 
 
-def headline(comparison: Comparison, found: dict[str, Any]) -> str:
+def headline(comparison: Comparison, numbers: Document) -> str:
     """The answer in one or two sentences."""
-    gap, closed = found["gap"], found["gap_closed"]
+    gap, closed = numbers["gap"], numbers["gap_closed"]
     if not len(comparison.networks[0].gap_by_position):
         return "These tasks have no drawn symbol (T=1): there is nothing to predict but RESET."
     if gap["mean"] is None:
@@ -115,7 +127,7 @@ def headline(comparison: Comparison, found: dict[str, Any]) -> str:
         )
     text = (
         f"The {comparison.subject} is {nats(gap['mean'])} nats a symbol from Bayes "
-        f"(95% interval over {found['interval']}: {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
+        f"(95% interval over {numbers['interval']}: {nats(gap['ci95'][0])} to {nats(gap['ci95'][1])})"
     )
     if closed["mean"] is None:
         return text + "; a memoryless predictor is Bayes here, so there is no share to close."

@@ -14,12 +14,12 @@ below that is no more than 1e-5 times max(1, its loss).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from analysis.comparison.array_files import Stored, opened
+from analysis.comparison.array_files import Stored, open_arrays
 from analysis.comparison.compare import Comparison, chunk_rows, score
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
@@ -42,7 +42,7 @@ def read_predictions(path: Path, streams: StreamsFile) -> np.ndarray:
     Errors: DataError, one line, where an array is missing or of another shape or type, where symbols
     are not those of ``streams``, and as for ``check_rows`` and ``check_no_look_ahead``.
     """
-    with opened(path) as (stored, _):
+    with open_arrays(path) as (stored, _):
         missing = [name for name in ("symbols", "log_probabilities") if name not in stored]
         if missing:
             raise DataError(
@@ -127,11 +127,15 @@ def lags(log_q: np.ndarray, streams: StreamsFile) -> bool:
 
 
 def compare_predictions(
-    streams: StreamsFile, log_q: np.ndarray, prior: Process | None = None
+    streams: StreamsFile,
+    log_q: np.ndarray,
+    prior: Process | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Scores rows (rows, L, K+1) as a network's: reference ladder, gaps and all.
 
     prior: what 'bayes' and 'memoryless' believe in; by default the process that made the streams.
+    settings: how the rows came to be, for reports; the streams' seed is added.
     Rows are normalised in float64. Warns in the log where they seem to be one place late.
     """
     if lags(log_q, streams):
@@ -139,7 +143,7 @@ def compare_predictions(
             "the rows seem to be one place late: row t + 1 is much nearer to Bayes at place t than "
             "row t is; row t should be log p(x_t | x_<t), row 0 before any symbol"
         )
-    symbols, latent = streams.scored()
+    symbols, latent = streams.test_streams()
     size = chunk_rows(streams.streams, streams.length)
 
     def chunks() -> Iterator[tuple[Streams, list[np.ndarray]]]:
@@ -149,6 +153,7 @@ def compare_predictions(
 
     comparison = score(prior or streams.process, streams.process, chunks(), length=streams.length)
     comparison.subject = "model"
+    comparison.settings = {**(settings or {}), "streams_seed": streams.seed}
     return comparison
 
 

@@ -48,13 +48,18 @@ def _within_a_task(left: Axes, right: Axes, comparison: Comparison) -> None:
         number = others.index(name) if name in others else 0
         label, colour, line, marker = look(name, number)
         label = comparison.subject if name == "network" else label
-        style: Any = {"color": colour, "linestyle": line, "marker": marker, "label": label,
-                 "markevery": max(1, len(draws) // 10)}  # fmt: skip
+        style: dict[str, Any] = {
+            "color": colour,
+            "linestyle": line,
+            "marker": marker,
+            "label": label,
+            "markevery": max(1, len(draws) // 10),
+        }
         if name != "oracle":
-            left.plot(draws, _shown(np.cumsum(losses[name] - losses["oracle"])), **style)
+            left.plot(draws, _drawable(np.cumsum(losses[name] - losses["oracle"])), **style)
         if name not in ("oracle", "bayes"):
             total = np.cumsum(gaps[name])
-            right.plot(draws, np.where(total > 1e-12, _shown(total), np.nan), **style)
+            right.plot(draws, np.where(total > 1e-12, _drawable(total), np.nan), **style)
     left.set_ylabel("nats since the task began")
     left.set_title("Mean loss above the oracle's")
     right.set_title("Mean KL(Bayes || predictor)")
@@ -72,10 +77,21 @@ def _along(axis: Axes, example: Example, subject: str, places: int) -> None:
         terms = np.where(example.bayes[:places] > 0, np.exp(log_b) * (log_b - log_q), 0.0)
         lost = log_b[t, symbols] - log_q[t, symbols]
     drawn = symbols != reset
-    axis.plot(t + 1, _shown(np.cumsum(np.where(drawn, lost, 0))), color=VERMILLION,
-              label="realised", drawstyle="steps-post")  # fmt: skip
-    axis.plot(t + 1, _shown(np.cumsum(np.where(drawn, terms.sum(-1), 0))), color=BLACK,
-              linestyle="--", linewidth=1, label="sum of KL(Bayes || it)")  # fmt: skip
+    axis.plot(
+        t + 1,
+        _drawable(np.cumsum(np.where(drawn, lost, 0))),
+        color=VERMILLION,
+        label="realised",
+        drawstyle="steps-post",
+    )
+    axis.plot(
+        t + 1,
+        _drawable(np.cumsum(np.where(drawn, terms.sum(-1), 0))),
+        color=BLACK,
+        linestyle="--",
+        linewidth=1,
+        label="sum of KL(Bayes || it)",
+    )
     for place in t[~drawn]:
         axis.axvline(place + 1, color="#999999", linewidth=0.8)
     axis.set_xlim(0.5, len(symbols) + 0.5)
@@ -87,6 +103,6 @@ def _along(axis: Axes, example: Example, subject: str, places: int) -> None:
     axis.legend(loc="best")
 
 
-def _shown(values: np.ndarray) -> np.ndarray:
+def _drawable(values: np.ndarray) -> np.ndarray:
     """What is infinite cannot be drawn."""
     return np.where(np.isfinite(values), values, np.nan)

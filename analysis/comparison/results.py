@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from analysis.comparison.compare import Comparison, Scores
 from analysis.comparison.metrics import METRICS
@@ -20,12 +22,17 @@ from analysis.intervals import (
     student_share,
 )
 from analysis.report.formats import finite
+from analysis.report.report import Document
 from meta_learning.processes import drawn_places, json_task_length
 
 if TYPE_CHECKING:
     import xarray
 
+    from meta_learning.learner import Learner
 
+
+# Variables of a labelled dataset: name -> dims, values and attributes.
+Variables = dict[str, Any]
 _NATS, _PROBABILITY = "nats a drawn symbol", "1 (probability)"
 # What is measured of every predictor and network, beside METRICS, and what it is counted in.
 UNITS = {
@@ -127,7 +134,7 @@ def _over_seeds(name: str, comparison: Comparison) -> OverSeeds:
 
 
 def _expected_regret(comparison: Comparison) -> Statistic:
-    """Of the network against Bayes with the training prior. With c the law of the streams:
+    """Of the network against Bayes with the training prior. With c the distribution of the streams:
     E log(b / q) = KL(c || q) - KL(c || b), which is KL(b || q) only where c is b."""
     if comparison.networks[0].gap_test is not None:
         return lambda mean: mean["gap_test.network"] - mean["gap_test.bayes"]
@@ -136,62 +143,69 @@ def _expected_regret(comparison: Comparison) -> Statistic:
     return lambda mean: mean["gap.network"]
 
 
-def share_closed(gap: Any, memoryless: Any) -> Any:
+def share_closed(gap: ArrayLike, memoryless: ArrayLike) -> np.ndarray:
     """1 - gap / gap(memoryless); NaN where memoryless is Bayes."""
+    below = np.asarray(memoryless)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.asarray(memoryless) > 1e-12, 1 - gap / np.asarray(memoryless), np.nan)
+        return np.where(below > 1e-12, 1 - np.asarray(gap) / below, np.nan)
 
 
-def document(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, Any]:
+def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document:
     """The JSON document of ``meta-learn compare --json``; None stands for what does not exist."""
     prior, settings = comparison.prior, comparison.settings
     by_position = np.mean([s.gap_by_position for s in comparison.networks], axis=0)
-    names = [n.removeprefix("loss.") for n in found if n.startswith("loss.")]
+    names = [n.removeprefix("loss.") for n in estimates if n.startswith("loss.")]
     rungs = [n for n in names if n not in ("network", "oracle")]
     out = {
         "process": prior.name,
         **(prior.settings() | {"T": settings.get("train_T", json_task_length(prior.task_length))}),
         **{k: v for k, v in settings.items() if k != "train_T"},
         "seeds": comparison.seeds,
-        "test": {**comparison.source.settings(), "streams": comparison.streams,
-                 "length": comparison.length},
-        "loss": {name: found[f"loss.{name}"].mean for name in names},
-        "loss_ci95": {name: found[f"loss.{name}"].ci95 for name in names},
-        "gap": {
-            "mean": found["gap.network"].mean,
-            "ci95": found["gap.network"].ci95,
-            "by_position": [finite(v) for v in by_position],
-            "memoryless": found["gap.memoryless"].mean,
-            "references": {n: found[f"gap.{n}"].mean for n in rungs},
+        "test": {
+            **comparison.source.settings(),
+            "streams": comparison.streams,
+            "length": comparison.length,
         },
-        "gap_closed": {"mean": found["gap_closed"].mean, "ci95": found["gap_closed"].ci95},
+        "loss": {name: estimates[f"loss.{name}"].mean for name in names},
+        "loss_ci95": {name: estimates[f"loss.{name}"].ci95 for name in names},
+        "gap": {
+            "mean": estimates["gap.network"].mean,
+            "ci95": estimates["gap.network"].ci95,
+            "by_position": [finite(v) for v in by_position],
+            "memoryless": estimates["gap.memoryless"].mean,
+            "references": {n: estimates[f"gap.{n}"].mean for n in rungs},
+        },
+        "gap_closed": {"mean": estimates["gap_closed"].mean, "ci95": estimates["gap_closed"].ci95},
         "regret": {
-            kind: {"mean": found[f"regret.{kind}"].mean, "ci95": found[f"regret.{kind}"].ci95}
+            kind: {
+                "mean": estimates[f"regret.{kind}"].mean,
+                "ci95": estimates[f"regret.{kind}"].ci95,
+            }
             for kind in ("oracle", "bayes", "realised")
         },
         "reset": {
-            "leak": found["leak"].mean,
-            "leak_ci95": found["leak"].ci95,
-            "miss": found["miss"].mean,
-            "miss_ci95": found["miss"].ci95,
-            "cost": found["reset_cost"].mean,
-            "cost_ci95": found["reset_cost"].ci95,
+            "leak": estimates["leak"].mean,
+            "leak_ci95": estimates["leak"].ci95,
+            "miss": estimates["miss"].mean,
+            "miss_ci95": estimates["miss"].ci95,
+            "cost": estimates["reset_cost"].mean,
+            "cost_ci95": estimates["reset_cost"].ci95,
         },
         "interval": interval_kind(comparison),
-    }  # fmt: skip
-    if "gap_test.network" in found:
+    }
+    if "gap_test.network" in estimates:
         out["gap_test"] = {
-            "mean": found["gap_test.network"].mean,
-            "ci95": found["gap_test.network"].ci95,
-            "references": {n: found[f"gap_test.{n}"].mean for n in rungs},
+            "mean": estimates["gap_test.network"].mean,
+            "ci95": estimates["gap_test.network"].ci95,
+            "references": {n: estimates[f"gap_test.{n}"].mean for n in rungs},
         }
     for metric in comparison.networks[0].metrics:
         if metric in out or metric in UNITS:
             raise ValueError(
                 f"a metric cannot be called {metric}: the results have another {metric}"
             )
-        out[metric] = {name: found[f"{metric}.{name}"].mean for name in names}
-        out[f"{metric}_ci95"] = {name: found[f"{metric}.{name}"].ci95 for name in names}
+        out[metric] = {name: estimates[f"{metric}.{name}"].mean for name in names}
+        out[f"{metric}_ci95"] = {name: estimates[f"{metric}.{name}"].ci95 for name in names}
     return out
 
 
@@ -200,7 +214,7 @@ def interval_kind(comparison: Comparison) -> str:
     return "seeds" if len(comparison.networks) > 1 else "streams"
 
 
-def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
+def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataTree:
     """Labelled arrays, as ArviZ opens them: groups and dims seed, predictor, stream, position,
     outcome. Network probabilities are not posterior draws, so they have groups of their own."""
     import xarray as xr
@@ -217,12 +231,12 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     def of_references(field: str) -> np.ndarray:
         return np.stack([_of(s, field) for s in references.values()])
 
-    def scores(lead: str, stacked: Any) -> dict[str, Any]:
+    def scores(lead: str, stack: Callable[[str], np.ndarray]) -> Variables:
         known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
         fields = [f for f in known if _of(networks[0], f) is not None]
-        out = {f: ((lead, "stream"), stacked(f), described(f)) for f in fields}
+        out = {f: ((lead, "stream"), stack(f), described(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
-            out[f] = ((lead, "position"), stacked(f), described(f))
+            out[f] = ((lead, "position"), stack(f), described(f))
         return out
 
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
@@ -232,7 +246,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
         "example": _example_dataset(comparison, drawn),
     }
     if learners and learners[0].history:
-        curves: dict[str, Any] = {
+        curves: Variables = {
             k: (("seed", "point"), np.stack([x.history[k] for x in learners]), described(k))
             for k in ("train_loss", "held_out_loss", "held_out_gap")
         }
@@ -246,7 +260,7 @@ def to_datatree(comparison: Comparison, learners: list[Any]) -> xarray.DataTree:
     return xr.DataTree.from_dict(groups)
 
 
-def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
+def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> xarray.Dataset:
     import xarray as xr
 
     example = comparison.example
@@ -269,6 +283,6 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> Any:
     )
 
 
-def _of(scores: Scores, name: str) -> Any:
+def _of(scores: Scores, name: str) -> np.ndarray:
     """A field of the scores, or one of their metrics."""
     return scores.metrics[name] if name in scores.metrics else getattr(scores, name)

@@ -64,24 +64,53 @@ def simplex(comparison: Comparison, draws: Sequence[int] | None = None) -> Figur
             _shade(axis, np.asarray(prior.alpha) + counts[n], window)
             for path, colour, line in ((network, VERMILLION, "-"), (mean, BLACK, "--")):
                 axis.plot(*path[: n + 1].T, color=colour, linestyle=line, linewidth=0.9)
-            axis.plot(*truth.T, color=GREEN, marker="*", markersize=10, linestyle="",
-                      markeredgecolor=BLACK, markeredgewidth=0.5)  # fmt: skip
-            axis.plot(*network[n], color=VERMILLION, marker="o", markersize=6, linestyle="",
-                      markerfacecolor="none", markeredgewidth=1.5)  # fmt: skip
+            axis.plot(
+                *truth.T,
+                color=GREEN,
+                marker="*",
+                markersize=10,
+                linestyle="",
+                markeredgecolor=BLACK,
+                markeredgewidth=0.5,
+            )
+            axis.plot(
+                *network[n],
+                color=VERMILLION,
+                marker="o",
+                markersize=6,
+                linestyle="",
+                markerfacecolor="none",
+                markeredgewidth=1.5,
+            )
             axis.plot(*mean[n], color=BLACK, marker="x", markersize=5, linestyle="")
             axis.set_title(_title(n, counts[n]), loc="center", fontsize=9, pad=8)
         figure.legend(
             handles=[
                 Patch(color="#b9b9b9", label="posterior density"),
                 Line2D([], [], color=BLACK, marker="x", linestyle="--", label="posterior mean"),
-                Line2D([], [], color=VERMILLION, marker="o", markerfacecolor="none",
-                       label=comparison.subject),
-                Line2D([], [], color=GREEN, marker="*", markersize=9, markeredgecolor=BLACK,
-                       markeredgewidth=0.5, linestyle="", label="true p"),
+                Line2D(
+                    [],
+                    [],
+                    color=VERMILLION,
+                    marker="o",
+                    markerfacecolor="none",
+                    label=comparison.subject,
+                ),
+                Line2D(
+                    [],
+                    [],
+                    color=GREEN,
+                    marker="*",
+                    markersize=9,
+                    markeredgecolor=BLACK,
+                    markeredgewidth=0.5,
+                    linestyle="",
+                    label="true p",
+                ),
             ],
             loc="outside lower center",
             ncols=4,
-        )  # fmt: skip
+        )
     return figure
 
 
@@ -122,15 +151,29 @@ def _shade(axis: Axes, concentration: np.ndarray, window: tuple[float, float, fl
         log_p = np.einsum("k,kij->ij", concentration - 1, np.log(np.where(p > 0, p, 1)))
     log_p += gammaln(concentration.sum()) - gammaln(concentration).sum()
     density = np.where(inside, np.exp(log_p), np.nan)
-    axis.imshow(density, origin="lower", extent=(left, left + side, bottom, bottom + side),
-                cmap="Greys", vmin=0, vmax=1.6 * np.nanmax(density), interpolation="bilinear",
-                aspect="equal")  # fmt: skip
+    axis.imshow(
+        density,
+        origin="lower",
+        extent=(left, left + side, bottom, bottom + side),
+        cmap="Greys",
+        vmin=0,
+        vmax=1.6 * np.nanmax(density),
+        interpolation="bilinear",
+        aspect="equal",
+    )
     corners = np.vstack([_CORNERS, _CORNERS[:1]])
     axis.plot(*corners.T, color="#555555", linewidth=0.9)
     names = zip(_CORNERS, ((0, 4), (-4, -4), (4, -4)), ("bottom", "top", "top"), strict=True)
     for number, (corner, shift, vertical) in enumerate(names):
-        axis.annotate(str(number), corner, shift, textcoords="offset points", ha="center",
-                      va=vertical, annotation_clip=True)  # fmt: skip
+        axis.annotate(
+            str(number),
+            corner,
+            shift,
+            textcoords="offset points",
+            ha="center",
+            va=vertical,
+            annotation_clip=True,
+        )
         if not (left <= corner[0] <= left + side and bottom <= corner[1] <= bottom + side):
             _point_to(axis, number, corner, window)
     axis.set_xlim(left, left + side)

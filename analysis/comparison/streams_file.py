@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
-from analysis.comparison.array_files import Labelled, Stored, opened, write_arrays
+from analysis.comparison.array_files import Labelled, Stored, open_arrays, write_arrays
 from analysis.comparison.compare import chunk_rows, drawn_chunks
+from analysis.report.report import Document
 from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
@@ -55,11 +55,11 @@ class StreamsFile:
         """L, the places of a stream."""
         return self.symbols.shape[1]
 
-    def scored(self) -> Streams:
+    def test_streams(self) -> Streams:
         """The test streams, without the rows of pairs."""
         return Streams(self.symbols[: self.streams], self.latent)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Document:
         """As JSON values; T is null where there is no RESET. digest: SHA-256 of the arrays."""
         return {
             "format": FORMAT,
@@ -132,9 +132,29 @@ def write_streams(path: Path, streams: StreamsFile) -> None:
     write_arrays(path, labelled, settings | {"digest": digest})
 
 
+def document(streams: StreamsFile, path: Path) -> Document:
+    """What was written to ``path``: the JSON document of ``meta-learn streams --json``."""
+    outcomes = streams.process.num_symbols + 1
+    about = {"file": str(path), "rows": len(streams.symbols), "outcomes": outcomes}
+    return streams.settings() | about
+
+
+def next_step(streams: StreamsFile, path: Path) -> str:
+    """What was written to ``path``, and what to do with it, in two lines."""
+    (rows, length), process = streams.symbols.shape, streams.process
+    shape = (rows, length, process.num_symbols + 1)
+    return (
+        f"{path}: {streams.streams:,} streams of {length} symbols of {process.title}, and "
+        f"{rows - streams.streams} rows that show looking ahead.\n"
+        f"Predict all {rows:,} rows: log_probabilities {shape}, row t given x_<t, outcome "
+        f"{process.num_symbols} is RESET. Then: meta-learn compare --predictions FILE --streams-file "
+        f"{path}"
+    )
+
+
 def read_streams(path: Path) -> StreamsFile:
     """What ``write_streams`` wrote. Errors: DataError, one line, for anything else."""
-    with opened(path) as (stored, text):
+    with open_arrays(path) as (stored, text):
         missing = [name for name in ("symbols", "latent", "pairs") if name not in stored]
         if missing or text is None:
             lacks = ", ".join([*missing, *(["settings"] if text is None else [])])
@@ -193,5 +213,5 @@ def _arrays(streams: StreamsFile) -> dict[str, np.ndarray]:
     }
 
 
-def _digest(arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> str:
+def _digest(arrays: dict[str, np.ndarray], settings: Document) -> str:
     return tensors_digest(arrays, json.dumps(settings, sort_keys=True))

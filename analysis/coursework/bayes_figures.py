@@ -34,11 +34,26 @@ def posteriors(streams: Mapping[str, Mapping[str, Along]], symbol: int = 0) -> F
                 priors.items(), looks, strict=False
             ):
                 edges = np.arange(len(along.mean) + 1) + 0.5
-                axis.stairs(along.high, edges, baseline=along.low, fill=True, facecolor=shade,
-                            alpha=0.45, hatch=hatch, edgecolor="#888888", linewidth=0,
-                            label=f"{name}: 95% interval")  # fmt: skip
-                axis.stairs(along.mean, edges, baseline=None, color=colour, linestyle=line,
-                            label=f"{name}: mean")  # fmt: skip
+                axis.stairs(
+                    along.high,
+                    edges,
+                    baseline=along.low,
+                    fill=True,
+                    facecolor=shade,
+                    alpha=0.45,
+                    hatch=hatch,
+                    edgecolor="#888888",
+                    linewidth=0,
+                    label=f"{name}: 95% interval",
+                )
+                axis.stairs(
+                    along.mean,
+                    edges,
+                    baseline=None,
+                    color=colour,
+                    linestyle=line,
+                    label=f"{name}: mean",
+                )
                 for place in np.flatnonzero(np.isnan(along.mean)) + 1:
                     axis.axvline(place, color="#999999", linewidth=0.8)
             axis.set_xlim(0.5, len(along.mean) + 0.5)

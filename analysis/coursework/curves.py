@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from analysis.report.report import Document
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CurveShape:
         """Whether the last quarter is lower than the one before by no more than two standard errors."""
         return self.late_fall <= 2 * self.late_fall_se
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values."""
         return asdict(self) | {"smooth": bool(self.smooth), "plateau": bool(self.plateau)}
 

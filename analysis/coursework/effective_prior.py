@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from analysis.intervals import Estimate, student_log
+from autoregressive.precision import float64
 from meta_learning.processes import drawn_places, task_counts
+from meta_learning.processes.succession import log_succession
 
 
 def effective_alpha(
@@ -34,20 +38,29 @@ def effective_alpha(
     np.add.at(weights, where.ravel(), q / len(q))
 
     def loss(log_alpha: np.ndarray) -> tuple[float, np.ndarray]:
-        alpha = np.exp(log_alpha)
-        above = alpha + different
-        total = above.sum(1, keepdims=True)
-        value = -(weights * (np.log(above) - np.log(total))).sum()
-        slope = -(weights / above - weights.sum(1, keepdims=True) / total).sum(0) * alpha
-        return float(value), slope
+        with float64():
+            value, slope = _loss(log_alpha, different, weights)
+            return float(value), np.asarray(slope)
 
-    found: Any = minimize(
-        loss, np.zeros(num_symbols), jac=True, method="L-BFGS-B", bounds=[(-7, 9)] * num_symbols,
+    fitted = minimize(
+        loss,
+        np.zeros(num_symbols),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-7, 9)] * num_symbols,
         options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2_000},
-    )  # fmt: skip
-    if not np.isfinite(found.fun):
-        raise RuntimeError(f"no effective alpha was found: {found.message}")
-    return np.exp(found.x)
+    )
+    if not np.isfinite(fitted.fun):
+        raise RuntimeError(f"no effective alpha was found: {fitted.message}")
+    return np.exp(fitted.x)
+
+
+@jax.jit
+@jax.value_and_grad
+def _loss(log_alpha: Array, counts: Array, weights: Array) -> Array:
+    """The cross-entropy of Bayes(alpha) at counts (cells, K), weights (cells, K) being the network's
+    probabilities there; with its slope in log alpha (K,)."""
+    return -(weights * log_succession(jnp.exp(log_alpha), counts)).sum()
 
 
 def over_seeds(alphas: Sequence[np.ndarray]) -> list[Estimate]:

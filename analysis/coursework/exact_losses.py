@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from analysis.audit.count_vectors import count_vectors
+from analysis.audit.count_vectors import all_counts
+from analysis.audit.decomposition import exchangeable, probabilities
+from autoregressive.scores import kl
 from meta_learning.processes import DirichletCategorical
 
 
 def bayes_losses(process: DirichletCategorical, draws: int) -> np.ndarray:
-    """Bayes's expected loss at the first ``draws`` draws of a task, nats, float64 (draws,).
+    """Bayes's expected loss at the first ``draws`` draws of a task, nats, float64 (draws,): the mean
+    entropy of the predictive over all histories before each."""
+    counts = all_counts(process.num_symbols, draws)
+    log_b = exchangeable(process).log_predictive(counts)
+    return mean_by_draw(process, counts, -(np.exp(log_b) * log_b).sum(1))
 
-    At the draw after n others: the mean entropy of the predictive (alpha_k + n_k) / (sum(alpha) + n)
-    over counts of Dirichlet-multinomial probability.
-    """
-    alpha = np.asarray(process.alpha)
-    out = np.empty(draws)
-    for n in range(draws):
-        counts = count_vectors(n, process.num_symbols)
-        log_p = math.lgamma(n + 1) - gammaln(counts + 1).sum(1)
-        log_p += gammaln(alpha.sum()) - gammaln(alpha.sum() + n)
-        log_p += (gammaln(alpha + counts) - gammaln(alpha)).sum(1)
-        b = (alpha + counts) / (alpha.sum() + n)
-        out[n] = (np.exp(log_p) * -(b * np.log(b)).sum(1)).sum()
-    return out
+
+def excess(process: DirichletCategorical, pseudo_count: float) -> float:
+    """The expected loss over Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
+    of KL(Bayes || rule) over the draws of a task, nats."""
+    counts = all_counts(process.num_symbols, int(process.T) - 1)
+    rule = process.replace({"alpha": (pseudo_count,) * process.num_symbols})
+    log_b, log_q = (exchangeable(p).log_predictive(counts) for p in (process, rule))
+    return float(mean_by_draw(process, counts, kl(log_b, log_q)).mean())
+
+
+def mean_by_draw(
+    process: DirichletCategorical, counts: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """The mean over the histories of each length of what their counts decide: counts (cells, K), all
+    of 0, 1, .. draws; values (cells,). Returns float64, an entry a length."""
+    return np.bincount(counts.sum(1), probabilities(process, counts) * values)
 
 
 def oracle_loss(process: DirichletCategorical) -> float:

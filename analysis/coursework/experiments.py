@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.comparison.compare import Comparison
 from analysis.comparison.learners import compare_learners
 from analysis.comparison.results import document, estimate_all
+from analysis.report.report import Document
 from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
@@ -20,7 +20,7 @@ class Experiments:
 
     learners: dict[str, list[Learner]]
     comparisons: dict[str, dict[str, Comparison]]
-    documents: dict[str, dict[str, dict[str, Any]]]
+    documents: dict[str, dict[str, Document]]
 
 
 def run_experiments(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.report.formats import infinite, interval, nats, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Json, Panel, Report, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
 
 
-Found = Mapping[str, Mapping[str, Any]]
+Documents = Mapping[str, Mapping[str, Json]]
 Comparisons = Mapping[str, Mapping[str, "Comparison"]]
 
 
@@ -23,7 +23,7 @@ def make_report(experiments: Experiments, seed: int) -> Report:
     """What there is to say of the four models. seed: of the test streams."""
     learners, comparisons = experiments.learners, experiments.comparisons
 
-    def trees() -> dict[str, Any]:
+    def trees() -> Document:
         from analysis.comparison.results import to_datatree
 
         return {
@@ -57,25 +57,26 @@ def make_report(experiments: Experiments, seed: int) -> Report:
     )
 
 
-def tables(found: Found) -> list[Table]:
-    """All numbers. found: model -> test stream -> the document of ``compare``."""
-    return [own_table(found), *stream_tables(found)]
+def tables(documents: Documents) -> list[Table]:
+    """All numbers. documents: model -> test stream -> the document of ``compare``."""
+    return [own_table(documents), *stream_tables(documents)]
 
 
-def own_table(found: Found) -> Table:
+def own_table(documents: Documents) -> Table:
     """Each model on streams of its own prior."""
     home = []
-    for name, streams in found.items():
+    for name, streams in documents.items():
         numbers = streams[OWN_STREAM[name]]
         home.append(
             [
                 f"{name} {show(numbers['alpha'])} T={numbers['T']}",
-                nats(numbers["loss"]["network"], infinite(numbers)), nats(numbers["loss"]["bayes"]),
+                nats(numbers["loss"]["network"], infinite(numbers)),
+                nats(numbers["loss"]["bayes"]),
                 nats(numbers["gap"]["mean"], infinite(numbers)),
                 percent(numbers["gap_closed"]["mean"], no_share(numbers)),
                 interval(numbers["gap_closed"]["ci95"], percent),
             ]
-        )  # fmt: skip
+        )
     return Table(
         "Each model on streams of its own prior, nats a drawn symbol",
         ["model", "loss", "Bayes", "gap", "closed", "95% interval"],
@@ -91,22 +92,27 @@ _STREAM_NOTE = (
 )
 
 
-def stream_tables(found: Found) -> list[Table]:
+def stream_tables(documents: Documents) -> list[Table]:
     """A table a test stream, all models in it; the first says what the columns are."""
     out: list[Table] = []
     for key, stream in TEST_STREAMS.items():
         rows = []
-        for name, streams in found.items():
+        for name, streams in documents.items():
             numbers = streams[key]
             loss = numbers["loss"]
             rows.append(
                 [
-                    name, str(numbers["T"]), nats(loss["network"], infinite(numbers)),
+                    name,
+                    str(numbers["T"]),
+                    nats(loss["network"], infinite(numbers)),
                     nats(loss["bayes"]),
-                    nats(loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)),
-                    nats(loss["oracle"]), nats(numbers["gap"]["mean"], infinite(numbers)),
+                    nats(
+                        loss.get("bayes_test", loss["bayes"] if OWN_STREAM[name] == key else None)
+                    ),
+                    nats(loss["oracle"]),
+                    nats(numbers["gap"]["mean"], infinite(numbers)),
                 ]
-            )  # fmt: skip
+            )
         out.append(
             Table(
                 f"Test stream {key}: {stream.title}",
@@ -185,6 +191,6 @@ def _title(name: str) -> str:
     return f"{name}: alpha=({show(process.alpha)}), T={process.T}"
 
 
-def show(values: Any) -> str:
+def show(values: Sequence[float]) -> str:
     """ "10,1,1"."""
     return ",".join(f"{v:g}" for v in values)

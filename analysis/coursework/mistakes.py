@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +17,17 @@ import numpy as np
 from jax import Array, lax
 from scipy.special import logsumexp
 
-from analysis.audit.count_vectors import count_vectors
-from analysis.coursework.exact_losses import bayes_losses
+from analysis.coursework.exact_losses import bayes_losses, excess
+from analysis.report.report import Document
+from autoregressive.cells.base import Params, State
 from autoregressive.images.npy import MaskedImages
 from autoregressive.model import Model
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
-from autoregressive.scores import kl
 from meta_learning.processes import DirichletCategorical
+
+Pair = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Effect:
     wrong: float
     unit: str
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Plain JSON values."""
         return asdict(self)
 
@@ -64,15 +65,15 @@ def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
     ).ravel()
     logits = network.logits(filled.reshape(n * len(values), -1)).reshape(n, len(values), -1)
     truth = images.truth[images.masked < 0].reshape(n, m)
-    came = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
-    found = {}
+    target = truth.astype(np.int64) @ (1 << np.arange(m)[::-1])
+    means = {}
     for name, targets in (("right", filled), ("wrong", images.masked[:, None])):
         scores = -nats(logits, targets[..., 1:].astype(np.float64)).sum(-1)
         log_p = scores - logsumexp(scores, axis=1, keepdims=True)
-        found[name] = (log_p[np.arange(n), came].mean(), (log_p.argmax(1) == came).mean())
+        means[name] = (log_p[np.arange(n), target].mean(), (log_p.argmax(1) == target).mean())
     mistake = "targets of -1, the masked image's"
     return [
-        Effect(mistake, figure, float(found["right"][i]), float(found["wrong"][i]), unit)
+        Effect(mistake, figure, float(means["right"][i]), float(means["wrong"][i]), unit)
         for i, (figure, unit) in enumerate(
             (
                 ("log p(truth | observed)", "nats an image"),
@@ -103,7 +104,7 @@ def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
     ]
 
 
-def rounded(
+def round_for_sampling(
     network: PixelNetwork,
     pixels: np.ndarray,
     sampled: Continuation,
@@ -120,32 +121,32 @@ def rounded(
     truth = network.check(pixels)
     for threshold in thresholds:
         made, z = _cut(
-            network.model, network.params, jnp.asarray(truth), jnp.log(threshold / (1 - threshold)),
+            network.model,
+            network.params,
+            jnp.asarray(truth),
+            jnp.log(threshold / (1 - threshold)),
             first,
-        )  # fmt: skip
+        )
         wrong = {
             "own": float(nats(np.asarray(z), np.asarray(made)).mean()),
             "crossed": float(nats(np.asarray(z), truth[:, first:]).mean()),
         }
         mistake = f"threshold {threshold:g} for sampling"
         out += [
-            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind],
-                   "nats a pixel")
+            Effect(mistake, f"{name}, {horizon} pixels", right[kind], wrong[kind], "nats a pixel")
             for name, kind in (("A: samples", "own"), ("C: truth under samples", "crossed"))
-        ]  # fmt: skip
+        ]
     return out
 
 
 @partial(jax.jit, static_argnums=(0, 4))
-def _cut(
-    model: Model, params: Any, pixels: Array, least_logit: Array, first: int
-) -> tuple[Array, Array]:
+def _cut(model: Model, params: Params, pixels: Array, least_logit: Array, first: int) -> Pair:
     """Images continued from ``first`` on by pixels of 1 where the logit is above ``least_logit``:
     the pixels and their logits, each (n, P - first)."""
     n, places = pixels.shape
     state, _ = model.unroll(params, model.initial_state((n,)), inputs(pixels)[:, : first - 1])
 
-    def step(carry: Any, _: None) -> Any:
+    def step(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Pair]:
         state, x = carry
         state, logits = model.step(params, state, x[:, None])
         z = logits[..., 0]
@@ -157,15 +158,20 @@ def _cut(
     return made.T, z.T
 
 
-def teacher_forced(sampled: Continuation) -> list[Effect]:
+def leave_teacher_forcing_on(sampled: Continuation) -> list[Effect]:
     """True pixels fed in while 'continuing': what is then reported is B, the truth's cost given its
     own past, for C, its cost under free-running samples."""
     horizon = sampled.truth.shape[1]
     costs = sampled.costs(horizon)
     return [
-        Effect("teacher forcing left on", f"C: truth under samples, {horizon} pixels",
-               costs["crossed"][0], costs["truth"][0], "nats a pixel")
-    ]  # fmt: skip
+        Effect(
+            "teacher forcing left on",
+            f"C: truth under samples, {horizon} pixels",
+            costs["crossed"][0],
+            costs["truth"][0],
+            "nats a pixel",
+        )
+    ]
 
 
 def not_bayes(process: DirichletCategorical) -> list[Effect]:
@@ -173,32 +179,27 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
     measured against, nats a draw. Exact: sums over all counts."""
     right = float(bayes_losses(process, int(process.T) - 1).mean())
     return [
-        Effect(f"{name} called Bayes", f"Bayes's loss, {process.title}", right,
-               right + excess(process, pseudo_count), "nats a symbol")
+        Effect(
+            f"{name} called Bayes",
+            f"Bayes's loss, {process.title}",
+            right,
+            right + excess(process, pseudo_count),
+            "nats a symbol",
+        )
         for name, pseudo_count in (("KT", 0.5), ("Laplace", 1.0))
-    ]  # fmt: skip
+    ]
 
 
-def excess(process: DirichletCategorical, pseudo_count: float) -> float:
-    """The expected loss over Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
-    of KL(Bayes || rule) over the draws of a task, nats, without sampling."""
-    from analysis.audit.decomposition import exchangeable, probabilities
-
-    by_counts = exchangeable(process)
-    rule = exchangeable(process.replace({"alpha": (pseudo_count,) * process.num_symbols}))
-    total, draws = 0.0, int(process.T) - 1
-    for n in range(draws):
-        counts = count_vectors(n, process.num_symbols)
-        gap = kl(by_counts.log_predictive(counts), rule.log_predictive(counts))
-        total += float((probabilities(process, counts) * gap).sum())
-    return total / draws
-
-
-def first_unscored(process: DirichletCategorical) -> list[Effect]:
+def leave_first_unscored(process: DirichletCategorical) -> list[Effect]:
     """The first symbol of every task left out of Bayes's expected loss, nats a draw, exact: it is the
     one that costs most. T must be 3 or more, so that others are left."""
     losses = bayes_losses(process, int(process.T) - 1)
     return [
-        Effect("first symbol never scored", f"Bayes's loss, {process.title}",
-               float(losses.mean()), float(losses[1:].mean()), "nats a symbol")
-    ]  # fmt: skip
+        Effect(
+            "first symbol never scored",
+            f"Bayes's loss, {process.title}",
+            float(losses.mean()),
+            float(losses[1:].mean()),
+            "nats a symbol",
+        )
+    ]

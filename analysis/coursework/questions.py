@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +18,7 @@ from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
 from analysis.intervals import student_log
+from analysis.report.report import Document
 from autoregressive.versions import versions
 from meta_learning.experiments import (
     CONCENTRATED,
@@ -61,7 +61,7 @@ def study(
     seeds: Sequence[int],
     streams: int,
     train: Callable[[int, int, Setting, Recipe], list[Learner]],
-) -> dict[str, Any]:
+) -> Document:
     """The whole study as JSON values, without the command that asked for it: what is exact, and what
     is measured of networks of every setting. train: networks, one a seed, of the n-th of so many
     settings."""
@@ -69,7 +69,7 @@ def study(
     trainings = []
     for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
         learners = train(number, len(STUDY), setting, recipe)
-        trainings.append(measured(setting, learners, key=key, streams=streams))
+        trainings.append(measure(setting, learners, key=key, streams=streams))
     return {
         "seeds": list(seeds),
         "budget": budget,
@@ -80,18 +80,22 @@ def study(
     }
 
 
-def measured(
+def measure(
     setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
-) -> dict[str, Any]:
+) -> Document:
     """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
     process = setting.process
     endless = math.isinf(process.T)
     length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
     comparison = compare(
-        [learner.log_predictive for learner in learners], process, process,
-        key=key, streams=streams, length=length,
-    )  # fmt: skip
-    found = off_prior(
+        [learner.log_predictive for learner in learners],
+        process,
+        process,
+        key=key,
+        streams=streams,
+        length=length,
+    )
+    off = off_prior(
         learners, process, key=key, streams=streams, sources=_sources(setting)
     ).document()
     curves = np.stack([s.gap_by_position for s in comparison.networks])
@@ -101,15 +105,15 @@ def measured(
         "alpha": list(process.alpha),
         "T": json_task_length(process.T),
         "unroll": setting.unroll,
-        "rows": [_short(row) for row in found["rows"]],
-        "gap_by_position": [_rounded(v) for v in curves.mean(0)] if curves.size else [],
-        "memoryless_by_position": [_rounded(v) for v in memoryless] if curves.size else [],
+        "rows": [_short(row) for row in off["rows"]],
+        "gap_by_position": [_round(v) for v in curves.mean(0)] if curves.size else [],
+        "memoryless_by_position": [_round(v) for v in memoryless] if curves.size else [],
         "first": _spans(curves, setting) if endless else None,
         "effective_alpha": _effective(setting, learners, key, streams),
     }
 
 
-def exact() -> dict[str, Any]:
+def exact() -> Document:
     """What needs no network: losses by place of Bayes and the oracle, and how flat a prior is."""
     priors = []
     for alpha in (CONCENTRATED, FLAT, NEARLY_UNIFORM):
@@ -131,12 +135,12 @@ def exact() -> dict[str, Any]:
     return {"priors": priors, "largest_p": [_largest_p(a) for a in (NEARLY_UNIFORM, (1.0,) * 3)]}
 
 
-def _rounded(value: float) -> float | None:
+def _round(value: float) -> float | None:
     """Six digits are enough for a figure, and keep the document small."""
     return finite(float(f"{value:.6g}"))
 
 
-def _largest_p(alpha: Sequence[float]) -> dict[str, Any]:
+def _largest_p(alpha: Sequence[float]) -> Document:
     """Quantiles of the largest of p under Dirichlet(alpha), from a million draws."""
     draws = np.random.default_rng(0).dirichlet(alpha, 1_000_000).max(1)
     return {"alpha": list(alpha), "quantiles": np.quantile(draws, [0.05, 0.5, 0.95]).tolist()}
@@ -154,16 +158,29 @@ def _sources(setting: Setting) -> list[tuple[str, Process]]:
     return own
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+def _short(row: Document) -> Document:
     """A row of ``off_prior`` without what no answer needs."""
-    names = ("kind", "name", "alpha", "p", "T", "gap_over_symbols", "gap.network", "gap_closed",
-             "gap_test.network", "gap_test.bayes", "leak", "miss", "reset_cost")  # fmt: skip
+    names = (
+        "kind",
+        "name",
+        "alpha",
+        "p",
+        "T",
+        "gap_over_symbols",
+        "gap.network",
+        "gap_closed",
+        "gap_test.network",
+        "gap_test.bayes",
+        "leak",
+        "miss",
+        "reset_cost",
+    )
     out = {name: row[name] for name in names if name in row}
     references = ("loss.network", "loss.bayes", "loss.bayes_test", "loss.oracle", "gap.memoryless")
     return out | {name: row[name]["mean"] for name in references if name in row}
 
 
-def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
+def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
     """The mean gap over each stretch of one unroll, with its interval over seeds."""
     out = []
     for n in range(_BEYOND):
@@ -182,7 +199,7 @@ def _spans(curves: np.ndarray, setting: Setting) -> list[dict[str, Any]]:
 
 def _effective(
     setting: Setting, learners: Sequence[Learner], key: jax.Array, streams: int
-) -> list[dict[str, Any]] | None:
+) -> list[Document] | None:
     process = setting.process
     if process.T < 3:
         return None

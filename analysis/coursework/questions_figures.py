@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import matplotlib.colors
@@ -13,8 +12,13 @@ from matplotlib.figure import Figure
 
 from analysis.report.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILLION
 
-_LOOKS = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"),
-          (ORANGE, "-", "v"))  # fmt: skip
+_LOOKS = (
+    (BLUE, "-", "o"),
+    (VERMILLION, "--", "s"),
+    (GREEN, "-.", "^"),
+    (PURPLE, ":", "D"),
+    (ORANGE, "-", "v"),
+)
 _GAP = "KL(Bayes || network), nats a symbol"
 
 
@@ -31,10 +35,10 @@ def gap_along(
                 curves.items(), _LOOKS, strict=False
             ):
                 places = np.arange(1, len(values) + 1)
-                shown = {} if marks else {"marker": marker}
+                drawable = {} if marks else {"marker": marker}
                 numbers = np.array(values, float)  # None, which is infinite, becomes NaN
                 above = np.where(numbers > 1e-12, numbers, np.nan)
-                axis.plot(places, above, color=colour, linestyle=line, label=label, **shown)
+                axis.plot(places, above, color=colour, linestyle=line, label=label, **drawable)
             for mark in marks:
                 axis.axvline(mark, color=BLACK, linewidth=0.8, linestyle=":")
             if marks:
@@ -85,8 +89,15 @@ def heat_maps(
             for (y, x), value in np.ndenumerate(values):
                 if np.isfinite(value):
                     dark = norm(value) < 0.5
-                    axis.text(x, y, _number(value), ha="center", va="center", fontsize=6.5,
-                              color="white" if dark else "black")  # fmt: skip
+                    axis.text(
+                        x,
+                        y,
+                        _number(value),
+                        ha="center",
+                        va="center",
+                        fontsize=6.5,
+                        color="white" if dark else "black",
+                    )
             axis.set_xticks(range(len(columns)), columns)
             axis.set_yticks(range(len(rows)), rows)
             axis.set_title(title)
@@ -124,6 +135,6 @@ def _number(value: float) -> str:
     return f"{value:.1e}".replace("e-0", "e-") if value < 0.01 else f"{value:.2g}"
 
 
-def shown(value: Any) -> float:
+def drawable(value: float | None) -> float:
     """NaN for None."""
     return float("nan") if value is None else float(value)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from analysis.coursework import questions_figures as figures
 from analysis.report import markdown
 from analysis.report.formats import interval, nats, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
+
+Member = TypeVar("Member")
 
 
 class Answer(NamedTuple):
@@ -24,7 +26,7 @@ class Answer(NamedTuple):
     panels: list[Panel]
 
 
-def make_report(document: dict[str, Any]) -> Report:
+def make_report(document: Document) -> Report:
     """What there is to say of a study. document: as ``meta-learn questions --json`` prints it."""
     said = answers(document)
     return Report(
@@ -39,15 +41,19 @@ def make_report(document: dict[str, Any]) -> Report:
     )
 
 
-def answers(document: dict[str, Any]) -> list[Answer]:
+def answers(document: Document) -> list[Answer]:
     """All answers. document: as ``meta-learn questions --json`` prints it."""
     return [
-        _prior(document), _edges(document), _task_length(document), _unroll(document),
-        _unseen(document), _harder(document),
-    ]  # fmt: skip
+        _prior(document),
+        _edges(document),
+        _task_length(document),
+        _unroll(document),
+        _unseen(document),
+        _harder(document),
+    ]
 
 
-def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
+def as_markdown(document: Document, folder: Path, link: str) -> str:
     """All answers as a Markdown page; figures go to ``folder``, which the page calls ``link``."""
     out = []
     for answer in answers(document):
@@ -57,11 +63,11 @@ def as_markdown(document: dict[str, Any], folder: Path, link: str) -> str:
     return "\n\n".join(out) + "\n"
 
 
-def _prior(document: dict[str, Any]) -> Answer:
-    trained = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
+def _prior(document: Document) -> Answer:
+    training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = [
         [_alpha(t), *(_alpha_of(e) for e in t["effective_alpha"]), _gap(t), _share(t)]
-        for t in trained
+        for t in training
     ]
     flat = document["exact"]["priors"][-1]
     ours, uniform = document["exact"]["largest_p"]
@@ -86,7 +92,7 @@ def _prior(document: dict[str, Any]) -> Answer:
     return Answer("What is learnt with alpha=(10,1,1), and with (1.1,1.1,1.1)?", text, [table], [])
 
 
-def _edges(document: dict[str, Any]) -> Answer:
+def _edges(document: Document) -> Answer:
     (one,) = (t for t in document["trainings"] if t["T"] == 1)
     endless = [t for t in document["trainings"] if t["T"] is None]
     endless.sort(key=lambda t: (t["alpha"][0] < 2, t["unroll"]))
@@ -143,7 +149,7 @@ def _edges(document: dict[str, Any]) -> Answer:
     return Answer(question, text.strip(), [table], [panel])
 
 
-def _task_length(document: dict[str, Any]) -> Answer:
+def _task_length(document: Document) -> Answer:
     long = [t for t in document["trainings"] if t["unroll"] == 100 and t["T"] != 1]
     by_alpha = {a: [t for t in long if _alpha(t) == a] for a in _unique(_alpha(t) for t in long)}
     by_alpha = {a: group for a, group in by_alpha.items() if len(group) > 1}
@@ -152,14 +158,22 @@ def _task_length(document: dict[str, Any]) -> Answer:
     rows, maps, maps_symbols = [], {}, {}
     for alpha, group in by_alpha.items():
         rows += [
-            [alpha, _T(t["T"]), _gap(t), interval(_own(t)["gap.network"]["ci95"]),
-             nats(_own(t)["gap.memoryless"]), _share(t)]
+            [
+                alpha,
+                _T(t["T"]),
+                _gap(t),
+                interval(_own(t)["gap.network"]["ci95"]),
+                nats(_own(t)["gap.memoryless"]),
+                _share(t),
+            ]
             for t in group
-        ]  # fmt: skip
-        found = [{r["T"]: r for r in t["rows"] if r["kind"] in ("own", "T")} for t in group]
-        whole = [[_value(f.get(T), "gap.network") for T in tested] for f in found]
-        symbols = [[figures.shown(f[T]["gap_over_symbols"] if T in f else None) for T in tested]
-                   for f in found]  # fmt: skip
+        ]
+        by_length = [{r["T"]: r for r in t["rows"] if r["kind"] in ("own", "T")} for t in group]
+        whole = [[_value(f.get(T), "gap.network") for T in tested] for f in by_length]
+        symbols = [
+            [figures.drawable(f[T]["gap_over_symbols"] if T in f else None) for T in tested]
+            for f in by_length
+        ]
         maps[f"alpha={alpha}: whole gap"] = np.array(whole)
         maps_symbols[f"alpha={alpha}: symbols"] = np.array(symbols)
     text = "Trained and tested at the same T, the share of the gap closed is "
@@ -172,20 +186,20 @@ def _task_length(document: dict[str, Any]) -> Answer:
         "many nats, nearly all of them for a RESET that does not come; its probabilities of the symbols "
         "are further from Bayes too."
     )
-    trained = [f"T={_T(t['T'])}" for t in next(iter(by_alpha.values()))]
+    training = [f"T={_T(t['T'])}" for t in next(iter(by_alpha.values()))]
     columns = [_T(T) for T in tested]
     labels = ("trained at", "tested at T")
     panels = [
         Panel(
             "questions-task-length",
-            figures.heat_maps(maps, trained, columns, labels),
+            figures.heat_maps(maps, training, columns, labels),
             "Two heat maps of the gap for training T against test T: small on the diagonal, "
             "many nats where tasks go on past the RESET that was learnt.",
             "KL(Bayes || network) for every training T and test T, RESET included.",
         ),
         Panel(
             "questions-task-length-symbols",
-            figures.heat_maps(maps_symbols, trained, columns, labels),
+            figures.heat_maps(maps_symbols, training, columns, labels),
             "The same two heat maps over the symbols only: smallest on the diagonal.",
             "The same without the cost of a RESET expected too early: KL over the symbols.",
         ),
@@ -200,18 +214,28 @@ def _task_length(document: dict[str, Any]) -> Answer:
     return Answer(question, text, [table], panels)
 
 
-def _unroll(document: dict[str, Any]) -> Answer:
-    trained = [t for t in document["trainings"] if t["T"] in (5, 20, None) and _varied(document, t)]
-    groups = {g: [t for t in trained if (_alpha(t), t["T"]) == g]
-              for g in _unique((_alpha(t), t["T"]) for t in trained)}  # fmt: skip
+def _unroll(document: Document) -> Answer:
+    training = [
+        t for t in document["trainings"] if t["T"] in (5, 20, None) and _varied(document, t)
+    ]
+    groups = {
+        g: [t for t in training if (_alpha(t), t["T"]) == g]
+        for g in _unique((_alpha(t), t["T"]) for t in training)
+    }
     rows = []
     for (alpha, T), group in groups.items():
         group.sort(key=lambda t: t["unroll"])
         rows += [
-            [alpha, _T(T), str(t["unroll"]), _gap(t), interval(_own(t)["gap.network"]["ci95"]),
-             _share(t)]
+            [
+                alpha,
+                _T(T),
+                str(t["unroll"]),
+                _gap(t),
+                interval(_own(t)["gap.network"]["ci95"]),
+                _share(t),
+            ]
             for t in group
-        ]  # fmt: skip
+        ]
     text = (
         "At equal numbers of training symbols, tested on streams of whole tasks, about 100 symbols. A "
         "network whose unroll is shorter than a task reads RESET first and never has to predict it; one "
@@ -243,27 +267,30 @@ def _unroll(document: dict[str, Any]) -> Answer:
     return Answer("How do they depend on the unroll?", text.strip(), [table], [panel])
 
 
-def _unseen(document: dict[str, Any]) -> Answer:
-    trained = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
+def _unseen(document: Document) -> Answer:
+    training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = []
-    for t in trained:
+    for t in training:
         for r in t["rows"]:
             if r["kind"] in ("own", "alpha", "p"):
                 excess = r.get("gap_test.network")
                 rows.append(
                     [
-                        _alpha(t), "own streams" if r["kind"] == "own" else r["name"],
-                        nats(r["gap.network"]["mean"], "infinite"), interval(r["gap.network"]["ci95"]),
-                        nats(excess["mean"], "infinite") if excess else "", nats(r["gap.memoryless"]),
+                        _alpha(t),
+                        "own streams" if r["kind"] == "own" else r["name"],
+                        nats(r["gap.network"]["mean"], "infinite"),
+                        interval(r["gap.network"]["ci95"]),
+                        nats(excess["mean"], "infinite") if excess else "",
+                        nats(r["gap.memoryless"]),
                     ]
-                )  # fmt: skip
+                )
     curves = {
         f"trained on alpha={_alpha(t)}": [
             (r["p"][0], r["gap.network"]["mean"], *_bounds(r["gap.network"]))
             for r in t["rows"]
             if r["kind"] == "line"
         ]
-        for t in trained
+        for t in training
     }
     text = (
         "On tasks that always have the same p = (w, (1-w)/2, (1-w)/2) the gap to the network's own "
@@ -287,7 +314,7 @@ def _unseen(document: dict[str, Any]) -> Answer:
         ["trained on", "tested on", "gap", "95% interval", "gap (test)", "memoryless"],
         rows,
         "Nats a drawn symbol. gap (test): KL(Bayes with the test alpha || network). "
-        f"{_price(trained)} memoryless: its gap. {_over(document)}",
+        f"{_price(training)} memoryless: its gap. {_over(document)}",
     )
     panel = Panel(
         "questions-unseen-p",
@@ -300,11 +327,11 @@ def _unseen(document: dict[str, Any]) -> Answer:
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])
 
 
-def _price(trained: Iterable[dict[str, Any]]) -> str:
+def _price(training: Iterable[Document]) -> str:
     """How much of the gap to Bayes with the test alpha the training prior alone costs."""
     shares = [
         r["gap_test.bayes"]["mean"] / r["gap_test.network"]["mean"]
-        for t in trained
+        for t in training
         for r in t["rows"]
         if r.get("gap_test.network", {}).get("mean")
     ]
@@ -316,20 +343,24 @@ def _price(trained: Iterable[dict[str, Any]]) -> str:
     )
 
 
-def _harder(document: dict[str, Any]) -> Answer:
+def _harder(document: Document) -> Answer:
     priors = document["exact"]["priors"][:2]
     networks = {(tuple(t["alpha"]), t["T"]): t for t in document["trainings"] if t["unroll"] == 100}
     rows, curves = [], {}
     for prior in priors:
         alpha = _numbers(prior["alpha"])
         for entry in prior["bayes_by_T"]:
-            trained = networks.get((tuple(prior["alpha"]), entry["T"]))
+            training = networks.get((tuple(prior["alpha"]), entry["T"]))
             rows.append(
                 [
-                    alpha, str(entry["T"]), nats(entry["loss"]), nats(entry["loss"] - prior["oracle"]),
-                    nats(prior["bayes_by_draw"][entry["T"] - 2]), _gap(trained) if trained else "",
+                    alpha,
+                    str(entry["T"]),
+                    nats(entry["loss"]),
+                    nats(entry["loss"] - prior["oracle"]),
+                    nats(prior["bayes_by_draw"][entry["T"] - 2]),
+                    _gap(training) if training else "",
                 ]
-            )  # fmt: skip
+            )
         curves[f"alpha={alpha}"] = (prior["bayes_by_draw"], prior["oracle"])
     first, last = priors[0]["bayes_by_T"][0], priors[0]["bayes_by_T"][-1]
     text = (
@@ -356,41 +387,41 @@ def _harder(document: dict[str, Any]) -> Answer:
     return Answer("Does a longer T make prediction harder?", text, [table], [panel])
 
 
-def _own(trained: dict[str, Any]) -> dict[str, Any]:
-    return trained["rows"][0]
+def _own(training: Document) -> Document:
+    return training["rows"][0]
 
 
-def _closed(trained: dict[str, Any]) -> dict[str, Any]:
-    return _own(trained)["gap_closed"]
+def _closed(training: Document) -> Document:
+    return _own(training)["gap_closed"]
 
 
-def _share(trained: dict[str, Any]) -> str:
+def _share(training: Document) -> str:
     """Of memoryless's gap, closed. Far below 0 the number says no more than that."""
-    share = _closed(trained)["mean"]
-    if share is None and _own(trained)["gap.network"]["mean"] is None and trained["T"] != 1:
+    share = _closed(training)["mean"]
+    if share is None and _own(training)["gap.network"]["mean"] is None and training["T"] != 1:
         return "-infinite"
     return "below -100%" if share is not None and share < -1 else percent(share)
 
 
-def _gap(trained: dict[str, Any]) -> str:
-    return nats(_own(trained)["gap.network"]["mean"], _none(trained))
+def _gap(training: Document) -> str:
+    return nats(_own(training)["gap.network"]["mean"], _none(training))
 
 
-def _none(trained: dict[str, Any]) -> str:
+def _none(training: Document) -> str:
     """What None says of a gap: it is infinite, but for tasks without a draw."""
-    return "-" if trained["T"] == 1 else "infinite"
+    return "-" if training["T"] == 1 else "infinite"
 
 
-def _value(row: dict[str, Any] | None, name: str) -> float:
-    return figures.shown(row[name]["mean"] if row else None)
+def _value(row: Document | None, name: str) -> float:
+    return figures.drawable(row[name]["mean"] if row else None)
 
 
-def _bounds(estimate: dict[str, Any]) -> tuple[float, float]:
+def _bounds(estimate: Document) -> tuple[float, float]:
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
 
-def _alpha_of(estimate: dict[str, Any]) -> str:
+def _alpha_of(estimate: Document) -> str:
     return f"{_figures(estimate['mean'])} {interval(estimate['ci95'], _figures)}".strip()
 
 
@@ -398,23 +429,25 @@ def _figures(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _varied(document: dict[str, Any], trained: dict[str, Any]) -> bool:
+def _varied(document: Document, training: Document) -> bool:
     """Whether this prior and T were trained with several unrolls."""
     same = [
-        t for t in document["trainings"] if (t["alpha"], t["T"]) == (trained["alpha"], trained["T"])
+        t
+        for t in document["trainings"]
+        if (t["alpha"], t["T"]) == (training["alpha"], training["T"])
     ]
     return len(same) > 1
 
 
-def _over(document: dict[str, Any]) -> str:
+def _over(document: Document) -> str:
     seeds = len(document["seeds"])
     if seeds > 1:
         return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
     return "One seed; 95% intervals over streams."
 
 
-def _alpha(trained: dict[str, Any]) -> str:
-    return _numbers(trained["alpha"])
+def _alpha(training: Document) -> str:
+    return _numbers(training["alpha"])
 
 
 def _numbers(values: Iterable[float]) -> str:
@@ -425,5 +458,5 @@ def _T(T: int | None) -> str:
     return "inf" if T is None else str(T)
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
+def _unique(values: Iterable[Member]) -> list[Member]:
     return list(dict.fromkeys(values))

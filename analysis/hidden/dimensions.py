@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ from jax import Array, lax
 
 from analysis.hidden.states import States
 from analysis.intervals import Estimate, resampled_means
+from autoregressive.cells.base import Params
+from autoregressive.model import Model
 from meta_learning.learner import Learner
 
 ENOUGH = 0.99
@@ -70,7 +72,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class Dimensions:
     """One space of the state ("h", "c", "hc").
 
     eigenvalues: of the covariance over all places of the first half of the streams, (D,).
@@ -98,10 +100,10 @@ def principal_components(values: np.ndarray) -> Principal:
     return Principal(mean, eigenvalues, directions * signs)
 
 
-def spectrum(
+def measure_dimensions(
     learner: Learner, fitted: States, held_out: States, space: str, drawn: np.ndarray
-) -> Spectrum:
-    """The spectrum of one space. drawn: which places hold a drawn symbol, bool (L,)."""
+) -> Dimensions:
+    """The dimensions of one space. drawn: which places hold a drawn symbol, bool (L,)."""
     principal = principal_components(fitted.space(space))
     values = held_out.space(space)
     coordinates = (values - principal.mean) @ principal.directions
@@ -116,7 +118,7 @@ def spectrum(
             shares[name] = _share_of_prediction(lost[:, drawn].mean(1))
             if name == "prediction" and not drawn.all():
                 shares["prediction_with_reset"] = _share_of_prediction(lost.mean(1))
-    return Spectrum(space, principal.eigenvalues, shares)
+    return Dimensions(space, principal.eigenvalues, shares)
 
 
 def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
@@ -154,8 +156,9 @@ def prediction_lost(
     rank = min(len(basis.encode), MOST_DIRECTIONS)
     flat = (values - basis.mean).reshape(-1, values.shape[-1]) @ basis.encode[:rank].T
     log_q = states.log_q.reshape(len(flat), -1)
-    back, mean = (jnp.asarray(a, jnp.float32) for a in (basis.decode[:width, :rank].T,
-                                                         basis.mean[:width]))  # fmt: skip
+    back, mean = (
+        jnp.asarray(a, jnp.float32) for a in (basis.decode[:width, :rank].T, basis.mean[:width])
+    )
     out = np.empty((len(flat), rank + 1), np.float32)
     rows = min(_ROWS, len(flat))
     for start in range(0, len(flat), rows):
@@ -163,13 +166,17 @@ def prediction_lost(
         first = min(start, len(flat) - rows)
         chunk = slice(first, first + rows)
         out[chunk] = _lost(
-            learner.model, learner.params, mean, back,
-            jnp.asarray(flat[chunk], jnp.float32), jnp.asarray(log_q[chunk], jnp.float32),
-        )  # fmt: skip
+            learner.model,
+            learner.params,
+            mean,
+            back,
+            jnp.asarray(flat[chunk], jnp.float32),
+            jnp.asarray(log_q[chunk], jnp.float32),
+        )
     return out.reshape(*values.shape[:-1], rank + 1)
 
 
-def needed(shares: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
+def number_needed(shares: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
     """The smallest m from which on the share stays at ``enough`` or more. shares: (..., M+1).
     Infinite where there is none."""
     stays = np.logical_and.accumulate((shares >= enough)[..., ::-1], axis=-1)[..., ::-1]
@@ -203,14 +210,14 @@ def _share_of_prediction(by_stream: np.ndarray) -> Share:
 
 
 def _share(share: np.ndarray, resampled: np.ndarray, whole: float) -> Share:
-    centre = needed(share)
-    low, high = np.quantile(needed(resampled), [0.025, 0.975], method="nearest")
+    centre = number_needed(share)
+    low, high = np.quantile(number_needed(resampled), [0.025, 0.975], method="nearest")
     count = [float(v) if np.isfinite(v) else None for v in (centre, low, high)]
     return Share(share, whole, Estimate(*count))
 
 
 @partial(jax.jit, static_argnums=0)
-def _logits_and_jacobian(model: Any, params: Any, h: Array) -> tuple[Array, Array]:
+def _logits_and_jacobian(model: Model, params: Params, h: Array) -> tuple[Array, Array]:
     def read_out(one: Array) -> Array:
         return model.read_out(params, one)
 
@@ -219,7 +226,7 @@ def _logits_and_jacobian(model: Any, params: Any, h: Array) -> tuple[Array, Arra
 
 @partial(jax.jit, static_argnums=0)
 def _lost(
-    model: Any, params: Any, mean: Array, back: Array, coordinates: Array, log_q: Array
+    model: Model, params: Params, mean: Array, back: Array, coordinates: Array, log_q: Array
 ) -> Array:
     q = jnp.exp(log_q)
 
@@ -227,9 +234,9 @@ def _lost(
         terms = q * (log_q - jax.nn.log_softmax(model.read_out(params, h)))
         return jnp.where(q > 0, terms, 0.0).sum(-1)
 
-    def add(h: Array, direction: Any) -> tuple[Array, Array]:
+    def add(h: Array, direction: tuple[Array, Array]) -> tuple[Array, Array]:
         along, coordinate = direction
-        h = h + coordinate[:, None] * along
+        h = h + coordinate[:, None] * along[None]
         return h, kl(h)
 
     start = jnp.broadcast_to(mean, (len(coordinates), len(mean)))

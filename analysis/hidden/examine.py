@@ -10,17 +10,17 @@ import jax
 import numpy as np
 
 from analysis.hidden.dimensions import (
+    Dimensions,
     Principal,
-    Spectrum,
+    measure_dimensions,
     prediction_basis,
     principal_components,
-    spectrum,
 )
-from analysis.hidden.interventions import Swaps, swap_effects
+from analysis.hidden.interventions import Interventions, measure_interventions
 from analysis.hidden.jacobian import StepJacobian, step_jacobians
 from analysis.hidden.probes import (
     Score,
-    explained,
+    explain_directions,
     place_probe,
     places_in_task,
     probe,
@@ -29,6 +29,7 @@ from analysis.hidden.probes import (
 )
 from analysis.hidden.states import States, part_names, states_along
 from analysis.intervals import Estimate, estimates, quotient
+from autoregressive.model import Model
 from autoregressive.scores import kl
 from meta_learning.learner import INIT, Learner
 from meta_learning.processes import (
@@ -60,7 +61,7 @@ class Trajectories:
 
 
 @dataclass(frozen=True)
-class Carried:
+class StateCarryOver:
     """What passes a RESET, over the places after and before every RESET within a stream.
 
     variance: by space, of the state after the RESET over that before it, both about their mean at the
@@ -76,29 +77,29 @@ class Carried:
 class Hidden:
     """Everything about one network's state.
 
-    streams: in all; half of them fit, half are held out. spectra: by space. probes: "trained" and
+    streams: in all; half of them fit, half are held out. dimensions: by space. probes: "trained" and
     "untrained" -> space -> target -> score. place_only: target -> score of the place alone.
-    causes: space -> what its leading directions are explained by. swaps: None where no task is long
-    enough.
+    causes: space -> what its leading directions are explained by. interventions: None where no
+    task is long enough.
     """
 
     process: DirichletCategorical
     settings: dict[str, Any]
     streams: int
     length: int
-    spectra: dict[str, Spectrum]
+    dimensions: dict[str, Dimensions]
     trajectories: Trajectories
     probes: dict[str, dict[str, dict[str, Score]]]
     place_only: dict[str, Score]
     causes: dict[str, dict[str, Score]]
-    carried: Carried
-    swaps: Swaps | None
+    carry_over: StateCarryOver
+    interventions: Interventions | None
     jacobians: list[StepJacobian]
 
     @property
     def whole(self) -> str:
         """The space of all parts of the state together."""
-        return list(self.spectra)[-1]
+        return list(self.dimensions)[-1]
 
     @property
     def held_out(self) -> int:
@@ -117,32 +118,34 @@ def examine(
     check_can_examine(learner.model, process, streams)
     length = stream_length(process.T)
     drawn = drawn_places(length, process.T)
-    key_streams, key_swaps = jax.random.split(key)
+    key_streams, key_interventions = jax.random.split(key)
     symbols = np.asarray(process.sample(key_streams, streams, length))
     half = streams // 2
     halves = slice(0, half), slice(half, None)
-    found = states_along(learner, symbols)
-    fitted, held_out = (found.streams(chosen) for chosen in halves)
-    spectra = {s: spectrum(learner, fitted, held_out, s, drawn) for s in found.spaces}
-    axes = {s: principal_components(fitted.space(s)) for s in found.spaces}
+    trained = states_along(learner, symbols)
+    fitted, held_out = (trained.streams(chosen) for chosen in halves)
+    dimensions = {
+        s: measure_dimensions(learner, fitted, held_out, s, drawn) for s in trained.spaces
+    }
+    axes = {s: principal_components(fitted.space(s)) for s in trained.spaces}
 
     targets = {name: values[:, drawn] for name, values in probe_targets(process, symbols).items()}
     fit_y, held_out_y = ({k: v[chosen] for k, v in targets.items()} for chosen in halves)
     place = places_in_task(process, length)
-    before = states_along(initial_learner(learner), symbols)
+    untrained = states_along(initial_learner(learner), symbols)
     probes = {
         name: {
             space: probe(fit_y, held_out_y, *(states.space(space)[c][:, drawn] for c in halves))
             for space in states.spaces
         }
-        for name, states in (("trained", found), ("untrained", before))
+        for name, states in (("trained", trained), ("untrained", untrained))
     }
     return Hidden(
         process=process,
         settings=learner.settings,
         streams=streams,
         length=length,
-        spectra=spectra,
+        dimensions=dimensions,
         trajectories=_trajectories(learner, process, fitted, held_out, axes["h"]),
         probes=probes,
         place_only={
@@ -150,7 +153,7 @@ def examine(
             for name in targets
         },
         causes={
-            name: explained(
+            name: explain_directions(
                 process,
                 *(
                     (half.symbols, _coordinates(half.space(name), axis, _EXPLAINED_DIRECTIONS))
@@ -159,13 +162,13 @@ def examine(
             )
             for name, axis in axes.items()
         },
-        carried=_carried(process, held_out),
-        swaps=swap_effects(learner, process, key_swaps, streams),
+        carry_over=state_carry_over(process, held_out),
+        interventions=measure_interventions(learner, process, key_interventions, streams),
         jacobians=step_jacobians(learner),
     )
 
 
-def check_can_examine(model: Any, process: DirichletCategorical, streams: int) -> None:
+def check_can_examine(model: Model, process: DirichletCategorical, streams: int) -> None:
     """Errors: ValueError, as ``examine``: worth asking before a network is trained."""
     part_names(model)
     length = stream_length(process.T)
@@ -229,11 +232,12 @@ def _trajectories(
     )
 
 
-def _carried(process: DirichletCategorical, states: States) -> Carried:
+def state_carry_over(process: DirichletCategorical, states: States) -> StateCarryOver:
+    """What passes a RESET, from states along streams of ``process``."""
     length = states.symbols.shape[1]
     if math.isinf(process.T) or length <= process.T:
         none = Estimate(None, None, None)
-        return Carried({space: none for space in states.spaces}, none)
+        return StateCarryOver({space: none for space in states.spaces}, none)
     T = int(process.T)
     spread: dict[str, np.ndarray] = {}
     for space in states.spaces:
@@ -241,9 +245,9 @@ def _carried(process: DirichletCategorical, states: States) -> Carried:
         for name, around in (("before", values[:, T - 1 : -1 : T]), ("after", values[:, T::T])):
             spread[f"{name} {space}"] = ((around - around.mean(0)) ** 2).sum(-1).mean(-1)
     spread["kl"] = kl(states.log_q[:, :1], states.log_q[:, T::T]).mean(-1)
-    found = estimates(
+    ratios = estimates(
         spread,
         {space: quotient(f"after {space}", f"before {space}") for space in states.spaces}
         | {"kl": lambda m: m["kl"]},
     )
-    return Carried({space: found[space] for space in states.spaces}, found["kl"])
+    return StateCarryOver({space: ratios[space] for space in states.spaces}, ratios["kl"])

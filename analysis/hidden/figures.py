@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 
 from analysis.hidden.dimensions import ENOUGH
 from analysis.hidden.examine import Hidden
@@ -20,7 +20,7 @@ from analysis.intervals import Estimate
 from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
 
 # label, colour, line style, marker
-_SHARES: dict[str, tuple[str, str, Any, str]] = {
+_SHARES: dict[str, tuple[str, str, LineStyleType, str]] = {
     "variance": ("variance", BLACK, "-", ""),
     "prediction": ("prediction, drawn places", BLUE, "--", "o"),
     "prediction_with_reset": ("prediction, RESET places too", GREEN, ":", "s"),
@@ -49,24 +49,30 @@ _MOST_PANELS = 3
 _SHOWN_DIRECTIONS = 16
 
 
-def spectra(hidden: Hidden) -> Figure:
+def dimensions(hidden: Hidden) -> Figure:
     """Eigenvalues of the states' covariance, and the share that the leading directions carry: a
     column a space."""
     with matplotlib.rc_context(STYLE):
-        found = list(hidden.spectra.values())
-        figure = Figure(figsize=(max(4.8, 2.6 * len(found)), 5.0))
-        axes = figure.subplots(2, len(found), squeeze=False, sharex="col")
-        for upper, lower, spectrum in zip(*axes, found, strict=True):
-            size = spectrum.eigenvalues[:_SHOWN_DIRECTIONS]
+        spaces = list(hidden.dimensions.values())
+        figure = Figure(figsize=(max(4.8, 2.6 * len(spaces)), 5.0))
+        axes = figure.subplots(2, len(spaces), squeeze=False, sharex="col")
+        for upper, lower, space in zip(*axes, spaces, strict=True):
+            size = space.eigenvalues[:_SHOWN_DIRECTIONS]
             size = np.where(size > 0, size, np.nan)
             upper.plot(np.arange(1, len(size) + 1), size, color=BLACK, marker=".")
             upper.set_yscale("log")
-            upper.set_title(f"state {space_title(spectrum.space)}")
-            for name, share in spectrum.shares.items():
+            upper.set_title(f"state {space_title(space.space)}")
+            for name, share in space.shares.items():
                 label, colour, line, marker = _SHARES[name]
                 count = min(len(share.share), _SHOWN_DIRECTIONS + 1)
-                lower.plot(np.arange(count), share.share[:count], color=colour, linestyle=line,
-                           marker=marker, label=label)  # fmt: skip
+                lower.plot(
+                    np.arange(count),
+                    share.share[:count],
+                    color=colour,
+                    linestyle=line,
+                    marker=marker,
+                    label=label,
+                )
             lower.axhline(ENOUGH, color="#999999", linewidth=0.8)
             lower.set_ylim(-0.05, 1.05)
             # Where the mean state alone predicts better, the share is far below 0: cut off.
@@ -78,7 +84,7 @@ def spectra(hidden: Hidden) -> Figure:
         handles = [
             Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
             for name, (label, colour, line, marker) in _SHARES.items()
-            if any(name in s.shares for s in found)
+            if any(name in s.shares for s in spaces)
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -99,21 +105,37 @@ def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
         axes = figure.subplots(2, len(colours), squeeze=False, sharex="row", sharey="row")
         for row, (ranking, coordinates) in enumerate(rows.items()):
             for axis, (title, values) in zip(axes[row], colours.items(), strict=True):
-                points = axis.scatter(*coordinates[:, drawn].reshape(-1, coordinates.shape[-1]).T,
-                                      c=values[:, drawn].ravel(), s=1.5, cmap="viridis",
-                                      linewidths=0, rasterized=True)  # fmt: skip
+                points = axis.scatter(
+                    *coordinates[:, drawn].reshape(-1, coordinates.shape[-1]).T,
+                    c=values[:, drawn].ravel(),
+                    s=1.5,
+                    cmap="viridis",
+                    linewidths=0,
+                    rasterized=True,
+                )
                 for path, style in zip(
                     coordinates[:lines, :length], ("-", "--", ":"), strict=False
                 ):
                     axis.plot(*path.T, color=VERMILLION, linestyle=style, linewidth=0.9)
-                    axis.plot(*path[:1].T, color=VERMILLION, marker="o", linestyle="",
-                              markeredgecolor=BLACK, markeredgewidth=0.5)  # fmt: skip
+                    axis.plot(
+                        *path[:1].T,
+                        color=VERMILLION,
+                        marker="o",
+                        linestyle="",
+                        markeredgecolor=BLACK,
+                        markeredgewidth=0.5,
+                    )
                 if row == 0:
                     axis.set_title(title)
                 axis.set_xlabel(f"direction 1 {ranking}")
                 if row == len(rows) - 1:
-                    bar = figure.colorbar(points, ax=axes[:, list(colours).index(title)],
-                                          location="bottom", fraction=0.05, pad=0.02)  # fmt: skip
+                    bar = figure.colorbar(
+                        points,
+                        ax=axes[:, list(colours).index(title)],
+                        location="bottom",
+                        fraction=0.05,
+                        pad=0.02,
+                    )
                     bar.ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
                     bar.set_label("symbols")
             axes[row, 0].set_ylabel(f"direction 2 {ranking}")
@@ -134,16 +156,27 @@ def meaning(hidden: Hidden) -> Figure:
             ]
             edges = np.clip(np.maximum.accumulate([0 * nested[0], *nested]), 0, 1)
             edges = np.vstack([edges, np.ones_like(nested[0])])
-            spectrum = hidden.spectra[space]
-            part = spectrum.eigenvalues / max(spectrum.eigenvalues.sum(), np.finfo(float).tiny)
+            sizes = hidden.dimensions[space].eigenvalues
+            part = sizes / max(sizes.sum(), np.finfo(float).tiny)
             places = np.arange(1, len(nested[0]) + 1)
             for (_, colour, hatch), low, high in zip(
                 _CAUSES.values(), edges[:-1], edges[1:], strict=True
             ):
-                axis.bar(places, high - low, bottom=low, color=colour, hatch=hatch, width=0.8,
-                         edgecolor="#666666", linewidth=0.5)  # fmt: skip
-            axis.set_xticks(places, [f"{n}\n{100 * p:.1f}%" for n, p in zip(places, part, strict=False)],
-                            fontsize=7.5)  # fmt: skip
+                axis.bar(
+                    places,
+                    high - low,
+                    bottom=low,
+                    color=colour,
+                    hatch=hatch,
+                    width=0.8,
+                    edgecolor="#666666",
+                    linewidth=0.5,
+                )
+            axis.set_xticks(
+                places,
+                [f"{n}\n{100 * p:.1f}%" for n, p in zip(places, part, strict=False)],
+                fontsize=7.5,
+            )
             axis.set_title(f"state {space_title(space)}")
             axis.set_xlabel("direction, and its share of\nthe state's variance")
             axis.grid(axis="x", visible=False)
@@ -166,7 +199,7 @@ def probes(hidden: Hidden) -> Figure:
         "place": ("the place alone", BLACK, "^"),
     }
     with matplotlib.rc_context(STYLE):
-        spaces = list(hidden.spectra)
+        spaces = list(hidden.dimensions)
         figure = Figure(figsize=(max(4.8, 2.4 * len(spaces) + 0.8), 2.9))
         axes = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
         targets = list(hidden.place_only)
@@ -197,19 +230,19 @@ def _left_over(axis: Axes, r2: Estimate, row: float, colour: str, marker: str) -
     axis.plot([1 - r2.mean], [row], color=colour, marker=marker, linestyle="")
 
 
-def swap_effect(hidden: Hidden) -> Figure:
+def interventions(hidden: Hidden) -> Figure:
     """The effect of swapped states by when they were swapped, and by how many symbols ago."""
-    swaps = hidden.swaps
-    assert swaps is not None, "no swaps on tasks this short"
+    effects = hidden.interventions
+    assert effects is not None, "no swaps on tasks this short"
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.6))
         left, right = figure.subplots(1, 2, sharey=True)
         for kind, (label, colour, line, marker) in _KINDS.items():
-            if kind not in swaps.by_draws:
+            if kind not in effects.by_draws:
                 continue
             for axis, x, curve in (
-                (left, swaps.draws, swaps.by_draws[kind]),
-                (right, np.arange(len(swaps.by_lag[kind])), swaps.by_lag[kind]),
+                (left, effects.draws, effects.by_draws[kind]),
+                (right, np.arange(len(effects.by_lag[kind])), effects.by_lag[kind]),
             ):
                 mean, low, high = _band(curve)
                 axis.plot(x, mean, color=colour, linestyle=line, marker=marker, label=label)
@@ -219,7 +252,7 @@ def swap_effect(hidden: Hidden) -> Figure:
         left.set_xlabel("draws seen when the state is swapped")
         left.set_title("mean over the rest of the task")
         right.set_xlabel("symbols read since the swap")
-        right.set_title(f"swapped after {swaps.chosen} draws")
+        right.set_title(f"swapped after {effects.chosen} draws")
         for axis in (left, right):
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, labels = left.get_legend_handles_labels()
@@ -227,7 +260,7 @@ def swap_effect(hidden: Hidden) -> Figure:
     return figure
 
 
-def _band(curve: Sequence[Estimate]) -> Any:
+def _band(curve: Sequence[Estimate]) -> np.ndarray:
     """Means and bounds as arrays; what cannot stand on a log axis is left out."""
     values = np.array([[np.nan if v is None else v for v in (e.mean, *e.ci95)] for e in curve]).T
     return np.where(values > 1e-15, values, np.nan)
@@ -236,19 +269,27 @@ def _band(curve: Sequence[Estimate]) -> Any:
 def eigenvalues(hidden: Hidden) -> Figure:
     """Eigenvalues of the step's Jacobian in the complex plane, a column an input symbol, and below
     the time scale of each in symbols, longest first."""
-    found = hidden.jacobians
-    if len(found) > _MOST_PANELS + 1:  # the first symbols, and RESET
-        found = [*found[:_MOST_PANELS], found[-1]]
+    jacobians = hidden.jacobians
+    if len(jacobians) > _MOST_PANELS + 1:  # the first symbols, and RESET
+        jacobians = [*jacobians[:_MOST_PANELS], jacobians[-1]]
     angle = np.linspace(0, 2 * np.pi, 200)
-    largest = max(1.0, max(j.spectral_radius for j in found)) * 1.1
+    largest = max(1.0, max(j.spectral_radius for j in jacobians)) * 1.1
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.1 * len(found) + 0.5, 4.6))
-        axes = figure.subplots(2, len(found), sharex="row", sharey="row", squeeze=False)
-        for upper, lower, jacobian in zip(*axes, found, strict=True):
+        figure = Figure(figsize=(2.1 * len(jacobians) + 0.5, 4.6))
+        axes = figure.subplots(2, len(jacobians), sharex="row", sharey="row", squeeze=False)
+        for upper, lower, jacobian in zip(*axes, jacobians, strict=True):
             upper.plot(np.cos(angle), np.sin(angle), color=BLACK, linestyle="--", linewidth=0.9)
             values = jacobian.eigenvalues
-            upper.plot(values.real, values.imag, color=VERMILLION, marker="o", markersize=3,
-                       linestyle="", markerfacecolor="none", markeredgewidth=0.8)  # fmt: skip
+            upper.plot(
+                values.real,
+                values.imag,
+                color=VERMILLION,
+                marker="o",
+                markersize=3,
+                linestyle="",
+                markerfacecolor="none",
+                markeredgewidth=0.8,
+            )
             upper.set_aspect("equal")
             upper.set_xlim(-largest, largest)
             upper.set_ylim(-largest, largest)
@@ -258,8 +299,9 @@ def eigenvalues(hidden: Hidden) -> Figure:
             # Infinite from |lambda| = 1 on: left out.
             scales = np.where(np.isfinite(jacobian.timescales), jacobian.timescales, np.nan)
             scales = np.where(scales > 0, scales, np.nan)
-            lower.plot(np.arange(1, len(scales) + 1), scales, color=VERMILLION, marker=".",
-                       linewidth=0.8)  # fmt: skip
+            lower.plot(
+                np.arange(1, len(scales) + 1), scales, color=VERMILLION, marker=".", linewidth=0.8
+            )
             if np.isfinite(hidden.process.T):
                 lower.axhline(hidden.process.T, color=BLACK, linestyle=":", linewidth=1)
             lower.set_yscale("log")

@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 
-from analysis.hidden.states import part_names, predictions_from, states_along
+from analysis.hidden.states import Vectors, part_names, predictions_from, states_along
 from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -38,7 +37,7 @@ _TRIES = 60
 
 
 @dataclass(frozen=True)
-class Swaps:
+class Interventions:
     """Effects of swaps in nats, by kind; intervals are over tasks.
 
     draws: the n at which states were swapped, (P,). mean: over places n, tasks and the drawn places
@@ -55,9 +54,9 @@ class Swaps:
     by_lag: dict[str, list[Estimate]]
 
 
-def swap_effects(
+def measure_interventions(
     learner: Learner, process: DirichletCategorical, key: jax.Array, tasks: int = 2_000
-) -> Swaps | None:
+) -> Interventions | None:
     """Swaps on ``tasks`` tasks of ``process``; None where a task has no place for one (T < 4), or no
     two histories differ. An endless task is cut at 100 draws."""
     length = stream_length(process.T)
@@ -93,7 +92,7 @@ def swap_effects(
                 else own.parts[part][partner, n]
                 for part in names
             )
-            log_q = swapped_predictions(learner, state, symbols, n)
+            log_q = predictions_after(learner, state, symbols, n)
             effects[kind].append(kl(own.log_q[:, n:], log_q))
         mixed = np.concatenate([symbols[partner, :n], symbols[:, n:]], axis=1)
         effects["other_counts_bayes"].append(kl(bayes, process.log_predictive(mixed))[:, n:])
@@ -102,9 +101,7 @@ def swap_effects(
     return _summary(tasks, draws, effects, np.array(usable))
 
 
-def swapped_predictions(
-    learner: Learner, state: tuple[Any, ...], symbols: np.ndarray, n: int
-) -> np.ndarray:
+def predictions_after(learner: Learner, state: Vectors, symbols: np.ndarray, n: int) -> np.ndarray:
     """log q of the rows n, n + 1, .. of tasks (B, L) whose state after n draws is ``state``.
     Returns float64 (B, L - n, K+1), nats."""
     rest = np.zeros_like(symbols)
@@ -115,14 +112,14 @@ def swapped_predictions(
 def other_order(rng: np.random.Generator, histories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each history (B, n) in another order, uniform among those that differ, and whether there is
     one (B,)."""
-    found = histories.copy()
+    orders = histories.copy()
     can = (histories != histories[:, :1]).any(1)
     for _ in range(_TRIES):
-        same = can & (found == histories).all(1)
+        same = can & (orders == histories).all(1)
         if not same.any():
             break
-        found[same] = rng.permuted(found[same], axis=1)
-    return found, (found != histories).any(1)
+        orders[same] = rng.permuted(orders[same], axis=1)
+    return orders, (orders != histories).any(1)
 
 
 def other_counts(
@@ -141,24 +138,24 @@ def other_counts(
 
 def _summary(
     tasks: int, draws: np.ndarray, effects: dict[str, list[np.ndarray]], usable: np.ndarray
-) -> Swaps:
+) -> Interventions:
     """effects: a list over n of (tasks, lags). usable: bool (P, tasks)."""
     weight = usable.astype(np.float64)
     values = {"n": weight.sum(0)}
     for kind, each in effects.items():
         values[kind] = (np.stack([e.mean(1) for e in each]) * weight).sum(0)
     others = [kind for kind in effects if kind != "other_counts"]
-    found = estimates(
+    means = estimates(
         values,
         {f"mean.{kind}": quotient(kind, "n") for kind in effects}
         | {f"ratio.{kind}": quotient(kind, "other_counts") for kind in others},
     )
     chosen = len(draws) // 2
-    return Swaps(
+    return Interventions(
         tasks=tasks,
         draws=draws,
-        mean={kind: found[f"mean.{kind}"] for kind in effects},
-        ratio={kind: found[f"ratio.{kind}"] for kind in others},
+        mean={kind: means[f"mean.{kind}"] for kind in effects},
+        ratio={kind: means[f"ratio.{kind}"] for kind in others},
         by_draws={
             kind: _curve(np.stack([e.mean(1) for e in each]), weight)
             for kind, each in effects.items()
@@ -177,5 +174,5 @@ def _curve(effect: np.ndarray, weight: np.ndarray) -> list[Estimate]:
     for point, (row, w) in enumerate(zip(effect, weight, strict=True)):
         values |= {f"sum{point}": row * w, f"n{point}": w}
     statistics = {f"{p}": quotient(f"sum{p}", f"n{p}") for p in range(len(effect))}
-    found = estimates(values, statistics)
-    return [found[f"{p}"] for p in range(len(effect))]
+    means = estimates(values, statistics)
+    return [means[f"{p}"] for p in range(len(effect))]

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from analysis.hidden.states import part_names
+from analysis.hidden.states import Vectors, part_names
+from autoregressive.cells.base import Params, State
+from autoregressive.model import Model
 from autoregressive.precision import float64, to_float64
 from meta_learning.learner import Learner
 
@@ -53,18 +54,18 @@ def step_jacobians(learner: Learner) -> list[StepJacobian]:
     part_names(learner.model)
     inputs = np.eye(learner.num_symbols + 1)
     state = state_after_reset(learner)
-    found = []
+    jacobians = []
     for symbol, x in enumerate(inputs):
         jacobian = step_jacobian(learner, state, x)
         eigenvalues = np.linalg.eigvals(jacobian).astype(complex)
         # Conjugate pairs have one modulus up to rounding: the upper one comes first.
         order = np.lexsort((-eigenvalues.imag, -np.abs(eigenvalues).round(12)))
         gain = float(np.linalg.norm(jacobian, 2))
-        found.append(StepJacobian(symbol, eigenvalues[order], gain))
-    return found
+        jacobians.append(StepJacobian(symbol, eigenvalues[order], gain))
+    return jacobians
 
 
-def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
+def state_after_reset(learner: Learner) -> Vectors:
     """The state after the initial one has read RESET, float64 vectors."""
     with float64():
         params = to_float64(learner.params)
@@ -73,7 +74,7 @@ def state_after_reset(learner: Learner) -> tuple[np.ndarray, ...]:
         return tuple(np.asarray(part) for part in state)
 
 
-def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np.ndarray:
+def step_jacobian(learner: Learner, state: Vectors, x: np.ndarray) -> np.ndarray:
     """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
     with float64():
         before, params, x = to_float64((state, learner.params, x))
@@ -81,7 +82,7 @@ def step_jacobian(learner: Learner, state: tuple[Any, ...], x: np.ndarray) -> np
 
 
 @partial(jax.jit, static_argnums=0)
-def _jacobian(model: Any, params: Any, state: tuple[Any, ...], x: jax.Array) -> jax.Array:
+def _jacobian(model: Model, params: Params, state: State, x: jax.Array) -> jax.Array:
     flat, unravel = ravel_pytree(state)
 
     def step(before: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ from analysis.report.report import Panel, Report, Table
 
 if TYPE_CHECKING:
     from analysis.hidden.examine import Hidden
-    from analysis.hidden.interventions import Swaps
+    from analysis.hidden.interventions import Interventions
     from analysis.intervals import Estimate
     from meta_learning.learner import Learner
 
@@ -30,7 +30,7 @@ def title_of(hidden: Hidden) -> str:
 
 def headline(hidden: Hidden) -> str:
     """The answer in a few sentences."""
-    h = hidden.spectra["h"].shares
+    h = hidden.dimensions["h"].shares
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
@@ -46,36 +46,36 @@ def headline(hidden: Hidden) -> str:
             "A linear probe reads the counts from the state with R² = "
             f"{_between(trained, _r2)}; before training {_between(untrained, _r2)}."
         )
-    if hidden.swaps is not None:
-        swaps = hidden.swaps.mean
+    if hidden.interventions is not None:
+        effects = hidden.interventions.mean
         parts.append(
             "Exchanging the state for that of the same counts in another order changes the "
-            f"predictions that follow by {_between(swaps['same_counts'], nats)} nats a symbol, for "
-            f"that of other counts by {_between(swaps['other_counts'], nats)}."
+            f"predictions that follow by {_between(effects['same_counts'], nats)} nats a symbol, for "
+            f"that of other counts by {_between(effects['other_counts'], nats)}."
         )
     return " ".join(parts) or "These streams leave nothing to tell histories apart."
 
 
 def tables(hidden: Hidden) -> list[Table]:
     """The numbers as text."""
-    out = [_spectrum_table(hidden), _direction_table(hidden), _probe_table(hidden)]
-    if hidden.swaps is not None:
-        out.append(_swap_table(hidden.swaps))
-    if hidden.carried.kl.mean is not None:
-        out.append(_carried_table(hidden))
+    out = [_dimensions_table(hidden), _direction_table(hidden), _probe_table(hidden)]
+    if hidden.interventions is not None:
+        out.append(_interventions_table(hidden.interventions))
+    if hidden.carry_over.kl.mean is not None:
+        out.append(_carry_over_table(hidden))
     return [*out, _jacobian_table(hidden)]
 
 
-def _spectrum_table(hidden: Hidden) -> Table:
+def _dimensions_table(hidden: Hidden) -> Table:
     from analysis.hidden.states import space_title
 
     columns = ("variance", "prediction", "prediction_with_reset", "ranked_prediction")
     rows = []
-    for space, spectrum in hidden.spectra.items():
-        shares = spectrum.shares
+    for space, dimensions in hidden.dimensions.items():
+        shares = dimensions.shares
         cells = [_both(shares[c].needed, _count) if c in shares else "" for c in columns]
-        rows.append([space_title(space), str(len(spectrum.eigenvalues)), *cells])
-    whole = hidden.spectra["h"].shares["prediction"].whole
+        rows.append([space_title(space), str(len(dimensions.eigenvalues)), *cells])
+    whole = hidden.dimensions["h"].shares["prediction"].whole
     return Table(
         "How many directions carry 99%",
         ["state", "size", "of variance", "of prediction", "with RESETs", "ranked by it"],
@@ -94,15 +94,15 @@ def _direction_table(hidden: Hidden) -> Table:
     for space, causes in hidden.causes.items():
         if len(space) > 1:
             continue
-        spectrum = hidden.spectra[space]
-        part = spectrum.eigenvalues / max(spectrum.eigenvalues.sum(), 1e-300)
+        sizes = hidden.dimensions[space].eigenvalues
+        part = sizes / max(sizes.sum(), 1e-300)
         for n in range(min(_DIRECTIONS_LISTED, len(causes["place"].by_column))):
-            found = [causes[name].by_column[n] for name in ("place", "counts", "stream")]
+            scores = [causes[name].by_column[n] for name in ("place", "counts", "stream")]
             rows.append(
                 [
                     f"{space}, direction {n + 1}",
                     f"{100 * part[n]:.1f}%",
-                    *(_r2(e.mean) for e in found),
+                    *(_r2(e.mean) for e in scores),
                 ]
             )
     return Table(
@@ -137,7 +137,7 @@ def _probe_table(hidden: Hidden) -> Table:
     )
 
 
-def _swap_table(swaps: Swaps) -> Table:
+def _interventions_table(effects: Interventions) -> Table:
     names = {
         "same_counts": "same counts",
         "other_counts": "other counts",
@@ -146,30 +146,33 @@ def _swap_table(swaps: Swaps) -> Table:
         "other_counts_c": "other, c only",
     }
     rows = [
-        [name, _both(swaps.mean[kind], nats), _both(swaps.ratio.get(kind), nats)]
+        [name, _both(effects.mean[kind], nats), _both(effects.ratio.get(kind), nats)]
         for kind, name in names.items()
-        if kind in swaps.mean
+        if kind in effects.mean
     ]
     return Table(
         "State of another history: KL(own || swapped) over the rest of the task, nats",
         ["history with", "nats a symbol [95%]", "ratio to other counts [95%]"],
         rows,
-        f"{swaps.tasks} tasks from the initial state on, swapped after {swaps.draws[0]} to "
-        f"{swaps.draws[-1]} draws; the same tasks in every row, intervals over tasks. Same counts: "
+        f"{effects.tasks} tasks from the initial state on, swapped after {effects.draws[0]} to "
+        f"{effects.draws[-1]} draws; the same tasks in every row, intervals over tasks. Same counts: "
         "in another order. Bayes: the change in the exact predictive, which is 0 for the same "
         "counts. h only, c only: the other part of the state stays.",
     )
 
 
-def _carried_table(hidden: Hidden) -> Table:
+def _carry_over_table(hidden: Hidden) -> Table:
     from analysis.hidden.states import space_title
 
     rows = [
-        [f"variance of {space_title(space)}, after / before", percent(e.mean),
-         interval(e.ci95, percent)]
-        for space, e in hidden.carried.variance.items()
-    ]  # fmt: skip
-    kl = hidden.carried.kl
+        [
+            f"variance of {space_title(space)}, after / before",
+            percent(e.mean),
+            interval(e.ci95, percent),
+        ]
+        for space, e in hidden.carry_over.variance.items()
+    ]
+    kl = hidden.carry_over.kl
     rows.append(["KL(first prediction || after RESET)", nats(kl.mean), interval(kl.ci95)])
     return Table(
         "What passes a RESET",
@@ -212,7 +215,7 @@ def panels(hidden: Hidden) -> list[Panel]:
     out = [
         Panel(
             "spectrum",
-            figures.spectra(hidden),
+            figures.dimensions(hidden),
             "Eigenvalues of the states' covariance falling over orders of magnitude; below, the "
             "share of variance and of prediction carried by the leading directions.",
             "Above: eigenvalues of the covariance. Below: the share that the first directions "
@@ -246,11 +249,11 @@ def panels(hidden: Hidden) -> list[Panel]:
             "log concentration and place, and so has no mark there.",
         ),
     ]
-    if hidden.swaps is not None:
+    if hidden.interventions is not None:
         out.append(
             Panel(
                 "swaps",
-                figures.swap_effect(hidden),
+                figures.interventions(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
                 "symbols since: far smaller for the same counts than for other counts.",
                 "What another history's state changes. Bands: 95% intervals over tasks. A network that "

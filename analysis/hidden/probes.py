@@ -6,8 +6,8 @@ states) count as zero, and there is no other regularisation. R^2 is 1 - (sum of 
 of squares about the held-out mean), over drawn places, with a 95% interval from a bootstrap of whole
 held-out streams. R^2 of several columns together adds up both sums over the columns.
 
-A leading direction of the state is explained the other way round (``explained``): how much of its
-variance is a function of the place within the task, how much more is linear in the counts and the
+A leading direction of the state is explained the other way round (``explain_directions``): how much of
+its variance is a function of the place within the task, how much more is linear in the counts and the
 posterior mean, how much more follows the place in the stream.
 
 Two references say what an R^2 is worth. The untrained network is the one that training started from,
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from analysis.intervals import Estimate, Statistic, estimates
 from meta_learning.processes import DirichletCategorical
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
+# Symbols int (B, L), and coordinates of the states along them (B, L, n).
+Fit = tuple[np.ndarray, np.ndarray]
 
 
 class Score(NamedTuple):
@@ -35,7 +37,7 @@ class Score(NamedTuple):
     by_column: list[Estimate]
 
 
-def probe_targets(process: DirichletCategorical, symbols: Any) -> dict[str, np.ndarray]:
+def probe_targets(process: DirichletCategorical, symbols: np.ndarray) -> dict[str, np.ndarray]:
     """What a state might hold, before each place. symbols: int (B, L). Each float64 (B, L, columns).
 
     "counts": of each symbol in the current task. "posterior_mean": the exact Bayes predictive
@@ -85,16 +87,16 @@ def r_squared(y: np.ndarray, answer: np.ndarray) -> Score:
         values[f"mean{k}"] = centred[..., k].mean(1)
 
     every = range(y.shape[-1])
-    found = estimates(
+    scores = estimates(
         values, {"all": _r2_of(every)} | {f"{k}": _r2_of(range(k, k + 1)) for k in every}
     )
-    return Score(found["all"], [found[f"{k}"] for k in every])
+    return Score(scores["all"], [scores[f"{k}"] for k in every])
 
 
 def _r2_of(columns: range) -> Statistic:
     """1 - errors / spread, both added up over columns; NaN where there is no spread."""
 
-    def statistic(mean: Mapping[str, Any]) -> Any:
+    def statistic(mean: Mapping[str, np.ndarray]) -> np.ndarray:
         error = sum(mean[f"error{k}"] for k in columns)
         spread = sum(mean[f"square{k}"] - mean[f"mean{k}"] ** 2 for k in columns)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -104,9 +106,11 @@ def _r2_of(columns: range) -> Statistic:
 
 
 def probe(
-    fit: Mapping[str, np.ndarray], held_out: Mapping[str, np.ndarray], x: np.ndarray,
+    fit: Mapping[str, np.ndarray],
+    held_out: Mapping[str, np.ndarray],
+    x: np.ndarray,
     held_out_x: np.ndarray,
-) -> dict[str, Score]:  # fmt: skip
+) -> dict[str, Score]:
     """A linear probe from x to every target: name -> score."""
     joint = np.concatenate(list(fit.values()), axis=-1)
     answers = linear_probe(x, joint, held_out_x)
@@ -117,9 +121,7 @@ def probe(
     }
 
 
-def explained(
-    process: DirichletCategorical, fit: tuple[Any, Any], held_out: tuple[Any, Any]
-) -> dict[str, Score]:
+def explain_directions(process: DirichletCategorical, fit: Fit, held_out: Fit) -> dict[str, Score]:
     """What coordinates of the state are explained by, as R^2 of ever larger sets of causes.
 
     fit, held_out: symbols int (B, L) and coordinates (B, L, n). "place": the mean at each place within

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.comparison.results import finite
-from analysis.hidden.dimensions import Spectrum
+from analysis.hidden.dimensions import Dimensions
 from analysis.hidden.examine import Hidden
-from analysis.hidden.interventions import Swaps
+from analysis.hidden.interventions import Interventions
 from analysis.hidden.jacobian import StepJacobian
 from analysis.hidden.probes import Score
 from analysis.intervals import BOUNDS, Estimate
@@ -33,7 +33,7 @@ def document(hidden: Hidden) -> dict[str, Any]:
         "seed": settings.get("seed", 0),
         "test": {"streams": hidden.streams, "held_out": hidden.held_out, "length": hidden.length},
         "interval": "streams",
-        "spectrum": {name: _spectrum_document(s) for name, s in hidden.spectra.items()},
+        "spectrum": {name: _dimensions_document(s) for name, s in hidden.dimensions.items()},
         "directions": {
             space: {
                 cause: [_estimate_document(e) for e in score.by_column]
@@ -52,51 +52,53 @@ def document(hidden: Hidden) -> dict[str, Any]:
             for target in hidden.place_only
         },
         "carried_through_reset": {
-            "variance": {k: _estimate_document(e) for k, e in hidden.carried.variance.items()},
-            "kl": _estimate_document(hidden.carried.kl),
+            "variance": {k: _estimate_document(e) for k, e in hidden.carry_over.variance.items()},
+            "kl": _estimate_document(hidden.carry_over.kl),
         },
-        "swaps": None if hidden.swaps is None else _swaps_document(hidden.swaps),
+        "swaps": None
+        if hidden.interventions is None
+        else _interventions_document(hidden.interventions),
         "jacobian": [_jacobian_document(j) for j in hidden.jacobians],
     }
 
 
-def _estimate_document(estimate: Estimate) -> dict[str, Any]:
+def _estimate_document(estimate: Estimate) -> dict[str, object]:
     return {"mean": estimate.mean, "ci95": estimate.ci95}
 
 
-def _curve_document(curve: list[Estimate]) -> dict[str, Any]:
+def _curve_document(curve: list[Estimate]) -> dict[str, object]:
     return {"mean": [e.mean for e in curve], "ci95": [e.ci95 for e in curve]}
 
 
-def _score_document(score: Score) -> dict[str, Any]:
+def _score_document(score: Score) -> dict[str, object]:
     out = _estimate_document(score.r2)
     if len(score.by_column) > 1:
         out["by_symbol"] = [_estimate_document(e) for e in score.by_column]
     return out
 
 
-def _spectrum_document(spectrum: Spectrum) -> dict[str, Any]:
+def _dimensions_document(dimensions: Dimensions) -> dict[str, object]:
     return {
-        "eigenvalues": spectrum.eigenvalues.tolist(),
-        "for_99_percent": {k: _estimate_document(s.needed) for k, s in spectrum.shares.items()},
-        "whole": {k: finite(s.whole) for k, s in spectrum.shares.items()},
-        "share": {k: [finite(v) for v in s.share] for k, s in spectrum.shares.items()},
+        "eigenvalues": dimensions.eigenvalues.tolist(),
+        "for_99_percent": {k: _estimate_document(s.needed) for k, s in dimensions.shares.items()},
+        "whole": {k: finite(s.whole) for k, s in dimensions.shares.items()},
+        "share": {k: [finite(v) for v in s.share] for k, s in dimensions.shares.items()},
     }
 
 
-def _swaps_document(swaps: Swaps) -> dict[str, Any]:
+def _interventions_document(effects: Interventions) -> dict[str, object]:
     return {
-        "tasks": swaps.tasks,
-        "kl": {kind: _estimate_document(e) for kind, e in swaps.mean.items()},
-        "ratio_to_other_counts": {k: _estimate_document(e) for k, e in swaps.ratio.items()},
-        "draws": swaps.draws.tolist(),
-        "kl_by_draws": {k: _curve_document(v) for k, v in swaps.by_draws.items()},
-        "chosen_draws": swaps.chosen,
-        "kl_by_lag": {k: _curve_document(v) for k, v in swaps.by_lag.items()},
+        "tasks": effects.tasks,
+        "kl": {kind: _estimate_document(e) for kind, e in effects.mean.items()},
+        "ratio_to_other_counts": {k: _estimate_document(e) for k, e in effects.ratio.items()},
+        "draws": effects.draws.tolist(),
+        "kl_by_draws": {k: _curve_document(v) for k, v in effects.by_draws.items()},
+        "chosen_draws": effects.chosen,
+        "kl_by_lag": {k: _curve_document(v) for k, v in effects.by_lag.items()},
     }
 
 
-def _jacobian_document(jacobian: StepJacobian) -> dict[str, Any]:
+def _jacobian_document(jacobian: StepJacobian) -> dict[str, object]:
     return {
         "symbol": jacobian.symbol,
         "spectral_radius": jacobian.spectral_radius,
@@ -130,17 +132,17 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             {"symbol": symbols},
         )
     }
-    for space, found in hidden.spectra.items():
+    for space, dimensions in hidden.dimensions.items():
         shares = {
             f"share_{name}": ((f"first_{len(s.share)}",), s.share)
-            for name, s in found.shares.items()
+            for name, s in dimensions.shares.items()
         }
         explained_by = {
             f"explained_by_{cause}": (("leading", "bound"), [e.bounds for e in score.by_column])
             for cause, score in hidden.causes[space].items()
         }
         groups[f"spectrum_{space}"] = xr.Dataset(
-            {"eigenvalue": (("direction",), found.eigenvalues), **shares, **explained_by},
+            {"eigenvalue": (("direction",), dimensions.eigenvalues), **shares, **explained_by},
             {"bound": list(BOUNDS)},
         )
     groups["probes"] = xr.Dataset(
@@ -151,25 +153,33 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             )
             for name, spaces in hidden.probes.items()
         }
-        | {"r2_place_only": (("target", "bound"),
-                             [s.r2.bounds for s in hidden.place_only.values()])},
-        {"space": list(hidden.spectra), "target": list(hidden.place_only), "bound": list(BOUNDS)},
-    )  # fmt: skip
-    if hidden.swaps is not None:
-        swaps = hidden.swaps
+        | {
+            "r2_place_only": (
+                ("target", "bound"),
+                [s.r2.bounds for s in hidden.place_only.values()],
+            )
+        },
+        {
+            "space": list(hidden.dimensions),
+            "target": list(hidden.place_only),
+            "bound": list(BOUNDS),
+        },
+    )
+    if hidden.interventions is not None:
+        effects = hidden.interventions
         groups["swaps"] = xr.Dataset(
             {
                 "kl_by_draws": (
                     ("kind", "draws", "bound"),
-                    [[e.bounds for e in curve] for curve in swaps.by_draws.values()],
+                    [[e.bounds for e in curve] for curve in effects.by_draws.values()],
                 ),
                 "kl_by_lag": (
                     ("kind", "lag", "bound"),
-                    [[e.bounds for e in curve] for curve in swaps.by_lag.values()],
+                    [[e.bounds for e in curve] for curve in effects.by_lag.values()],
                 ),
             },
-            {"kind": list(swaps.by_draws), "draws": swaps.draws, "bound": list(BOUNDS)},
-            {"units": "nats", "lags_at_draws": swaps.chosen},
+            {"kind": list(effects.by_draws), "draws": effects.draws, "bound": list(BOUNDS)},
+            {"units": "nats", "lags_at_draws": effects.chosen},
         )
     eigenvalues = np.stack([j.eigenvalues for j in hidden.jacobians])
     groups["jacobian"] = xr.Dataset(

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from autoregressive.cells.base import Params, State
+from autoregressive.model import Model
 from meta_learning.learner import Learner, encode, log_probabilities
 
 _PARTS = "hcdefg"
+# One state: its parts, arrays (..., width).
+Vectors = tuple[Array | np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def space_title(name: str) -> str:
     return " and ".join(name)
 
 
-def part_names(model: Any) -> list[str]:
+def part_names(model: Model) -> list[str]:
     """The names of the state's parts. Errors: ValueError unless the state is a tuple of vectors."""
     first = getattr(model, "initial_state", None)
     state = first() if callable(first) else None
@@ -71,7 +74,7 @@ def part_names(model: Any) -> list[str]:
     return list(_PARTS[: len(state or ())])
 
 
-def states_along(learner: Learner, symbols: Any) -> States:
+def states_along(learner: Learner, symbols: np.ndarray) -> States:
     """The states and predictions of a network along streams, from its initial state.
 
     symbols: int (B, L). Errors: ValueError where the network has no recurrent cell, or where a
@@ -84,7 +87,7 @@ def states_along(learner: Learner, symbols: Any) -> States:
     return States(symbols, parts, log_probabilities(np.asarray(logits)))
 
 
-def predictions_from(learner: Learner, state: tuple[Any, ...], symbols: Any) -> np.ndarray:
+def predictions_from(learner: Learner, state: Vectors, symbols: np.ndarray) -> np.ndarray:
     """log q along symbols that follow a state: row 0 is read out of the state itself.
 
     state: arrays (B, width). symbols: int (B, R). Returns float64 (B, R, K+1), nats.
@@ -94,8 +97,8 @@ def predictions_from(learner: Learner, state: tuple[Any, ...], symbols: Any) -> 
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _along(model: Any, num_symbols: int, params: Any, symbols: Array) -> tuple[Any, Array]:
-    def step(state: Any, x: Array) -> Any:
+def _along(model: Model, num_symbols: int, params: Params, symbols: Array) -> tuple[State, Array]:
+    def step(state: State, x: Array) -> tuple[State, tuple[State, Array]]:
         after, logits = model.step(params, state, x)
         return after, (after, logits)
 
@@ -105,7 +108,7 @@ def _along(model: Any, num_symbols: int, params: Any, symbols: Array) -> tuple[A
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _from(model: Any, num_symbols: int, params: Any, state: Any, symbols: Array) -> Array:
+def _from(model: Model, num_symbols: int, params: Params, state: State, symbols: Array) -> Array:
     first = model.read_out(params, state[0])
     xs = jax.nn.one_hot(symbols[:, :-1].T, num_symbols + 1, dtype=jnp.float32)
     _, rest = lax.scan(lambda s, x: model.step(params, s, x), tuple(state), xs)

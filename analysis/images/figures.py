@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from analysis.report.report import Json
 from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.network import Evaluation
@@ -20,7 +21,7 @@ from autoregressive.scores import Calibration
 _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
 
 
-def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Figure:
+def pixel_curves(histories: Mapping[str, Mapping[str, Json]], images: int) -> Figure:
     """Train and test loss of each network against epochs. images: train images in an epoch. One
     network has a colour for train and one for test; of several each has its own. The untrained loss
     is a number where the scale leaves it out."""
@@ -35,10 +36,19 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Fig
             if len(histories) > 1:
                 train = test = (VERMILLION, BLUE, GREEN, PURPLE)[number % 4]
             # Train and test losses nearly coincide: the wide rings show around the points.
-            axis.plot(epochs, history["train_loss"], color=train, linestyle=":", marker=marker,
-                      markersize=8, fillstyle="none", label=f"{name}: train")  # fmt: skip
-            axis.plot(epochs, history["test_loss"], color=test, marker=marker,
-                      label=f"{name}: test")  # fmt: skip
+            axis.plot(
+                epochs,
+                history["train_loss"],
+                color=train,
+                linestyle=":",
+                marker=marker,
+                markersize=8,
+                fillstyle="none",
+                label=f"{name}: train",
+            )
+            axis.plot(
+                epochs, history["test_loss"], color=test, marker=marker, label=f"{name}: test"
+            )
             losses.append(np.array([history["train_loss"], history["test_loss"]], float))
         _scale_losses(axis, losses)
         axis.set_xlabel("epochs")
@@ -47,7 +57,7 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Any]], images: int) -> Fig
     return figure
 
 
-def _scale_losses(axis: Any, losses: Sequence[np.ndarray]) -> None:
+def _scale_losses(axis: Axes, losses: Sequence[np.ndarray]) -> None:
     """A scale for learning curves, each (train and test, points), the first of them untrained."""
     untrained = losses[0][1, 0]
     trained = np.concatenate([both[:, 1:].ravel() for both in losses])
@@ -55,8 +65,14 @@ def _scale_losses(axis: Any, losses: Sequence[np.ndarray]) -> None:
         # A scale that reached the untrained loss would leave no room for the rest.
         low, high = np.nanmin(trained), np.nanmax(trained)
         axis.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
-        axis.text(0.98, 0.97, f"\N{UPWARDS ARROW} untrained: {untrained:.2f}", ha="right", va="top",
-                  transform=axis.transAxes)  # fmt: skip
+        axis.text(
+            0.98,
+            0.97,
+            f"\N{UPWARDS ARROW} untrained: {untrained:.2f}",
+            ha="right",
+            va="top",
+            transform=axis.transAxes,
+        )
         return
     axis.set_yscale("log")
     axis.yaxis.set_minor_locator(LogLocator(subs=(1.2, 1.5, 2, 3, 4, 5, 7)))
@@ -86,9 +102,16 @@ def calibration(bins: Calibration) -> Figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="calibrated")
         low, high = _wilson(bins)
-        upper.errorbar(bins.predicted, bins.observed, [bins.observed - low, high - bins.observed],
-                       color=VERMILLION, marker="o", capsize=2, elinewidth=1,
-                       label="network, 95% interval")  # fmt: skip
+        upper.errorbar(
+            bins.predicted,
+            bins.observed,
+            [bins.observed - low, high - bins.observed],
+            color=VERMILLION,
+            marker="o",
+            capsize=2,
+            elinewidth=1,
+            label="network, 95% interval",
+        )
         upper.set_ylabel("share of pixels that were 1")
         lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
         lower.set_yscale("log")
@@ -126,15 +149,20 @@ def continuations(
         figure = Figure(
             figsize=(0.82 * (samples + 1) + 0.3, (0.9 * len(longer) + 0.3) * len(chosen))
         )
-        blocks: Any = figure.subfigures(len(chosen), 1, hspace=0.02)
-        for block, (title, index) in zip(np.atleast_1d(blocks), chosen.items(), strict=True):
+        blocks = figure.subfigures(len(chosen), 1, hspace=0.02)
+        for block, (title, index) in zip(np.ravel(np.array(blocks)), chosen.items(), strict=True):
             block.suptitle(title, fontsize=9, x=0.02, ha="left")
             axes = block.subplots(max(3, len(longer)), samples + 1)
             for axis in axes.ravel():
                 axis.set_axis_off()
 
             def draw(
-                axis: Any, name: str, end: int, sample: int, index: int = index, whole: bool = False
+                axis: Axes,
+                name: str,
+                end: int,
+                sample: int,
+                index: int = index,
+                whole: bool = False,
             ) -> None:
                 shown = images[index].copy()
                 if not whole:
@@ -154,7 +182,7 @@ def continuations(
     return figure
 
 
-def continuation_costs(results: Mapping[str, Mapping[str, Any]]) -> Figure:
+def continuation_costs(results: Mapping[str, Mapping[str, Json]]) -> Figure:
     """A, B and C of the continuations against the horizon, a panel a network, with two standard
     errors over images. results: network -> horizon -> kind -> mean and se_images, nats a pixel."""
     looks = {
@@ -170,8 +198,16 @@ def continuation_costs(results: Mapping[str, Mapping[str, Any]]) -> Figure:
             for kind, (label, colour, line, marker) in looks.items():
                 mean = np.array([h[kind]["mean"] for h in horizons.values()])
                 se = np.array([h[kind]["se_images"] for h in horizons.values()])
-                axis.errorbar(pixels, mean, 2 * se, color=colour, linestyle=line, marker=marker,
-                              label=label, capsize=2)  # fmt: skip
+                axis.errorbar(
+                    pixels,
+                    mean,
+                    2 * se,
+                    color=colour,
+                    linestyle=line,
+                    marker=marker,
+                    label=label,
+                    capsize=2,
+                )
             axis.set_xscale("log")
             axis.set_xticks(pixels, [str(p) for p in pixels])
             axis.xaxis.minorticks_off()
@@ -196,7 +232,7 @@ def gallery(images: np.ndarray, shape: tuple[int, int]) -> Figure:
     return figure
 
 
-def _show(axis: Any, pixels: np.ndarray, first: int, shape: tuple[int, int], end: int = 0) -> None:
+def _show(axis: Axes, pixels: np.ndarray, first: int, shape: tuple[int, int], end: int = 0) -> None:
     """One image; pixels first .. end-1 in the colours of what was made."""
     codes = pixels.astype(int).copy()
     codes[first:end] += 2

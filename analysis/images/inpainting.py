@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import numpy as np
 
-from analysis.intervals import Estimate, Statistic, estimates, quotient
+from analysis.report.report import Document
 from analysis.workers import each_result
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.inpainting import (
@@ -33,7 +32,7 @@ from autoregressive.pixels.inpainting import (
     past_only,
 )
 from autoregressive.pixels.network import PixelNetwork
-from autoregressive.scores import Calibration, calibration, place_scores
+from autoregressive.scores import Calibration, calibration
 
 PREDICTORS = ("past_and_future", "past_and_future_alone", "past_only")
 # Cell steps of one task for a worker: about a second.
@@ -76,32 +75,32 @@ Scored = tuple[ImageResult, np.ndarray | None]
 class Inpainting:
     """The results of all images and, where the truth is known, every missing pixel's scores.
 
-    image, place: int (pixels,), which image and which of its places a missing pixel is. came: its
+    image, place: int (pixels,), which image and which of its places a missing pixel is. target: its
     true value. log_q: log-probabilities of both values for every predictor (pixels, 2).
     """
 
     images: list[ImageResult]
     image: np.ndarray
     place: np.ndarray
-    came: np.ndarray | None
+    target: np.ndarray | None
     log_q: dict[str, np.ndarray]
 
     @property
     def calibration(self) -> Calibration | None:
         """Of the marginals p(x_k = 1 | observed)."""
-        if self.came is None:
+        if self.target is None:
             return None
-        return calibration(np.concatenate([r.marginals for r in self.images]), self.came)
+        return calibration(np.concatenate([r.marginals for r in self.images]), self.target)
 
     def future_worth(self) -> np.ndarray:
         """log p(x_k | earlier missing ones, observed) - log p(x_k | x_<k) at the truth, nats (pixels,).
 
         Errors: AssertionError where the truth is not known.
         """
-        assert self.came is not None
-        rows = np.arange(len(self.came))
+        assert self.target is not None
+        rows = np.arange(len(self.target))
         both, past = (
-            self.log_q[name][rows, self.came] for name in ("past_and_future", "past_only")
+            self.log_q[name][rows, self.target] for name in ("past_and_future", "past_only")
         )
         return both - past
 
@@ -122,11 +121,11 @@ def inpaint(
     ``analysis.workers.run_tasks``.
     """
     masked, truth = images.masked, images.truth
-    found: dict[int, Scored] = {}
+    posteriors: dict[int, Scored] = {}
     if scheduler is None and workers is None:
         for row, posterior in each_posterior(network, masked):
-            found[row] = _scored(posterior, None if truth is None else truth[row])
-            on_images(len(found))
+            posteriors[row] = _score(posterior, None if truth is None else truth[row])
+            on_images(len(posteriors))
     else:
         tasks = list(_tasks(network, check_masked(masked, network.places), truth))
         with closing(
@@ -134,14 +133,14 @@ def inpaint(
         ) as results:
             for index, scored in results:
                 rows = np.concatenate([chunk.rows for chunk in tasks[index].chunks])
-                found |= zip(rows.tolist(), scored, strict=True)
-                on_images(len(found))
-    every = [found[row][0] for row in range(len(found))]
+                posteriors |= zip(rows.tolist(), scored, strict=True)
+                on_images(len(posteriors))
+    every = [posteriors[row][0] for row in range(len(posteriors))]
     image, place = np.nonzero(masked < 0)
     if truth is None:
         return Inpainting(every, image, place, None, {})
     log_q = {
-        "past_and_future": np.concatenate([found[row][1] for row in range(len(found))]),
+        "past_and_future": np.concatenate([posteriors[row][1] for row in range(len(posteriors))]),
         "past_and_future_alone": np.concatenate([r.log_marginals for r in every]),
         "past_only": past_only(network, truth, masked < 0),
     }
@@ -168,7 +167,7 @@ class ChunksTask:
 def score_chunks(task: ChunksTask) -> list[Scored]:
     """What ``inpaint`` keeps of each image of a task."""
     return [
-        _scored(posterior, None if chunk.truth is None else chunk.truth[n])
+        _score(posterior, None if chunk.truth is None else chunk.truth[n])
         for chunk in task.chunks
         for n, posterior in enumerate(chunk_posteriors(task.network, chunk.masked))
     ]
@@ -191,7 +190,7 @@ def _tasks(
         yield ChunksTask(bare, chunks)
 
 
-def _scored(posterior: Posterior, truth: np.ndarray | None) -> Scored:
+def _score(posterior: Posterior, truth: np.ndarray | None) -> Scored:
     """One image: its result and, with its true pixels (P,), the rows of ``past_and_future``."""
     if truth is None:
         return _result(posterior, None), None
@@ -202,7 +201,7 @@ def _scored(posterior: Posterior, truth: np.ndarray | None) -> Scored:
 def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:
     best = int(np.argmax(posterior.log_probs))
     small = len(posterior.missing) <= MOST_TABULATED
-    about_truth: dict[str, Any] = {}
+    about_truth: Document = {}
     if values is not None:
         index = posterior.index(values)
         about_truth = {
@@ -220,143 +219,3 @@ def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:
         float(posterior.nll[best]),
         **about_truth,
     )
-
-
-def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
-    """Every reported mean with its 95% interval over images (bootstrap of whole images).
-
-    Nats an image: ``entropy``, ``log_prob_best``, ``nll_best``; with the truth ``log_posterior_truth``,
-    ``past_only_log_prob``, ``future_worth``, ``nll_truth`` and ``nll_excess``, NLL(truth) - NLL(best);
-    ``exact_match`` is a share of images. Over missing pixels, an image counting by how many it misses:
-    ``pixel_accuracy``, a share; ``loss.P`` and ``gap.P`` in nats and ``brier.P``, the mean of (p - x)^2,
-    of every predictor P.
-    """
-    images = inpainting.images
-    values = {
-        name: np.array([getattr(r, name) for r in images], float)
-        for name in ("entropy", "log_prob_best", "nll_best")
-    }
-    statistics: dict[str, Statistic] = {name: _mean_of(name) for name in values}
-    if inpainting.came is None:
-        return _intervals(values, statistics)
-
-    def by_image(of_pixels: np.ndarray) -> np.ndarray:
-        return np.bincount(inpainting.image, of_pixels, minlength=len(images))
-
-    each: dict[str, np.ndarray] = {
-        "log_posterior_truth": np.array([r.log_prob_truth for r in images], float),
-        "nll_truth": np.array([r.nll_truth for r in images], float),
-        "exact_match": np.array([np.all(r.best == r.truth) for r in images], float),
-        "future_worth": by_image(inpainting.future_worth()),
-    }
-    each["past_only_log_prob"] = each["log_posterior_truth"] - each["future_worth"]
-    each["nll_excess"] = each["nll_truth"] - values["nll_best"]
-    values |= each
-    statistics |= {name: _mean_of(name) for name in each}
-
-    # An image counts by how many pixels it misses.
-    pixels = {"pixel_accuracy": np.concatenate([r.best for r in images]) == inpainting.came}
-    reference = inpainting.log_q["past_and_future"]
-    for name, log_q in inpainting.log_q.items():
-        scores = place_scores(log_q, reference, inpainting.came)
-        pixels |= {f"{kind}.{name}": score for kind, score in scores._asdict().items()}
-    values["missing"] = by_image(np.ones(len(inpainting.came)))
-    values |= {name: by_image(score.astype(float)) for name, score in pixels.items()}
-    statistics |= {name: quotient(name, "missing") for name in pixels}
-    return _intervals(values, statistics)
-
-
-def _mean_of(name: str) -> Statistic:
-    return lambda mean: mean[name]
-
-
-def _intervals(
-    values: dict[str, np.ndarray], statistics: dict[str, Statistic]
-) -> dict[str, Estimate]:
-    """Estimates; of one image alone, without intervals."""
-    found = estimates(values, statistics)
-    if len(values["entropy"]) > 1:
-        return found
-    return {name: Estimate(value.mean, None, None) for name, value in found.items()}
-
-
-def document(inpainting: Inpainting, found: dict[str, Estimate]) -> dict[str, Any]:
-    """The JSON document of ``meta-learn inpaint --json``; None where the truth is not known."""
-    images = inpainting.images
-    counts = [len(r.missing) for r in images]
-    bins = inpainting.calibration
-
-    def mean(name: str) -> float | None:
-        return found[name].mean if name in found else None
-
-    predictors = {} if inpainting.came is None else {
-        name: {
-            kind: {"mean": mean(f"{kind}.{name}"), "ci95": found[f"{kind}.{name}"].ci95}
-            for kind in ("loss", "brier", "gap")
-        }
-        for name in PREDICTORS
-    }  # fmt: skip
-    return {
-        "images": len(images),
-        "missing": [min(counts), max(counts)],
-        "log_posterior_truth": mean("log_posterior_truth"),
-        "exact_match": mean("exact_match"),
-        "pixel_accuracy": mean("pixel_accuracy"),
-        "nll_truth": mean("nll_truth"),
-        "nll_best": mean("nll_best"),
-        "nll_excess": mean("nll_excess"),
-        "past_only_log_prob": mean("past_only_log_prob"),
-        "future_worth": mean("future_worth"),
-        "entropy": mean("entropy"),
-        "brier": mean("brier.past_and_future_alone"),
-        "calibration": None if bins is None else bins.rows(),
-        "predictors": predictors or None,
-        "interval": "images",
-        "ci95": {name: e.ci95 for name, e in found.items() if "." not in name},
-        "per_image": [_row(index, result) for index, result in enumerate(images)],
-    }
-
-
-def _row(index: int, result: ImageResult) -> dict[str, Any]:
-    table, truth = result.probabilities, result.truth
-    return {
-        "index": index,
-        "missing": result.missing.tolist(),
-        "probabilities": None if table is None else table.tolist(),
-        "marginals": result.marginals.tolist(),
-        "best": result.best.tolist(),
-        "truth": None if truth is None else truth.tolist(),
-        "entropy": result.entropy,
-        "log_posterior_truth": result.log_prob_truth,
-        "nll_best": result.nll_best,
-        "nll_truth": result.nll_truth,
-    }
-
-
-def choose(inpainting: Inpainting) -> dict[str, int]:
-    """Images worth showing, by rule, title -> index, no image twice.
-
-    The largest entropy, and its 90% and 75% quantiles over images; with the truth also the lowest
-    probability of the truth, and where the future is worth most and least.
-    """
-    results = inpainting.images
-    missing = np.array([len(r.missing) > 0 for r in results])
-    entropy = np.array([r.entropy for r in results])
-    ranked = [int(i) for i in np.argsort(-entropy, kind="stable") if missing[i]]
-    wanted: list[tuple[str, list[int]]] = []
-    if inpainting.came is not None:
-        log_p = np.array([r.log_prob_truth for r in results], float)
-        worth = np.bincount(inpainting.image, inpainting.future_worth(), minlength=len(results))
-        order = {"lowest p(truth)": log_p, "future worth most": -worth, "future worth least": worth}
-        wanted = [
-            (title, [int(i) for i in np.argsort(v, kind="stable") if missing[i]])
-            for title, v in order.items()
-        ]
-    wanted.append(("most uncertain", ranked))
-    wanted += [(f"surer than {share}%", ranked[len(ranked) * share // 100 :]) for share in (10, 25)]
-    chosen: dict[str, int] = {}
-    for title, candidates in wanted:
-        free = [i for i in candidates if i not in chosen.values()]
-        if free:
-            chosen[title] = free[0]
-    return chosen

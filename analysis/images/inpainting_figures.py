@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from analysis.images.inpainting import ImageResult, Inpainting
@@ -29,13 +30,18 @@ def posteriors(
     """A column for each chosen image: masked, truth, most probable completion, p(1 | observed) and
     the entropy of each missing pixel, the lower rows zoomed to where pixels are missing. chosen:
     title -> index."""
-    with_truth = inpainting.came is not None
-    rows = ["masked", *(["truth"] if with_truth else []), "most probable",
-            "p(1 | observed)", "entropy, nats"]  # fmt: skip
+    with_truth = inpainting.target is not None
+    rows = [
+        "masked",
+        *(["truth"] if with_truth else []),
+        "most probable",
+        "p(1 | observed)",
+        "entropy, nats",
+    ]
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(1.12 * len(chosen) + 0.9, 1.14 * len(rows) + 0.4))
         axes = figure.subplots(len(rows), len(chosen), squeeze=False)
-        shown: dict[str, Any] = {}
+        shown: dict[str, AxesImage] = {}
         for column, (title, index) in zip(axes.T, chosen.items(), strict=True):
             result = inpainting.images[index]
             window = _window(result.missing, shape)
@@ -86,8 +92,14 @@ def nll_excess(excess: Mapping[str, np.ndarray]) -> Figure:
             ordered = np.sort(values)[::-1]
             shown = ordered[ordered > 0]
             label = f"{title}: 0 in {100 * (1 - len(shown) / len(ordered)):.1f}% of the images"
-            axis.plot(shown, 100 * (np.arange(len(shown)) + 1) / len(ordered), color=colour,
-                      linestyle=line, drawstyle="steps-post", label=label)  # fmt: skip
+            axis.plot(
+                shown,
+                100 * (np.arange(len(shown)) + 1) / len(ordered),
+                color=colour,
+                linestyle=line,
+                drawstyle="steps-post",
+                label=label,
+            )
         axis.set_xlabel("NLL(truth) - NLL(most probable), nats an image, at least")
         axis.set_ylabel("images, %")
         axis.set_ylim(bottom=0)
@@ -97,8 +109,8 @@ def nll_excess(excess: Mapping[str, np.ndarray]) -> Figure:
 
 
 def _draw(
-    axis: Any, row: str, masked: np.ndarray, result: ImageResult, shape: tuple[int, int]
-) -> Any:
+    axis: Axes, row: str, masked: np.ndarray, result: ImageResult, shape: tuple[int, int]
+) -> AxesImage:
     """One image of a row. Returns what a colour bar needs."""
     missing = result.missing
     if row in ("masked", "truth", "most probable"):
@@ -129,13 +141,13 @@ def _window(missing: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]
     return top, left, side
 
 
-def _frame(axis: Any, window: tuple[int, int, int]) -> None:
+def _frame(axis: Axes, window: tuple[int, int, int]) -> None:
     top, left, side = window
     corner = (left - 0.5, top - 0.5)
     axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=VERMILLION, linewidth=1))
 
 
-def _zoom(axis: Any, window: tuple[int, int, int]) -> None:
+def _zoom(axis: Axes, window: tuple[int, int, int]) -> None:
     top, left, side = window
     axis.set_xlim(left - 0.5, left + side - 0.5)
     axis.set_ylim(top + side - 0.5, top - 0.5)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from analysis.images.inpainting import PREDICTORS, choose, document, estimate
+from analysis.images.inpainting import PREDICTORS
+from analysis.images.inpainting_results import choose, document, estimate
 from analysis.images.page import BINARISATION, network_title
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Panel, Report, Table
@@ -62,52 +63,52 @@ def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:
     )
 
 
-def lead(inpainting: Inpainting, found: Mapping[str, Estimate]) -> str:
+def lead(inpainting: Inpainting, estimates: Mapping[str, Estimate]) -> str:
     """The answer in two sentences."""
-    if inpainting.came is None:
-        best, entropy = found["log_prob_best"], found["entropy"]
+    if inpainting.target is None:
+        best, entropy = estimates["log_prob_best"], estimates["entropy"]
         return (
             f"The most probable completion has log probability {nats(best.mean)} on average, the "
             f"posterior an entropy of {nats(entropy.mean)} nats an image. The file holds no truth "
             "to score."
         )
-    log_p, worth = found["log_posterior_truth"], found["future_worth"]
+    log_p, worth = estimates["log_posterior_truth"], estimates["future_worth"]
     return (
         f"Given all observed pixels the truth has log probability {nats(log_p.mean)} an image on "
         f"average; knowing the future is worth {nats(worth.mean)} nats an image "
         f"(95% interval {interval(worth.ci95)}). The most probable completion is the truth in "
-        f"{percent(found['exact_match'].mean)} of the images."
+        f"{percent(estimates['exact_match'].mean)} of the images."
     )
 
 
-def tables(inpainting: Inpainting, found: Mapping[str, Estimate]) -> list[Table]:
+def tables(inpainting: Inpainting, estimates: Mapping[str, Estimate]) -> list[Table]:
     """The means over images, and the predictors of missing pixels beside each other."""
-    if inpainting.came is not None:
-        return truth_tables(found)
+    if inpainting.target is not None:
+        return truth_tables(estimates)
     rows = [
-        _row(found, "log_prob_best", "log p(most probable | observed)"),
-        _row(found, "entropy", "entropy of the posterior"),
-        _row(found, "nll_best", "NLL of the image so filled"),
+        _row(estimates, "log_prob_best", "log p(most probable | observed)"),
+        _row(estimates, "entropy", "entropy of the posterior"),
+        _row(estimates, "nll_best", "NLL of the image so filled"),
     ]
     note = "Nats an image; intervals over images (bootstrap). "
     return [Table("The posterior over the missing pixels", _HEAD, rows, note + BINARISATION)]
 
 
-def truth_tables(found: Mapping[str, Estimate]) -> list[Table]:
+def truth_tables(estimates: Mapping[str, Estimate]) -> list[Table]:
     """``tables`` where the truth is known."""
     summary = Table(
         "The posterior over the missing pixels",
         _HEAD,
         [
-            _row(found, "log_posterior_truth", "log p(truth | observed)"),
-            _row(found, "past_only_log_prob", "log p(truth | past only)"),
-            _row(found, "future_worth", "what the future is worth"),
-            _row(found, "entropy", "entropy of the posterior"),
-            _row(found, "exact_match", "most probable = truth", percent),
-            _row(found, "pixel_accuracy", "its pixels that are right", percent),
-            _row(found, "nll_truth", "NLL of the true image"),
-            _row(found, "nll_best", "NLL, most probable completion"),
-            _row(found, "nll_excess", "NLL(truth) - NLL(most probable)"),
+            _row(estimates, "log_posterior_truth", "log p(truth | observed)"),
+            _row(estimates, "past_only_log_prob", "log p(truth | past only)"),
+            _row(estimates, "future_worth", "what the future is worth"),
+            _row(estimates, "entropy", "entropy of the posterior"),
+            _row(estimates, "exact_match", "most probable = truth", percent),
+            _row(estimates, "pixel_accuracy", "its pixels that are right", percent),
+            _row(estimates, "nll_truth", "NLL of the true image"),
+            _row(estimates, "nll_best", "NLL, most probable completion"),
+            _row(estimates, "nll_excess", "NLL(truth) - NLL(most probable)"),
         ],
         "Nats an image but for shares; intervals over images (bootstrap). The most probable "
         "completion never has the larger NLL, so it costs less than the truth wherever it is "
@@ -117,14 +118,19 @@ def truth_tables(found: Mapping[str, Estimate]) -> list[Table]:
         "Predictors of a missing pixel, at its true value",
         ["predictor", "loss", "95% interval", "Brier", "gap"],
         [
-            [_NAMES[name], nats(found[f"loss.{name}"].mean), interval(found[f"loss.{name}"].ci95),
-             nats(found[f"brier.{name}"].mean), _distance(found[f"gap.{name}"].mean)]
+            [
+                _NAMES[name],
+                nats(estimates[f"loss.{name}"].mean),
+                interval(estimates[f"loss.{name}"].ci95),
+                nats(estimates[f"brier.{name}"].mean),
+                _distance(estimates[f"gap.{name}"].mean),
+            ]
             for name in PREDICTORS
         ],
         "Nats a missing pixel. Past and future: given all observed pixels and the missing ones "
         "before it; its losses add up to -log p(truth | observed). Each pixel alone: the marginal. "
         "Past only: the network's next-pixel probability. Gap: mean of KL(first || predictor).",
-    )  # fmt: skip
+    )
     return [summary, predictors]
 
 
@@ -134,9 +140,12 @@ def _distance(value: float | None) -> str:
 
 
 def _row(
-    found: Mapping[str, Estimate], name: str, label: str, form: Callable[[float | None], str] = nats
+    estimates: Mapping[str, Estimate],
+    name: str,
+    label: str,
+    form: Callable[[float | None], str] = nats,
 ) -> list[str]:
-    return [label, form(found[name].mean), interval(found[name].ci95, form)]
+    return [label, form(estimates[name].mean), interval(estimates[name].ci95, form)]
 
 
 def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -> list[Panel]:
@@ -145,7 +154,7 @@ def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -
     from analysis.images import inpainting_figures
 
     chosen = choose(inpainting)
-    found = [
+    estimates = [
         Panel(
             "posteriors",
             inpainting_figures.posteriors(inpainting, masked, chosen, shape),
@@ -160,9 +169,9 @@ def panels(inpainting: Inpainting, masked: np.ndarray, shape: tuple[int, int]) -
     ]
     bins = inpainting.calibration
     if bins is None:
-        return found
+        return estimates
     return [
-        *found,
+        *estimates,
         Panel(
             "future-worth",
             inpainting_figures.future_map(inpainting, shape),

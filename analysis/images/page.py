@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.report.formats import nats, network_name, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Json, Panel, Report, Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on othe
 
 
 def training_report(
-    network: PixelNetwork, document: Mapping[str, Any], images: ImageSet, seed: int
+    network: PixelNetwork, document: Mapping[str, Json], images: ImageSet, seed: int
 ) -> Report:
     """What there is to say of a training. document: of ``runs.train_and_score``. images: the train
     set."""
@@ -77,7 +77,7 @@ def evaluation_report(
 
 
 def continuation_report(
-    results: Mapping[str, Any], run: Continuation, truth: np.ndarray, images: ImageSet, seed: int
+    results: Mapping[str, Json], run: Continuation, truth: np.ndarray, images: ImageSet, seed: int
 ) -> Report:
     """What there is to say of continued images. results, run: of ``runs.continuations``. truth: the
     images that were continued, the first ones of ``images``."""
@@ -129,7 +129,7 @@ def _name(data: str) -> str:
 
 
 def training_table(
-    summary: Mapping[int, Mapping[str, Any]],
+    summary: Mapping[int, Mapping[str, Json]],
     data: str,
     over: str = "All train and all test images.",
 ) -> Table:
@@ -143,7 +143,7 @@ def training_table(
             cells.append(f"{part['cross_entropy']['mean']:.4f} ± {part['cross_entropy']['se']:.4f}")
             cells.append(percent(part["accuracy"]))
         reported = REPORT.get(epoch)
-        cells.append("-" if reported is None or data != "mnist" else _reported(*reported))
+        cells.append("-" if reported is None or data != "mnist" else _beside_report(*reported))
         rows.append(cells)
     return Table(
         "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
@@ -154,11 +154,11 @@ def training_table(
     )
 
 
-def _reported(cross_entropy: float, accuracy: float) -> str:
+def _beside_report(cross_entropy: float, accuracy: float) -> str:
     return f"{cross_entropy:.4f} ({100 * accuracy:.1f}%)"
 
 
-def evaluation_table(document: Mapping[str, Any]) -> Table:
+def evaluation_table(document: Mapping[str, Json]) -> Table:
     """The scores of one network on test images."""
     mean, se = document["cross_entropy"]["mean"], document["cross_entropy"]["se"]
     return Table(
@@ -166,12 +166,15 @@ def evaluation_table(document: Mapping[str, Any]) -> Table:
         ["quantity", "value", "standard error"],
         [
             ["cross-entropy, nats a pixel", f"{mean:.5f}", f"{se:.5f}"],
-            ["nats an image", f"{document['nats_per_image']:.3f}",
-             f"{document['nats_per_image_se']:.3f}"],
+            [
+                "nats an image",
+                f"{document['nats_per_image']:.3f}",
+                f"{document['nats_per_image_se']:.3f}",
+            ],
             ["accuracy", percent(document["accuracy"]), ""],
         ],
         BINARISATION,
-    )  # fmt: skip
+    )
 
 
 def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Panel]:
@@ -195,7 +198,7 @@ def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Pa
     ]
 
 
-def continuation_table(results: Mapping[str, Any]) -> Table:
+def continuation_table(results: Mapping[str, Json]) -> Table:
     """The three cross-entropies at every horizon, for every network."""
     rows = []
     for name, horizons in results.items():
@@ -216,7 +219,7 @@ def continuation_table(results: Mapping[str, Any]) -> Table:
     )
 
 
-def continuation_lead(results: Mapping[str, Any]) -> str:
+def continuation_lead(results: Mapping[str, Json]) -> str:
     """The last network's answer in a sentence."""
     last = list(results.values())[-1]
     short, long = last["10"], last["300"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from analysis.report.publish import write_json
+from analysis.report.report import Document
 from autoregressive.checkpoint import settings_digest
 from autoregressive.images.image_set import ImageSet
 from autoregressive.pixels.continuation import HORIZONS, Continuation, continue_images
@@ -31,7 +31,7 @@ NETWORK = "network.safetensors"
 FIRST_MISSING = 484
 
 
-def scores(evaluation: Evaluation) -> dict[str, Any]:
+def scores(evaluation: Evaluation) -> Document:
     """An evaluation as JSON values."""
     per_image = evaluation.nats_per_image
     return {
@@ -55,7 +55,7 @@ def train_and_score(
     seed: int = 0,
     folder: Path | None = None,
     on_point: Callable[[PixelPoint], None] = lambda point: None,
-) -> tuple[PixelNetwork, dict[str, Any]]:
+) -> tuple[PixelNetwork, Document]:
     """Trains a network and leaves it in ``out`` after every epoch, with its scores at 0, 1 and the
     last one. Returns it with the document of ``meta-learn pixels train --json``.
 
@@ -73,9 +73,17 @@ def train_and_score(
             write_json(out / f"epoch-{epoch.epoch}.json", row)
 
     network = train_pixels(
-        images, test, recipe, cell=cell, hidden=hidden, readout=readout, seed=seed, folder=folder,
-        on_point=on_point, on_epoch=on_epoch,
-    )  # fmt: skip
+        images,
+        test,
+        recipe,
+        cell=cell,
+        hidden=hidden,
+        readout=readout,
+        seed=seed,
+        folder=folder,
+        on_point=on_point,
+        on_epoch=on_epoch,
+    )
     network.save(out / NETWORK)
     return network, _document(network, out)
 
@@ -89,24 +97,33 @@ def find_or_train(
     hidden: int,
     readout: tuple[int, ...],
     seed: int,
-    **more: Any,
-) -> tuple[PixelNetwork, dict[str, Any]]:
-    """``train_and_score``, unless the very network lies finished in ``out``."""  # fmt: skip
+    folder: Path | None = None,
+    on_point: Callable[[PixelPoint], None] = lambda point: None,
+) -> tuple[PixelNetwork, Document]:
+    """``train_and_score``, unless the very network lies finished in ``out``."""
     wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
     network = find_network(PixelNetwork, out / NETWORK, wanted)
     if network is not None:
         return network, _document(network, out)
     return train_and_score(
-        images, test, recipe, out, hidden=hidden, readout=readout, seed=seed, **more
+        images,
+        test,
+        recipe,
+        out,
+        hidden=hidden,
+        readout=readout,
+        seed=seed,
+        folder=folder,
+        on_point=on_point,
     )
 
 
-def run_name(settings: dict[str, Any]) -> str:
+def run_name(settings: Document) -> str:
     """What tells this run from others, now: ``pixel_settings`` and the versions in force."""
     return settings_digest(settings | {"versions": versions()})
 
 
-def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
+def _document(network: PixelNetwork, out: Path) -> Document:
     # From the files, since a run that was resumed scored its first epochs in an earlier process.
     last = int(network.settings["recipe"]["epochs"])
     epochs = _scored_epochs(out, settings_digest(network.settings), {0, 1, last})
@@ -118,22 +135,30 @@ def _document(network: PixelNetwork, out: Path) -> dict[str, Any]:
     }
 
 
-def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, dict[str, Any]]:
+def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, Document]:
     """The scores that ``run`` left in the folder; another run's are not taken for them."""
     paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
-    found = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
-    return {epoch: row for epoch, row in found.items() if row.get("run") == run}
+    rows = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
+    return {epoch: row for epoch, row in rows.items() if row.get("run") == run}
+
+
+def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
+    """Saved networks by the stems of their files, by whole paths where stems are alike. Errors:
+    CheckpointError."""
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(set(paths)) else [str(path) for path in paths]
+    return {name: PixelNetwork.load(path) for name, path in zip(names, paths, strict=True)}
 
 
 def continuations(
     networks: Mapping[str, PixelNetwork], truth: np.ndarray, *, seed: int, samples: int
-) -> tuple[dict[str, Any], Continuation]:
+) -> tuple[Document, Continuation]:
     """Samples of the last 300 pixels of images (n, P) by every network, with the same random numbers.
 
     Returns A, B and C (own, truth, crossed) by network and horizon as JSON values, nats a pixel, and
     the samples of the last network. Errors: as ``continue_images``.
     """
-    results: dict[str, Any] = {}
+    results: Document = {}
     for name, network in networks.items():
         run = continue_images(
             network, truth, jax.random.key(seed), first=FIRST_MISSING, samples=samples

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from analysis.report.report import Json
 from autoregressive import checkpoint
 
 MANIFEST = "manifest.json"
@@ -37,7 +39,7 @@ class _Open:
     def __init__(self, out: Path, run: str, inputs: Iterable[Path]):
         self.out, self.run = out.resolve(), run
         self.inputs = {path.resolve() for path in inputs}
-        self.earlier = _recorded(self.out)
+        self.earlier = _read_entries(self.out)
         self.written: dict[str, str] = {}
         self.journal = self.out / JOURNAL
         self.begun = False
@@ -48,9 +50,9 @@ class _Open:
         if not path.is_relative_to(self.out) or path in (self.journal, self.out / MANIFEST):
             return
         if not self.begun:
-            self.begun = True
             lines = "".join(_line(entry) for entry in self.earlier)
             checkpoint.write_atomically(self.journal, lines)
+            self.begun = True
         entry = _Entry(
             path.relative_to(self.out).as_posix(), hashlib.sha256(data).hexdigest(), self.run
         )
@@ -77,6 +79,14 @@ class _Open:
 _open: _Open | None = None
 
 
+def check(out: Path) -> None:
+    """Makes the folder and writes a probe. Errors: OSError where that is not possible."""
+    out.mkdir(parents=True, exist_ok=True)
+    probe = out / f".probe-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+
+
 def begin(out: Path, run: str = "", inputs: Iterable[Path] = ()) -> None:
     """From here on, what is written into the folder is of this run.
 
@@ -96,7 +106,7 @@ def leave() -> None:
     checkpoint.on_write = None
 
 
-def finish(out: Path, manifest: Mapping[str, Any]) -> None:
+def finish(out: Path, manifest: Mapping[str, Json]) -> None:
     """The last step of a report: removes what an earlier run left and this one did not write, and
     writes the manifest with the files of this run. Errors: OSError.
 
@@ -111,13 +121,13 @@ def finish(out: Path, manifest: Mapping[str, Any]) -> None:
         here.journal.unlink(missing_ok=True)
 
 
-def _recorded(out: Path) -> list[_Entry]:
+def _read_entries(out: Path) -> list[_Entry]:
     """What earlier runs wrote, by the manifest and by the journal of a run that did not end."""
-    found = []
+    entries = []
     try:
         manifest = json.loads((out / MANIFEST).read_text("utf-8"))
         run = manifest.get("run", "")
-        found += [_Entry(path, sha256, run) for path, sha256 in manifest["files"].items()]
+        entries += [_Entry(path, sha256, run) for path, sha256 in manifest["files"].items()]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         pass  # none, or not one of ours
     try:
@@ -126,10 +136,10 @@ def _recorded(out: Path) -> list[_Entry]:
         lines = []
     for line in lines:
         try:
-            found.append(_Entry(*json.loads(line)))
+            entries.append(_Entry(*json.loads(line)))
         except (ValueError, TypeError):
             continue  # the run was killed within this line
-    whole = (entry for entry in found if all(isinstance(part, str) for part in entry))
+    whole = (entry for entry in entries if all(isinstance(part, str) for part in entry))
     return list(dict.fromkeys(whole))
 
 

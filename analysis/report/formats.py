@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+
+from analysis.report.report import Json
 
 
 def finite(value: float) -> float | None:
@@ -28,12 +29,12 @@ def nats(value: float | None, missing: str = "-") -> str:
     return f"{value:.5f}" if 0.001 <= abs(value) < 1e6 else f"{value:.2e}"
 
 
-def interval(ci95: Any, form: Callable[[float | None], str] = nats) -> str:
+def interval(ci95: Sequence[float | None], form: Callable[[float | None], str] = nats) -> str:
     """An interval for a table."""
     return "" if ci95[0] is None else f"[{form(ci95[0])}, {form(ci95[1])}]"
 
 
-def network_name(settings: Mapping[str, Any]) -> str:
+def network_name(settings: Mapping[str, Json]) -> str:
     """ "LSTM-32"."""
     return f"{settings['cell'].upper()}-{settings['hidden']}"
 
@@ -50,13 +51,13 @@ def percent(value: float | None, missing: str = "-") -> str:
     return f"{100 * value:.3f}%" if abs(value) < 1e4 else f"{100 * value:.2e}%"
 
 
-def infinite(numbers: Mapping[str, Any]) -> str:
+def infinite(numbers: Mapping[str, Json]) -> str:
     """What None says among gaps and losses of a document of ``compare``: "infinite" where a symbol is
     drawn at all, else "-"."""
     return "infinite" if numbers["gap"]["by_position"] else "-"
 
 
-def no_share(numbers: Mapping[str, Any]) -> str:
+def no_share(numbers: Mapping[str, Json]) -> str:
     """The same of the share of the gap closed, which does not exist where memoryless is Bayes."""
     closes = (numbers["gap"]["memoryless"] or 0) > 1e-12
     return "-infinite" if numbers["gap"]["mean"] is None and closes else "-"

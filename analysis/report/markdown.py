@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from analysis.report.publish import figure_bytes
+from analysis.report.publish import figure_files
 from analysis.report.report import Panel, Table
 
 
@@ -25,8 +25,8 @@ def figure(panel: Panel, folder: Path, link: str, stem: str = "") -> str:
     ``link``, under the panel's name or ``stem``. Errors: OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     name = stem or panel.name
-    (folder / f"{name}.png").write_bytes(figure_bytes(panel.figure, "png"))
-    (folder / f"{name}.svg").write_bytes(figure_bytes(panel.figure, "svg"))
+    for file, data in figure_files(panel._replace(name=name)).items():
+        (folder / file).write_bytes(data)
     # All figures at one scale, so that their letters have one size.
     width = round(100 * panel.figure.get_size_inches()[0])
     caption = f"{panel.caption} ([SVG]({link}/{name}.svg))"

@@ -5,53 +5,57 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
+from importlib.resources import files as resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis import extensions
 from analysis.report import folder
-from analysis.report.report import Panel, Report, Section, Shown
+from analysis.report.report import Document, Json, Panel, Report, Section, Shown
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.figure import Figure
 
 
-def publish(report: Report, out: Path, arguments: Mapping[str, Any], command: str) -> None:
+def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: str) -> None:
     """A report's folder: networks, JSON, netCDF, figures as PNG and SVG, report.html with
     everything inside it, and last the manifest, when what an earlier run left is removed.
 
-    arguments: those of the command, as JSON values. command: as it was typed. Errors: OSError.
+    All is made before the first file is written: what cannot be drawn leaves the folder as it was.
+    arguments: those of the command. command: as it was typed. Errors: OSError; the next run in the
+    folder then removes what was written (``folder``).
     """
+    run = manifest(arguments, report.seeds, **report.run)
+    files = _render(report, command, run)
     for stem, network in report.networks.items():
         network.save(out / f"{stem}.safetensors")
-    write_json(out / f"{report.name}.json", report.document)
-    for stem, tree in report.trees().items():
-        write_netcdf(out / f"{stem}.nc", tree)
-    run = manifest(arguments, report.seeds, **report.run)
-    if report.sections is None:
-        shown = [show_figure(out, panel) for panel in report.panels()]
-        sections: Sequence[Section] = [Section(report.tables, shown)]
-    else:
-        sections = report.sections()
-    write_page(out, report, sections, command, run)
+    for name, data in files.items():
+        write_atomically(out / name, data)
     folder.finish(out, run)
 
 
-def check_folder(out: Path) -> None:
-    """Makes the folder and writes a probe. Errors: OSError where that is not possible."""
-    out.mkdir(parents=True, exist_ok=True)
-    probe = out / f".probe-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
+def _render(report: Report, command: str, run: Document) -> dict[str, bytes]:
+    """Every file but networks and manifest, by name, in the order of writing."""
+    files = {f"{report.name}.json": json_bytes(report.document)}
+    files |= {f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()}
+    if report.sections is None:
+        shown = []
+        for panel in report.panels():
+            drawn = figure_files(panel)
+            files |= drawn
+            shown.append(show(panel, drawn))
+        sections: Sequence[Section] = [Section(report.tables, shown)]
+    else:
+        sections = report.sections()
+    return files | {"report.html": _page(report, sections, command, run)}
 
 
-def manifest(arguments: Mapping[str, Any], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
+def manifest(arguments: Mapping[str, Json], seeds: Sequence[int], **more: Json) -> Document:
     """What a run depended on: versions, device, precision, seeds, arguments, what --load named."""
     return {
         "versions": versions(),
@@ -64,15 +68,35 @@ def manifest(arguments: Mapping[str, Any], seeds: Sequence[int], **more: Any) ->
     }
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Strict JSON: no NaN, no Infinity. Errors: OSError."""
-    write_atomically(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+def json_bytes(value: Json) -> bytes:
+    """Strict JSON: no NaN, no Infinity. Errors: ValueError for those."""
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
-def write_netcdf(path: Path, tree: Any) -> None:
-    """A DataTree as netCDF 4 that ArviZ opens. Errors: OSError; nothing is left behind then."""
-    data = tree.to_netcdf(engine="h5netcdf")
-    write_atomically(path, bytes(data))
+def write_json(path: Path, value: Json) -> None:
+    """A file of strict JSON. Errors: OSError."""
+    write_atomically(path, json_bytes(value))
+
+
+def netcdf_bytes(tree: xarray.DataTree) -> bytes:
+    """A DataTree as netCDF 4 that ArviZ opens."""
+    return bytes(tree.to_netcdf(engine="h5netcdf"))
+
+
+def write_netcdf(path: Path, tree: xarray.DataTree) -> None:
+    """A file of ``netcdf_bytes``. Errors: OSError; nothing is left behind then."""
+    write_atomically(path, netcdf_bytes(tree))
+
+
+def figure_files(panel: Panel) -> dict[str, bytes]:
+    """A panel's figure as PNG and SVG, by the names of their files."""
+    return {f"{panel.name}.{kind}": figure_bytes(panel.figure, kind) for kind in ("png", "svg")}
+
+
+def show(panel: Panel, files: Mapping[str, bytes]) -> Shown:
+    """A panel as a page shows it, of its ``figure_files``."""
+    png = base64.b64encode(files[f"{panel.name}.png"]).decode()
+    return Shown(png, panel.alt, panel.caption)
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
@@ -87,9 +111,13 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "meta-learn"}):
         if _may_stick_out(figure):
             figure.savefig(
-                buffer, format=kind, dpi="figure", metadata=metadata,
-                bbox_inches="tight", pad_inches=0.05,
-            )  # fmt: skip
+                buffer,
+                format=kind,
+                dpi="figure",
+                metadata=metadata,
+                bbox_inches="tight",
+                pad_inches=0.05,
+            )
         # The canvas itself, because savefig draws twice: once for the layout, which every drawing
         # works out anyway.
         elif kind == "png":
@@ -107,24 +135,20 @@ def _may_stick_out(figure: Figure) -> bool:
     return any(axes.get_label() == "<colorbar>" for axes in figure.axes)
 
 
-def show_figure(out: Path, panel: Panel) -> Shown:
-    """Writes a figure as PNG and SVG. Errors: OSError."""
-    png = figure_bytes(panel.figure, "png")
-    write_atomically(out / f"{panel.name}.png", png)
-    write_atomically(out / f"{panel.name}.svg", figure_bytes(panel.figure, "svg"))
-    return Shown(base64.b64encode(png).decode(), panel.alt, panel.caption)
-
-
-def write_page(
-    out: Path, report: Report, sections: Sequence[Section], command: str, run: Mapping[str, Any]
-) -> None:
-    """report.html with everything inside it. Errors: OSError."""
+def _page(
+    report: Report, sections: Sequence[Section], command: str, run: Mapping[str, Json]
+) -> bytes:
+    """report.html with everything inside it."""
     from jinja2 import Environment
 
-    template = files("analysis.report").joinpath("report.html").read_text("utf-8")
+    template = resources("analysis.report").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
     html = page.render(
-        title=report.title, lead=report.lead, sections=sections, contents=report.contents,
-        command=command, run=json.dumps(run, indent=1),
-    )  # fmt: skip
-    write_atomically(out / "report.html", html)
+        title=report.title,
+        lead=report.lead,
+        sections=sections,
+        contents=report.contents,
+        command=command,
+        run=json.dumps(run, indent=1),
+    )
+    return html.encode()

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.figure import Figure
+
+# A JSON value, and an object of them: what is in it, says what makes it.
+Json = Any
+Document = dict[str, Any]
 
 
 class Panel(NamedTuple):
@@ -78,13 +83,13 @@ class Report:
     name: str
     title: str
     lead: str
-    document: Any
+    document: Json
     tables: Sequence[Table] = ()
     panels: Callable[[], Sequence[Panel]] = tuple
-    trees: Callable[[], Mapping[str, Any]] = dict
+    trees: Callable[[], Mapping[str, xarray.DataTree]] = dict
     networks: Mapping[str, Saved] = field(default_factory=dict)
     seeds: Sequence[int] = ()
-    run: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Json] = field(default_factory=dict)
     sections: Callable[[], Sequence[Section]] | None = None
     contents: Contents | None = None
     closing: str | None = None

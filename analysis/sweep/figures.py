@@ -26,11 +26,19 @@ if TYPE_CHECKING:
     import xarray
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-_LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+_LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+    "-",
+    "--",
+    ":",
+    "-.",
+    (0, (5, 1, 1, 1, 1, 1)),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "x")
 _GAP = "KL(Bayes || network), nats a symbol"
 # A choice of one value on each of some axes.
 Choice = dict[str, Any]
+# How a curve is drawn: arguments of ``Axes.plot``.
+Look = dict[str, Any]
 
 
 def gap_map(tree: xarray.DataTree) -> Figure:
@@ -60,7 +68,7 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
     gap = _values(tree, "intervals", "gap_network")
     values = gap[axis_name].values
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         mean, low, high = gap.sel(choice).transpose("bound", axis_name).values
         # Zero cannot stand on a logarithmic axis.
         low = np.where(low > 0, low, np.where(np.isfinite(low), mean / 10, mean))
@@ -87,7 +95,7 @@ def gap_by_position(tree: xarray.DataTree) -> Figure:
     """The gap by position within the task, mean over seeds."""
     gap = _values(tree, "network", "gap_by_position").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         curve = gap.sel(choice).values
         curve = curve[np.isfinite(curve)]
         axis.plot(np.arange(1, len(curve) + 1), curve, markevery=max(1, len(curve) // 10), **look)
@@ -101,7 +109,7 @@ def learning_curves(tree: xarray.DataTree) -> Figure:
     """The gap on held-out streams while training, mean over seeds."""
     gap = _values(tree, "training", "held_out_gap").mean("seed")
 
-    def draw(axis: Axes, choice: Choice, look: dict[str, Any], side: float) -> None:
+    def draw(axis: Axes, choice: Choice, look: Look, side: float) -> None:
         here = gap.sel(choice)
         axis.plot(
             here["symbols"].values / 1e6, here.values, markevery=max(1, len(here) // 10), **look
@@ -117,7 +125,7 @@ def choices(values: xarray.DataArray, names: Sequence[str]) -> Iterator[Choice]:
         yield dict(zip(names, picked, strict=True))
 
 
-def named(choice: Choice, values: xarray.DataArray, between: str = ", ") -> str:
+def name_of(choice: Choice, values: xarray.DataArray, between: str = ", ") -> str:
     """A choice in words, without axes that have one value only: "alpha=10,1,1, T=20"."""
     words = {"process": "{}", "cell": "{}", "hidden": "{} units", "iterations": "{} iterations"}
     return between.join(
@@ -145,9 +153,10 @@ def _heat_map(
 ) -> Figure:
     """values are written, shades coloured on a logarithmic scale; NaN stays white."""
     rows, columns = split(values)
-    of_rows = [named(c, values) for c in choices(values, rows)]
-    of_columns = [named(c, values, "\n").replace(" iterations", " its") for c in
-                  choices(values, columns)]  # fmt: skip
+    of_rows = [name_of(c, values) for c in choices(values, rows)]
+    of_columns = [
+        name_of(c, values, "\n").replace(" iterations", " its") for c in choices(values, columns)
+    ]
     shape = len(of_rows), len(of_columns)
     written = values.transpose(*rows, *columns).values.reshape(shape)
     shown = shades.transpose(*rows, *columns).values.reshape(shape)
@@ -167,8 +176,15 @@ def _heat_map(
         for (y, x), value in np.ndenumerate(written):
             if np.isfinite(value):
                 dark = norm(shown[y, x]) < 0.5
-                axis.text(x, y, number(value), ha="center", va="center", fontsize=7.5,
-                          color="white" if dark else "black")  # fmt: skip
+                axis.text(
+                    x,
+                    y,
+                    number(value),
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if dark else "black",
+                )
         axis.set_xticks(range(shape[1]), of_columns)
         axis.set_yticks(range(shape[0]), of_rows)
         axis.tick_params(length=0)
@@ -179,7 +195,7 @@ def _heat_map(
 def _panels(
     values: xarray.DataArray,
     along: str,
-    draw: Callable[[Axes, Choice, dict[str, Any], float], None],
+    draw: Callable[[Axes, Choice, Look, float], None],
     x_label: str,
     y_label: str,
 ) -> Figure:
@@ -200,9 +216,9 @@ def _panels(
             axis.remove()
         for axis, panel in zip(axes.ravel(), panels, strict=False):
             for line, side in zip(lines, sides, strict=True):
-                look = _look(values, columns, line) | {"label": named(line, values) or "network"}
+                look = _look(values, columns, line) | {"label": name_of(line, values) or "network"}
                 draw(axis, panel | line, look, side)
-            axis.set_title(named(panel, values))
+            axis.set_title(name_of(panel, values))
         for axis in axes.ravel()[max(0, len(panels) - across) : len(panels)]:
             axis.set_xlabel(x_label)
         for axis in axes[:, 0]:
@@ -215,7 +231,7 @@ def _panels(
     return figure
 
 
-def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> dict[str, Any]:
+def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> Look:
     """Colours tell the axis with most values apart, line styles the next, markers the third; where
     there is none, markers go with the colours."""
     ranked = sorted(names, key=lambda name: -values.sizes[name])

@@ -10,11 +10,10 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from meta_learning.learner import learner_model
 from meta_learning.processes import Process, process_kind
-from meta_learning.recipes import Recipe
+from meta_learning.recipes import Recipe, make_recipe
 
 # The axes that are not parameters of processes.
 NETWORK_AXES = ("cell", "hidden", "iterations")
@@ -36,7 +35,7 @@ class Grid:
     """axes: name -> values: ``process``, then parameters of the processes, then ``NETWORK_AXES``.
     points: every combination, the last axis fastest."""
 
-    axes: dict[str, tuple[Any, ...]]
+    axes: dict[str, tuple[Hashable, ...]]
     points: tuple[Point, ...]
 
     @property
@@ -52,7 +51,7 @@ class Grid:
 
 def make_grid(
     processes: Sequence[str],
-    parameters: Mapping[str, Sequence[Any]],
+    parameters: Mapping[str, Sequence[Hashable]],
     cells: Sequence[str],
     hidden: Sequence[int],
     recipes: Sequence[Recipe],
@@ -65,7 +64,7 @@ def make_grid(
     fit, or a parameter with several values that some process lacks.
     """
     kinds = [process_kind(name) for name in processes]
-    shared: dict[str, Sequence[Any]] = {}
+    shared: dict[str, Sequence[Hashable]] = {}
     for name, given in parameters.items():
         lacking = [kind.name for kind in kinds if name not in kind.parameters]
         if not lacking:
@@ -77,7 +76,7 @@ def make_grid(
                 f"{name} has several values, but {', '.join(lacking)} has no {name}; give it one "
                 "value, or sweep these processes apart"
             )
-    axes: dict[str, tuple[Any, ...]] = {
+    axes: dict[str, tuple[Hashable, ...]] = {
         "process": tuple(processes),
         **{name: _read(kinds[0], name, given) for name, given in shared.items()},
         "cell": tuple(cells),
@@ -103,7 +102,29 @@ def make_grid(
     return Grid(axes, points)
 
 
-def text_of(value: Any) -> str:
+def make_recipes(
+    name: str,
+    *,
+    iterations: Sequence[int] = (),
+    budgets: Sequence[int] = (),
+    batch_size: int | None = None,
+    unroll: int | None = None,
+    learning_rate: float | None = None,
+) -> list[Recipe]:
+    """A recipe for each length of training, given in iterations or as budgets of symbols; its own
+    where neither is given. Errors: ValueError where both are, or as for ``make_recipe``."""
+    if iterations and budgets:
+        raise ValueError("give --iterations or --budget, not both")
+    lengths = [{"iterations": n} for n in iterations] or [{"budget": n} for n in budgets]
+    return [
+        make_recipe(
+            name, batch_size=batch_size, unroll=unroll, learning_rate=learning_rate, **length
+        )
+        for length in lengths or [{}]
+    ]
+
+
+def text_of(value: Hashable) -> str:
     """A value of an axis as text: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
     if isinstance(value, tuple):
         rows = bool(value) and isinstance(value[0], tuple)
@@ -111,20 +132,16 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:.12g}"
 
 
-def numeric(values: Sequence[Hashable]) -> bool:
-    """Whether the values of an axis are numbers, finite or not."""
-    return all(isinstance(v, int | float) for v in values)
-
-
-def coordinate(values: Sequence[Any]) -> list[Any]:
+def coordinate(values: Sequence[Hashable]) -> list[float] | list[str]:
     """The values of an axis as a labelled array has them: numbers where all are, texts otherwise."""
-    if not numeric(values):
+    numbers = [v for v in values if isinstance(v, int | float)]
+    if len(numbers) < len(values):
         return [text_of(v) for v in values]
-    whole = all(math.isfinite(v) and int(v) == v for v in values)
-    return [int(v) if whole else float(v) for v in values]
+    whole = all(math.isfinite(v) and int(v) == v for v in numbers)
+    return [int(v) if whole else float(v) for v in numbers]
 
 
-def _read(kind: type[Process], name: str, given: Sequence[Any]) -> tuple[Any, ...]:
+def _read(kind: type[Process], name: str, given: Sequence[Hashable]) -> tuple[Hashable, ...]:
     """Values of a parameter out of their texts. Errors: ValueError."""
     if name in _RESERVED:
         raise ValueError(

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
-from analysis.report.report import Panel, Report, Table
+from analysis.report.report import Document, Panel, Report, Table
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document, to_datatree
 
 if TYPE_CHECKING:
+    import xarray
+
     from analysis.sweep.sweep import Sweep
 
 _HEADS = {"hidden": "units"}
 _BEST = "The nearest network to Bayes of each process"
 
 
-def title_of(found: Sweep) -> str:
+def title_of(sweep: Sweep) -> str:
     """What was swept, for headings."""
     several = [
         f"{_HEADS.get(name, name)} ({len(values)})"
-        for name, values in found.grid.axes.items()
+        for name, values in sweep.grid.axes.items()
         if len(values) > 1
     ]
     return f"Sweep over {', '.join(several)}" if several else "Sweep of one point"
 
 
-def headline(found: Sweep) -> str:
+def headline(sweep: Sweep) -> str:
     """The answer in some sentences."""
-    points, seeds = len(found.grid.points), len(found.seeds)
+    points, seeds = len(sweep.grid.points), len(sweep.seeds)
     text = f"{points} points, {seeds} {'network' if seeds == 1 else 'networks'} each. "
-    done = [d for d in _documents(found) if "failed" not in d]
+    done = [d for d in _documents(sweep) if "failed" not in d]
     failed = points - len(done)
     if failed:
         text += f"Training diverged at {failed} of them. "
@@ -50,20 +52,20 @@ def headline(found: Sweep) -> str:
         )
     best, worst = (pick(done, key=lambda d: d["gap_closed"]["mean"]) for pick in (max, min))
     text += (
-        f"The share of the gap closed is largest for {_setting(found, best)}: "
+        f"The share of the gap closed is largest for {_setting(sweep, best)}: "
         f"{_closed(best)}, gap {nats(best['gap']['mean'])} nats a symbol"
     )
     if len(done) == 1:
         return text + "."
-    return f"{text}; and smallest for {_setting(found, worst)}: {_closed(worst)}."
+    return f"{text}; and smallest for {_setting(sweep, worst)}: {_closed(worst)}."
 
 
-def tables(found: Sweep) -> list[Table]:
+def tables(sweep: Sweep) -> list[Table]:
     """The best of each process where there is more than one network, and every point."""
-    axes = [name for name, values in found.grid.axes.items() if len(values) > 1]
+    axes = [name for name, values in sweep.grid.axes.items() if len(values) > 1]
     head = [_HEADS.get(name, name) for name in axes] or ["network"]
     closed, gaps, resets = [], [], []
-    for point, numbers in zip(_places(found), _documents(found), strict=True):
+    for point, numbers in zip(_places(sweep), _documents(sweep), strict=True):
         row = [text_of(point[name]) for name in axes] or [network_name(numbers)]
         if "failed" in numbers:
             closed.append([*row, "diverged", ""])
@@ -77,7 +79,7 @@ def tables(found: Sweep) -> list[Table]:
         gaps.append([*row, nats(gap["mean"], infinite(numbers)), interval(gap["ci95"])])
         resets.append([*row, nats(reset["leak"]), nats(reset["miss"])])
     over = (
-        "seeds (Student t on the logarithm)" if len(found.seeds) > 1 else "test streams (bootstrap)"
+        "seeds (Student t on the logarithm)" if len(sweep.seeds) > 1 else "test streams (bootstrap)"
     )
     note = f"Intervals are over {over}."
     out = [
@@ -100,7 +102,7 @@ def tables(found: Sweep) -> list[Table]:
             "Means of probabilities. Leak: p(RESET) before its place; miss: 1 - p(RESET) at its place.",
         ),
     ]
-    best = _best(found)
+    best = _best(sweep)
     return [best, *out] if best else out
 
 
@@ -120,7 +122,7 @@ def make_report(sweep: Sweep, seed: int) -> Report:
     )
 
 
-def panels(tree: Any) -> list[Panel]:
+def panels(tree: xarray.DataTree) -> list[Panel]:
     """The figures of a sweep's labelled arrays."""
     from analysis.sweep import figures
 
@@ -178,19 +180,19 @@ def panels(tree: Any) -> list[Panel]:
     return out
 
 
-def _documents(found: Sweep) -> list[dict[str, Any]]:
-    return [result.document for result in found.results]
+def _documents(sweep: Sweep) -> list[Document]:
+    return [result.document for result in sweep.results]
 
 
-def _places(found: Sweep) -> list[dict[str, Any]]:
+def _places(sweep: Sweep) -> list[Document]:
     """The values on every axis of each point."""
     from itertools import product
 
-    axes = found.grid.axes
+    axes = sweep.grid.axes
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
-def _setting(found: Sweep, numbers: dict[str, Any]) -> str:
+def _setting(sweep: Sweep, numbers: Document) -> str:
     """A point in words: "LSTM-32 after 500 iterations on Dirichlet(10, 1, 1), T=20"."""
     return (
         f"{network_name(numbers)} after {numbers['iterations']:,} iterations on "
@@ -198,25 +200,29 @@ def _setting(found: Sweep, numbers: dict[str, Any]) -> str:
     )
 
 
-def _closed(numbers: dict[str, Any]) -> str:
+def _closed(numbers: Document) -> str:
     share = numbers["gap_closed"]
     return f"{percent(share['mean'])} {interval(share['ci95'], percent)}".strip()
 
 
-def _best(found: Sweep) -> Table | None:
+def _best(sweep: Sweep) -> Table | None:
     """The network with the smallest gap on each process; None where there is one network only."""
-    axes = found.grid.axes
+    axes = sweep.grid.axes
     if all(len(axes[name]) == 1 for name in NETWORK_AXES):
         return None
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for numbers in _documents(found):
+    groups: dict[str, list[Document]] = {}
+    for numbers in _documents(sweep):
         if "failed" not in numbers and numbers["gap"]["mean"] is not None:
             groups.setdefault(numbers["trained_on"], []).append(numbers)
     rows = []
     for process, group in groups.items():
         best = min(group, key=lambda d: d["gap"]["mean"])
         rows.append(
-            [process, f"{network_name(best)}, {best['iterations']:,} iterations",
-             nats(best["gap"]["mean"]), percent(best["gap_closed"]["mean"])]
-        )  # fmt: skip
+            [
+                process,
+                f"{network_name(best)}, {best['iterations']:,} iterations",
+                nats(best["gap"]["mean"]),
+                percent(best["gap_closed"]["mean"]),
+            ]
+        )
     return Table(_BEST, ["process", "network", "gap", "closed"], rows)

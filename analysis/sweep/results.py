@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.comparison.results import described, quantity_of, share_closed
+from analysis.comparison.results import Variables, described, quantity_of, share_closed
 from analysis.intervals import BOUNDS
+from analysis.report.report import Document
 from analysis.sweep.grid import coordinate
 from analysis.sweep.sweep import Result, Sweep
 from meta_learning.processes.parameters import json_value
@@ -17,23 +18,23 @@ if TYPE_CHECKING:
     import xarray
 
 
-def document(found: Sweep) -> dict[str, Any]:
+def document(sweep: Sweep) -> Document:
     """The JSON document of ``meta-learn sweep --json``: every point as ``compare --json`` has it, the
     last axis fastest."""
-    recipe = found.grid.recipe
+    recipe = sweep.grid.recipe
     return {
-        "axes": {name: [json_value(v) for v in values] for name, values in found.grid.axes.items()},
-        "seeds": list(found.seeds),
-        "interval": "seeds" if len(found.seeds) > 1 else "streams",
+        "axes": {name: [json_value(v) for v in values] for name, values in sweep.grid.axes.items()},
+        "seeds": list(sweep.seeds),
+        "interval": "seeds" if len(sweep.seeds) > 1 else "streams",
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
         "unroll": recipe.unroll,
-        "streams": found.streams,
-        "points": [result.document for result in found.results],
+        "streams": sweep.streams,
+        "points": [result.document for result in sweep.results],
     }
 
 
-def to_datatree(found: Sweep) -> xarray.DataTree:
+def to_datatree(sweep: Sweep) -> xarray.DataTree:
     """Labelled arrays. Every variable has a dim for each axis of the grid; what a point does not have
     is NaN.
 
@@ -42,30 +43,32 @@ def to_datatree(found: Sweep) -> xarray.DataTree:
     """
     import xarray as xr
 
-    axes = {name: coordinate(values) for name, values in found.grid.axes.items()}
-    fields = sorted({name for result in found.results for name in result.arrays})
-    groups: dict[str, dict[str, Any]] = {"network": {}, "references": {}, "training": {}}
-    predictors = _predictors(found.results)
+    axes = {name: coordinate(values) for name, values in sweep.grid.axes.items()}
+    fields = sorted({name for result in sweep.results for name in result.arrays})
+    groups: dict[str, Variables] = {"network": {}, "references": {}, "training": {}}
+    predictors = _predictors(sweep.results)
     for field in fields:
         group, name = field.split("/")
-        dims = next(r.dims[field] for r in found.results if field in r.dims)
-        cells = [_placed(r, field, dims, predictors) for r in found.results]
-        values = _stacked(cells, found.grid.shape)
+        dims = next(r.dims[field] for r in sweep.results if field in r.dims)
+        cells = [_place(r, field, dims, predictors) for r in sweep.results]
+        values = _stack(cells, sweep.grid.shape)
         groups[group][name] = ((*axes, *dims), values, described(name))
     lengths = groups["training"].pop("symbols")
     others = tuple(range(len(axes) - 1))
     with np.errstate(invalid="ignore"):
         symbols = np.fmax.reduce(lengths[1], axis=others)
     coords = {
-        "seed": list(found.seeds),
+        "seed": list(sweep.seeds),
         "predictor": predictors,
         "position": np.arange(1, groups["network"]["gap_by_position"][1].shape[-1] + 1),
         "bound": list(BOUNDS),
     }
     groups["network"]["gap_closed"] = (
-        (*axes, "seed"), _closed_by_seed(groups, predictors), described("gap_closed"),
-    )  # fmt: skip
-    groups["intervals"] = _intervals(found, tuple(axes))
+        (*axes, "seed"),
+        _closed_by_seed(groups, predictors),
+        described("gap_closed"),
+    )
+    groups["intervals"] = _intervals(sweep, tuple(axes))
     datasets = {}
     for name, variables in groups.items():
         used = {d for dims, *_ in variables.values() for d in dims}
@@ -74,7 +77,7 @@ def to_datatree(found: Sweep) -> xarray.DataTree:
     datasets["training"]["symbols"] = (("iterations", "point"), symbols, described("symbols"))
     datasets["training"] = datasets["training"].set_coords("symbols")
     for dataset in datasets.values():
-        _describe(dataset, found)
+        _describe(dataset, sweep)
     return xr.DataTree.from_dict(datasets)
 
 
@@ -86,7 +89,7 @@ def _predictors(results: Iterable[Result]) -> list[str]:
     return list(names)
 
 
-def _placed(result: Result, field: str, dims: list[str], predictors: list[str]) -> Any:
+def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -> np.ndarray | None:
     """One point's array, with its references where those of the whole sweep are; None without it."""
     values = result.arrays.get(field)
     if values is None or "predictor" not in dims:
@@ -97,7 +100,7 @@ def _placed(result: Result, field: str, dims: list[str], predictors: list[str]) 
     return out
 
 
-def _stacked(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+def _stack(cells: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray:
     """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
     there = [cell for cell in cells if cell is not None]
     sizes = np.max([cell.shape for cell in there], axis=0)
@@ -108,28 +111,28 @@ def _stacked(cells: list[Any], shape: tuple[int, ...]) -> np.ndarray:
     return out.reshape(*shape, *sizes)
 
 
-def _closed_by_seed(groups: dict[str, dict[str, Any]], predictors: list[str]) -> np.ndarray:
+def _closed_by_seed(groups: dict[str, Variables], predictors: list[str]) -> np.ndarray:
     memoryless = groups["references"]["gap"][1][..., [predictors.index("memoryless")]]
     return share_closed(groups["network"]["gap"][1], memoryless)
 
 
-def _intervals(found: Sweep, axes: tuple[str, ...]) -> dict[str, Any]:
+def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> Variables:
     """Every estimate: gap.network as gap_network."""
-    names = {name: None for result in found.results for name in result.estimates}
-    out: dict[str, Any] = {}
+    names = {name: None for result in sweep.results for name in result.estimates}
+    out: Variables = {}
     for name in names:
-        each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in found.results]
-        values = np.array(each, float).reshape(*found.grid.shape, len(BOUNDS))
+        each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in sweep.results]
+        values = np.array(each, float).reshape(*sweep.grid.shape, len(BOUNDS))
         about = described(quantity_of(name))
         out[name.replace(".", "_")] = ((*axes, "bound"), values, about)
     return out
 
 
-def _describe(dataset: xarray.Dataset, found: Sweep) -> None:
-    recipe = found.grid.recipe
+def _describe(dataset: xarray.Dataset, sweep: Sweep) -> None:
+    recipe = sweep.grid.recipe
     dataset.attrs |= {
-        "interval": "95% over " + ("seeds" if len(found.seeds) > 1 else "streams"),
-        "streams": found.streams,
+        "interval": "95% over " + ("seeds" if len(sweep.seeds) > 1 else "streams"),
+        "streams": sweep.streams,
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
         "unroll": recipe.unroll,

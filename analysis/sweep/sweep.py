@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 
 from analysis import extensions
 from analysis.comparison.metrics import METRICS
+from analysis.report.report import Document
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -30,6 +31,9 @@ from autoregressive.resume import cache_may_fail
 from autoregressive.training import TrainingDiverged
 from autoregressive.versions import versions
 from meta_learning import training
+
+if TYPE_CHECKING:
+    import xarray
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class Result(NamedTuple):
     each array.
     """
 
-    document: dict[str, Any]
+    document: Document
     estimates: dict[str, list[float | None]]
     arrays: dict[str, np.ndarray]
     dims: dict[str, list[str]]
@@ -63,13 +67,13 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweep:
-    """results: one a point of ``grid``, in its order. found: how many of them were in the cache."""
+    """results: one a point of ``grid``, in its order. cached: how many of them were in the cache."""
 
     grid: Grid
     seeds: tuple[int, ...]
     streams: int
     results: list[Result]
-    found: int
+    cached: int
 
 
 def sweep(
@@ -98,7 +102,7 @@ def sweep(
     tasks = [Task(point, tuple(seeds), streams, seed, keep) for point in grid.points]
     results = [_find(folder, task) for task in tasks]
     missing = [n for n, result in enumerate(results) if result is None]
-    found = len(tasks) - len(missing)
+    cached = len(tasks) - len(missing)
     ended = [n for n, result in enumerate(results) if result is not None]
     on_progress(_iterations(tasks, ended), len(ended))
 
@@ -124,7 +128,7 @@ def sweep(
     done = [result for result in results if result is not None]
     if all("failed" in result.document for result in done):
         raise TrainingDiverged(done[0].document["failed"])
-    return Sweep(grid, tuple(seeds), streams, done, found)
+    return Sweep(grid, tuple(seeds), streams, done, cached)
 
 
 def iterations(grid: Grid) -> int:
@@ -142,9 +146,13 @@ def measure(task: Task) -> Result:
     point = task.point
     try:
         learners = training.train(
-            point.process, point.recipe, seeds=task.seeds, cell=point.cell, hidden=point.hidden,
+            point.process,
+            point.recipe,
+            seeds=task.seeds,
+            cell=point.cell,
+            hidden=point.hidden,
             folder=cache_folder() if task.keep else None,
-        )  # fmt: skip
+        )
     except TrainingDiverged as error:
         about = {
             "process": point.process.name,
@@ -156,15 +164,15 @@ def measure(task: Task) -> Result:
         return Result({**about, "failed": str(error)}, {}, {}, {})
     process = point.process
     comparison = compare_learners(learners, process, process, process, task.seed, task.streams)
-    found = estimate_all(comparison)
+    quantities = estimate_all(comparison)
     arrays, dims = _means(to_datatree(comparison, learners))
     # Points share hardly any compiled program; those of all points would fill the memory.
     jax.clear_caches()
-    estimates = {name: [e.mean, e.low, e.high] for name, e in found.items()}
-    return Result(document(comparison, found), estimates, arrays, dims)
+    estimates = {name: [e.mean, e.low, e.high] for name, e in quantities.items()}
+    return Result(document(comparison, quantities), estimates, arrays, dims)
 
 
-def _means(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+def _means(tree: xarray.DataTree) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Means over test streams of what ``compare`` keeps of each, and learning curves at points that
     do not hang on which seeds were trained together."""
     arrays, dims = {}, {}
@@ -185,7 +193,7 @@ def _iterations(tasks: list[Task], ended: list[int]) -> float:
     return sum(tasks[n].point.recipe.iterations for n in ended)
 
 
-def _identity(task: Task) -> dict[str, Any]:
+def _identity(task: Task) -> Document:
     """What decides a result."""
     point = task.point
     return {
@@ -202,7 +210,7 @@ def _identity(task: Task) -> dict[str, Any]:
     } | extensions.identity()
 
 
-def _path(folder: Path, identity: dict[str, Any]) -> Path:
+def _path(folder: Path, identity: Document) -> Path:
     return folder / "sweep" / f"{settings_digest(identity)}.safetensors"
 
 

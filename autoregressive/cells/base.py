@@ -16,14 +16,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
-Params = dict[str, Array]
-State = tuple[Array, ...]
+from autoregressive.broadcast import AnyArray, affine, align
+
+Params = dict[str, Float[Array, "..."]]
+State = tuple[Float[Array, "..."], ...]
+# Gates, or their cotangents: one array or several.
+Gates = tuple[Float[Array, "..."], ...]
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Cell(ABC):
     hidden: int
 
     @abstractmethod
-    def init(self, key: Array, timescale: float | None = None) -> Params:
+    def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         """Random parameters. ``timescale`` is the longest memory, in steps, that the initial gates
         should span; None leaves the cell's plain initialisation."""
 
@@ -46,18 +51,23 @@ class Cell(ABC):
         """The state before the first input, zeros, with leading axes ``batch``."""
 
     @abstractmethod
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        """One place. x: (..., inputs). Returns the new state and the output (..., hidden)."""
+    def step(
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        """One place. Returns the new state and the output. Their leading axes are those of ``x``
+        and of the state, broadcast against each other."""
 
 
 class ParallelCell(Cell):
     """A cell that knows a faster way over all places than the loop over ``step``."""
 
     @abstractmethod
-    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        """All places at once, equal to the loop over ``step`` up to rounding.
+    def unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
+    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
+        """All places at once, time first, equal to the loop over ``step`` up to rounding.
 
-        xs: (T, B, inputs), time first. Returns the last state and the outputs (T, B, hidden).
+        Returns the last state and the outputs.
         """
 
 
@@ -78,51 +88,63 @@ class RecurrentCell(Cell):
     hidden_blocks: ClassVar[tuple[int, ...]]
 
     @abstractmethod
-    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+    def activations(
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
+    ) -> Gates:
         """The gates after their nonlinearities, from both pre-activations."""
 
     @abstractmethod
-    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+    def advance(self, state: State, activations: Gates) -> State:
         """The new state."""
 
     @abstractmethod
-    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+    def factors(self, before: State, after: State, activations: Gates) -> PyTree[Array]:
         """What ``pull_back`` multiplies cotangents with: arrays (..., hidden)."""
 
     @abstractmethod
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
+    def pull_back(self, factors: PyTree[Array], d_after: State) -> tuple[State, Gates]:
         """From the cotangent of the new state: that of the state before it, without what passes
         through the hidden product, and those of the pre-activations, ``blocks`` of (..., hidden)."""
 
     @abstractmethod
     def next_state(
-        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+        self,
+        state: State,
+        from_input: Sequence[Float[Array, "..."]],
+        from_hidden: Sequence[Float[Array, "..."]],
     ) -> State:
         """``advance`` after ``activations``, with the pre-activations gate by gate (..., hidden):
         for kernels, which can neither split nor join arrays."""
 
-    def hidden_bias(self, params: Params) -> Array | None:
-        """A bias (gates * hidden,) added to the product with the hidden state, if there is one."""
+    def hidden_bias(self, params: Params) -> Float[Array, " rows"] | None:
+        """A bias, gates * hidden rows, added to the product with the hidden state, if there is one."""
         return None
 
-    def from_input(self, params: Params, x: Array) -> Array:
-        """Pre-activations (..., gates * hidden) from inputs (..., inputs)."""
+    def from_input(
+        self, params: Params, x: Float[AnyArray, "*batch {self.inputs}"]
+    ) -> Float[Array, "*batch {self.gates*self.hidden}"]:
+        """Pre-activations from inputs."""
         if self.inputs == 1:  # so it fuses with the gates
-            return x * params["w_ih"][:, 0] + params["b"]
-        return x @ params["w_ih"].T + params["b"]
+            return jnp.asarray(x) * align(params["w_ih"][:, 0], x) + align(params["b"], x)
+        return affine(params["w_ih"], params["b"], x)
 
-    def from_hidden(self, params: Params, h: Array) -> Array:
-        """Pre-activations (..., gates * hidden) from hidden states (..., hidden)."""
-        product = h @ params["w_hh"].T
+    def from_hidden(
+        self, params: Params, h: Float[Array, "*batch {self.hidden}"]
+    ) -> Float[Array, "*batch {self.gates*self.hidden}"]:
+        """Pre-activations from hidden states."""
         bias = self.hidden_bias(params)
-        return product if bias is None else product + bias
+        return h @ params["w_hh"].T if bias is None else affine(params["w_hh"], bias, h)
 
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        gates = self.activations(self.from_input(params, x), self.from_hidden(params, state[0]))
-        state = self.advance(state, gates)
+    def step(
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        # A state and an input may have leading axes that only the other one has.
+        ours, theirs = self.from_input(params, x), self.from_hidden(params, state[0])
+        gates = self.activations(align(ours, theirs), align(theirs, ours))
+        state = self.advance(tuple(align(s, ours) for s in state), gates)
         return state, state[0]
 
-    def _weights(self, key: Array) -> Params:
+    def _weights(self, key: PRNGKeyArray) -> Params:
         """Glorot-uniform over the joint matrix of input and hidden state, zero biases."""
         key_ih, key_hh = jax.random.split(key)
         width = self.gates * self.hidden
@@ -134,6 +156,6 @@ class RecurrentCell(Cell):
         }
 
 
-def log_timescales(key: Array, hidden: int, timescale: float) -> Array:
+def log_timescales(key: PRNGKeyArray, hidden: int, timescale: float) -> Float[Array, " {hidden}"]:
     """log of uniform draws from 1 to timescale - 1 (Tallec and Ollivier 2018, 'chrono')."""
     return jnp.log(jax.random.uniform(key, (hidden,), jnp.float32, 1.0, max(timescale - 1, 1.001)))

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float
 
 # Beyond 2^60 a gate is 0 or 1 in float64.
 _MOST = 60.0
@@ -28,7 +29,7 @@ _POLYNOMIAL = _coefficients(10)
 
 
 @jax.custom_jvp
-def sigmoid(a: Array) -> Array:
+def sigmoid(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """1 / (1 + exp(-a)), without overflow."""
     if a.dtype == jnp.float64:
         return 1 / (1 + _exp2(a * -math.log2(math.e)))
@@ -36,7 +37,7 @@ def sigmoid(a: Array) -> Array:
 
 
 @jax.custom_jvp
-def tanh(a: Array) -> Array:
+def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The hyperbolic tangent, without overflow."""
     if a.dtype == jnp.float64:
         return 1 - 2 / (1 + _exp2(a * (2 * math.log2(math.e))))
@@ -48,7 +49,7 @@ sigmoid.defjvps(lambda d, value, a: d * value * (1 - value))
 tanh.defjvps(lambda d, value, a: d * (1 - value * value))
 
 
-def _exp2(y: Array) -> Array:
+def _exp2(y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """2^y in float64 to 3e-15 relative, y taken to [-60, 60]: 2^f by a polynomial for the part
     f = y - round(y), and the whole part added to the exponent's bits."""
     y = jnp.clip(y, -_MOST, _MOST)

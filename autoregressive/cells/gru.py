@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
-from autoregressive.cells.base import Params, RecurrentCell, State, log_timescales
+from autoregressive.cells.base import Gates, Params, RecurrentCell, State, log_timescales
 from autoregressive.cells.gates import sigmoid, tanh
 
 
@@ -34,7 +34,7 @@ class GRU(RecurrentCell):
     input_blocks = (0, 1, 3)
     hidden_blocks = (0, 1, 2)
 
-    def init(self, key: Array, timescale: float | None = None) -> Params:
+    def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         key_weights, key_bias = jax.random.split(key)
         params = self._weights(key_weights)
         n = self.hidden
@@ -46,33 +46,38 @@ class GRU(RecurrentCell):
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         return (jnp.zeros((*batch, self.hidden), jnp.float32),)
 
-    def hidden_bias(self, params: Params) -> Array:
+    def hidden_bias(self, params: Params) -> Float[Array, " rows"]:
         return jnp.concatenate([jnp.zeros((2 * self.hidden,), jnp.float32), params["b_hn"]])
 
-    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+    def activations(
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
+    ) -> Gates:
         n = 2 * self.hidden
         both = sigmoid(from_input[..., :n] + from_hidden[..., :n])
         n_h = from_hidden[..., n:]
         return both, tanh(from_input[..., n:] + both[..., : self.hidden] * n_h), n_h
 
-    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+    def advance(self, state: State, activations: Gates) -> State:
         both, n, _ = activations
         z = both[..., self.hidden :]
         return ((1 - z) * n + z * state[0],)
 
-    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+    def factors(self, before: State, after: State, activations: Gates) -> PyTree[Array]:
         both, n, n_h = activations
         r, z = jnp.split(both, 2, axis=-1)
         new = (1 - z) * (1 - n * n)
         return (new * n_h * r * (1 - r), (before[0] - n) * z * (1 - z), new * r, new), z
 
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
+    def pull_back(self, factors: PyTree[Array], d_after: State) -> tuple[State, Gates]:
         (r, z, n_h, n_x), keep = factors
         (d_h,) = d_after
         return (keep * d_h,), (r * d_h, z * d_h, n_h * d_h, n_x * d_h)
 
     def next_state(
-        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+        self,
+        state: State,
+        from_input: Sequence[Float[Array, "..."]],
+        from_hidden: Sequence[Float[Array, "..."]],
     ) -> State:
         (r_x, z_x, n_x), (r_h, z_h, n_h) = from_input, from_hidden
         z = sigmoid(z_x + z_h)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
-from autoregressive.cells.base import Params, RecurrentCell, State, log_timescales
+from autoregressive.broadcast import align
+from autoregressive.cells.base import Gates, Params, RecurrentCell, State, log_timescales
 from autoregressive.cells.gates import sigmoid, tanh
 
 
@@ -33,7 +34,7 @@ class LSTM(RecurrentCell):
     gates = blocks = 4
     input_blocks = hidden_blocks = (0, 1, 2, 3)
 
-    def init(self, key: Array, timescale: float | None = None) -> Params:
+    def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         key_weights, key_bias = jax.random.split(key)
         params = self._weights(key_weights)
         n = self.hidden
@@ -48,18 +49,21 @@ class LSTM(RecurrentCell):
         zeros = jnp.zeros((*batch, self.hidden), jnp.float32)
         return zeros, zeros
 
-    def activations(self, from_input: Array, from_hidden: Array) -> tuple[Array, ...]:
+    def activations(
+        self, from_input: Float[Array, "*#batch rows"], from_hidden: Float[Array, "*#batch rows"]
+    ) -> Gates:
         # sigmoid(a) = (tanh(a / 2) + 1) / 2: one pass over all four gates.
-        half = np.repeat([0.5, 0.5, 1.0, 0.5], self.hidden).astype(from_input.dtype)
-        shift = np.repeat([0.5, 0.5, 0.0, 0.5], self.hidden).astype(from_input.dtype)
-        return (tanh((from_input + from_hidden) * half) * half + shift,)
+        a = from_input + from_hidden
+        half = align(jnp.asarray(np.repeat([0.5, 0.5, 1.0, 0.5], self.hidden), a.dtype), a)
+        shift = align(jnp.asarray(np.repeat([0.5, 0.5, 0.0, 0.5], self.hidden), a.dtype), a)
+        return (tanh(a * half) * half + shift,)
 
-    def advance(self, state: State, activations: tuple[Array, ...]) -> State:
+    def advance(self, state: State, activations: Gates) -> State:
         i, f, g, o = jnp.split(activations[0], 4, axis=-1)
         c = f * state[1] + i * g
         return o * tanh(c), c
 
-    def factors(self, before: State, after: State, activations: tuple[Array, ...]) -> Any:
+    def factors(self, before: State, after: State, activations: Gates) -> PyTree[Array]:
         i, f, g, o = jnp.split(activations[0], 4, axis=-1)
         tanh_c = tanh(after[1])
         packed = (
@@ -70,14 +74,17 @@ class LSTM(RecurrentCell):
         )
         return packed, o * (1 - tanh_c * tanh_c), f
 
-    def pull_back(self, factors: Any, d_after: State) -> tuple[State, tuple[Array, ...]]:
+    def pull_back(self, factors: PyTree[Array], d_after: State) -> tuple[State, Gates]:
         (i, f, g, o), from_h, keep = factors
         d_h, d_c = d_after
         d_c = d_c + d_h * from_h
         return (jnp.zeros_like(d_h), keep * d_c), (i * d_c, f * d_c, g * d_c, o * d_h)
 
     def next_state(
-        self, state: State, from_input: Sequence[Array], from_hidden: Sequence[Array]
+        self,
+        state: State,
+        from_input: Sequence[Float[Array, "..."]],
+        from_hidden: Sequence[Float[Array, "..."]],
     ) -> State:
         i, f, g, o = (x + h for x, h in zip(from_input, from_hidden, strict=True))
         c = sigmoid(f) * state[1] + sigmoid(i) * tanh(g)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, PRNGKeyArray
 
+from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
 
 
@@ -33,7 +35,7 @@ class Transformer(ParallelCell):
         """4 where ``hidden`` can be shared out so, else 2 or 1."""
         return next(n for n in (4, 2, 1) if self.hidden % n == 0)
 
-    def init(self, key: Array, timescale: float | None = None) -> Params:
+    def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         """The heads' attention falls off over distances that are spread, in logarithms, up to
         ``timescale``, or up to the window."""
         n, deep = self.hidden, (2.0 * self.layers) ** -0.5
@@ -45,7 +47,7 @@ class Transformer(ParallelCell):
             ours = {
                 "norm_attention": jnp.ones((n,), jnp.float32),
                 "qkv.w": _normal(keys[0], 3 * n, n),
-                "distance": -jnp.arange(self.window, dtype=jnp.float32) / reach[:, None],
+                "distance": -jnp.arange(self.window, dtype=jnp.float32)[None] / reach[:, None],
                 "out.w": _normal(keys[1], n, n) * deep,
                 "norm_wide": jnp.ones((n,), jnp.float32),
                 "up.w": _normal(keys[2], 4 * n, n),
@@ -60,7 +62,9 @@ class Transformer(ParallelCell):
         empty = jnp.zeros((*batch, self.layers, self.window - 1, self.hidden), jnp.float32)
         return empty, empty, jnp.zeros(batch, jnp.float32)
 
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+    def step(
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
         # A state and an input may have leading axes that only the other one has.
         batch = jnp.broadcast_shapes(x.shape[:-1], state[2].shape)
         own = (self.layers, self.window - 1, self.hidden)
@@ -70,19 +74,25 @@ class Transformer(ParallelCell):
         state, outputs = self._places(params, (keys, values, seen), x[..., None, :])
         return state, outputs[..., 0, :]
 
-    def unroll(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+    def unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
+    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
         state, outputs = self._places(params, state, jnp.moveaxis(xs, 0, -2))
         return state, jnp.moveaxis(outputs, -2, 0)
 
-    def _places(self, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-        """xs: (..., T, inputs). Returns the state after them and the outputs (..., T, hidden)."""
+    def _places(
+        self, params: Params, state: State, xs: Float[AnyArray, "*batch T {self.inputs}"]
+    ) -> tuple[State, Float[Array, "*batch T {self.hidden}"]]:
+        """The state after all places, and the outputs."""
         keys, values, seen = state
         past, places = self.window - 1, xs.shape[-2]
         at = jnp.arange(past + places)
-        distance = past + jnp.arange(places)[:, None] - at
+        distance = past + jnp.arange(places)[:, None] - at[None]
         near = (distance >= 0) & (distance <= past)
-        visible = near & (at >= past - seen[..., None])[..., None, :]
-        h = xs @ params["in.w"].T + params["in.b"]
+        first = past - seen[..., None]
+        known = (align(at, first) >= first)[..., None, :]
+        visible = align(near, known) & known
+        h = affine(params["in.w"], params["in.b"], xs)
         all_keys, all_values = [], []
         for layer in range(self.layers):
             own = {
@@ -95,8 +105,8 @@ class Transformer(ParallelCell):
             v = jnp.concatenate([values[..., layer, :, :], v], axis=-2)
             bias = own["distance"][:, jnp.clip(distance, 0, past)]
             h = h + self._attended(q, k, v, bias, visible[..., None, :, :]) @ own["out.w"].T
-            wide = jax.nn.gelu(_normed(h, own["norm_wide"]) @ own["up.w"].T + own["up.b"])
-            h = h + wide @ own["down.w"].T + own["down.b"]
+            wide = jax.nn.gelu(affine(own["up.w"], own["up.b"], _normed(h, own["norm_wide"])))
+            h = h + wide @ own["down.w"].T + align(own["down.b"], h)
             all_keys.append(k[..., places:, :])
             all_values.append(v[..., places:, :])
         state = (
@@ -106,19 +116,27 @@ class Transformer(ParallelCell):
         )
         return state, _normed(h, params["norm"])
 
-    def _attended(self, q: Array, k: Array, v: Array, bias: Array, visible: Array) -> Array:
-        """Softmax attention: q (..., T, hidden), k and v (..., S, hidden), bias (heads, T, S)."""
+    def _attended(
+        self,
+        q: Float[Array, "*batch T hidden"],
+        k: Float[Array, "*batch S hidden"],
+        v: Float[Array, "*batch S hidden"],
+        bias: Float[Array, "heads T S"],
+        visible: Bool[Array, "*batch 1 T S"],
+    ) -> Float[Array, "*batch T hidden"]:
+        """Softmax attention."""
         q, k, v = (a.reshape(*a.shape[:-1], self.heads, -1) for a in (q, k, v))
-        scores = jnp.einsum("...thd,...shd->...hts", q, k) * q.shape[-1] ** -0.5 + bias
+        scores = jnp.einsum("...thd,...shd->...hts", q, k) * q.shape[-1] ** -0.5
+        scores = scores + align(bias, scores)
         weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
         mixed = jnp.einsum("...hts,...shd->...thd", weights, v)
         return mixed.reshape(*mixed.shape[:-2], self.hidden)
 
 
-def _normal(key: Array, rows: int, columns: int) -> Array:
+def _normal(key: PRNGKeyArray, rows: int, columns: int) -> Float[Array, "{rows} {columns}"]:
     return jax.random.normal(key, (rows, columns), jnp.float32) * columns**-0.5
 
 
-def _normed(h: Array, scale: Array) -> Array:
+def _normed(h: Float[Array, "*batch n"], scale: Float[Array, " n"]) -> Float[Array, "*batch n"]:
     """Root mean square norm (Zhang and Sennrich 2019)."""
-    return h * jax.lax.rsqrt((h * h).mean(-1, keepdims=True) + 1e-6) * scale
+    return h * jax.lax.rsqrt((h * h).mean(-1, keepdims=True) + 1e-6) * align(scale, h)

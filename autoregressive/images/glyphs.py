@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, UInt8
 
 from autoregressive.errors import DataError
 from autoregressive.images.image_set import SPLITS, ImageSet, binarise, pack
@@ -43,12 +44,11 @@ _MOST_INWARDS = -0.25
 class Outlines(NamedTuple):
     """All digits of all fonts, scaled to height 1.
 
-    distance: float32 (fonts, 10, points, points), to the outline, positive inside, rows downwards.
-    stroke: float32 (fonts, 10), the mean width of the strokes.
+    distance: to the outline, positive inside, rows downwards. stroke: the mean width of the strokes.
     """
 
-    distance: np.ndarray
-    stroke: np.ndarray
+    distance: Float[np.ndarray, "fonts 10 points points"]
+    stroke: Float[np.ndarray, "fonts 10"]
 
 
 def load_glyphs(split: str, seed: int = 0) -> ImageSet:
@@ -61,8 +61,10 @@ def load_glyphs(split: str, seed: int = 0) -> ImageSet:
     return ImageSet("glyphs", split, pack(binarise(grey)))
 
 
-def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n random digits: grey levels uint8 (n, 28, 28) and which digits they are, uint8 (n,)."""
+def draw(
+    rng: np.random.Generator, n: int
+) -> tuple[UInt8[np.ndarray, "{n} 28 28"], UInt8[np.ndarray, " {n}"]]:
+    """n random digits: grey levels, and which digits they are."""
     outlines = digit_outlines()
     # Uniform numbers alone, since how these come from a generator's bits has never changed.
     chance = rng.random((n, 8))
@@ -73,12 +75,12 @@ def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return grey, _pick(chance[:, 0], 10).astype(np.uint8)
 
 
-def _pick(chance: np.ndarray, choices: int) -> np.ndarray:
+def _pick(chance: Float[np.ndarray, " n"], choices: int) -> Int[np.ndarray, " n"]:
     return (chance * choices).astype(np.int64)
 
 
-def _render(outlines: Outlines, chance: np.ndarray) -> np.ndarray:
-    """chance: (n, 8) uniform numbers. Returns grey levels uint8 (n, 28, 28)."""
+def _render(outlines: Outlines, chance: Float[np.ndarray, "n 8"]) -> UInt8[np.ndarray, "n 28 28"]:
+    """Grey levels, from uniform numbers."""
     digit, font = _pick(chance[:, 0], 10), _pick(chance[:, 1], len(FONTS))
     ranges = np.array([_HEIGHT, _ASPECT, _SLANT, _STROKE, _SHIFT, _SHIFT])
     drawn = ranges[:, 0] + chance[:, 2:] * (ranges[:, 1] - ranges[:, 0])
@@ -95,8 +97,12 @@ def _render(outlines: Outlines, chance: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(distance + 0.5, 0, 1)).astype(np.uint8)
 
 
-def _interpolate(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Bilinear values of field (n, points, points) at x and y (n, rows, columns), held at edges."""
+def _interpolate(
+    field: Float[np.ndarray, "n points points"],
+    x: Float[np.ndarray, "#n #rows #columns"],
+    y: Float[np.ndarray, "#n #rows #columns"],
+) -> Float[np.ndarray, "n rows columns"]:
+    """Bilinear values of a field at x and y, held at edges."""
     scale = (_POINTS - 1) / (2 * _HALF)
     x, y = np.broadcast_arrays(x, y)
     column = np.clip((x + _HALF) * scale, 0, _POINTS - 1.001)
@@ -122,8 +128,8 @@ def digit_outlines() -> Outlines:
     return Outlines(distance.reshape(*shape, _POINTS, _POINTS), stroke.reshape(shape))
 
 
-def _segments(file: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends (n, 2) of the outline's straight pieces, height 1, y down, centred."""
+def _segments(file: Path, digit: str) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
+    """Starts and ends of the outline's straight pieces, height 1, y down, centred."""
     # The font file itself, not a font's name: that would build matplotlib's list of system fonts.
     from matplotlib.ft2font import FT2Font, LoadFlags
     from matplotlib.path import Path as Outline
@@ -145,8 +151,10 @@ def _segments(file: Path, digit: str) -> tuple[np.ndarray, np.ndarray]:
     return (starts - (low + high) / 2) * scale, (ends - (low + high) / 2) * scale
 
 
-def _signed_distance(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Distance (points, points) of the grid's points to the outline, positive inside."""
+def _signed_distance(
+    starts: Float[np.ndarray, "n 2"], ends: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "points points"]:
+    """Distance of the grid's points to the outline, positive inside."""
     line = np.linspace(-_HALF, _HALF, _POINTS)
     x, y = line[None, :, None], line[:, None, None]
     (x0, y0), (x1, y1) = starts.T, ends.T
@@ -161,7 +169,7 @@ def _signed_distance(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return np.sqrt(squares.min(-1)) * np.where(crossings % 2, 1, -1)
 
 
-def _mean_stroke(starts: np.ndarray, ends: np.ndarray) -> float:
+def _mean_stroke(starts: Float[np.ndarray, "n 2"], ends: Float[np.ndarray, "n 2"]) -> float:
     """Twice the area over the perimeter: the width of a long thin stroke."""
     (x0, y0), (x1, y1) = starts.T, ends.T
     area = abs((x0 * y1 - x1 * y0).sum()) / 2

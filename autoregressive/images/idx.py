@@ -11,9 +11,9 @@ import io
 import math
 import zlib
 from dataclasses import dataclass
-from typing import IO, cast
 
 import numpy as np
+from jaxtyping import UInt8
 
 from autoregressive.errors import DataError
 from autoregressive.users_files import GZIP, is_web_page
@@ -35,8 +35,8 @@ IMAGES = Kind("images", 0x00000803, (28, 28))
 LABELS = Kind("labels", 0x00000801, ())
 
 
-def parse_idx(data: bytes, kind: Kind, source: str) -> np.ndarray:
-    """The items of an IDX file, uint8 (n, then ``kind.shape``), 1 <= n <= 100,000.
+def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."]:
+    """The items of an IDX file, each of ``kind.shape``, 1 <= n <= 100,000.
 
     data: the file's bytes, gzipped or not. source: what to call the file in messages. Errors:
     DataError for anything but a whole, sound file of this kind.
@@ -58,12 +58,12 @@ def parse_idx(data: bytes, kind: Kind, source: str) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _opened(data: bytes) -> IO[bytes]:
+def _opened(data: bytes) -> io.BufferedIOBase:
     file = io.BytesIO(data)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=file)) if data.startswith(GZIP) else file
+    return gzip.GzipFile(fileobj=file) if data.startswith(GZIP) else file
 
 
-def _header(file: IO[bytes], kind: Kind, source: str) -> tuple[int, ...]:
+def _header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]:
     """The shape that the header declares, where it is that of ``kind``."""
     axes = 1 + len(kind.shape)
     header = file.read(4 + 4 * axes)
@@ -87,7 +87,7 @@ def _header(file: IO[bytes], kind: Kind, source: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _read_at_most(file: IO[bytes], length: int) -> bytearray:
+def _read_at_most(file: io.BufferedIOBase, length: int) -> bytearray:
     """Up to ``length`` bytes, in chunks, so that a short file that declares much takes little."""
     content = bytearray()
     while len(content) < length:

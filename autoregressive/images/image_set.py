@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool, Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
 from autoregressive.errors import DataError
@@ -52,8 +53,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.packed)
 
-    def images(self, indices: ArrayLike | slice = slice(None)) -> np.ndarray:
-        """Pixels 0 or 1, uint8 (..., places), for integers (...) from 0 to n - 1 or for a slice.
+    def images(
+        self, indices: ArrayLike | slice = slice(None)
+    ) -> UInt8[np.ndarray, "... {self.places}"]:
+        """Pixels 0 or 1, for integers (...) from 0 to n - 1 or for a slice.
 
         Errors: DataError for indices that are not whole numbers or outside the set.
         """
@@ -71,18 +74,20 @@ class ImageSet:
         return np.unpackbits(self.packed[chosen.astype(np.int64)], axis=-1, count=self.places)
 
 
-def binarise(grey: np.ndarray) -> np.ndarray:
-    """grey / 255 > 0.1, strictly, for grey levels uint8 (...). Returns bool (...)."""
+def binarise(grey: UInt8[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    """grey / 255 > 0.1, strictly, for grey levels."""
     return grey > 25  # 0.1 is level 25.5: in whole numbers there is nothing to round
 
 
-def pack(pixels: np.ndarray) -> np.ndarray:
-    """bool (n, rows, columns) -> uint8 (n, ceil(places / 8)), the first pixel the highest bit."""
+def pack(pixels: Shaped[np.ndarray, " n *shape"]) -> UInt8[np.ndarray, "n bytes"]:
+    """Eight pixels to the byte, the first one the highest bit; 0 or False is 0, all else 1."""
     return np.packbits(pixels.reshape(len(pixels), math.prod(pixels.shape[1:])), axis=-1)
 
 
-def unpack(packed: Array, places: int = 784) -> Array:
-    """uint8 (..., ceil(places / 8)) -> float32 (..., places) of 0 and 1, inside compiled code."""
+def unpack(
+    packed: UInt8[Array, "*batch bytes"], places: int = 784
+) -> Float[Array, "*batch {places}"]:
+    """The pixels as float32 0 and 1, inside compiled code."""
     import jax.numpy as jnp
 
     return jnp.unpackbits(packed, axis=-1, count=places).astype(jnp.float32)

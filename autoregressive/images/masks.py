@@ -1,7 +1,7 @@
 """Which pixels of images are observed.
 
-A mask is a function of (rng, n, shape, amount) that returns observed, bool (n, places): True where a
-pixel is kept, False where it is missing. Every image draws a place of its own.
+A mask is a function of (rng, n, shape, amount) that returns what is observed: True where a pixel
+is kept, False where it is missing. Every image draws a place of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 
 from autoregressive.errors import DataError
 
-Mask = Callable[[np.random.Generator, int, tuple[int, int], float], np.ndarray]
+Kept = Bool[np.ndarray, "n places"]
+Mask = Callable[[np.random.Generator, int, tuple[int, int], float], Kept]
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,22 @@ class MaskKind:
     make: Mask
 
 
-def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
     """A square of ``amount`` by ``amount`` pixels is missing, anywhere in the image."""
     return _patches(rng, n, shape, (_whole("square", amount),) * 2)
 
 
-def row(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+def row(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
     """``amount`` neighbouring pixels of one row are missing."""
     return _patches(rng, n, shape, (1, _whole("row", amount)))
 
 
-def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
     """``amount`` neighbouring pixels of one column are missing."""
     return _patches(rng, n, shape, (_whole("column", amount), 1))
 
 
-def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> np.ndarray:
+def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
     """A share ``amount`` of the pixels is missing, rounded to whole pixels, scattered."""
     places = math.prod(shape)
     if not 0 < amount < 1:
@@ -53,7 +55,7 @@ def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: flo
 
 def _patches(
     rng: np.random.Generator, n: int, shape: tuple[int, int], size: tuple[int, int]
-) -> np.ndarray:
+) -> Kept:
     """A rectangle of ``size`` rows and columns is missing, uniformly over the places it fits."""
     if size[0] > shape[0] or size[1] > shape[1]:
         raise DataError(
@@ -73,8 +75,8 @@ def _whole(name: str, amount: float) -> int:
     return int(amount)
 
 
-def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> np.ndarray:
-    """The pixels that a mask like "square:4" leaves, bool (n, places).
+def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> Kept:
+    """The pixels that a mask like "square:4" leaves.
 
     Errors: DataError, one line, for an unknown mask or an amount that makes no sense.
     """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from autoregressive.errors import DataError
 from autoregressive.images.fetch import read_verified
@@ -54,12 +55,12 @@ def load_mnist(split: str, mirrors: Sequence[str] = MIRRORS) -> ImageSet:
     return ImageSet("mnist", split, pack(binarise(_items(split, IMAGES, mirrors))))
 
 
-def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> np.ndarray:
-    """The digits of a split, uint8 (n,). Errors: DataError (see ``fetch`` and ``idx``)."""
+def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> UInt8[np.ndarray, " n"]:
+    """The digits of a split. Errors: DataError (see ``fetch`` and ``idx``)."""
     return _items(split, LABELS, mirrors)
 
 
-def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> np.ndarray:
+def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> UInt8[np.ndarray, "n ..."]:
     if split not in _PARTS:
         raise DataError(f"unknown split {split!r}: expected one of {', '.join(_PARTS)}")
     part = _PARTS[split]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from jaxtyping import Int8, Shaped, UInt8
 from numpy.lib import format as npy
 
 from autoregressive.errors import DataError
@@ -25,13 +26,13 @@ _ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class MaskedImages:
-    """masked: int8 (n, P) of 0, 1 and -1 for missing. truth: uint8 (n, P), or None if not known.
+    """masked: 0, 1 and -1 for missing. truth: None if not known.
 
     Errors: DataError where they contradict each other, or where nothing is missing in any image.
     """
 
-    masked: np.ndarray
-    truth: np.ndarray | None = None
+    masked: Int8[np.ndarray, "n P"]
+    truth: UInt8[np.ndarray, "n P"] | None = None
 
     def __post_init__(self) -> None:
         missing = self.masked < 0
@@ -95,7 +96,7 @@ def read_masked(path: str | Path) -> MaskedImages:
             raise DataError(f"{path}: {error}") from None
 
 
-def _mapped(file: BinaryIO, path: Path) -> np.ndarray:
+def _mapped(file: BinaryIO, path: Path) -> Shaped[np.ndarray, "..."]:
     """The file's array, not yet read. Errors: DataError unless header and size fit together."""
     try:
         version = npy.read_magic(file)
@@ -128,8 +129,10 @@ def _mapped(file: BinaryIO, path: Path) -> np.ndarray:
     return np.memmap(file, dtype, "r", offset, tuple(shape), order="F" if columns_first else "C")
 
 
-def _values(array: np.ndarray, allowed: tuple[int, ...], what: str) -> np.ndarray:
-    """int8 copy of a 2-D array. Errors: DataError where a value is not allowed."""
+def _values(
+    array: Shaped[np.ndarray, "n P"], allowed: tuple[int, ...], what: str
+) -> Int8[np.ndarray, "n P"]:
+    """A copy as int8. Errors: DataError where a value is not allowed."""
     out = np.empty(array.shape, np.int8)
     for start in range(0, len(array), _ROWS):
         chunk = np.asarray(array[start : start + _ROWS])

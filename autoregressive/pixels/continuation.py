@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, PRNGKeyArray, Shaped, UInt8
+from numpy.typing import ArrayLike
 
+from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
 
@@ -25,17 +27,16 @@ HORIZONS = (1, 10, 28, 300)
 class Continuation:
     """Samples of the pixels from ``first`` on, and what they cost.
 
-    samples: uint8 (n, S, horizon). own: l_t of each sampled pixel given its own past (A of the
+    own: l_t of each sampled pixel given its own past (A of the
     definitions), truth: l_t of the true pixels given the true past (B), crossed: -log probability of
-    the true pixel under the free-running sample's probabilities (C); nats, (n, S, horizon), truth
-    (n, horizon).
+    the true pixel under the free-running sample's probabilities (C); all in nats.
     """
 
     first: int
-    samples: np.ndarray
-    own: np.ndarray
-    truth: np.ndarray
-    crossed: np.ndarray
+    samples: UInt8[np.ndarray, "n S horizon"]
+    own: Float[np.ndarray, "n S horizon"]
+    truth: Float[np.ndarray, "n horizon"]
+    crossed: Float[np.ndarray, "n S horizon"]
 
     def costs(self, horizon: int) -> dict[str, tuple[float, float]]:
         """Mean nats a pixel over the first ``horizon`` missing pixels with its standard error, for
@@ -54,7 +55,7 @@ class Continuation:
         images would shrink. 0 for "truth", which has none."""
         samples = self.own.shape[1]
 
-        def spread(values: np.ndarray) -> float:
+        def spread(values: Float[np.ndarray, "n S horizon"]) -> float:
             per_sample = values[..., :horizon].mean(-1)
             variance = per_sample.var(1, ddof=1).mean() / samples / len(per_sample)
             return float(variance**0.5)
@@ -63,22 +64,22 @@ class Continuation:
 
 
 def continue_images(
-    network: PixelNetwork, pixels: np.ndarray, key: Array, *, first: int, samples: int = 10
+    network: PixelNetwork, pixels: ArrayLike, key: PRNGKeyArray, *, first: int, samples: int = 10
 ) -> Continuation:
     """Continues images from pixel ``first`` to the end, ``samples`` times each.
 
     pixels: the true images, 0 and 1 (n, P); from ``first`` on they are only scored.
     Errors: ValueError for another size, or ``first`` outside 1 .. P-1, or samples < 2.
     """
-    pixels = network.check(pixels)
+    checked = network.check(pixels)
     if not 1 <= first < network.places:
         raise ValueError(f"the first missing pixel must be 1..{network.places - 1}; got {first}")
     if samples < 2:
         raise ValueError(f"a spread over samples needs 2 or more of them; got {samples}")
-    drawn, logits = _run(network.model, network.params, jnp.asarray(pixels), key, first, samples)
+    drawn, logits = _run(network.model, network.params, jnp.asarray(checked), key, first, samples)
     drawn, logits = np.asarray(drawn), np.asarray(logits)
-    truth = pixels[:, first:]
-    true_logits = network.logits(pixels)[:, first - 1 :]
+    truth = checked[:, first:]
+    true_logits = network.logits(checked)[:, first - 1 :]
     return Continuation(
         first,
         drawn.astype(np.uint8),
@@ -90,9 +91,14 @@ def continue_images(
 
 @partial(jax.jit, static_argnums=(0, 4, 5))
 def _run(
-    model: Model, params: Any, pixels: Array, key: Array, first: int, samples: int
-) -> tuple[Array, Array]:
-    """Sampled pixels and their logits, each (n, S, P - first)."""
+    model: Model,
+    params: Params,
+    pixels: Shaped[Array, "n P"],
+    key: PRNGKeyArray,
+    first: int,
+    samples: int,
+) -> tuple[Float[Array, "n {samples} P-{first}"], Float[Array, "n {samples} P-{first}"]]:
+    """Sampled pixels and their logits."""
     n, places = pixels.shape
     # The state after x_0 .. x_{first-2}; the next input is x_{first-1}.
     state = model.initial_state((n,))
@@ -102,7 +108,10 @@ def _run(
     state = jax.tree.map(lambda s: jnp.repeat(s, samples, axis=0), state)
     last = jnp.repeat(pixels[:, first - 1], samples).astype(jnp.float32)
 
-    def step(carry: Any, key: Array) -> Any:
+    # The state and the latest pixels, one a sequence.
+    Carry = tuple[State, Float[Array, " B"]]
+
+    def step(carry: Carry, key: PRNGKeyArray) -> tuple[Carry, tuple[Array, Array]]:
         state, x = carry
         state, logits = model.step(params, state, x[:, None])
         z = logits[..., 0]

@@ -16,17 +16,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float, Float64, Int, Int8, Int32, Integer, Shaped, UInt8
+from numpy.typing import ArrayLike
 
+from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.network import padded_chunks
 from autoregressive.pixels.network import PixelNetwork, nats
 from autoregressive.precision import float64, to_float64
+
+Tree = TypeVar("Tree")
+# The cell's state and the sum of l_t, of every branch of every image.
+Carry = tuple[State, Float64[Array, " branches"]]
 
 MOST_MISSING = 16
 # Completions that advance together. On a CPU their states stay in one core's cache, and every core
@@ -39,36 +46,36 @@ _CHUNK_IMAGES = 500
 class Posterior:
     """What is known of one image's missing pixels.
 
-    missing: places (m,). completions: uint8 (2^m, m), in binary order, the first place most
-    significant. log_probs: log p(x_M = c | observed), float64 (2^m,). nll: nats of the whole
-    completed image, sum of l_t over t >= 1, and l_0 if 0 is missing, float64 (2^m,).
+    missing: places. completions: in binary order, the first place most significant. log_probs:
+    log p(x_M = c | observed). nll: nats of the whole completed image, sum of l_t over t >= 1, and
+    l_0 if 0 is missing.
     """
 
-    missing: np.ndarray
-    completions: np.ndarray
-    log_probs: np.ndarray
-    nll: np.ndarray
+    missing: Int[np.ndarray, " m"]
+    completions: UInt8[np.ndarray, "2**m m"]
+    log_probs: Float64[np.ndarray, " 2**m"]
+    nll: Float64[np.ndarray, " 2**m"]
 
     @property
-    def log_marginals(self) -> np.ndarray:
-        """log p(x_k | observed) of both values of every missing pixel (m, 2)."""
+    def log_marginals(self) -> Float[np.ndarray, "m 2"]:
+        """log p(x_k | observed) of both values of every missing pixel."""
         m = len(self.missing)
         halves = [self.log_probs.reshape(2**k, 2, -1).swapaxes(0, 1) for k in range(m)]
         sums = [np.logaddexp.reduce(h.reshape(2, -1), axis=1) for h in halves]
         return np.array(sums).reshape(m, 2)
 
     @property
-    def marginals(self) -> np.ndarray:
-        """p(x_k = 1 | observed) of every missing pixel (m,)."""
+    def marginals(self) -> Float[np.ndarray, " m"]:
+        """p(x_k = 1 | observed) of every missing pixel."""
         return np.exp(self.log_marginals[:, 1])
 
     @property
-    def best(self) -> np.ndarray:
-        """The most probable completion, uint8 (m,)."""
+    def best(self) -> UInt8[np.ndarray, " m"]:
+        """The most probable completion."""
         return self.completions[np.argmax(self.log_probs)]
 
-    def conditionals(self, values: np.ndarray) -> np.ndarray:
-        """log p(x_k | the missing pixels before k at ``values`` (m,), and all observed), (m, 2).
+    def conditionals(self, values: Integer[np.ndarray, " m"]) -> Float[np.ndarray, "m 2"]:
+        """log p(x_k | the missing pixels before k at ``values``, and all observed).
 
         By the chain rule, what they give to ``values`` adds up to its log probability.
         """
@@ -86,14 +93,14 @@ class Posterior:
         """Of the whole joint posterior, in nats."""
         return float(-(np.exp(self.log_probs) * self.log_probs).sum())
 
-    def index(self, values: np.ndarray) -> int:
+    def index(self, values: ArrayLike) -> int:
         """Where a completion (m,) stands in the enumeration."""
         return int(np.asarray(values, np.int64) @ (1 << np.arange(len(self.missing))[::-1]))
 
 
 def posteriors(
     network: PixelNetwork,
-    images: np.ndarray,
+    images: ArrayLike,
     on_images: Callable[[int], None] = lambda done: None,
 ) -> list[Posterior]:
     """The exact posterior of every image. images: 0, 1 and -1 for missing, (n, P).
@@ -109,18 +116,18 @@ def posteriors(
     return [found[row] for row in range(len(found))]
 
 
-def each_posterior(network: PixelNetwork, images: np.ndarray) -> Iterator[tuple[int, Posterior]]:
+def each_posterior(network: PixelNetwork, images: ArrayLike) -> Iterator[tuple[int, Posterior]]:
     """As ``posteriors``, one (row, posterior) at a time in no fixed order, so that the memory of a
     few chunks of completions is enough for any number of images."""
-    images = check_masked(images, network.places)
-    chunks = iter(list(chunk_rows(images)))
+    masked = check_masked(images, network.places)
+    chunks = iter(list(chunk_rows(masked)))
     workers = _workers()
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[np.ndarray, Future[list[Posterior]]]] = deque()
+        waiting: deque[tuple[Int[np.ndarray, " rows"], Future[list[Posterior]]]] = deque()
 
         def submit(count: int) -> None:
             for rows in islice(chunks, count):
-                waiting.append((rows, pool.submit(chunk_posteriors, network, images[rows])))
+                waiting.append((rows, pool.submit(chunk_posteriors, network, masked[rows])))
 
         try:
             submit(2 * workers)
@@ -132,15 +139,17 @@ def each_posterior(network: PixelNetwork, images: np.ndarray) -> Iterator[tuple[
             pool.shutdown(cancel_futures=True)
 
 
-def past_only(network: PixelNetwork, pixels: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """log p(x_t | x_<t) of both values where ``at``, bool (n, P), is True: float64 (number, 2).
+def past_only(
+    network: PixelNetwork, pixels: ArrayLike, at: Bool[np.ndarray, "n P"]
+) -> Float64[np.ndarray, "number 2"]:
+    """log p(x_t | x_<t) of both values where ``at`` is True. pixels: 0 and 1, (n, P).
 
     As ``PixelNetwork.log_predictive``, but computed in float64 like the posteriors beside it.
     """
-    pixels = network.check(pixels)
+    checked = network.check(pixels)
     first = np.log(network.first_pixel) - np.log1p(-network.first_pixel)
     rows = []
-    for where, chunk in padded_chunks(pixels, _CHUNK_IMAGES):
+    for where, chunk in padded_chunks(checked, _CHUNK_IMAGES):
         with float64():
             found = _logits(network.model, to_float64(network.params), jnp.asarray(chunk.T))
         logits = np.asarray(found).T[: where.stop - where.start]
@@ -150,17 +159,17 @@ def past_only(network: PixelNetwork, pixels: np.ndarray, at: np.ndarray) -> np.n
 
 
 @partial(jax.jit, static_argnums=0)
-def _logits(model: Model, params: Any, pixels: Array) -> Array:
-    """Logits of x_1 .. x_{P-1} step by step, float64: pixels (P, n) -> (P-1, n)."""
+def _logits(model: Model, params: Params, pixels: Shaped[Array, "P n"]) -> Float64[Array, "P-1 n"]:
+    """Logits of x_1 .. x_{P-1} step by step."""
 
-    def step(state: Any, x: Array) -> Any:
+    def step(state: State, x: Shaped[Array, " n"]) -> tuple[State, Float64[Array, " n"]]:
         state, logits = model.step(params, state, x.astype(jnp.float64)[:, None])
         return state, logits[..., 0]
 
     return lax.scan(step, to_float64(model.initial_state(pixels.shape[1:])), pixels[:-1])[1]
 
 
-def cost(images: np.ndarray) -> int:
+def cost(images: ArrayLike) -> int:
     """Cell steps that the completions of ``images`` (n, P) need, to be shown before a long run."""
     missing = np.asarray(images) < 0
     places = missing.shape[1]
@@ -168,7 +177,7 @@ def cost(images: np.ndarray) -> int:
     return int(branches.sum()) if places > 1 else 0
 
 
-def memory(network: PixelNetwork, images: np.ndarray) -> int:
+def memory(network: PixelNetwork, images: ArrayLike) -> int:
     """Bytes of the states and results that are alive at once in ``each_posterior``."""
     most = int((np.asarray(images) < 0).sum(1).max(initial=0))
     state = jax.eval_shape(lambda: network.model.initial_state(()))
@@ -176,8 +185,8 @@ def memory(network: PixelNetwork, images: np.ndarray) -> int:
     return 8 * numbers * images_in_chunk(most) * 2**most * 2 * _workers()
 
 
-def check_masked(images: np.ndarray, places: int) -> np.ndarray:
-    """Images as int8 (n, places) of 0, 1 and -1. Errors: ValueError, one line."""
+def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
+    """Images as int8 of 0, 1 and -1. Errors: ValueError, one line."""
     images = np.asarray(images)
     if images.ndim != 2 or images.shape[1] != places:
         raise ValueError(
@@ -195,15 +204,15 @@ def check_masked(images: np.ndarray, places: int) -> np.ndarray:
 
 
 @cache
-def completions(m: int) -> np.ndarray:
-    """All values of m pixels in binary order, the first most significant: uint8 (2^m, m)."""
+def completions(m: int) -> UInt8[np.ndarray, "2**{m} {m}"]:
+    """All values of m pixels in binary order, the first most significant."""
     values = ((np.arange(2**m)[:, None] >> np.arange(m)[::-1]) & 1).astype(np.uint8)
     values.flags.writeable = False
     return values
 
 
-def chunk_rows(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of images (n, P) with equally many missing pixels, sorted by their last place, in chunks
+def chunk_rows(images: Int8[np.ndarray, "n P"]) -> Iterator[Int[np.ndarray, " rows"]]:
+    """Rows of images with equally many missing pixels, sorted by their last place, in chunks
     of one size."""
     missing = images < 0
     counts = missing.sum(1)
@@ -230,7 +239,7 @@ def _workers() -> int:
     return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def chunk_posteriors(network: PixelNetwork, images: np.ndarray) -> list[Posterior]:
+def chunk_posteriors(network: PixelNetwork, images: Int8[np.ndarray, "n P"]) -> list[Posterior]:
     """Posteriors of images with equally many missing pixels, at most one chunk of ``chunk_rows``."""
     n, m = len(images), int((images[0] < 0).sum())
     where = np.argsort(images >= 0, axis=1, kind="stable")[:, :m]
@@ -253,13 +262,18 @@ def chunk_posteriors(network: PixelNetwork, images: np.ndarray) -> list[Posterio
 
 @partial(jax.jit, static_argnums=(0, 5))
 def _score(
-    model: Model, params: Any, pixels: Array, order: Array, starts: Array, most: int
-) -> Array:
-    """Sums of l_t over t >= 1 of every completion, float64 (n, 2^m).
+    model: Model,
+    params: Params,
+    pixels: Int8[Array, "P n"],
+    order: Int8[Array, "P n"],
+    starts: Int32[Array, " levels"],
+    most: int,
+) -> Float64[Array, "n 2**(levels-1)"]:
+    """Sums of l_t over t >= 1 of every completion.
 
-    pixels: int8 (P, n). order: int8 (P, n), the how-manieth missing place of its image this is, -1
-    where observed. starts: int32 (m + 1,), the step at which there begin to be 2^j branches, from
-    j=0 on. most: branches that advance together, of one image at least.
+    order: the how-manieth missing place of its image this is, -1 where observed. starts: m + 1 of
+    them, the step at which there begin to be 2^j branches, from j=0 on. most: branches that advance
+    together, of one image at least.
     """
     places, n = pixels.shape
     carry = (to_float64(model.initial_state((n,))), jnp.zeros((n,)))
@@ -280,27 +294,27 @@ def _score(
 
 def _advance(
     model: Model,
-    params: Any,
-    pixels: Array,
-    order: Array,
+    params: Params,
+    pixels: Int8[Array, "P n"],
+    order: Int8[Array, "P n"],
     level: int,
-    span: Any,
-    branch: Array,
-    carry: Any,
-) -> Any:
+    span: tuple[Int32[Array, ""], Int32[Array, ""] | int],
+    branch: Int32[Array, " some"],
+    carry: Carry,
+) -> Carry:
     """The steps ``span`` with ``level`` missing pixels chosen, for n images times some branches.
 
-    branch: int32, the chosen bits as a number, the first one highest. carry: the cell's state and the
+    branch: the chosen bits as a number, the first one highest. carry: the cell's state and the
     sum of l_t, with n * len(branch) leading. Step t predicts x_t from x_{t-1} and the
     state before it.
     """
 
-    def pixel(t: Array) -> Array:
-        bits = (branch >> jnp.maximum(level - 1 - order[t], 0)[:, None]) & 1
+    def pixel(t: Int32[Array, ""]) -> Float64[Array, " branches"]:
+        bits = (branch[None] >> jnp.maximum(level - 1 - order[t], 0)[:, None]) & 1
         chosen = jnp.where(order[t][:, None] >= 0, bits, pixels[t][:, None])
         return chosen.reshape(-1).astype(jnp.float64)
 
-    def step(t: Array, carry: Any) -> Any:
+    def step(t: Int32[Array, ""], carry: Carry) -> Carry:
         state, total = carry
         state, logits = model.step(params, state, pixel(t - 1)[:, None])
         z = logits[..., 0]
@@ -309,11 +323,11 @@ def _advance(
     return lax.fori_loop(span[0], span[1], step, carry)
 
 
-def _grouped(groups: int, tree: Any) -> Any:
+def _grouped(groups: int, tree: Tree) -> Tree:
     """Leading axes in equal groups: (N, ...) -> (groups, N / groups, ...)."""
     return jax.tree.map(lambda leaf: leaf.reshape(groups, -1, *leaf.shape[1:]), tree)
 
 
-def _joined(tree: Any) -> Any:
+def _joined(tree: Tree) -> Tree:
     """Undoes ``_grouped``."""
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tree)

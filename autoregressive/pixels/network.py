@@ -9,16 +9,17 @@ l_t(x) = -log p(x_t | x_<t) = softplus(z_t) - x_t z_t with z_t the logit, in nat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Integer, Shaped, UInt8
+from numpy.typing import ArrayLike
 
-from autoregressive.header import get_probability, get_text, get_whole, get_wholes
+from autoregressive.cells.base import Params
+from autoregressive.header import Header, Settings, get_probability, get_text, get_whole, get_wholes
 from autoregressive.images.image_set import ImageSet
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
@@ -35,13 +36,15 @@ def pixel_model(cell: str = "lstm", hidden: int = 32, readout: tuple[int, ...] =
     return make_model(cell, hidden, 1, 1, readout)
 
 
-def inputs(pixels: Array) -> Array:
-    """The network's inputs x_0 .. x_{P-2}: (B, P) -> float32 (B, P-1, 1)."""
+def inputs(pixels: Shaped[Array, "B P"]) -> Float[Array, "B P-1 1"]:
+    """The network's inputs x_0 .. x_{P-2}."""
     return pixels[:, :-1, None].astype(jnp.float32)
 
 
-def nats(logits: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """-log Bernoulli(pixel; sigmoid(logit)), float64, any shape."""
+def nats(
+    logits: Float[np.ndarray, "*#shape"], pixels: Shaped[np.ndarray, "*#shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """-log Bernoulli(pixel; sigmoid(logit)) in float64, of shapes that broadcast."""
     logits = np.asarray(logits, np.float64)
     return np.logaddexp(0.0, logits) - pixels * logits
 
@@ -55,39 +58,39 @@ class PixelNetwork(Network):
     apart = ("first_pixel",)
     curves = ("images", "seconds", "train_loss", "test_loss")
     model: Model
-    params: dict[str, Array]
+    params: Params
     places: int
     first_pixel: float
-    settings: dict[str, Any]
+    settings: Settings
     history: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def logits(self, pixels: np.ndarray) -> np.ndarray:
-        """Logits of x_1 .. x_{P-1}: pixels of 0 and 1, (n, P) -> float32 (n, P-1).
+    def logits(self, pixels: ArrayLike) -> Float[np.ndarray, "n {self.places-1}"]:
+        """Logits of x_1 .. x_{P-1}, float32. pixels: 0 and 1, (n, P).
 
         Errors: ValueError for images of another size or values other than 0 and 1.
         """
-        pixels = self.check(pixels)
-        out = np.empty((len(pixels), self.places - 1), np.float32)
-        for where, logits in self.run_in_chunks(pixels, _CHUNK_IMAGES):
+        rows = self.check(pixels)
+        out = np.empty((len(rows), self.places - 1), np.float32)
+        for where, logits in self.run_in_chunks(rows, _CHUNK_IMAGES):
             out[where] = logits
         return out
 
-    def run(self, rows: np.ndarray) -> Array:
+    def run(self, rows: Integer[np.ndarray, "n P"]) -> Float[Array, "n P-1"]:
         return _logits(self.model, self.params, rows)
 
-    def nats(self, pixels: np.ndarray) -> np.ndarray:
-        """l_t of x_1 .. x_{P-1} in nats: (n, P) -> float64 (n, P-1)."""
+    def nats(self, pixels: ArrayLike) -> Float[np.ndarray, "n {self.places-1}"]:
+        """l_t of x_1 .. x_{P-1} in nats, float64. pixels: 0 and 1, (n, P)."""
         return nats(self.logits(pixels), self.check(pixels)[:, 1:])
 
-    def log_predictive(self, pixels: np.ndarray) -> np.ndarray:
-        """log p(x_t | x_<t) of both values at every pixel, x_0 too: float64 (n, P, 2)."""
+    def log_predictive(self, pixels: ArrayLike) -> Float[np.ndarray, "n {self.places} 2"]:
+        """log p(x_t | x_<t) of both values at every pixel, x_0 too, float64. pixels: 0 and 1, (n, P)."""
         logits = self.logits(pixels).astype(np.float64)
         first = np.log(self.first_pixel) - np.log1p(-self.first_pixel)
         logits = np.concatenate([np.full((len(logits), 1), first), logits], axis=1)
         return -np.stack([nats(logits, np.zeros(1)), nats(logits, np.ones(1))], axis=-1)
 
-    def check(self, rows: Any) -> np.ndarray:
-        """The images as uint8 (n, P). Errors: ValueError as for ``logits``."""
+    def check(self, rows: ArrayLike) -> UInt8[np.ndarray, "n {self.places}"]:
+        """The images as uint8. Errors: ValueError as for ``logits``."""
         pixels = np.asarray(rows)
         if pixels.ndim != 2 or pixels.shape[1] != self.places:
             raise ValueError(
@@ -99,7 +102,7 @@ class PixelNetwork(Network):
         return pixels.astype(np.uint8)
 
     @classmethod
-    def read_header(cls, header: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    def read_header(cls, header: Header) -> tuple[Model, Settings]:
         model = pixel_model(
             get_text(header, "cell"), get_whole(header, "hidden"), get_wholes(header, "readout")
         )
@@ -113,13 +116,13 @@ class PixelNetwork(Network):
 class Evaluation:
     """Scores of a network on images, x_1 .. x_{P-1}.
 
-    nats_per_image: (n,), the sum over scored pixels. accuracy: the share of pixels whose more
-    probable value came. by_place: mean nats (P-1,). calibration: of the predicted probability of 1.
+    nats_per_image: the sum over scored pixels. accuracy: the share of pixels whose more probable
+    value came. by_place: mean nats. calibration: of the predicted probability of 1.
     """
 
-    nats_per_image: np.ndarray
+    nats_per_image: Float[np.ndarray, " n"]
     accuracy: float
-    by_place: np.ndarray
+    by_place: Float[np.ndarray, " scored"]
     calibration: Calibration
 
     @property
@@ -156,7 +159,7 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     )
 
 
-def _logits_of(model: Model, params: Any, pixels: Array) -> Array:
+def _logits_of(model: Model, params: Params, pixels: Shaped[Array, "n P"]) -> Float[Array, "n P-1"]:
     return model.logits(params, inputs(pixels))[..., 0]
 
 

@@ -7,19 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
+from jaxtyping import Float, Int, Key, UInt8
 
+from autoregressive.broadcast import AnyArray
+from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
+from autoregressive.header import Settings
 from autoregressive.images.image_set import ImageSet, unpack
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
 from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
-from autoregressive.resume import History
+from autoregressive.resume import History, Value
 from autoregressive.training import Trainer, TrainState
 from autoregressive.training_runs import Stop, TrainingRun, get_curves, get_seed
 from autoregressive.versions import versions
@@ -52,7 +56,7 @@ class PixelRecipe:
         """Updates in one epoch; the last batch of an epoch may be smaller."""
         return -(-images // self.batch_size)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """All fields as plain JSON values."""
         return dataclasses.asdict(self)
 
@@ -82,11 +86,11 @@ def make_pixel_recipe(
         known = ", ".join(sorted(PIXEL_RECIPES))
         raise ValueError(f"unknown recipe {name!r}: expected one of {known}")
     recipe = PIXEL_RECIPES[name]
-    sizes: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     return dataclasses.replace(
         recipe,
+        epochs=recipe.epochs if epochs is None else epochs,
+        batch_size=recipe.batch_size if batch_size is None else batch_size,
         optimization=recipe.optimization.with_learning_rate(learning_rate),
-        **{k: v for k, v in sizes.items() if v is not None},
     )
 
 
@@ -112,7 +116,7 @@ class Epoch(NamedTuple):
 
 def pixel_settings(
     data: ImageSet, recipe: PixelRecipe, cell: str, hidden: int, readout: tuple[int, ...], seed: int
-) -> dict[str, Any]:
+) -> Settings:
     """What decides a trained network, as JSON values."""
     return {
         "data": {"name": data.name, "images": len(data), "digest": data.digest},
@@ -129,7 +133,10 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
     """Trains on packed images (device array uint8 (images, bytes)) given as ``fit``'s data."""
     steps, size = recipe.steps(images), recipe.batch_size
 
-    def loss(params: Any, batch: tuple[Array, Array]) -> tuple[Array, Array]:
+    # Packed images of one step, and what each counts: 0 fills up the last batch of an epoch.
+    Batch = tuple[UInt8[Array, "*steps size bytes"], Float[Array, "*steps size"]]
+
+    def loss(params: Params, batch: Batch) -> tuple[Float[Array, ""], Float[Array, ""]]:
         packed, weight = batch
         pixels = unpack(packed, places)
         logits = model.logits(params, inputs(pixels))[..., 0]
@@ -137,7 +144,9 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
         mean = (nats * weight).sum() / weight.sum()
         return mean, mean
 
-    def draw(data: Any, key: Array, start: Array, n: int) -> tuple[Array, Array]:
+    def draw(
+        data: UInt8[AnyArray, "images bytes"], key: Key[Array, ""], start: Int[Array, ""], n: int
+    ) -> Batch:
         epoch = start // steps
         order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
         # Room for n steps after the last one, which a chunk's static size may reach but never uses.
@@ -207,7 +216,7 @@ def train_pixels(
         made = settings | {"versions": versions()}
         return PixelNetwork(model, params, train.places, first_pixel, made, get_curves(history, 0))
 
-    def measure(stop: Stop, history: History) -> dict[str, Any]:
+    def measure(stop: Stop, history: History) -> dict[str, Value]:
         before = history["seconds"][-1] if history["seconds"] else 0.0
         now = network(stop.state, history)
         return {

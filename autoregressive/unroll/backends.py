@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jaxtyping import Float
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.cells.lstm import LSTM
 from autoregressive.unroll.cudnn import cudnn_unroll
@@ -27,13 +31,17 @@ log = logging.getLogger(__name__)
 ASK = "META_LEARN_UNROLL"
 
 
-def _by_kernels(cell: Any, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+def _by_kernels(
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     from autoregressive.unroll.pallas import KERNELS
 
-    return recurrent_unroll(cell, params, state, xs, KERNELS)
+    return recurrent_unroll(cast(RecurrentCell, cell), params, state, xs, KERNELS)
 
 
-BACKENDS: dict[str, Any] = {
+# (cell, params, state, xs) -> the last state and the outputs, as ``unroll``.
+Backend = Callable[[Cell, Params, State, AnyArray], tuple[State, Array]]
+BACKENDS: dict[str, Backend] = {
     "spans": plain_unroll,
     "kernels": _by_kernels,
     "cudnn": cudnn_unroll,
@@ -43,9 +51,10 @@ _used: set[str] = set()
 _told: set[str] = set()
 
 
-def unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
-    """A cell over all places, by the backend chosen for it. xs: (T, B, inputs). Returns the last state
-    and the outputs (T, B, hidden)."""
+def unroll(
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
+    """A cell over all places, by the backend chosen for it. Returns the last state and the outputs."""
     name = backend(cell, xs.dtype)
     _used.add(name)
     return BACKENDS[name](cell, params, state, xs)
@@ -56,7 +65,7 @@ def used() -> list[str]:
     return sorted(_used)
 
 
-def backend(cell: Cell, dtype: Any) -> str:
+def backend(cell: Cell, dtype: np.dtype) -> str:
     """The form for a cell's inputs of this type, on the device that JAX uses.
 
     Where what was asked for cannot be had, or the kernels of a GPU do not work, that is logged once and
@@ -80,7 +89,7 @@ def backend(cell: Cell, dtype: Any) -> str:
     return "spans"
 
 
-def _against(name: str, cell: Cell, dtype: Any, gpu: bool) -> tuple[str, bool]:
+def _against(name: str, cell: Cell, dtype: np.dtype, gpu: bool) -> tuple[str, bool]:
     """Why a GPU's form cannot be used, empty where it can; and whether it should work, but does not."""
     if not gpu:
         return "there is no GPU", False

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, State
 
 
-def cudnn_weights(params: Params) -> Array:
+def cudnn_weights(params: Params) -> Float[Array, " numbers"]:
     """An LSTM's parameters in cuDNN's one flat array: w_ih, w_hh, and two biases that are added."""
     parts = (params["w_ih"], params["w_hh"], params["b"], jnp.zeros_like(params["b"]))
     return jnp.concatenate([part.ravel() for part in parts])
 
 
-def cudnn_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+def cudnn_unroll(
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """As ``scan_unroll``, for an LSTM, at full float32 precision. Errors: ImportError where JAX has no
     binding of cuDNN."""
     from jax.experimental import rnn

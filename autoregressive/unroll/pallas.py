@@ -8,6 +8,7 @@ products at full precision.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any
@@ -17,10 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.experimental import pallas as pl
+from jaxtyping import Float, PyTree
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, RecurrentCell, State
 from autoregressive.unroll.scan import SCANS, Loops, recurrent_unroll
 
+# A piece of memory that a kernel reads and writes as an array.
+Ref = Any
 # Rows of the batch in one program: the fewest that a dot product takes.
 _ROWS = 16
 # Hidden sizes whose weights fit into registers.
@@ -31,11 +36,11 @@ def kernel_forward(
     cell: RecurrentCell,
     params: Params,
     state: State,
-    xs: Array,
+    xs: Float[AnyArray, "T B {cell.inputs}"],
     keep: int | None,
     *,
     interpret: bool = False,
-) -> tuple[State, State]:
+) -> tuple[State, tuple[Float[Array, "T B {cell.hidden}"], ...]]:
     """As ``scan_forward``."""
     n, (length, batch, _) = cell.hidden, xs.shape
     kept = len(state) if keep is None else keep
@@ -43,7 +48,7 @@ def kernel_forward(
     if bias is None:
         bias = jnp.zeros((cell.gates * n,), xs.dtype)
 
-    def kernel(inputs: Any, weights: Any, biases: Any, *refs: Any) -> None:
+    def kernel(inputs: Ref, weights: Ref, biases: Ref, *refs: Ref) -> None:
         firsts, lasts, states = refs[: len(state)], refs[len(state) : -kept], refs[-kept:]
         gates = [pl.ds(g * n, n) for g in range(cell.gates)]
         w = [weights[:, gate] for gate in gates]
@@ -82,18 +87,18 @@ def kernel_forward(
 
 def kernel_backward(
     cell: RecurrentCell,
-    w_hh: Array,
+    w_hh: Float[Array, "{cell.blocks*cell.hidden} {cell.hidden}"],
     d_state: State,
-    d_outputs: Array,
-    factors: Any,
+    d_outputs: Float[Array, "T B {cell.hidden}"],
+    factors: PyTree[Float[Array, "T B {cell.hidden}"]],
     *,
     interpret: bool = False,
-) -> tuple[State, Array]:
+) -> tuple[State, Float[Array, "T B {cell.blocks*cell.hidden}"]]:
     """As ``scan_backward``."""
     n, (length, batch, _) = cell.hidden, d_outputs.shape
     leaves, tree = jax.tree.flatten(factors)
 
-    def kernel(d_out: Any, weights: Any, *refs: Any) -> None:
+    def kernel(d_out: Ref, weights: Ref, *refs: Ref) -> None:
         parts = len(d_state)
         of_factors, d_lasts = refs[: len(leaves)], refs[len(leaves) : len(leaves) + parts]
         d_firsts, packed = refs[len(leaves) + parts : -1], refs[-1]
@@ -149,7 +154,7 @@ def kernels_work(cell: RecurrentCell) -> str:
         return f"kernels exist for {', '.join(map(str, SIZES))} hidden units"
     small = dataclasses.replace(cell, inputs=2)
 
-    def through(loops: Loops) -> Any:
+    def through(loops: Loops) -> PyTree[np.ndarray]:
         keys = jax.random.split(jax.random.key(0))
         xs = jax.random.normal(keys[1], (3, 5, 2), jnp.float32)
 
@@ -173,7 +178,7 @@ def kernels_work(cell: RecurrentCell) -> str:
     return "" if all(jax.tree.leaves(close)) else "kernels and scans disagree here"
 
 
-def _dot(a: Array, b: Array) -> Array:
+def _dot(a: Float[Array, "m k"], b: Float[Array, "k n"]) -> Float[Array, "m n"]:
     return jnp.dot(a, b, precision=lax.Precision.HIGHEST)
 
 
@@ -193,10 +198,15 @@ def _padded(value: Array, rows: int) -> Array:
 
 
 def _call(
-    kernel: Any, rows: int, ins: Any, outs: Any, shapes: list[tuple[int, ...]], interpret: bool
-) -> Any:
+    kernel: Callable[..., None],
+    rows: int,
+    ins: Sequence[pl.BlockSpec],
+    outs: Sequence[pl.BlockSpec],
+    shapes: Sequence[tuple[int, ...]],
+    interpret: bool,
+) -> Callable[..., Sequence[Array]]:
     """Errors: ImportError, but when interpreted, where JAX has no way to Triton."""
-    params: Any = None
+    params = None
     if not interpret:
         from jax.experimental.pallas import triton
 

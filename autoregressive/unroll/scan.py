@@ -12,24 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float, PyTree, Shaped
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, ParallelCell, Params, RecurrentCell, State
 
 
-def scan_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+def scan_unroll(
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """The plain ``lax.scan`` over ``cell.step``: the reference for every faster form.
 
-    xs: (T, B, inputs). Returns the last state and the outputs (T, B, hidden).
+    Returns the last state and the outputs.
     """
-    return lax.scan(lambda s, x: cell.step(params, s, x), state, xs)
+    return lax.scan(lambda s, x: cell.step(params, s, x), state, jnp.asarray(xs))
 
 
-def plain_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[State, Array]:
+def plain_unroll(
+    cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """``scan_unroll`` by the fastest way that runs on every device: a gated cell's, the cell's own, or
     that loop itself."""
     if isinstance(cell, RecurrentCell):
@@ -40,26 +46,40 @@ def plain_unroll(cell: Cell, params: Params, state: State, xs: Array) -> tuple[S
 
 
 def scan_forward(
-    cell: RecurrentCell, params: Params, state: State, xs: Array, keep: int | None
-) -> tuple[State, State]:
-    """The last state, and the first ``keep`` parts of the states after each place (T, B, hidden)."""
+    cell: RecurrentCell,
+    params: Params,
+    state: State,
+    xs: Float[AnyArray, "T B {cell.inputs}"],
+    keep: int | None,
+    *,
+    unroll: int = 1,
+) -> tuple[State, tuple[Float[Array, "T B {cell.hidden}"], ...]]:
+    """The last state, and the first ``keep`` parts of the states after each place. unroll: places in
+    one turn of the loop."""
     # A single input is multiplied inside the loop; others by one matrix product before it.
     inside = cell.inputs == 1
 
-    def step(state: State, x: Array) -> tuple[State, State]:
+    def step(state: State, x: Float[Array, "B numbers"]) -> tuple[State, State]:
         from_input = cell.from_input(params, x) if inside else x
         gates = cell.activations(from_input, cell.from_hidden(params, state[0]))
         state = cell.advance(state, gates)
         return state, state[:keep]
 
-    return lax.scan(step, state, xs if inside else cell.from_input(params, xs))
+    inputs = jnp.asarray(xs) if inside else cell.from_input(params, xs)
+    return lax.scan(step, state, inputs, unroll=unroll)
 
 
 def scan_backward(
-    cell: RecurrentCell, w_hh: Array, d_state: State, d_outputs: Array, factors: Any
-) -> tuple[State, Array]:
-    """The cotangents of the state before the first place, and of all pre-activations, packed (T, B,
-    blocks * hidden). w_hh: (blocks * hidden, hidden)."""
+    cell: RecurrentCell,
+    w_hh: Float[Array, "{cell.blocks*cell.hidden} {cell.hidden}"],
+    d_state: State,
+    d_outputs: Float[Array, "T B {cell.hidden}"],
+    factors: PyTree[Float[Array, "T B {cell.hidden}"]],
+    *,
+    unroll: int = 1,
+) -> tuple[State, Float[Array, "T B {cell.blocks*cell.hidden}"]]:
+    """The cotangents of the state before the first place, and of all pre-activations, packed. unroll: as
+    in ``scan_forward``."""
 
     def step(d_state: State, place):
         d_output, factors = place
@@ -67,7 +87,7 @@ def scan_backward(
         packed = jnp.concatenate(blocks, axis=-1)
         return (d_before[0] + packed @ w_hh, *d_before[1:]), packed
 
-    return lax.scan(step, d_state, (d_outputs, factors), reverse=True)
+    return lax.scan(step, d_state, (d_outputs, factors), reverse=True, unroll=unroll)
 
 
 class Loops(NamedTuple):
@@ -85,8 +105,12 @@ SCANS = Loops(scan_forward, scan_backward, 2**20)
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 4))
 def recurrent_unroll(
-    cell: RecurrentCell, params: Params, state: State, xs: Array, loops: Loops = SCANS
-) -> tuple[State, Array]:
+    cell: RecurrentCell,
+    params: Params,
+    state: State,
+    xs: Float[AnyArray, "T B {cell.inputs}"],
+    loops: Loops = SCANS,
+) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
     last, (outputs, *_) = loops.forward(cell, params, state, xs, 1)
     return last, outputs
@@ -164,12 +188,16 @@ def _span_backward(cell: RecurrentCell, loops: Loops, params: Params, carry, pla
 recurrent_unroll.defvjp(_vjp_forward, _vjp_backward)
 
 
-def _pick(rows: Array, blocks: Sequence[int], of: int) -> Array:
-    """The named blocks of rows out of ``of`` blocks (of * hidden, ...)."""
+def _pick(
+    rows: Shaped[Array, "rows ..."], blocks: Sequence[int], of: int
+) -> Shaped[Array, "picked ..."]:
+    """The named blocks of rows out of ``of`` blocks."""
     return jnp.concatenate([jnp.split(rows, of)[b] for b in blocks])
 
 
-def _spread(rows: Array, blocks: Sequence[int], of: int) -> Array:
+def _spread(
+    rows: Shaped[Array, "rows ..."], blocks: Sequence[int], of: int
+) -> Shaped[Array, "spread ..."]:
     """The transpose of ``_pick``: blocks of rows put at their places among ``of``, zeros elsewhere."""
     given = dict(zip(blocks, jnp.split(rows, len(blocks)), strict=True))
     return jnp.concatenate([given.get(b, jnp.zeros_like(given[blocks[0]])) for b in range(of)])

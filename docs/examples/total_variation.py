@@ -11,7 +11,7 @@ import numpy as np
 from analysis.comparison.metrics import METRICS, Metric
 
 
-def total_variation(log_q, log_bayes, came):
+def total_variation(log_q, log_bayes, targets):
     """log_q, log_bayes: (streams, places, K+1). Returns (streams, places)."""
     return 0.5 * np.abs(np.exp(log_q) - np.exp(log_bayes)).sum(-1)
 

@@ -224,7 +224,8 @@ class Process(Machine):
         endless = math.isinf(self.task_length)
         tasks = 1 if endless else -(-length // int(self.task_length))
         run = numpyro.handlers.trace(numpyro.handlers.seed(self.model, key))
-        sites = run.get_trace(streams=batch, tasks=tasks, draws=length if endless else None)
+        with jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
+            sites = run.get_trace(streams=batch, tasks=tasks, draws=length if endless else None)
         reset = jnp.full((batch, tasks, 0 if endless else 1), self.num_symbols, jnp.int32)
         if "x" in sites:
             draws = draws_last(sites["x"]["value"]).astype(jnp.int32)

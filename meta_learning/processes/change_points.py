@@ -109,18 +109,18 @@ class ChangePoints(Process):
         place, log_w, counts = belief
         starts = jnp.arange(len(log_w))
         came = jax.nn.one_hot(symbol, self.num_symbols, dtype=counts.dtype)
-        weights = jnp.asarray(self.alpha) + counts
-        log_likelihood = jnp.log((weights * came).sum(-1) / weights.sum(-1))
+        weights = jnp.asarray(self.alpha)[None] + counts
+        log_likelihood = jnp.log((weights * came[None]).sum(-1) / weights.sum(-1))
         log_came = (self.log_predictive_of(belief) * came).sum()
         # Normalised anew, lest rounding add up over a long stream.
         log_w = log_w - jax.nn.logsumexp(log_w) + log_likelihood - log_came
         log_w = jnp.where(starts <= place, jnp.log1p(-self.hazard) + log_w, -jnp.inf)
         log_w = jnp.where(starts == place + 1, jnp.log(self.hazard), log_w)
-        counts = counts + jnp.where((starts <= place)[:, None], came, 0.0)
+        counts = counts + jnp.where((starts <= place)[:, None], came[None], 0.0)
         return Starts(place + 1, log_w, counts)
 
     def log_predictive_of(self, belief: Starts) -> Array:
-        weights = jnp.asarray(self.alpha) + belief.counts
+        weights = jnp.asarray(self.alpha)[None] + belief.counts
         # The weights of starts can differ by any factor, predictives of one place by a bounded one:
         # their mean may be taken outside logarithms.
         share = jnp.exp(belief.log_weights - belief.log_weights.max()) / weights.sum(-1)

@@ -145,7 +145,7 @@ class HiddenMarkov(Process):
         return jnp.where(jnp.isneginf(total), belief, after - total)
 
     def log_predictive_of(self, belief: Array) -> Array:
-        return jax.nn.logsumexp(belief + _log(self.matrices.sum(-1)), axis=-1)
+        return jax.nn.logsumexp(belief[None] + _log(self.matrices.sum(-1)), axis=-1)
 
     def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
         # A task without draws has no state, and what is said of its RESET is not read.

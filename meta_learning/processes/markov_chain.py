@@ -127,7 +127,7 @@ class MarkovChain(Process):
             jax.nn.one_hot(s, self.num_symbols, dtype=belief.counts.dtype)
             for s in (belief.last, symbol)
         )
-        counts = belief.counts + before[:, None] * after
+        counts = belief.counts + before[:, None] * after[None]
         return Transitions(counts, jnp.asarray(symbol, jnp.int32))
 
     def log_predictive_of(self, belief: Transitions) -> Array:

@@ -18,6 +18,7 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
+from autoregressive.broadcast import align
 from meta_learning.processes.base import Process
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine
@@ -95,9 +96,11 @@ class Mixture(Process):
         # 0 log 0 is 0: what a component never makes counts only where it came.
         log_p = np.log(np.where(p > 0, p, 1.0))
         ruled_out = (counts @ (p == 0).T.astype(float)) > 0
-        log_w = jnp.where(ruled_out, -jnp.inf, _log(self.weights) + counts @ log_p.T)
+        log_likelihood = counts @ log_p.T
+        prior = align(_log(self.weights), log_likelihood)
+        log_w = jnp.where(ruled_out, -jnp.inf, prior + log_likelihood)
         total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
-        return jnp.where(jnp.isneginf(total), _log(self.weights), log_w - total)
+        return jnp.where(jnp.isneginf(total), prior, log_w - total)
 
     def log_predictive_of(self, belief: Any) -> Array:
         return jnp.log(jnp.exp(self.log_weights(belief)) @ jnp.asarray(self.p))

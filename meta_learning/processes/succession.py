@@ -7,11 +7,14 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from autoregressive.broadcast import align
+
 
 def log_succession(alpha: Any, counts: Any) -> Array:
     """log of (alpha_k + n_k) / sum(alpha + n), the mean of Dirichlet(alpha + n), in nats.
 
     alpha, counts: (..., K), which may be broadcast. Returns (..., K).
     """
-    weights = jnp.asarray(alpha) + counts
+    alpha, counts = jnp.asarray(alpha), jnp.asarray(counts)
+    weights = align(alpha, counts) + align(counts, alpha)
     return jnp.log(weights) - jnp.log(weights.sum(-1, keepdims=True))

@@ -6,12 +6,12 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from test_exact_gap import learner
+from networks import learner
 
 from analysis.audit import worst_histories as module
 from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import TERMS, exact_gap
-from analysis.audit.figures import PARTS, error_budget
+from analysis.audit.figures import PARTS, decomposition_figure
 from analysis.audit.worst_histories import worst_histories
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -104,7 +104,7 @@ def test_the_figure_stacks_the_terms_to_the_gap(carried):
     net = learner()
     found = exact_gap(net, PROCESS)
     over = carry_over(net, PROCESS, key=jax.random.key(0), tasks=10, past_tasks=2)
-    figure = error_budget(found, over if carried else None)
+    figure = decomposition_figure(found, over if carried else None)
     assert len(figure.axes) == 1 + carried
     tops = np.zeros(4)
     for container in figure.axes[0].containers:

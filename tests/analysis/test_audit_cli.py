@@ -17,8 +17,16 @@ def test_the_command_reports_the_exact_gap(network_file, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"audit.json", "audit.nc", "hidden.nc", "manifest.json", "report.html",
-            "error-budget.png", "calibration.png", "network.safetensors"} <= names  # fmt: skip
+    assert {
+        "audit.json",
+        "audit.nc",
+        "hidden.nc",
+        "manifest.json",
+        "report.html",
+        "error-budget.png",
+        "calibration.png",
+        "network.safetensors",
+    } <= names
     found = json.loads((tmp_path / "out" / "audit.json").read_text())
     exact = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 4))
     assert found["gap"]["mean"] == pytest.approx(exact.gap, rel=1e-9)

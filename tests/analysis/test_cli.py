@@ -13,9 +13,13 @@ from running import run
 
 FIGURES = ("predictions", "gap-by-position", "learning-curves", "regret", "simplex")
 FILES = {
-    "report.html", "comparison.json", "comparison.nc", "manifest.json", "network-seed0.safetensors",
+    "report.html",
+    "comparison.json",
+    "comparison.nc",
+    "manifest.json",
+    "network-seed0.safetensors",
     *(f"{stem}.{kind}" for kind in ("png", "svg") for stem in FIGURES),
-}  # fmt: skip
+}
 
 
 def assert_refused(result, *codes, says=""):
@@ -43,9 +47,19 @@ def test_json_has_the_documented_fields(filled_cache):
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""  # from the cache: no training line
     found = json.loads(result.stdout)
-    known = {"alpha": [10.0, 1.0, 1.0], "T": 4, "cell": "lstm", "hidden": 4, "recipe": "coursework",
-             "iterations": 6, "batch_size": 4, "unroll": 8, "symbols": 192, "seeds": [0],
-             "interval": "streams"}  # fmt: skip
+    known = {
+        "alpha": [10.0, 1.0, 1.0],
+        "T": 4,
+        "cell": "lstm",
+        "hidden": 4,
+        "recipe": "coursework",
+        "iterations": 6,
+        "batch_size": 4,
+        "unroll": 8,
+        "symbols": 192,
+        "seeds": [0],
+        "interval": "streams",
+    }
     assert {key: found[key] for key in known} == known
     assert {"network", "bayes", "memoryless", "laplace", "kt", "oracle"} <= found["loss"].keys()
     assert all(map(is_number, found["loss"].values()))
@@ -214,10 +228,22 @@ main()
 def test_a_full_disk_ends_in_one_line_and_no_half_written_file(network_file, tmp_path):
     out = tmp_path / "out"
     result = subprocess.run(
-        [sys.executable, "-c", ON_A_FULL_DISK, "compare", "--checkpoint", str(network_file),
-         "--streams", "60", "--out", str(out), "--quiet"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            ON_A_FULL_DISK,
+            "compare",
+            "--checkpoint",
+            str(network_file),
+            "--streams",
+            "60",
+            "--out",
+            str(out),
+            "--quiet",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 1
     assert result.stdout == ""
     assert re.fullmatch(r"Error: .*File too large.*\n", result.stderr), result.stderr

@@ -168,13 +168,19 @@ def test_by_position_averages_to_the_gap_and_chunks_do_not_matter(monkeypatch):
 @pytest.mark.parametrize(
     ("T", "nulls", "numbers"),
     [
-        (1, ["loss.network", "loss.bayes", "gap.mean", "gap_closed.mean", "reset.leak"],
-         ["reset.miss"]),
+        (
+            1,
+            ["loss.network", "loss.bayes", "gap.mean", "gap_closed.mean", "reset.leak"],
+            ["reset.miss"],
+        ),
         (2, ["gap_closed.mean"], ["loss.network", "gap.mean", "gap.memoryless", "reset.miss"]),
-        (math.inf, ["T", "test.T", "reset.leak", "reset.miss"],
-         ["loss.network", "gap.mean", "gap_closed.mean"]),
+        (
+            math.inf,
+            ["T", "test.T", "reset.leak", "reset.miss"],
+            ["loss.network", "gap.mean", "gap_closed.mean"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_edges_give_nulls(T, nulls, numbers):
     prior = DirichletCategorical((10, 1, 1), T)
     found = document(run([untrained().log_predictive], prior))
@@ -205,8 +211,9 @@ def test_several_seeds_give_student_t_over_their_means():
     whole = found["gap"]["memoryless"]
     ends = [1 - high / whole, 1 - low / whole]
     assert found["gap_closed"]["ci95"] == pytest.approx(ends, rel=1e-9)
-    realised = [s.loss.mean() - comparison.references["bayes"].loss.mean()
-                for s in comparison.networks]  # fmt: skip
+    realised = [
+        s.loss.mean() - comparison.references["bayes"].loss.mean() for s in comparison.networks
+    ]
     plain = stats.t.interval(0.95, 2, np.mean(realised), stats.sem(realised))
     assert found["regret"]["realised"]["ci95"] == pytest.approx(plain, rel=1e-9)
     assert document(run(networks[:1]))["interval"] == "streams"

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from judges import exact_losses, predictive
-from naive import logits_by_loops
+from networks import deep, learner, naive_log_predictive
 
 from analysis.audit import exact_gap as module
-from analysis.audit import partial_sums, prefix_tree
+from analysis.audit import partial_sums
 from analysis.audit.count_vectors import all_counts
 from analysis.audit.decomposition import (
     by_counts,
@@ -32,23 +32,7 @@ from analysis.audit.exact_gap import TERMS, cost, exact_gap
 from analysis.audit.prefix_tree import make_plan, node_values, tree_nodes
 from analysis.comparison.compare import compare
 from autoregressive.cells import CELLS
-from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, FixedCategorical
-
-
-def learner(K=3, cell="lstm", hidden=6, scale=3.0):
-    """Random weights, larger than initial ones, so that the order of the draws matters."""
-    model = learner_model(K, cell, hidden)
-    params = jax.tree.map(lambda leaf: scale * leaf, model.init(jax.random.key(1)))
-    return Learner(model, params, K, {})
-
-
-def naive_log_predictive(net, history):
-    """log q(. | RESET, history) over K+1 outcomes in float64, from the equations of the cells."""
-    symbols = [net.num_symbols, *history]
-    xs = np.eye(net.num_symbols + 1)[symbols][:, None]
-    logits = logits_by_loops(net.model, net.params, xs)[-1, 0]
-    return logits - np.log(np.exp(logits).sum())
 
 
 def sequence_probability(alpha, history):
@@ -90,7 +74,7 @@ def naive(net, alpha, T):
 
 def assert_terms_sum(found):
     """The budget's terms are not negative and sum to the gap, position by position."""
-    for budget in (found.budget, found.cells):
+    for budget in (found.decomposition, found.cells):
         terms = np.array([getattr(budget, name) for name in TERMS])
         assert (terms >= 0).all()
         np.testing.assert_allclose(terms.sum(0), budget.gap, rtol=1e-9, atol=1e-14)
@@ -112,18 +96,12 @@ def test_gap_and_budget_are_those_of_enumeration(alpha, T, cell):
     net = learner(len(alpha), cell)
     found = exact_gap(net, DirichletCategorical(alpha, T))
     expected = naive(net, alpha, T)
-    ours = [getattr(found.budget, name) for name in ("gap", *TERMS, "reset")]
+    ours = [getattr(found.decomposition, name) for name in ("gap", *TERMS, "reset")]
     # The network itself runs in float32 here and in float64 there.
     np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=2e-7)
     assert found.gap == pytest.approx(expected[0].mean(), rel=1e-5)
     assert_terms_sum(found)
     assert found.nodes == sum(len(alpha) ** n for n in range(T - 1))
-
-
-def deep(monkeypatch, hidden=6):
-    """Small chunks, so that a small tree has a stem and several chunks of branches."""
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS", {"cpu": 27 * hidden})
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS_ELSEWHERE", 27 * hidden)
 
 
 def test_the_split_of_the_tree_does_not_matter(monkeypatch):
@@ -155,7 +133,9 @@ def test_it_agrees_with_the_learner_on_every_history(cell, in_chunks, monkeypatc
     here = np.s_[:, :6, :3]
     kl = (np.exp(log_b[here]) * (log_b[here] - log_q[here])).sum(-1)
     np.testing.assert_allclose(weights @ kl, found.by_position, rtol=1e-6)
-    np.testing.assert_allclose(weights @ np.exp(log_q[:, :6, 3]), found.budget.reset, rtol=1e-6)
+    np.testing.assert_allclose(
+        weights @ np.exp(log_q[:, :6, 3]), found.decomposition.reset, rtol=1e-6
+    )
 
 
 def test_a_gap_of_1e_9_keeps_its_digits():
@@ -233,8 +213,9 @@ def test_terms_are_not_negative_and_sum_to_the_gap(logits, alpha):
 def test_monte_carlo_agrees():
     net, process = learner(), DirichletCategorical((10, 1, 1), 8)
     found = exact_gap(net, process)
-    scores = compare([net.log_predictive], process, process, key=jax.random.key(5),
-                     streams=20_000, length=8).networks[0]  # fmt: skip
+    scores = compare(
+        [net.log_predictive], process, process, key=jax.random.key(5), streams=20_000, length=8
+    ).networks[0]
     error = scores.gap.std(ddof=1) / math.sqrt(20_000)
     assert abs(scores.gap.mean() - found.gap) < 4 * error
     wide = 4 * scores.gap_by_position_se + 1e-7
@@ -284,7 +265,7 @@ def test_another_network_or_length_has_a_file_of_its_own(tmp_path, caplog):
 SHARDED = """
 import json, sys, jax
 sys.path.insert(0, sys.argv[1])
-from test_exact_gap import learner
+from networks import learner
 from analysis.audit import prefix_tree
 from analysis.audit.exact_gap import exact_gap
 from meta_learning.processes import DirichletCategorical

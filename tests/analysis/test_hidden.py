@@ -16,18 +16,23 @@ from naive import STEPS
 from running import run
 
 from analysis.hidden import examine as hidden
-from analysis.hidden import interventions as swaps
-from analysis.hidden import probes
+from analysis.hidden import interventions, probes
 from analysis.hidden import results as hidden_results
 from analysis.hidden.dimensions import (
-    needed,
+    measure_dimensions,
+    number_needed,
     prediction_basis,
     prediction_lost,
     principal_components,
-    spectrum,
 )
 from analysis.hidden.jacobian import state_after_reset, step_jacobian, step_jacobians
-from analysis.hidden.probes import explained, linear_probe, place_probe, places_in_task, r_squared
+from analysis.hidden.probes import (
+    explain_directions,
+    linear_probe,
+    place_probe,
+    places_in_task,
+    r_squared,
+)
 from analysis.hidden.states import part_names, states_along
 from autoregressive.cells import RECURRENT
 from autoregressive.scores import kl
@@ -36,9 +41,18 @@ from meta_learning.processes import DirichletCategorical, drawn_places, task_cou
 
 ALPHA, T = (2.0, 1.0, 1.0), 8
 PROCESS = DirichletCategorical(ALPHA, T)
-FILES = {"report.html", "hidden.json", "hidden.nc", "manifest.json", "network-seed0.safetensors",
-         *(f"{stem}.{kind}" for kind in ("png", "svg") for stem in ("spectrum", "directions",
-         "trajectories", "probes", "swaps", "eigenvalues"))}  # fmt: skip
+FILES = {
+    "report.html",
+    "hidden.json",
+    "hidden.nc",
+    "manifest.json",
+    "network-seed0.safetensors",
+    *(
+        f"{stem}.{kind}"
+        for kind in ("png", "svg")
+        for stem in ("spectrum", "directions", "trajectories", "probes", "swaps", "eigenvalues")
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ def streams(count=60):
 @pytest.mark.parametrize("cell", RECURRENT)
 def test_what_passes_a_reset_by_a_loop(cell):
     states = states_along(untrained(cell), streams(20))
-    found = hidden._carried(PROCESS, states)
+    found = hidden.state_carry_over(PROCESS, states)
     for space in states.spaces:
         values = states.space(space)
         spread = [((v - v.mean(0)) ** 2).sum() for v in np.moveaxis(values, 1, 0)]
@@ -142,7 +156,7 @@ def test_a_symbol_the_network_does_not_know_is_refused():
         states_along(untrained("gru"), np.full((2, 3), 4))
 
 
-# spectrum
+# dimensions
 
 
 def test_principal_components_are_those_of_the_svd():
@@ -157,9 +171,9 @@ def test_principal_components_are_those_of_the_svd():
 
 
 def test_the_number_needed_is_the_first_from_which_on_the_share_stays():
-    assert needed(np.array([0, 0.5, 0.99, 0.98, 0.995, 1])) == 4
-    assert list(needed(np.array([[0, 1.0], [0, 0.5]]))) == [1, math.inf]
-    assert needed(np.full(3, np.nan)) == math.inf
+    assert number_needed(np.array([0, 0.5, 0.99, 0.98, 0.995, 1])) == 4
+    assert list(number_needed(np.array([[0, 1.0], [0, 0.5]]))) == [1, math.inf]
+    assert number_needed(np.full(3, np.nan)) == math.inf
 
 
 def test_what_a_projection_loses():
@@ -186,7 +200,7 @@ def test_variance_that_the_prediction_does_not_feel():
     states = states_along(learner, streams(200))
     halves = states.streams(slice(0, 100)), states.streams(slice(100, None))
     drawn = drawn_places(states.symbols.shape[1], T)
-    found = spectrum(learner, *halves, "h", drawn)
+    found = measure_dimensions(learner, *halves, "h", drawn)
     assert found.shares["variance"].share[1] > 0.9
     assert abs(found.shares["prediction"].share[1]) < 0.05
     assert found.shares["prediction"].share[4] == pytest.approx(1, abs=1e-5)
@@ -247,7 +261,7 @@ def test_causes_of_a_direction():
     of_task = np.broadcast_to(np.sin(places_in_task(PROCESS, shape[1])), shape)
     of_stream = np.broadcast_to(np.arange(shape[1]) ** 2 / 100, shape)
     y = np.stack([of_task, counts[..., 1] + of_task, of_stream, rng.normal(size=shape)], axis=-1)
-    found = explained(PROCESS, *zip(parted(symbols), parted(y), strict=True))
+    found = explain_directions(PROCESS, *zip(parted(symbols), parted(y), strict=True))
     rows = {name: [e.mean for e in score.by_column] for name, score in found.items()}
     one = pytest.approx(1, abs=1e-9)
     assert rows["place"][0] == rows["counts"][0] == rows["stream"][0] == one
@@ -256,11 +270,13 @@ def test_causes_of_a_direction():
     assert max(row[3] for row in rows.values()) < 0.01
 
 
-# swaps
+# interventions
 
 
 def test_a_network_of_counts_feels_other_counts_as_bayes_does_and_order_not_at_all():
-    found = swaps.swap_effects(learner_of(Counter(clock=1.0)), PROCESS, jax.random.key(0), 300)
+    found = interventions.measure_interventions(
+        learner_of(Counter(clock=1.0)), PROCESS, jax.random.key(0), 300
+    )
     assert found.mean["same_counts"].mean == 0
     assert found.mean["other_counts"].mean > 0.01
     assert found.ratio["other_counts_bayes"].mean == pytest.approx(1, abs=1e-5)
@@ -278,10 +294,10 @@ def test_a_swapped_state_is_another_history(cell):
     own = states_along(learner, symbols)
     n = 3
     state = tuple(part[:, n] for part in own.parts.values())
-    same = swaps.swapped_predictions(learner, state, symbols, n)
+    same = interventions.predictions_after(learner, state, symbols, n)
     np.testing.assert_allclose(same, own.log_q[:, n:], atol=1e-6)
     partner = np.roll(np.arange(20), 1)
-    swapped = swaps.swapped_predictions(learner, tuple(s[partner] for s in state), symbols, n)
+    swapped = interventions.predictions_after(learner, tuple(s[partner] for s in state), symbols, n)
     mixed = np.concatenate([symbols[partner, :n], symbols[:, n:]], axis=1)
     np.testing.assert_allclose(swapped, learner.log_predictive(mixed)[:, n:], atol=1e-5)
 
@@ -289,20 +305,20 @@ def test_a_swapped_state_is_another_history(cell):
 def test_partners():
     rng = np.random.default_rng(0)
     histories = rng.integers(0, 3, (200, 4))
-    ordered, has_order = swaps.other_order(rng, histories)
+    ordered, has_order = interventions.other_order(rng, histories)
     np.testing.assert_array_equal(np.sort(ordered, 1), np.sort(histories, 1))
     np.testing.assert_array_equal(has_order, np.ptp(histories, axis=1) > 0)
     assert (ordered != histories)[has_order].any(1).all()
-    partner, has_partner = swaps.other_counts(rng, histories, 3)
+    partner, has_partner = interventions.other_counts(rng, histories, 3)
     assert has_partner.all()
     assert (np.sort(histories[partner], 1) != np.sort(histories, 1)).any(1).all()
     alike = np.zeros((5, 4), int)
-    assert not swaps.other_counts(rng, alike, 3)[1].any()
+    assert not interventions.other_counts(rng, alike, 3)[1].any()
 
 
 def test_orders_are_uniform_among_the_others():
     rng = np.random.default_rng(0)
-    ordered, _ = swaps.other_order(rng, np.tile([0, 1, 2], (6_000, 1)))
+    ordered, _ = interventions.other_order(rng, np.tile([0, 1, 2], (6_000, 1)))
     found = np.unique(ordered, axis=0, return_counts=True)[1]
     assert len(found) == 5
     assert abs(found - 1_200).max() < 5 * math.sqrt(1_200)
@@ -311,7 +327,10 @@ def test_orders_are_uniform_among_the_others():
 @pytest.mark.parametrize("T", [2, 3])
 def test_tasks_too_short_to_swap(T):
     process = DirichletCategorical(ALPHA, T)
-    assert swaps.swap_effects(untrained("gru"), process, jax.random.key(0), 10) is None
+    assert (
+        interventions.measure_interventions(untrained("gru"), process, jax.random.key(0), 10)
+        is None
+    )
 
 
 # Jacobian

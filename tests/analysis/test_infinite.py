@@ -131,10 +131,21 @@ def test_rows_one_place_late_in_a_process_of_its_own(tmp_path):
     np.savez(rows, symbols=symbols, log_probabilities=np.roll(log_p, 1, axis=1))
     assert os.environ["PYTHONWARNINGS"] == "error"
     done = subprocess.run(
-        [sys.executable, "-m", "analysis", "compare", "--predictions", rows, "--streams-file",
-         streams, "--out", out],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "analysis",
+            "compare",
+            "--predictions",
+            rows,
+            "--streams-file",
+            streams,
+            "--out",
+            out,
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "one place late" in line

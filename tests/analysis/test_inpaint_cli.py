@@ -9,7 +9,8 @@ import pytest
 from running import refused, run
 from test_inpainting import masked, naive_log_prob, network
 
-from analysis.images.inpainting import PREDICTORS, choose, document, estimate, inpaint
+from analysis.images.inpainting import PREDICTORS, inpaint
+from analysis.images.inpainting_results import choose, document, estimate
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.packaged import packaged_pixels
@@ -156,8 +157,15 @@ def file(tmp_path_factory):
 def test_the_command_writes_its_report(file, tmp_path):
     result = run("inpaint", file, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
-    assert {"report.html", "inpainting.json", "manifest.json", "posteriors.png", "posteriors.svg",
-            "future-worth.png", "calibration.png"} <= {p.name for p in tmp_path.iterdir()}  # fmt: skip
+    assert {
+        "report.html",
+        "inpainting.json",
+        "manifest.json",
+        "posteriors.png",
+        "posteriors.svg",
+        "future-worth.png",
+        "calibration.png",
+    } <= {p.name for p in tmp_path.iterdir()}
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
     found = json.loads((tmp_path / "inpainting.json").read_text())
     assert found["kind"] == "a 2 x 2 patch"

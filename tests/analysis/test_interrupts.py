@@ -92,8 +92,10 @@ def ended(body, start=START):
     body = "\n".join(f"    {line}" for line in body.splitlines())
     return subprocess.run(
         [sys.executable, "-c", PROGRAM.format(body=body, start=start)],
-        capture_output=True, text=True, timeout=50,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)

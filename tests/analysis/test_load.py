@@ -47,8 +47,18 @@ def names():
 
 def test_a_loaded_process_serves_a_command_and_its_manifest_says_so(tmp_path):
     metric = FOLDER / "total_variation.py"
-    result = run("--load", STICKY, "--load", metric, "compare", *SMALL, *TINY, "--out", tmp_path / "out",
-                 "--quiet")  # fmt: skip
+    result = run(
+        "--load",
+        STICKY,
+        "--load",
+        metric,
+        "compare",
+        *SMALL,
+        *TINY,
+        "--out",
+        tmp_path / "out",
+        "--quiet",
+    )
     assert result.exit_code == 0, result.stderr
     document = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert document["total_variation"]["bayes"] == 0
@@ -95,8 +105,19 @@ def test_the_same_file_twice_is_loaded_once():
 
 def test_what_a_file_prints_is_no_part_of_the_result():
     write("own.py", "print('hello')\n")
-    result = run("--load", "own.py", "streams", "--alpha", "1,1", "--T", 3, "--streams", 2,
-                 "--json", "--quiet")  # fmt: skip
+    result = run(
+        "--load",
+        "own.py",
+        "streams",
+        "--alpha",
+        "1,1",
+        "--T",
+        3,
+        "--streams",
+        2,
+        "--json",
+        "--quiet",
+    )
     assert json.loads(result.stdout)["file"] == "streams.npz"
 
 
@@ -161,9 +182,20 @@ def test_the_users_own_files_get_in_between_of_nothing(tmp_path, program):
         if not Path(start[0]).exists():
             pytest.skip("meta-learn is not installed beside this Python")
     done = subprocess.run(
-        [*start, "--load", "beside/sticky.py", "streams", *map(str, SMALL), "--streams", "2", "--json"],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        [
+            *start,
+            "--load",
+            "beside/sticky.py",
+            "streams",
+            *map(str, SMALL),
+            "--streams",
+            "2",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["process"]["name"] == "sticky"
 

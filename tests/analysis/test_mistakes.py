@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.coursework import mistakes
+from analysis.coursework.exact_losses import excess
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.continuation import continue_images
 from autoregressive.pixels.network import PixelNetwork, pixel_model
@@ -91,7 +92,7 @@ def test_wrong_links_against_their_formulas():
 def test_rounding_against_loops(network, images):
     first = 4
     sampled = continue_images(network, images, jax.random.key(0), first=first, samples=3)
-    effects = mistakes.rounded(network, images, sampled)
+    effects = mistakes.round_for_sampling(network, images, sampled)
     for threshold, (own, crossed) in zip((0.5, 0.25), (effects[:2], effects[2:]), strict=True):
         costs = {"own": [], "crossed": []}
         for image in images:
@@ -110,9 +111,12 @@ def test_rounding_against_loops(network, images):
 
 def test_teacher_forcing_reports_the_truths_own_cost(network, images):
     sampled = continue_images(network, images, jax.random.key(0), first=4, samples=3)
-    (effect,) = mistakes.teacher_forced(sampled)
-    own = [loss(logits_of(network, image)[t - 1], float(image[t]))
-           for image in images for t in range(4, PLACES)]  # fmt: skip
+    (effect,) = mistakes.leave_teacher_forcing_on(sampled)
+    own = [
+        loss(logits_of(network, image)[t - 1], float(image[t]))
+        for image in images
+        for t in range(4, PLACES)
+    ]
     assert effect.wrong == pytest.approx(np.mean(own), rel=1e-4)
     assert effect.right == pytest.approx(sampled.crossed.mean(), rel=1e-12)
 
@@ -121,19 +125,19 @@ def test_teacher_forcing_reports_the_truths_own_cost(network, images):
 def test_rules_called_bayes_against_enumeration(alpha, T):
     process = DirichletCategorical(alpha, T)
     for effect, pseudo_count in zip(mistakes.not_bayes(process), (0.5, 1.0), strict=True):
-        bayes, excess = judges.exact_losses(alpha, T, pseudo_count)
+        bayes, more = judges.exact_losses(alpha, T, pseudo_count)
         assert effect.right == pytest.approx(bayes, rel=1e-12)
-        assert effect.wrong == pytest.approx(bayes + excess, rel=1e-12)
+        assert effect.wrong == pytest.approx(bayes + more, rel=1e-12)
 
 
 def test_known_excesses():
     process = DirichletCategorical((10, 1, 1), 20)
-    assert mistakes.excess(process, 0.5) == pytest.approx(0.07324, abs=5e-6)
-    assert mistakes.excess(process, 1.0) == pytest.approx(0.10059, abs=5e-6)
+    assert excess(process, 0.5) == pytest.approx(0.07324, abs=5e-6)
+    assert excess(process, 1.0) == pytest.approx(0.10059, abs=5e-6)
 
 
 def test_the_first_symbol_unscored_in_exact_fractions():
-    (effect,) = mistakes.first_unscored(DirichletCategorical((2, 1), 3))
+    (effect,) = mistakes.leave_first_unscored(DirichletCategorical((2, 1), 3))
     # First draw: (2/3, 1/3). Second: (3/4, 1/4) after a 0, (1/2, 1/2) after a 1.
     first, after_0, after_1 = (
         -sum(float(p) * math.log(p) for p in law)

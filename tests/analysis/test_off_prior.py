@@ -54,10 +54,13 @@ def exact_excess(alpha, prior, draws):
 def test_bayes_is_bayes_and_pays_its_prior_elsewhere():
     other = DirichletCategorical((1, 1, 3), 3)
     found = off_prior(
-        [Known(PRIOR.log_predictive)], PRIOR, key=jax.random.key(0), streams=4_000,
+        [Known(PRIOR.log_predictive)],
+        PRIOR,
+        key=jax.random.key(0),
+        streams=4_000,
         sources=[("own", PRIOR), ("alpha", other)],
-    )  # fmt: skip
-    own, off = (row.found for row in found.rows)
+    )
+    own, off = (row.estimates for row in found.rows)
     assert own["gap.network"].mean == 0
     assert off["gap.network"].mean == 0
     alphas = [tuple(Fraction(int(a)) for a in p.alpha) for p in (other, PRIOR)]
@@ -71,12 +74,15 @@ def test_bayes_is_bayes_and_pays_its_prior_elsewhere():
 
 def test_the_cost_of_reset_is_apart_from_the_symbols():
     found = off_prior(
-        [Known(leaky)], PRIOR, key=jax.random.key(0), streams=50,
+        [Known(leaky)],
+        PRIOR,
+        key=jax.random.key(0),
+        streams=50,
         sources=[("own", PRIOR), ("p", FixedCategorical((1, 0, 0), 3))],
-    )  # fmt: skip
+    )
     for row in found.rows:
-        assert row.found["gap.network"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
-        assert row.found["reset_cost"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
+        assert row.estimates["gap.network"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
+        assert row.estimates["reset_cost"].mean == pytest.approx(-math.log(0.75), abs=1e-12)
         assert row.symbols_gap == pytest.approx(0, abs=1e-12)
 
 
@@ -86,10 +92,16 @@ def test_a_predictor_with_another_T_has_no_finite_gap_and_the_document_stays_jso
         return with_reset(log_p, 3)
 
     found = off_prior(
-        [Known(sure_of_T3)], PRIOR, key=jax.random.key(0), streams=20,
-        sources=[("own", PRIOR), ("T", DirichletCategorical((2, 1, 1), 5)),
-                 ("T", DirichletCategorical((2, 1, 1), 1))],
-    )  # fmt: skip
+        [Known(sure_of_T3)],
+        PRIOR,
+        key=jax.random.key(0),
+        streams=20,
+        sources=[
+            ("own", PRIOR),
+            ("T", DirichletCategorical((2, 1, 1), 5)),
+            ("T", DirichletCategorical((2, 1, 1), 1)),
+        ],
+    )
     text = json.dumps(found.document(), allow_nan=False)
     rows = json.loads(text)["rows"]
     assert rows[0]["gap.network"]["mean"] > 0

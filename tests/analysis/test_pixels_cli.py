@@ -10,9 +10,21 @@ from click.testing import CliRunner
 from running import refused, run
 
 from analysis.cli import main
+from analysis.images.runs import load_networks
 
-TINY = ("--data", "glyphs", "--epochs", "1", "--batch-size", "500", "--hidden", "4",
-        "--readout", "4", "--quiet")  # fmt: skip
+TINY = (
+    "--data",
+    "glyphs",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "500",
+    "--hidden",
+    "4",
+    "--readout",
+    "4",
+    "--quiet",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +41,30 @@ def trained(tmp_path_factory):
 def test_training_writes_networks_scores_and_a_page(trained):
     out, document = trained
     names = {path.name for path in out.iterdir()}
-    assert {"epoch-0.safetensors", "epoch-1.safetensors", "network.safetensors", "training.json",
-            "manifest.json", "report.html", "curves.png", "curves.svg"} <= names  # fmt: skip
+    assert {
+        "epoch-0.safetensors",
+        "epoch-1.safetensors",
+        "network.safetensors",
+        "training.json",
+        "manifest.json",
+        "report.html",
+        "curves.png",
+        "curves.svg",
+    } <= names
     assert sorted(document["epochs"]) == ["0", "1"]
     before, after = (document["epochs"][e]["test"]["cross_entropy"]["mean"] for e in "01")
     assert after < before
     assert len(document["curves"]["test_loss"]) == 5
+
+
+def test_networks_of_one_file_name_are_kept_apart(trained, tmp_path):
+    out, _ = trained
+    paths = [out / "network.safetensors", tmp_path / "network.safetensors"]
+    paths[1].write_bytes((out / "epoch-0.safetensors").read_bytes())
+    first, second = load_networks(paths)
+    assert [first, second] == [str(path) for path in paths]
+    assert list(load_networks(paths[:1])) == ["network"]
+    assert list(load_networks([paths[0], out / "epoch-0.safetensors"])) == ["network", "epoch-0"]
 
 
 def test_evaluation_repeats_the_last_epoch(trained):

@@ -57,8 +57,9 @@ def saved(path, symbols, log_q):
 
 
 def scored(predictions, streams_path, *more):
-    result = run("compare", "--predictions", predictions, "--streams-file", streams_path,
-                 "--json", *more)  # fmt: skip
+    result = run(
+        "compare", "--predictions", predictions, "--streams-file", streams_path, "--json", *more
+    )
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout), result.stderr
 
@@ -82,8 +83,10 @@ def assert_close(one, other):
 @pytest.mark.parametrize("suffix", [".npz", ".nc"])
 def test_a_network_through_a_file_scores_as_it_does_directly(network_file, tmp_path, suffix):
     path = tmp_path / f"streams{suffix}"
-    assert run("streams", "--alpha", "10,1,1", "--T", 4, "--streams", STREAMS,
-               "--out", path).exit_code == 0  # fmt: skip
+    assert (
+        run("streams", "--alpha", "10,1,1", "--T", 4, "--streams", STREAMS, "--out", path).exit_code
+        == 0
+    )
     file = read_streams(path)
     rows = Learner.load(network_file).log_predictive(file.symbols)
     found, said = scored(saved(tmp_path / f"q{suffix}", file.symbols, rows), path)
@@ -114,8 +117,9 @@ def test_probability_zero_is_an_infinite_gap(streams, streams_path, bayes, tmp_p
     certain = np.full_like(bayes, -np.inf)
     certain[..., 0] = 0.0
     path = saved(tmp_path / "q.npz", streams.symbols, certain)
-    result = run("compare", "--predictions", path, "--streams-file", streams_path,
-                 "--out", tmp_path / "out")  # fmt: skip
+    result = run(
+        "compare", "--predictions", path, "--streams-file", streams_path, "--out", tmp_path / "out"
+    )
     assert result.exit_code == 0, result.stderr
     assert "its gap is infinite" in " ".join(result.stdout.split())
 
@@ -225,15 +229,19 @@ REFUSALS = {
     "no RESET": (lambda x, q: (x, q[..., :-1]), "the last outcome is RESET"),
     "flat": (lambda x, q: (x, q.reshape(-1)), "has the shape"),
     "other count": (lambda x, q: (x[:7], q[:7]), "of other streams?"),
-    "other streams": (lambda x, q: (changed(x, (5, 8), 2 - x[5, 8]), q),
-                      "1 of .* rows differ, first row 5 at place 8"),
+    "other streams": (
+        lambda x, q: (changed(x, (5, 8), 2 - x[5, 8]), q),
+        "1 of .* rows differ, first row 5 at place 8",
+    ),
     "NaN": (lambda x, q: (x, changed(q, (3, 7, 0), np.nan)), "NaN in row 3 at place 7"),
     "probabilities": (lambda x, q: (x, np.exp(q)), "row 0 at place 0 sum to .*natural logarithms"),
     "infinite": (lambda x, q: (x, changed(q, (1, 2, 0), np.inf)), "row 1 at place 2 sum to inf"),
-    "not normal": (lambda x, q: (x, changed(q, (6, 5), q[6, 5] + 1e-4)),
-                   "row 6 at place 5 sum to 1.0001"),
+    "not normal": (
+        lambda x, q: (x, changed(q, (6, 5), q[6, 5] + 1e-4)),
+        "row 6 at place 5 sum to 1.0001",
+    ),
     "base 2": (lambda x, q: (x, q / np.log(2)), "row 0 at place 0 sum to"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSALS)
@@ -306,8 +314,15 @@ def test_wrong_use_is_one_line(streams_path, tmp_path):
     assert "go together" in refused("compare", "--predictions", "q.npz")
     assert "go together" in refused("compare", "--streams-file", "s.npz")
     both = ("compare", "--predictions", "q.npz", "--streams-file", streams_path)
-    for option, value in (("--alpha", "1,1"), ("--checkpoint", "a"), ("--p", "1,0"), ("--seed", 1),
-                          ("--seeds", 2), ("--streams", 9), ("--test-T", 3)):  # fmt: skip
+    for option, value in (
+        ("--alpha", "1,1"),
+        ("--checkpoint", "a"),
+        ("--p", "1,0"),
+        ("--seed", 1),
+        ("--seeds", 2),
+        ("--streams", 9),
+        ("--test-T", 3),
+    ):
         assert f"{option} cannot be given with --predictions" in refused(*both, option, value)
     assert "say what makes the streams" in refused("streams", "--out", tmp_path / "a.npz")
     assert "should end in" in refused(

@@ -60,9 +60,16 @@ def test_work_that_slows_down_is_told_when_it_is_seen():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (59, "59 s"), (61, "1 min"), (7 * 60 + 10, "7 min"), (3600, "1 h"),
-     (7800, "2 h 10 min"), (3 * 86400, "3 days")],
-)  # fmt: skip
+    [
+        (0.2, "1 s"),
+        (59, "59 s"),
+        (61, "1 min"),
+        (7 * 60 + 10, "7 min"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (3 * 86400, "3 days"),
+    ],
+)
 def test_durations_are_read_at_a_glance(seconds, text):
     assert duration(seconds) == text
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from running import refused, run
 
-from analysis.coursework.questions import exact, measured
+from analysis.coursework.questions import exact, measure
 from analysis.coursework.questions_page import answers, as_markdown
 from meta_learning.experiments import STUDY, Setting
 from meta_learning.learner import INIT, Learner, learner_model
@@ -28,9 +28,7 @@ class Bayes:
 
 def test_bayes_in_a_networks_place_has_no_gap_and_its_own_prior():
     setting = Setting(DirichletCategorical((3, 1, 1), math.inf), 20)
-    found = measured(
-        setting, [Bayes(setting.process)] * 2, key=jax.random.key(0), streams=100
-    )  # fmt: skip
+    found = measure(setting, [Bayes(setting.process)] * 2, key=jax.random.key(0), streams=100)
     json.dumps(found, allow_nan=False)
     assert found["T"] is None
     assert found["rows"][0]["gap.network"]["mean"] == 0
@@ -45,7 +43,7 @@ def test_tasks_of_reset_only():
     params = model.init(jax.random.fold_in(jax.random.key(0), INIT))
     learner = Learner(model, params, 3, {})
     setting = Setting(DirichletCategorical((10, 1, 1), 1))
-    found = measured(setting, [learner], key=jax.random.key(0), streams=4)
+    found = measure(setting, [learner], key=jax.random.key(0), streams=4)
     json.dumps(found, allow_nan=False)
     assert found["gap_by_position"] == []
     assert found["effective_alpha"] is None

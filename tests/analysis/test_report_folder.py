@@ -14,6 +14,8 @@ from conftest import TRAIN
 from running import run
 
 from analysis.report import folder as report_folder
+from analysis.report import publish
+from analysis.report.report import Report
 from autoregressive import checkpoint
 
 
@@ -155,6 +157,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from analysis.report import folder as report_folder
+from analysis.report import publish
+from analysis.report.report import Report
 from autoregressive import checkpoint
 
 out = Path(sys.argv[1])
@@ -171,6 +175,47 @@ def test_a_process_that_is_killed(out):
     assert there(out) == {"a", "b", "manifest.json", report_folder.JOURNAL}
     one_run(out, {"c": "1"})
     assert there(out) == {"c", "manifest.json"}
+
+
+def report(document, panels=tuple):
+    return Report("numbers", "Title", "Lead", document, panels=panels)
+
+
+def one_report(out, value):
+    out.mkdir(exist_ok=True)
+    report_folder.begin(out)
+    try:
+        publish.publish(value, out, {}, "meta-learn")
+    finally:
+        report_folder.leave()
+
+
+def test_what_cannot_be_drawn_leaves_the_folder_as_it_was(out):
+    def fail():
+        raise RuntimeError("not drawn")
+
+    one_report(out, report([1]))
+    before = {path: (out / path).read_bytes() for path in there(out)}
+    for broken in (report([2], fail), report([float("nan")])):
+        with pytest.raises((RuntimeError, ValueError)):
+            one_report(out, broken)
+        assert {path: (out / path).read_bytes() for path in there(out)} == before
+
+
+def test_after_a_disk_that_was_full_the_next_run_cleans_up(out, monkeypatch):
+    def full(path, data):
+        if path.name == "report.html":
+            raise OSError(28, "No space left on device", str(path))
+        checkpoint.write_atomically(path, data)
+
+    one_run(out, {"a": "1"})
+    with monkeypatch.context() as patched:
+        patched.setattr(publish, "write_atomically", full)
+        with pytest.raises(OSError, match="No space"):
+            one_report(out, report([1]))
+    assert there(out) == {"a", "numbers.json", "manifest.json", report_folder.JOURNAL}
+    one_run(out, {"b": "2"})
+    assert there(out) == {"b", "manifest.json"}
 
 
 def command(*arguments):

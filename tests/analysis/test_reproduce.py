@@ -18,10 +18,22 @@ from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.sizes import QUICK, Sizes
 
 TINY = dataclasses.replace(
-    QUICK, name="tiny", train_images=600, readouts=((4,),), epochs=2,
-    pixel_batch=200, pixel_recipe="coursework", hidden=4, continued_images=4, inpainted_images=5,
-    mistaken_images=3, streams=20, exact_task_length=4, hidden_streams=40, hidden_models=("M2",),
-)  # fmt: skip
+    QUICK,
+    name="tiny",
+    train_images=600,
+    readouts=((4,),),
+    epochs=2,
+    pixel_batch=200,
+    pixel_recipe="coursework",
+    hidden=4,
+    continued_images=4,
+    inpainted_images=5,
+    mistaken_images=3,
+    streams=20,
+    exact_task_length=4,
+    hidden_streams=40,
+    hidden_models=("M2",),
+)
 ROW_NUMBERS = [str(n) for n in ROWS]
 
 

@@ -11,22 +11,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from judges import log_count_probability, predictive
+from networks import learner, naive_log_predictive
 from scipy import stats
-from test_exact_gap import learner, naive_log_predictive
 
 from analysis.arviz_versions import arviz
-from analysis.audit.calibration import _ranks, _roll, rolled_forward, uniform_p_values
-from analysis.audit.calibration_figures import calibration
+from analysis.audit.calibration import _ranks, measure_calibration, uniform_p_values
+from analysis.audit.calibration_figures import rank_figure
 from analysis.audit.calibration_page import headline, panel, table
 from analysis.audit.carry_over import CarryOver
 from analysis.audit.exact_gap import exact_gap
-from analysis.audit.future_counts import counts_law
+from analysis.audit.future_counts import counts_distribution
+from analysis.audit.futures import Belief, sample_rows
 from analysis.audit.results import calibration_dataset, to_datatree
-from analysis.audit.urns import Urn, bayes, kt, memoryless
 from analysis.audit.worst_histories import History, WorstHistories
 from analysis.intervals import Estimate
 from analysis.report.publish import write_netcdf
+from autoregressive.precision import float64
 from meta_learning.processes import DirichletCategorical
+from meta_learning.references import REFERENCES
 
 PROCESS = DirichletCategorical((10, 1, 1), 9)
 
@@ -34,24 +36,31 @@ PROCESS = DirichletCategorical((10, 1, 1), 9)
 @pytest.fixture(scope="module")
 def found():
     """A network that learnt nothing, Bayes, and predictors that are wrong."""
-    alpha = PROCESS.alpha
-    others = {"bayes": bayes(alpha), "memoryless": memoryless(alpha), "kt": kt(alpha)}
-    return rolled_forward(
+    memoryless = REFERENCES["memoryless"](PROCESS)
+    others = {"bayes": PROCESS, "memoryless": memoryless, "kt": PROCESS.ladder()["kt"]}
+    return measure_calibration(
         learner(), PROCESS, key=jax.random.key(0), tasks=500, others=others, past_tasks=2
     )
 
 
-def test_an_urn_is_the_rule_of_succession_and_forgets_at_a_reset():
+def test_a_machine_reads_a_stream_as_a_network_does_and_forgets_at_a_reset():
     alpha = (0.5, 2.0, 1.25)
-    for urn, shown in ((bayes(alpha), alpha), (kt(alpha), (0.5, 0.5, 0.5))):
-        state, counts = urn.initial_state(), [0, 0, 0]
-        for symbol in (3, 0, 2, 2, 3, 1, 1):
-            counts = [n + (k == symbol) for k, n in enumerate(counts)] if symbol < 3 else [0, 0, 0]
-            state, logits = urn.step({}, state, jnp.eye(4)[symbol])
-            exact = [float(f) for f in predictive(shown, tuple(counts))]
-            np.testing.assert_allclose(jax.nn.softmax(logits), [*exact, 0], rtol=1e-6)
-    state, logits = memoryless(alpha).step({}, memoryless(alpha).initial_state(), jnp.eye(4)[0])
-    np.testing.assert_allclose(jax.nn.softmax(logits)[:3], np.array(alpha) / sum(alpha), rtol=1e-6)
+    process = DirichletCategorical(alpha, 9)
+    machines = {alpha: process, (0.5,) * 3: process.ladder()["kt"]}
+    with float64():
+        for shown, machine in machines.items():
+            belief, counts = Belief(machine, 8), [0, 0, 0]
+            state = belief.initial_state((1,))
+            for x in (3, 0, 2, 2, 3, 1, 1):
+                counts = [n + (k == x) for k, n in enumerate(counts)] if x < 3 else [0, 0, 0]
+                state, logits = belief.step({}, state, jnp.eye(4)[None, x])
+                exact = [float(f) for f in predictive(shown, tuple(counts))]
+                np.testing.assert_allclose(jax.nn.softmax(logits[0]), [*exact, 0], rtol=1e-6)
+        belief = Belief(REFERENCES["memoryless"](process), 8)
+        for x in (3, 0):
+            _, logits = belief.step({}, belief.initial_state((1,)), jnp.eye(4)[None, x])
+            mean = np.array(alpha) / sum(alpha)
+            np.testing.assert_allclose(jax.nn.softmax(logits[0])[:3], mean, rtol=1e-6)
 
 
 def test_bayes_passes_and_wrong_predictors_fail(found):
@@ -71,24 +80,24 @@ def test_bayes_passes_and_wrong_predictors_fail(found):
 def test_what_is_counted(found):
     """Shapes, totals, and the ranks by their definition on what is kept of the network."""
     assert found.histories == (0, 2, 4)
-    assert found.rolled.shape == (3, 500, 99, 3)
+    assert found.predicted.shape == (3, 500, 99, 3)
     for j, m in enumerate(found.histories):
         assert (found.before[j].sum(-1) == m).all()
-        assert (found.came[j].sum(-1) == 8 - m).all()
-        assert (found.rolled[j].sum(-1) == 8 - m).all()
-        below = (found.rolled[j] < found.came[j][:, None]).sum(1)
-        up_to = (found.rolled[j] <= found.came[j][:, None]).sum(1)
+        assert (found.observed[j].sum(-1) == 8 - m).all()
+        assert (found.predicted[j].sum(-1) == 8 - m).all()
+        below = (found.predicted[j] < found.observed[j][:, None]).sum(1)
+        up_to = (found.predicted[j] <= found.observed[j][:, None]).sum(1)
         assert ((below <= found.ranks[0, j]) & (found.ranks[0, j] <= up_to)).all()
-    assert (found.before[0] + found.came[0] == found.before[2] + found.came[2]).all()
+    assert (found.before[0] + found.observed[0] == found.before[2] + found.observed[2]).all()
     assert ((found.pit > found.ranks / 100) & (found.pit < (found.ranks + 1) / 100)).all()
 
 
 def test_ties_are_broken_evenly():
-    rolled, came = np.ones((4_000, 3, 1), int), np.ones((4_000, 1), int)
-    ranks = _ranks(np.random.default_rng(0), rolled, came)[:, 0]
+    predicted, observed = np.ones((4_000, 3, 1), int), np.ones((4_000, 1), int)
+    ranks = _ranks(np.random.default_rng(0), predicted, observed)[:, 0]
     assert stats.chisquare(np.bincount(ranks, minlength=4)).pvalue > 0.01
-    assert (_ranks(np.random.default_rng(0), rolled, 0 * came) == 0).all()
-    assert (_ranks(np.random.default_rng(0), rolled, 2 * came) == 3).all()
+    assert (_ranks(np.random.default_rng(0), predicted, 0 * observed) == 0).all()
+    assert (_ranks(np.random.default_rng(0), predicted, 2 * observed) == 3).all()
 
 
 def test_the_p_value_is_scipys():
@@ -102,7 +111,7 @@ def test_the_network_is_rolled_by_its_own_probabilities():
     """Two draws after two: frequencies and early ends against enumeration in float64 NumPy."""
     net, rolls = learner(), 40_000
     stream = np.array([[1, 0, 2, 2]])
-    counts, ends = _roll(net.model, 3, rolls, net.params, jax.random.key(5), stream, 2, 2)
+    counts, ends = sample_rows(net.model, 3, rolls, net.params, jax.random.key(5), stream, 2, 2)
     exact, early = {}, 0.0
     for pair in product(range(3), repeat=2):
         p = on = 1.0
@@ -116,11 +125,11 @@ def test_the_network_is_rolled_by_its_own_probabilities():
     assert float(ends.mean()) == pytest.approx(early, abs=5 * float(ends.std()) / rolls**0.5)
 
 
-def test_the_law_of_counts_is_that_of_exact_fractions():
+def test_the_distribution_of_counts_is_that_of_exact_fractions():
     """NumPyro's density, against products of the rule of succession over all orders."""
     alpha, before, draws = (0.5, 2.0, 1.25), (2, 0, 1), 4
-    law = counts_law(alpha, np.array([before, before, (0, 3, 0)]), draws)
-    assert law.members.tolist() == [1, 2]
+    distribution = counts_distribution(alpha, np.array([before, before, (0, 3, 0)]), draws)
+    assert distribution.members.tolist() == [1, 2]
     exact: dict = {}
     for order in product(range(3), repeat=draws):
         p, counts = Fraction(1), list(before)
@@ -129,51 +138,51 @@ def test_the_law_of_counts_is_that_of_exact_fractions():
             counts[symbol] += 1
         key = tuple(np.bincount(order, minlength=3).tolist())
         exact[key] = exact.get(key, 0) + p
-    for cell, p in zip(law.cells.tolist(), law.p[1], strict=True):
+    for cell, p in zip(distribution.cells.tolist(), distribution.p[1], strict=True):
         assert p == pytest.approx(float(exact[tuple(cell)]), rel=1e-10)
-    first = counts_law(alpha, np.zeros((1, 3), int), draws)
+    first = counts_distribution(alpha, np.zeros((1, 3), int), draws)
     logs = [log_count_probability(alpha, cell) for cell in first.cells]
     np.testing.assert_allclose(np.log(first.p[0]), logs, rtol=1e-10)
 
 
 def test_the_distance_is_calibrated_and_measures():
-    """Draws of the exact law: uniform p-values. Draws of another law: half its chi-square divergence."""
+    """Draws of the exact one: uniform p-values. Draws of another: half its chi-square divergence."""
     rng = np.random.default_rng(0)
     alpha, before = (1.3, 0.7), rng.integers(0, 3, (100, 2))
-    law = counts_law(alpha, before, 4)
+    exact = counts_distribution(alpha, before, 4)
 
     def distance(concentration):
         ones = rng.beta(*np.moveaxis(concentration, -1, 0)[..., None], (100, 19))
         first = rng.binomial(4, ones)
-        return law.distance(np.stack([first, 4 - first], -1))
+        return exact.distance(np.stack([first, 4 - first], -1))
 
     p_values = [distance(before + alpha).p_value for _ in range(200)]
     assert stats.kstest(p_values, "uniform").pvalue > 0.003
 
     one = np.zeros((100, 2), int)
-    law, wrong = counts_law(alpha, one, 4), counts_law((2.0, 1.2), one, 4)
-    divergence = ((wrong.p - law.p) ** 2 / law.p).sum() / 2
+    exact, wrong = counts_distribution(alpha, one, 4), counts_distribution((2.0, 1.2), one, 4)
+    divergence = ((wrong.p - exact.p) ** 2 / exact.p).sum() / 2
     draws = rng.choice(len(wrong.cells), (100, 999), p=wrong.p[0])
-    found = law.distance(wrong.cells[draws])
+    found = exact.distance(wrong.cells[draws])
     assert found.distance.low < divergence < found.distance.high
     assert found.distance.high < 1.5 * found.distance.low
 
 
 def test_long_futures_are_not_listed():
-    assert counts_law((1, 1, 1), np.zeros((1, 3), int), 60) is None
+    assert counts_distribution((1, 1, 1), np.zeros((1, 3), int), 60) is None
 
 
 def test_edges():
     key, few = jax.random.key(1), {"tasks": 100, "rolls": 19, "others": {}}
     two = DirichletCategorical((10, 1, 1), 2)
-    found = [rolled_forward(learner(), two, key=key, **few) for _ in range(2)]
+    found = [measure_calibration(learner(), two, key=key, **few) for _ in range(2)]
     assert found[0].histories == (0,) and found[0].draws == 1
     np.testing.assert_array_equal(found[0].ranks, found[1].ranks)
     json.dumps(found[0].document(), allow_nan=False)
     endless = DirichletCategorical((10, 1, 1), math.inf)
-    more = rolled_forward(learner(), endless, key=key, draws=6, histories=[5, 1], **few)
+    more = measure_calibration(learner(), endless, key=key, draws=6, histories=[5, 1], **few)
     assert more.histories == (1, 5)
-    assert (more.came[0].sum(-1) == 5).all()
+    assert (more.observed[0].sum(-1) == 5).all()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +199,7 @@ def test_edges():
 )
 def test_it_says_what_it_needs(T, more, message):
     with pytest.raises(ValueError, match=message):
-        rolled_forward(
+        measure_calibration(
             learner(), DirichletCategorical((10, 1, 1), T), key=jax.random.key(0), **more
         )
 
@@ -200,11 +209,11 @@ def test_a_network_that_is_not_finite_is_refused():
     two = DirichletCategorical((10, 1, 1), 2)
     net.params["readout.0.b"] = net.params["readout.0.b"] * np.nan
     with pytest.raises(ValueError, match="not finite"):
-        rolled_forward(net, two, key=jax.random.key(0), tasks=100, rolls=19, others={})
+        measure_calibration(net, two, key=jax.random.key(0), tasks=100, rolls=19, others={})
 
 
 def test_the_figure_is_arvizs_plot_of_the_ranks(found):
-    figure = calibration(found)
+    figure = rank_figure(found)
     assert len(figure.axes) == 2 * 3
     assert not plt.get_fignums()
     assert all(axis.get_title("left") for axis in figure.axes)
@@ -239,7 +248,7 @@ def test_an_audit_opens_in_arviz(found, tmp_path):
         for n, symbols in enumerate([(), (0,), (2, 1)])
     ]
     worst = WorstHistories(some[::-1], some, longest=7)
-    tree = to_datatree(exact, seed=3, carried=carried, worst=worst, rolled=found)
+    tree = to_datatree(exact, seed=3, carry_over=carried, worst=worst, calibration=found)
     write_netcdf(tmp_path / "audit.nc", tree)
     data = arviz().from_netcdf(tmp_path / "audit.nc")
     gap = data["exact_gap"]["gap"]
@@ -259,7 +268,7 @@ def test_an_audit_opens_in_arviz(found, tmp_path):
     assert symbols.tolist() == ["2 1", "0", ""]
     counts = data["posterior_predictive"]["count"]
     assert counts.dims == ("chain", "draw", "history", "stream", "symbol")
-    np.testing.assert_array_equal(counts.sel(history=2).values[0, 7], found.rolled[1, :, 7])
+    np.testing.assert_array_equal(counts.sel(history=2).values[0, 7], found.predicted[1, :, 7])
     assert data["observed_data"]["count"].sizes == {"history": 3, "stream": 500, "symbol": 3}
     data.close()
 
@@ -273,7 +282,3 @@ def test_the_labelled_ranks_hold_their_tests(found):
     data = calibration_dataset(found)
     np.testing.assert_array_equal(data["p_value"].sel(predictor="kt"), found.p_values[3])
     assert data["counts_distance"].sel(bound="low").shape == (4, 3)
-
-
-def test_urns_can_be_static_arguments():
-    assert hash(Urn((1.0, 2.0))) == hash(bayes((1.0, 2.0)))

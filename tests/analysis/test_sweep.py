@@ -24,8 +24,20 @@ from autoregressive.training import TrainingDiverged
 from meta_learning import training
 from meta_learning.recipes import make_recipe
 
-SMALL = ("--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",
-         "--seeds", "2", "--streams", "60")  # fmt: skip
+SMALL = (
+    "--recipe",
+    "coursework",
+    "--iterations",
+    "6",
+    "--batch-size",
+    "4",
+    "--unroll",
+    "8",
+    "--seeds",
+    "2",
+    "--streams",
+    "60",
+)
 GRID = ("--alpha", "10,1,1", "--T", "4", "--hidden", "3", "--hidden", "2", *SMALL)
 RESULTS = ("sweep.json", "sweep.nc", "gap-map.png", "gap-along-hidden.svg")
 
@@ -63,9 +75,12 @@ def here():
 
 def test_a_grid_is_every_combination_in_the_order_given():
     grid = make_grid(
-        ["dirichlet-categorical"], {"alpha": ["10,1,1", (1, 1)], "T": [5.0, math.inf]},
-        ["lstm", "gru"], [8, 4], recipes(3, 2),
-    )  # fmt: skip
+        ["dirichlet-categorical"],
+        {"alpha": ["10,1,1", (1, 1)], "T": [5.0, math.inf]},
+        ["lstm", "gru"],
+        [8, 4],
+        recipes(3, 2),
+    )
     axes = ([(10, 1, 1), (1, 1)], [5, math.inf], ["lstm", "gru"], [8, 4], [3, 2])
     wanted = list(itertools.product(*axes))
     found = [
@@ -79,13 +94,18 @@ def test_a_grid_is_every_combination_in_the_order_given():
 def test_processes_share_axes_and_keep_parameters_of_their_own():
     grid = make_grid(
         ["change-points", "dirichlet-categorical"],
-        {"alpha": ["1,1", "2,2,2"], "T": ["7"], "hazard": ["0.25"]}, ["gru"], [2], recipes(1),
-    )  # fmt: skip
+        {"alpha": ["1,1", "2,2,2"], "T": ["7"], "hazard": ["0.25"]},
+        ["gru"],
+        [2],
+        recipes(1),
+    )
     assert list(grid.axes) == ["process", "alpha", "cell", "hidden", "iterations"]
     assert [p.process.settings() for p in grid.points] == [
-        {"alpha": [1, 1], "hazard": 0.25}, {"alpha": [2, 2, 2], "hazard": 0.25},
-        {"alpha": [1, 1], "T": 7}, {"alpha": [2, 2, 2], "T": 7},
-    ]  # fmt: skip
+        {"alpha": [1, 1], "hazard": 0.25},
+        {"alpha": [2, 2, 2], "hazard": 0.25},
+        {"alpha": [1, 1], "T": 7},
+        {"alpha": [2, 2, 2], "T": 7},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,20 +119,35 @@ def test_processes_share_axes_and_keep_parameters_of_their_own():
         (["--alpha", "1,1", "--T", "4", "--cell", "lstm", "--cell", "rnn"], "unknown cell"),
         (["--alpha", "1,1", "--T", "4", "--hidden", "4", "--hidden", "4"], "hidden 4 comes twice"),
         (["--alpha", "1,1", "--T", "4", "--budget", "9", "--iterations", "3"], "not both"),
-        (["--alpha", "1,1", "--T", "4", "--budget", "401", "--budget", "400"],
-         "iterations 1 comes twice"),
+        (
+            ["--alpha", "1,1", "--T", "4", "--budget", "401", "--budget", "400"],
+            "iterations 1 comes twice",
+        ),
         (["--alpha", "1,1", "--T", "4", "--param", "T=5"], "not both"),
         (["--alpha", "1,1", "--T", "4", "--param", "T"], "KEY=VALUE"),
         (["--alpha", "1,1", "--T", "4", "--param", "hazard=0.1"], "no parameter 'hazard'"),
         (["--process", "change-points", "--param", "hazard=0.1", "--param", "hazard=2"], "hazard"),
         (["--process", "none"], "unknown process"),
-        (["--process", "change-points", "--process", "dirichlet-categorical", "--alpha", "1,1",
-          "--T", "4", "--T", "5"], "change-points has no T"),
+        (
+            [
+                "--process",
+                "change-points",
+                "--process",
+                "dirichlet-categorical",
+                "--alpha",
+                "1,1",
+                "--T",
+                "4",
+                "--T",
+                "5",
+            ],
+            "change-points has no T",
+        ),
         (["--alpha", "1,1", "--T", "4", "--seeds", "0"], "1<=x"),
         (["--alpha", "1,1", "--T", "4", "--learning-rate", "nan"], "learning rate"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_mistakes_are_answered_in_one_line_before_training(arguments, says, cache, tmp_path):
     out = tmp_path / "out"
     assert_refused(run("sweep", *arguments, "--out", out), 2, says=says)
@@ -124,9 +159,13 @@ def test_every_point_has_the_numbers_of_compare(whole, monkeypatch):
     monkeypatch.setenv("META_LEARN_CACHE", str(whole / "cache"))
     found = json.loads((whole / "out" / "sweep.json").read_text())
     assert found["axes"] == {
-        "process": ["dirichlet-categorical"], "alpha": [[10, 1, 1]], "T": [4], "cell": ["lstm"],
-        "hidden": [3, 2], "iterations": [6],
-    }  # fmt: skip
+        "process": ["dirichlet-categorical"],
+        "alpha": [[10, 1, 1]],
+        "T": [4],
+        "cell": ["lstm"],
+        "hidden": [3, 2],
+        "iterations": [6],
+    }
     for hidden, point in zip((3, 2), found["points"], strict=True):
         alone = run("compare", "--alpha", "10,1,1", "--T", 4, "--hidden", hidden, *SMALL, "--json")
         assert alone.stderr == ""  # its networks are found
@@ -153,8 +192,9 @@ def test_the_netcdf_is_labelled_and_opens_in_arviz(whole):
         )
         intervals = data["intervals"].sel(place).squeeze()
         assert list(intervals["gap_closed"].values) == [
-            point["gap_closed"]["mean"], *point["gap_closed"]["ci95"]
-        ]  # fmt: skip
+            point["gap_closed"]["mean"],
+            *point["gap_closed"]["ci95"],
+        ]
         np.testing.assert_allclose(
             network["gap_closed"].mean(), point["gap_closed"]["mean"], rtol=1e-12
         )
@@ -175,9 +215,12 @@ def test_the_folder_holds_a_whole_report(whole):
     names = {path.name for path in (whole / "out").iterdir()}
     figures = ("closed-map", "gap-map", "gap-along-hidden", "gap-by-position", "learning-curves")
     assert names == {
-        "report.html", "sweep.json", "sweep.nc", "manifest.json",
+        "report.html",
+        "sweep.json",
+        "sweep.nc",
+        "manifest.json",
         *(f"{stem}.{kind}" for stem in figures for kind in ("png", "svg")),
-    }  # fmt: skip
+    }
     page = (whole / "out" / "report.html").read_text("utf-8")
     assert page.count("<img") == page.count("alt=") == len(figures)
     assert "LSTM-3" in page
@@ -197,8 +240,9 @@ def test_a_grid_that_grew_measures_only_what_is_new(whole, monkeypatch):
     assert json.loads(result.stdout) == json.loads((whole / "out" / "sweep.json").read_text())
     result = run("sweep", *GRID, "--T", "inf", "--json", "--quiet")
     assert [(task.point.process.T, task.point.hidden) for task in measured] == [
-        (math.inf, 3), (math.inf, 2)
-    ]  # fmt: skip
+        (math.inf, 3),
+        (math.inf, 2),
+    ]
     assert [p["T"] for p in json.loads(result.stdout)["points"]] == [4, 4, None, None]
 
 
@@ -222,8 +266,10 @@ main(sys.argv[1:])
 def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(whole, cache, tmp_path):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, "sweep", *GRID, "--out", str(tmp_path / "out")],
-        env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
-    )  # fmt: skip
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(list((cache / "sweep").iterdir())) == 1
     assert list((tmp_path / "out").iterdir()) == []
@@ -310,7 +356,7 @@ def test_workers_have_the_bytes_of_one_process_with_the_default_recipe(monkeypat
 def test_a_killed_worker_costs_only_its_task(here, caplog):
     grid = small_grid(hidden=(2, 3, 4))
     ended = []
-    with workers.connected(None, 2, one_thread=False) as client:
+    with workers.connect(None, 2, one_thread=False) as client:
         pids = client.run(os.getpid)
 
         def kill(iterations, points):

@@ -19,9 +19,12 @@ def made(cells=("lstm", "gru"), hidden=(4, 8, 16), failed=()):
     """A sweep of two priors, two T and some networks. The gap of point n is (n + 1) / 1000, and half
     of the gap is left open at the last point."""
     grid = make_grid(
-        ["dirichlet-categorical"], {"alpha": PRIORS, "T": LENGTHS}, cells, hidden,
+        ["dirichlet-categorical"],
+        {"alpha": PRIORS, "T": LENGTHS},
+        cells,
+        hidden,
         [make_recipe(iterations=9)],
-    )  # fmt: skip
+    )
     results = []
     for n, point in enumerate(grid.points):
         gap = (n + 1) / 1000
@@ -47,9 +50,10 @@ def made(cells=("lstm", "gru"), hidden=(4, 8, 16), failed=()):
         }
         lost = n in failed
         results.append(
-            Result({"failed": "lost"}, {}, {}, {}) if lost else
-            Result({"loss": {"network": 1.0, "memoryless": 2.0}}, estimates, arrays, dims)
-        )  # fmt: skip
+            Result({"failed": "lost"}, {}, {}, {})
+            if lost
+            else Result({"loss": {"network": 1.0, "memoryless": 2.0}}, estimates, arrays, dims)
+        )
     return to_datatree(Sweep(grid, (0, 1), 10, results, 0))
 
 
@@ -58,8 +62,10 @@ def texts(figure):
     axis = figure.axes[0]
     rows = [label.get_text() for label in axis.get_yticklabels()]
     columns = [label.get_text() for label in axis.get_xticklabels()]
-    return {(rows[int(t.get_position()[1])], columns[int(t.get_position()[0])]): t.get_text()
-            for t in axis.texts}  # fmt: skip
+    return {
+        (rows[int(t.get_position()[1])], columns[int(t.get_position()[0])]): t.get_text()
+        for t in axis.texts
+    }
 
 
 def test_heat_maps_write_each_number_where_its_labels_say():

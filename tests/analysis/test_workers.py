@@ -11,8 +11,8 @@ from pathlib import Path
 import jobs
 import numpy as np
 import pytest
+from networks import deep, learner
 from running import refused, run
-from test_exact_gap import deep, learner
 from test_inpainting import network
 
 from analysis import workers
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module", params=[2, 4])
 def scheduler(request):
     """The address of a scheduler with two or four workers."""
-    with workers.connected(None, request.param) as client:
+    with workers.connect(None, request.param) as client:
         assert len(client.nthreads()) == request.param
         yield client.scheduler.address
 
@@ -143,8 +143,20 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
 def test_an_audit_on_workers_has_the_numbers_of_one_process(network_file, monkeypatch):
     deep(monkeypatch, hidden=4)
     monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100})
-    found = run("audit", "--checkpoint", network_file, "--test-T", 8, "--tasks", 20, "--only-gap",
-                "--json", "--quiet", "--workers", 2)  # fmt: skip
+    found = run(
+        "audit",
+        "--checkpoint",
+        network_file,
+        "--test-T",
+        8,
+        "--tasks",
+        20,
+        "--only-gap",
+        "--json",
+        "--quiet",
+        "--workers",
+        2,
+    )
     assert found.exit_code == 0, found.stderr
     here = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 8))
     assert json.loads(found.stdout)["gap"] == here.document()["gap"]
@@ -155,8 +167,9 @@ def test_inpaint_hands_its_images_to_workers(monkeypatch):
         raise ValueError(f"{len(tasks)} tasks for {where}")
 
     monkeypatch.setattr(inpainting, "each_result", asked)
-    line = refused("inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, "--json",
-                   "--workers", 3)  # fmt: skip
+    line = refused(
+        "inpaint", "--mask", "row:2", "--data", "glyphs", "--images", 4, "--json", "--workers", 3
+    )
     assert "1 tasks for {'scheduler': None, 'workers': 3}" in line
 
 
@@ -172,8 +185,19 @@ main(sys.argv[1:])
 
 
 def test_without_dask_everything_runs_here():
-    command = [sys.executable, "-c", BLOCKED, "inpaint", "--mask", "row:3", "--data", "glyphs",
-               "--images", "3", "--json"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        BLOCKED,
+        "inpaint",
+        "--mask",
+        "row:3",
+        "--data",
+        "glyphs",
+        "--images",
+        "3",
+        "--json",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["images"] == 3

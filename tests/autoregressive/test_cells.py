@@ -36,10 +36,12 @@ def float64():
 def test_lstm_is_the_one_of_jax_and_cudnn(float64):
     cell, params, (h, c), xs = made(LSTM, 3, 4, 6)
     first = {"b_ih": {0: params["b"] - 0.3}, "b_hh": {0: jnp.full_like(params["b"], 0.3)}}
-    outputs, last_h, last_c = rnn.lstm_ref(
-        xs.swapaxes(0, 1), h[None], c[None], {0: params["w_ih"]}, {0: params["w_hh"]},
-        first["b_ih"], first["b_hh"], jnp.full((4,), 6, jnp.int32), 3, 5, 1, 0.0, False,
-    )  # fmt: skip
+    weights = ({0: params["w_ih"]}, {0: params["w_hh"]}, first["b_ih"], first["b_hh"])
+    lengths = jnp.full((4,), 6, jnp.int32)
+    with jax.numpy_rank_promotion("allow"):
+        outputs, last_h, last_c = rnn.lstm_ref(
+            xs.swapaxes(0, 1), h[None], c[None], *weights, lengths, 3, 5, 1, 0.0, False
+        )
     last, hs = plain_unroll(cell, params, (h, c), xs)
     np.testing.assert_allclose(hs.swapaxes(0, 1), outputs, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last[0], last_h[0], rtol=1e-12, atol=1e-14)
@@ -151,7 +153,8 @@ def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
         state = model.initial_state((3,))
         _, hs = plain_unroll(model.cell, cell_params(params), state, xs.swapaxes(0, 1))
         for n in range(3):
-            hs = jnp.maximum(hs, 0) @ params[f"readout.{n}.w"].T + params[f"readout.{n}.b"]
+            hs = jnp.maximum(hs, 0) @ params[f"readout.{n}.w"].T
+            hs = hs + params[f"readout.{n}.b"][None, None]
         return (hs**2).sum()
 
     ours, plain = (jax.jit(jax.value_and_grad(f))(params) for f in (value, unchunked))

@@ -157,15 +157,25 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-SETTINGS = {"num_symbols": 3, "cell": "lstm", "hidden": 4, "seed": 0,
-            "process": {"name": "dirichlet-categorical", "alpha": [1.0, 1.0, 1.0], "T": 4}}  # fmt: skip
+SETTINGS = {
+    "num_symbols": 3,
+    "cell": "lstm",
+    "hidden": 4,
+    "seed": 0,
+    "process": {"name": "dirichlet-categorical", "alpha": [1.0, 1.0, 1.0], "T": 4},
+}
 
 
 @pytest.fixture(scope="module")
 def learner():
     model = learner_model(3, "lstm", 4)
-    history = {"symbols": np.arange(2), "train_loss": np.zeros(2), "held_out_loss": np.zeros(2),
-               "held_out_gap": np.zeros(2), "bayes_loss": np.array(0.5)}  # fmt: skip
+    history = {
+        "symbols": np.arange(2),
+        "train_loss": np.zeros(2),
+        "held_out_loss": np.zeros(2),
+        "held_out_gap": np.zeros(2),
+        "bayes_loss": np.array(0.5),
+    }
     return Learner(model, model.init(jax.random.key(0)), 3, SETTINGS, history)
 
 

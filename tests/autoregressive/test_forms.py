@@ -94,10 +94,12 @@ def test_weights_for_cudnn_are_those_that_its_reference_reads():
     cell, params, (h, c), xs = made(LSTM, 3, 4, 6, hidden=5)
     weights = cudnn_weights(params)
     assert weights.shape == (rnn.get_num_params_in_lstm(3, 5, 1, False),)
-    outputs, last_h, last_c = rnn.lstm_ref(
-        jnp.swapaxes(xs, 0, 1), h[None], c[None], *rnn.unpack_lstm_weights(weights, 3, 5, 1, False),
-        jnp.full((4,), 6, jnp.int32), 3, 5, 1, 0.0, False,
-    )  # fmt: skip
+    unpacked = rnn.unpack_lstm_weights(weights, 3, 5, 1, False)
+    lengths = jnp.full((4,), 6, jnp.int32)
+    with jax.numpy_rank_promotion("allow"):
+        outputs, last_h, last_c = rnn.lstm_ref(
+            jnp.swapaxes(xs, 0, 1), h[None], c[None], *unpacked, lengths, 3, 5, 1, 0.0, False
+        )
     last, hs = scan_unroll(cell, params, (h, c), xs)
     np.testing.assert_allclose(jnp.swapaxes(outputs, 0, 1), hs, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(last_h[0], last[0], rtol=1e-5, atol=1e-6)
@@ -123,7 +125,7 @@ def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
     if asked is not None:
         monkeypatch.setenv(backends.ASK, asked)
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(backends, "kernels_work", lambda cell: "")
+    monkeypatch.setattr(kernel, "kernels_work", lambda cell: "")
     assert backends.backend(cell, jnp.dtype(dtype)) == expected
 
 
@@ -192,9 +194,11 @@ assert backends.used() == ["spans"]
 )
 def test_a_jax_without_the_kernels_route_costs_one_line(blocked, says):
     found = subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(blocked=blocked)], capture_output=True, text=True,
-        env=os.environ | {"JAX_PLATBACKENDS": "cpu"},
-    )  # fmt: skip
+        [sys.executable, "-c", WITHOUT.format(blocked=blocked)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )
     assert found.returncode == 0, found.stderr
     assert found.stderr.splitlines() == [says]
 

@@ -135,8 +135,9 @@ PAGE = b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("content", [PAGE, gzip.compress(PAGE), b"\xef\xbb\xbf" + PAGE],
-                         ids=["plain", "gzip", "marked"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content", [PAGE, gzip.compress(PAGE), b"\xef\xbb\xbf" + PAGE], ids=["plain", "gzip", "marked"]
+)
 def test_a_web_page_is_called_one(tmp_path, monkeypatch, name, content):
     (tmp_path / name).write_bytes(content)
     monkeypatch.setenv("META_LEARN_DATA", str(tmp_path))

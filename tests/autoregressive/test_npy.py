@@ -131,9 +131,20 @@ def header(shape, descr="<f4"):
         b"",
         b"PK\x03\x04 an archive",
     ],
-    ids=["cut", "huge", "absurd", "negative", "trailing", "no values", "half a header", "nested",
-         "version 3", "empty", "npz"],
-)  # fmt: skip
+    ids=[
+        "cut",
+        "huge",
+        "absurd",
+        "negative",
+        "trailing",
+        "no values",
+        "half a header",
+        "nested",
+        "version 3",
+        "empty",
+        "npz",
+    ],
+)
 def test_headers_that_lie_are_refused(tmp_path, content):
     path = tmp_path / "a.npy"
     path.write_bytes(content)

@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -109,11 +110,11 @@ def test_an_epoch_sees_every_image_once_and_a_short_last_batch_counts_by_its_ima
     ids = np.arange(19, dtype=np.uint8)[:, None]
     for epoch in (0, 1):
         start = 3 * epoch
-        picked, weight = trainer.draw(ids, jax.random.key(0), np.int32(start), 3)
+        picked, weight = trainer.draw(ids, jax.random.key(0), jnp.int32(start), 3)
         seen = np.asarray(picked)[..., 0][np.asarray(weight) == 1]
         assert sorted(seen.tolist()) == list(range(19))
-        first, _ = trainer.draw(ids, jax.random.key(0), np.int32(start), 1)
-        later, _ = trainer.draw(ids, jax.random.key(0), np.int32(start + 2), 2)
+        first, _ = trainer.draw(ids, jax.random.key(0), jnp.int32(start), 1)
+        later, _ = trainer.draw(ids, jax.random.key(0), jnp.int32(start + 2), 2)
         np.testing.assert_array_equal(first[0], picked[0])
         np.testing.assert_array_equal(later[0], picked[2])
 

@@ -113,8 +113,16 @@ def test_compare_and_audit_take_it(tmp_path):
     assert result.exit_code == 0, result.stderr
     found = json.loads((out / "comparison.json").read_text())
     assert found["cell"] == "transformer"
-    audit = run("audit", "--checkpoint", out / "network-seed0.safetensors", "--only-gap",
-                "--tasks", 200, "--json", "--quiet")  # fmt: skip
+    audit = run(
+        "audit",
+        "--checkpoint",
+        out / "network-seed0.safetensors",
+        "--only-gap",
+        "--tasks",
+        200,
+        "--json",
+        "--quiet",
+    )
     assert audit.exit_code == 0, audit.stderr
     # The same mean over all tasks, from the predictions on each.
     tasks = judges.all_streams(3, 4, 4)

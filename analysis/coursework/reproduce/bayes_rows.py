@@ -6,7 +6,7 @@ import dataclasses
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -18,7 +18,7 @@ from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.symbol_rows import RECIPES
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM
 from meta_learning.learner import TEST
@@ -38,7 +38,7 @@ def against_bayes(run: Run) -> Result:
 
     tables: list[Table] = []
     panels: list[Panel] = []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     sentences = []
     T = run.sizes.exact_task_length
     for recipe in RECIPES:
@@ -47,30 +47,30 @@ def against_bayes(run: Run) -> Result:
         for name in _MODELS:
             learner = run.learners(recipe)[name]
             comparison = run.comparisons(recipe)[name][OWN_STREAM[name]]
-            found = document(comparison, estimate_all(comparison))
+            compared = document(comparison, estimate_all(comparison))
             walked = EXPERIMENTS[name].replace({"T": T})
             exact = exact_gap(learner, walked, folder=run.networks_folder)
             worst = worst_histories(learner, walked)
             title = f"{name}, recipe {recipe}"
             own = [
-                *compare_pages.summary_tables(comparison, found)[:1],
-                _over(audit_pages.budget_table(exact, None), T),
+                *compare_pages.summary_tables(comparison, compared)[:1],
+                _over(audit_pages.decomposition_table(exact, None), T),
                 audit_pages.worst_table(dataclasses.replace(worst, by_gap=worst.by_gap[:5])),
             ]
             tables += [t._replace(title=f"{title}. {t.title}") for t in own]
             numbers[recipe][name] = {
-                "loss": found["loss"],
-                "gap": found["gap"],
-                "gap_closed": found["gap_closed"],
-                "reset": found["reset"],
+                "loss": compared["loss"],
+                "gap": compared["gap"],
+                "gap_closed": compared["gap_closed"],
+                "reset": compared["reset"],
                 "exact": exact.document() | {"T": T},
                 "worst": [audit_pages.history_document(h) for h in worst.by_gap[:5]],
             }
             shown[title] = comparison
             largest = max(exact.terms, key=lambda term: exact.terms[term])
             sentences.append(
-                f"{title}: {percent(found['gap_closed']['mean'])} of memoryless's gap closed; most of "
-                f"what is left ({percent(exact.terms[largest] / exact.gap)}) is "
+                f"{title}: {percent(compared['gap_closed']['mean'])} of memoryless's gap closed; "
+                f"most of what is left ({percent(exact.terms[largest] / exact.gap)}) is "
                 f"{audit_pages.TERMS[largest]}."
             )
         panels.append(
@@ -122,12 +122,17 @@ def against_bayes(run: Run) -> Result:
         ("Why:", why),
     ]
     return Result(
-        " ".join(sentences), numbers, tables, panels, paragraphs,
-        own=_compare_command(run), made=run.learners_made,
-    )  # fmt: skip
+        " ".join(sentences),
+        numbers,
+        tables,
+        panels,
+        paragraphs,
+        own=_compare_command(run),
+        made=run.learners_made,
+    )
 
 
-def _share_of_worst(model: dict[str, Any]) -> float:
+def _share_of_worst(model: Document) -> float:
     """What the worst history adds to the exact gap at the draw after it, as a share of that gap."""
     worst = model["worst"][0]
     there = model["exact"]["gap"]["by_position"][len(worst["symbols"])]
@@ -149,21 +154,23 @@ def questions(run: Run) -> Result:
             f"meta-learn questions --budget {sizes.questions_budget} --seeds {len(seeds)} "
             f"--streams {sizes.questions_streams} --seed {run.seed}"
         )
-        found = {"command": command} | study(
-            study_recipes(sizes.questions_budget), sizes.questions_budget, seeds,
+        numbers: Document = {"command": command} | study(
+            study_recipes(sizes.questions_budget),
+            sizes.questions_budget,
+            seeds,
             sizes.questions_streams,
             lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
-        )  # fmt: skip
+        )
         made = f"Measured in this run: {len(seeds)} networks of every setting."
     else:
-        found = packaged_study()
+        numbers = packaged_study()
         made = (
             "Not computed in this run: the results that come with the package, made by "
-            f"{found['command']} with {found['budget']:,} symbols a network, seeds "
-            f"{', '.join(map(str, found['seeds']))}. The full run computes them anew."
+            f"{numbers['command']} with {numbers['budget']:,} symbols a network, seeds "
+            f"{', '.join(map(str, numbers['seeds']))}. The full run computes them anew."
         )
-    said = questions_pages.answers(found)
-    nearly = found["exact"]["priors"][-1]
+    said = questions_pages.answers(numbers)
+    nearly = numbers["exact"]["priors"][-1]
     answer = (
         f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
         f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
@@ -171,16 +178,16 @@ def questions(run: Run) -> Result:
     )
     return Result(
         answer,
-        found,
+        numbers,
         [table for answer in said for table in answer.tables],
         [panel for answer in said for panel in answer.panels],
         [(answer.question, answer.text) for answer in said],
-        own=found["command"],
+        own=numbers["command"],
         made=made,
     )
 
 
-def packaged_study() -> dict[str, Any]:
+def packaged_study() -> Document:
     """The study of the thought questions that comes with the package. Errors: DataError."""
     packaged = files("analysis") / "kept" / "questions.json"
     # In a checkout it lies where the documentation reads it.
@@ -202,13 +209,13 @@ def hidden_state(run: Run) -> Result:
     key = jax.random.fold_in(jax.random.key(run.seed), TEST)
     for name in run.sizes.hidden_models:
         learner = run.learners("default")[name]
-        found = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
-        numbers[name] = document(found)
-        paragraphs.append((f"{name}:", hidden_pages.headline(found)))
-        tables += [t._replace(title=f"{name}. {t.title}") for t in hidden_pages.tables(found)]
+        state = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
+        numbers[name] = document(state)
+        paragraphs.append((f"{name}:", hidden_pages.headline(state)))
+        tables += [t._replace(title=f"{name}. {t.title}") for t in hidden_pages.tables(state)]
         panels += [
             p._replace(name=f"{p.name}-{name}", caption=f"{name}. {p.caption}")
-            for p in hidden_pages.panels(found)
+            for p in hidden_pages.panels(state)
         ]
     needed = {
         name: [
@@ -216,11 +223,16 @@ def hidden_state(run: Run) -> Result:
             for k in ("variance", "ranked_prediction")
         ]
         for name, of in numbers.items()
-    }  # fmt: skip
-    answer = "Directions of h that carry 99% of its variance and of the prediction: " + ", ".join(
-        f"{name} {_count(variance)} and {_count(prediction)}"
-        for name, (variance, prediction) in needed.items()
-    ) + " of " + f"{learner.settings['hidden']}. Networks of the default recipe."  # fmt: skip
+    }
+    answer = (
+        "Directions of h that carry 99% of its variance and of the prediction: "
+        + ", ".join(
+            f"{name} {_count(variance)} and {_count(prediction)}"
+            for name, (variance, prediction) in needed.items()
+        )
+        + " of "
+        + f"{learner.settings['hidden']}. Networks of the default recipe."
+    )
     network = f"{run.out}/networks/{{}}-default.safetensors"
     own = "\n".join(
         f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import KINDS, Run
 from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
-from analysis.images.inpainting import Inpainting, document, estimate
+from analysis.images.inpainting import Inpainting
+from analysis.images.inpainting_results import document, estimate
 from analysis.report.formats import interval, nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.checkpoint import tensors_digest
 
 
@@ -28,9 +27,9 @@ def patch(run: Run) -> Result:
 
 def _of_kind(run: Run, kind: str) -> Result:
     inpainting = run.inpainting(kind)
-    found = estimate(inpainting)
+    estimates = estimate(inpainting)
     images, source = run.masked[kind]
-    tables = pages.tables(inpainting, found)
+    tables = pages.tables(inpainting, estimates)
     shape = run.test_images.shape
     posteriors, *_ = pages.panels(inpainting, images.masked, shape)
     text = (
@@ -38,7 +37,7 @@ def _of_kind(run: Run, kind: str) -> Result:
         "the first missing place on): every completion is fed in and scored, exactly, in float64."
     )
     return Result(
-        pages.lead(inpainting, found),
+        pages.lead(inpainting, estimates),
         _numbers(inpainting) | {"source": source},
         tables,
         [_of_data(run, posteriors)],
@@ -51,22 +50,26 @@ def _of_kind(run: Run, kind: str) -> Result:
 def both_files(run: Run) -> Result:
     """Row 9."""
     columns: list[list[str]] = []
-    numbers: dict[str, dict[str, Any]] = {}
+    numbers: dict[str, Document] = {}
     panels: list[Panel] = []
     shape = run.test_images.shape
     for kind in KINDS:
         images, source = run.masked[kind]
         inpainting = run.inpainting(kind)
-        found = estimate(inpainting)
+        estimates = estimate(inpainting)
         columns.append(
             [
-                source, f"{len(images.masked):,}", nats(found["log_posterior_truth"].mean),
-                nats(found["past_only_log_prob"].mean), nats(found["future_worth"].mean),
-                interval(found["future_worth"].ci95), percent(found["exact_match"].mean),
-                percent(found["pixel_accuracy"].mean),
-                nats(found["brier.past_and_future_alone"].mean),
+                source,
+                f"{len(images.masked):,}",
+                nats(estimates["log_posterior_truth"].mean),
+                nats(estimates["past_only_log_prob"].mean),
+                nats(estimates["future_worth"].mean),
+                interval(estimates["future_worth"].ci95),
+                percent(estimates["exact_match"].mean),
+                percent(estimates["pixel_accuracy"].mean),
+                nats(estimates["brier.past_and_future_alone"].mean),
             ]
-        )  # fmt: skip
+        )
         numbers[kind] = _numbers(inpainting) | {
             "source": source,
             "sha256": tensors_digest({"masked": images.masked}),
@@ -89,9 +92,17 @@ def both_files(run: Run) -> Result:
     answer = "; ".join(parts) + "."
     if not read:
         answer = f"The two files are not there, so masks were laid over test images: {answer}"
-    names = ("source", "images", "log p(truth | observed)", "log p(truth | past only)",
-             "what the future is worth", "its 95% interval", "most probable = truth",
-             "its pixels that are right", "Brier score of the marginals")  # fmt: skip
+    names = (
+        "source",
+        "images",
+        "log p(truth | observed)",
+        "log p(truth | past only)",
+        "what the future is worth",
+        "its 95% interval",
+        "most probable = truth",
+        "its pixels that are right",
+        "Brier score of the marginals",
+    )
     table = Table(
         "Both kinds beside each other",
         ["missing", *KINDS],
@@ -104,25 +115,28 @@ def both_files(run: Run) -> Result:
 def most_probable(run: Run) -> Result:
     """Row 10."""
     rows: list[list[str]] = []
-    numbers: dict[str, dict[str, Any]] = {}
+    numbers: dict[str, Document] = {}
     excess: dict[str, list[float]] = {}
     for kind in KINDS:
         inpainting = run.inpainting(kind)
-        found = estimate(inpainting)
+        estimates = estimate(inpainting)
         differences = [float(r.nll_truth or 0) - r.nll_best for r in inpainting.images]
         below = sum(d < 0 for d in differences)
         numbers[kind] = {
-            name: {"mean": found[name].mean, "ci95": found[name].ci95}
+            name: {"mean": estimates[name].mean, "ci95": estimates[name].ci95}
             for name in ("nll_truth", "nll_best", "nll_excess", "exact_match")
         } | {"truth_cheaper": below}
         excess[kind] = differences
         rows.append(
             [
-                kind, nats(found["nll_truth"].mean), nats(found["nll_best"].mean),
-                f"{nats(found['nll_excess'].mean)} {interval(found['nll_excess'].ci95)}",
-                percent(found["exact_match"].mean), str(below),
+                kind,
+                nats(estimates["nll_truth"].mean),
+                nats(estimates["nll_best"].mean),
+                f"{nats(estimates['nll_excess'].mean)} {interval(estimates['nll_excess'].ci95)}",
+                percent(estimates["exact_match"].mean),
+                str(below),
             ]
-        )  # fmt: skip
+        )
     parts = "; ".join(
         f"{kind}, {nats(numbers[kind]['nll_excess']['mean'])} nats an image on average, 0 where the "
         f"completion is the truth ({percent(numbers[kind]['exact_match']['mean'])} of the images)"
@@ -154,7 +168,7 @@ def most_probable(run: Run) -> Result:
     return Result(answer, numbers, [table], [panel], [("Why:", why)], made=run.pixels.made)
 
 
-def _numbers(inpainting: Inpainting) -> dict[str, Any]:
+def _numbers(inpainting: Inpainting) -> Document:
     """The document of ``meta-learn inpaint`` without its rows of single images."""
     whole = document(inpainting, estimate(inpainting))
     return {name: value for name, value in whole.items() if name != "per_image"}

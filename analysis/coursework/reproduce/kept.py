@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from analysis.report.publish import show_figure, write_json
-from analysis.report.report import Panel, Shown, Table
+from analysis.report.publish import figure_files, write_json
+from analysis.report.report import Document, Json, Panel, Shown, Table
+from autoregressive.checkpoint import write_atomically
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Result:
     numbers, empty where there is none. made: how the networks came to be, and of what images."""
 
     answer: str
-    numbers: dict[str, Any]
+    numbers: Document
     tables: Sequence[Table] = ()
     panels: Sequence[Panel] = ()
     paragraphs: Sequence[tuple[str, str]] = ()
@@ -33,7 +33,7 @@ class Kept:
     """A row's result as it was kept. figures: name -> alt and caption."""
 
     answer: str
-    numbers: dict[str, Any]
+    numbers: Document
     tables: list[Table]
     figures: dict[str, dict[str, str]]
     paragraphs: list[tuple[str, str]]
@@ -52,7 +52,8 @@ def keep(
     figures = {}
     for panel in result.panels:
         renamed = panel._replace(name=f"{name}-{panel.name}")
-        show_figure(folder, renamed)
+        for file, data in figure_files(renamed).items():
+            write_atomically(folder / file, data)
         figures[renamed.name] = {"alt": panel.alt, "caption": panel.caption}
     document = {
         "run": run,
@@ -86,7 +87,7 @@ def find(folder: Path, name: str, run: str) -> Kept | None:
     return kept if all((folder / f"{name}.png").exists() for name in kept.figures) else None
 
 
-def shown(folder: Path, kept: Kept) -> list[Shown]:
+def show(folder: Path, kept: Kept) -> list[Shown]:
     """The figures of a kept result, from its folder. Errors: OSError."""
     return [
         Shown(base64.b64encode((folder / f"{name}.png").read_bytes()).decode(), **text)
@@ -94,7 +95,7 @@ def shown(folder: Path, kept: Kept) -> list[Shown]:
     ]
 
 
-def _read(document: Mapping[str, Any]) -> Kept:
+def _read(document: Mapping[str, Json]) -> Kept:
     return Kept(
         document["answer"],
         document["numbers"],

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from analysis.report.report import Table
+from analysis.report.report import Json, Table
 
 
-def layers_table(params: Mapping[str, Any], title: str) -> tuple[Table, int]:
+def layers_table(params: Mapping[str, Json], title: str) -> tuple[Table, int]:
     """Every tensor with its shape and size, and the number of parameters."""
     sizes = {name: int(np.prod(np.shape(value))) for name, value in params.items()}
     rows = [

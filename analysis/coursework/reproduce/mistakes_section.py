@@ -24,28 +24,28 @@ def effects(run: Run) -> list[mistakes.Effect]:
     network, n = run.pixels.network, run.sizes.mistaken_images
     _, sampled = run.continuation
     test = run.test_images.images(slice(0, n))
-    found: list[mistakes.Effect] = []
+    out: list[mistakes.Effect] = []
     for kind in KINDS:
         images, _ = run.masked[kind]
         assert images.truth is not None
         some = MaskedImages(images.masked[:n], images.truth[:n])
-        found += [
+        out += [
             dataclasses.replace(e, figure=f"{e.figure}, {kind}")
             for e in mistakes.masked_targets(network, some)
         ]
-    found += mistakes.wrong_links(network.logits(test), test[:, 1:])
-    found += mistakes.rounded(network, run.truth, sampled)
-    found += mistakes.teacher_forced(sampled)
+    out += mistakes.wrong_links(network.logits(test), test[:, 1:])
+    out += mistakes.round_for_sampling(network, run.truth, sampled)
+    out += mistakes.leave_teacher_forcing_on(sampled)
     for name in ("M2", "M4"):
-        found += mistakes.not_bayes(EXPERIMENTS[name])
-        found += mistakes.first_unscored(EXPERIMENTS[name])
-    return found
+        out += mistakes.not_bayes(EXPERIMENTS[name])
+        out += mistakes.leave_first_unscored(EXPERIMENTS[name])
+    return out
 
 
 def section(run: Run) -> Result:
     """The effects as a table."""
-    found = effects(run)
-    masked, rounding = found[0], next(e for e in found if e.mistake.startswith("threshold"))
+    every = effects(run)
+    masked, rounding = every[0], next(e for e in every if e.mistake.startswith("threshold"))
     answer = (
         f"{masked.figure}: {_value(masked, masked.right)} {masked.unit}, and "
         f"{_value(masked, masked.wrong)} when completions are scored against the masked image. "
@@ -55,11 +55,11 @@ def section(run: Run) -> Result:
     table = Table(
         "Right and as done there",
         ["mistake", "figure", "right", "as done there"],
-        [[e.mistake, _figure(e), _value(e, e.right), _value(e, e.wrong)] for e in found],
+        [[e.mistake, _figure(e), _value(e, e.right), _value(e, e.wrong)] for e in every],
         f"In-painting, links: {run.sizes.mistaken_images} images; continuation: {len(run.truth)} "
         "images. KT, Laplace and the first symbol: exact, without sampling.",
     )
-    return Result(answer, {"effects": [e.document() for e in found]}, [table], made=run.pixels.made)
+    return Result(answer, {"effects": [e.document() for e in every]}, [table], made=run.pixels.made)
 
 
 def _figure(effect: mistakes.Effect) -> str:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from analysis.coursework.reproduce import mistakes_section
-from analysis.coursework.reproduce.kept import Kept, shown
-from analysis.coursework.reproduce.rows import ROWS
+from analysis.coursework.reproduce.kept import Kept, show
+from analysis.coursework.reproduce.rows import ROWS, Asked
 from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.steps import title as step_title
-from analysis.report.report import Contents, Report, Section
+from analysis.report.report import Contents, Document, Report, Section
 
 TITLE = "The coursework, reproduced"
 
 
-def lead(run: Run, found: Mapping[str, Kept]) -> str:
+def lead(run: Run, results: Mapping[str, Kept]) -> str:
     """What this is, in a few sentences."""
-    rows = sum(step.startswith("row-") for step in found)
+    rows = sum(step.startswith("row-") for step in results)
     text = (
         f"{rows} of {len(ROWS)} rows of a deep-learning coursework of 2018: what was asked, what came "
         "out here, what a student's report of 2018 has, and the command and seed that made it. Losses "
@@ -35,7 +34,7 @@ def lead(run: Run, found: Mapping[str, Kept]) -> str:
     return text
 
 
-def document(run: Run, found: Mapping[str, Kept]) -> dict[str, Any]:
+def document(run: Run, results: Mapping[str, Kept]) -> Document:
     """All numbers: the JSON document of the command."""
     return {
         "sizes": run.sizes.settings(),
@@ -50,25 +49,25 @@ def document(run: Run, found: Mapping[str, Kept]) -> dict[str, Any]:
                 "seed": kept.seed,
                 "numbers": kept.numbers,
             }
-            for step, kept in found.items()
+            for step, kept in results.items()
         },
     }
 
 
-def make_report(run: Run, found: Mapping[str, Kept], steps: Collection[str]) -> Report:
+def make_report(run: Run, results: Mapping[str, Kept], steps: Collection[str]) -> Report:
     """What there is to say of a reproduction: all rows that are there, and in the terminal ``steps``."""
-    lines = [lead(run, found), *(f"{step_title(step)}: {found[step].answer}" for step in steps)]
+    lines = [lead(run, results), *(f"{step_title(step)}: {results[step].answer}" for step in steps)]
     return Report(
         "reproduce",
         TITLE,
-        lead(run, found),
-        document(run, found),
+        lead(run, results),
+        document(run, results),
         seeds=[run.seed],
         run={"sizes": run.sizes.settings(), "data": run.data},
-        sections=lambda: [_section(run.out, step, kept) for step, kept in found.items()],
+        sections=lambda: [_section(run.out, step, kept) for step, kept in results.items()],
         contents=Contents(
             ["row", "here", "the report of 2018"],
-            [(step, [_title(step), kept.answer, _report(step)]) for step, kept in found.items()],
+            [(step, [_title(step), kept.answer, _report(step)]) for step, kept in results.items()],
         ),
         closing="\n\n".join(textwrap.fill(line, 80, subsequent_indent="  ") for line in lines),
     )
@@ -84,7 +83,7 @@ def _section(out: Path, step: str, kept: Kept) -> Section:
     commands = [(f"Made by, seed {kept.seed}:", kept.command)]
     if kept.own:
         commands.append(("With a command of its own:", kept.own))
-    return Section(kept.tables, shown(out, kept), _title(step), step, paragraphs, commands)
+    return Section(kept.tables, show(out, kept), _title(step), step, paragraphs, commands)
 
 
 def _title(step: str) -> str:
@@ -102,6 +101,6 @@ def _report(step: str) -> str:
     return "" if row is None else row.report
 
 
-def _row(step: str) -> Any:
+def _row(step: str) -> Asked | None:
     number = step.removeprefix("row-")
     return ROWS[int(number)] if number.isdigit() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ from analysis.images import figures
 from analysis.images import page as pages
 from analysis.images.runs import FIRST_MISSING, choose_images
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from autoregressive.images.image_set import SPLITS, binarise
 from autoregressive.pixels.network import pixel_model
 
@@ -25,25 +24,33 @@ _MNIST_SIZES = {"train": 55_000, "validation": 5_000, "test": 10_000}
 def data(run: Run) -> Result:
     """Row 1."""
     splits = {split: run.images(split) for split in SPLITS}
-    numbers: dict[str, Any] = {"splits": {}, "data": run.data}
+    numbers: Document = {"splits": {}, "data": run.data}
     rows = []
     for split, images in splits.items():
         pixels = images.images()
-        found: dict[str, Any] = {
+        about: Document = {
             "images": len(images),
             "places": images.places,
             "ones": float(pixels.mean(dtype=np.float64)),
             "first_pixel_ones": int(pixels[:, 0].sum()),
             "sha256": images.digest,
         }
-        numbers["splits"][split] = found
-        rows.append([split, f"{len(images):,}", f"{images.places}", percent(found["ones"]),
-                     f"{found['first_pixel_ones']}", images.digest[:12]])  # fmt: skip
+        numbers["splits"][split] = about
+        rows.append(
+            [
+                split,
+                f"{len(images):,}",
+                f"{images.places}",
+                percent(about["ones"]),
+                f"{about['first_pixel_ones']}",
+                images.digest[:12],
+            ]
+        )
     grey = np.arange(256)
     exact = [Fraction(1, 10) < Fraction(int(level), 255) for level in grey]
     agree = int((binarise(grey.astype(np.uint8)) == exact).sum())
     numbers["grey_levels_agree"] = agree
-    sizes = {split: found["images"] for split, found in numbers["splits"].items()}
+    sizes = {split: about["images"] for split, about in numbers["splits"].items()}
     numbers["sizes_as_asked"] = sizes == _MNIST_SIZES
     answer = (
         ", ".join(f"{n:,} {split}" for split, n in sizes.items())
@@ -69,8 +76,8 @@ def data(run: Run) -> Result:
 
 def model(run: Run) -> Result:
     """Row 2."""
-    trained = run.pixels
-    network = trained.network
+    stages = run.pixels
+    network = stages.network
     table, count = layers_table(network.params, "The network of rows 3 to 10")
     others = {}
     for cell in ("lstm", "gru"):
@@ -101,7 +108,7 @@ def model(run: Run) -> Result:
         "change_before": earlier,
         "change_after": later,
     }
-    return Result(answer, numbers, [table, sizes], made=trained.made)
+    return Result(answer, numbers, [table, sizes], made=stages.made)
 
 
 def training(run: Run) -> Result:
@@ -112,8 +119,11 @@ def training(run: Run) -> Result:
     images = network.settings["data"]["images"]
     steps = -(-images // recipe["batch_size"])
     curve = network.history["test_loss"]
-    before, last = (float(curve[i]) for i in (-5, -1)) if len(curve) > 5 else (
-        float(curve[0]), float(curve[-1]))  # fmt: skip
+    before, last = (
+        (float(curve[i]) for i in (-5, -1))
+        if len(curve) > 5
+        else (float(curve[0]), float(curve[-1]))
+    )
     numbers = {
         "recipe": recipe,
         "images": images,
@@ -135,8 +145,14 @@ def training(run: Run) -> Result:
     )
     paragraphs = [("Time:", f"training took {seconds:.0f} s where this network was trained.")]
     table = Table(f"Recipe {recipe['name']}", ["setting", "value"], rows)
-    return Result(answer, numbers, [table], paragraphs=paragraphs, made=run.pixels.made,
-                  own=_train_command(run))  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        [table],
+        paragraphs=paragraphs,
+        made=run.pixels.made,
+        own=_train_command(run),
+    )
 
 
 def summary(run: Run) -> Result:
@@ -147,23 +163,25 @@ def summary(run: Run) -> Result:
         n = run.sizes.scored_images
         over = f"The first {n:,} train and the first {n:,} test images."
     for readout in run.sizes.readouts:
-        trained = run.trained_pixels(readout)
+        stages = run.pixel_stages(readout)
         name = f"read-out {','.join(map(str, readout))}"
-        table = pages.training_table(trained.epochs, run.data, over)
+        table = pages.training_table(stages.epochs, run.data, over)
         tables.append(table._replace(title=f"{table.title}: {name}"))
-        history = trained.network.history
+        history = stages.network.history
         histories[name] = history
         numbers[name] = {
             "epochs": {
                 str(epoch): {
-                    part: {"cross_entropy": row[part]["cross_entropy"],
-                           "accuracy": row[part]["accuracy"]}
+                    part: {
+                        "cross_entropy": row[part]["cross_entropy"],
+                        "accuracy": row[part]["accuracy"],
+                    }
                     for part in ("train", "test")
                 }
-                for epoch, row in trained.epochs.items()
+                for epoch, row in stages.epochs.items()
             },
             "curve": {k: [float(v) for v in history[k]] for k in ("train_loss", "test_loss")},
-        }  # fmt: skip
+        }
     if run.data == "mnist":
         numbers["report"] = {
             str(epoch): {"cross_entropy": reported, "accuracy": accuracy}
@@ -184,8 +202,14 @@ def summary(run: Run) -> Result:
         f"Loss on the first 10,000 train and the first 2,000 test images, four points an epoch. "
         f"{run.of_data}",
     )
-    return Result(answer, numbers, tables, [panel], made=run.pixels.made,
-                  own="" if run.packaged_pixels else _train_command(run))  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        tables,
+        [panel],
+        made=run.pixels.made,
+        own="" if run.packaged_pixels else _train_command(run),
+    )
 
 
 def continuation(run: Run) -> Result:
@@ -208,8 +232,13 @@ def continuation(run: Run) -> Result:
             "and does not say whether the continuation is the right one.",
         )
     ]
-    numbers = {"networks": results, "images": len(run.truth), "samples": 10, "seed": run.seed,
-               "first_missing": FIRST_MISSING}  # fmt: skip
+    numbers = {
+        "networks": results,
+        "images": len(run.truth),
+        "samples": 10,
+        "seed": run.seed,
+        "first_missing": FIRST_MISSING,
+    }
     panel = Panel(
         "costs",
         figures.continuation_costs(results),
@@ -217,8 +246,15 @@ def continuation(run: Run) -> Result:
         f"{len(run.truth)} test images, 10 samples each; bars: two standard errors over images. "
         f"{run.of_data}",
     )
-    return Result(answer, numbers, [pages.continuation_table(results)], [panel], paragraphs,
-                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        [pages.continuation_table(results)],
+        [panel],
+        paragraphs,
+        own=_continue_command(run),
+        made=run.pixels.made,
+    )
 
 
 def pictures(run: Run) -> Result:
@@ -240,9 +276,13 @@ def pictures(run: Run) -> Result:
         (panel,) = pages.continuation_panels(
             run.truth, samples, {kind: index}, run.test_images.shape
         )
-        panels.append(panel._replace(name=f"continuations-{kind.replace(' ', '-')}",
-                                     caption=f"{kind.capitalize()}: image {index}, sampled "
-                                     f"pixels in orange. {run.of_data}"))  # fmt: skip
+        panels.append(
+            panel._replace(
+                name=f"continuations-{kind.replace(' ', '-')}",
+                caption=f"{kind.capitalize()}: image {index}, sampled "
+                f"pixels in orange. {run.of_data}",
+            )
+        )
     table = Table(
         "The three images, scores at 300 pixels, nats a pixel",
         ["image", "number", "C", "spread of A"],
@@ -253,8 +293,14 @@ def pictures(run: Run) -> Result:
         f"{shown} in-paintings: {len(chosen)} images, each with 1 sample of 1 pixel and 5 of 10, "
     )
     answer += "28 and 300 pixels."
-    return Result(answer, {"chosen": numbers, "shown": shown}, [table], panels,
-                  own=_continue_command(run), made=run.pixels.made)  # fmt: skip
+    return Result(
+        answer,
+        {"chosen": numbers, "shown": shown},
+        [table],
+        panels,
+        own=_continue_command(run),
+        made=run.pixels.made,
+    )
 
 
 def _train_command(run: Run) -> str:

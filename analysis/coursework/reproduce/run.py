@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from analysis.coursework.reproduce.sizes import Sizes
+from analysis.report.report import Document
 from autoregressive.images.image_set import ImageSet
 from autoregressive.pixels.network import PixelNetwork
 
@@ -29,18 +30,17 @@ if TYPE_CHECKING:
 
     Train = Callable[[Process, Recipe, int, Sequence[int]], list[Learner]]
 
+Made = TypeVar("Made")
 KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A pixel network at 0 epochs, 1 epoch and the end, by title, and what training said.
-
-    epochs: scores by epoch. curves: name -> numbers. seconds: of training. made: how, for the page.
-    """
+class PixelStages:
+    """A pixel network at 0 epochs, 1 epoch and the end, by title. epochs: scores by epoch. made: how,
+    for the page."""
 
     stages: dict[str, PixelNetwork]
-    epochs: dict[int, dict[str, Any]]
+    epochs: dict[int, Document]
     made: str
 
     @property
@@ -62,7 +62,7 @@ class Run:
     follow_pixels: Callable[[], AbstractContextManager[Callable[[PixelPoint], None]]]
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
-    def _once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+    def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` gives, made once in this run."""
         if name not in self._made:
             self._made[name] = make()
@@ -115,15 +115,15 @@ class Run:
         )
 
     @cached_property
-    def pixels(self) -> Trained:
+    def pixels(self) -> PixelStages:
         """The pixel network of rows 5 to 10."""
-        return self.trained_pixels(self.sizes.readouts[0])
+        return self.pixel_stages(self.sizes.readouts[0])
 
-    def trained_pixels(self, readout: tuple[int, ...]) -> Trained:
+    def pixel_stages(self, readout: tuple[int, ...]) -> PixelStages:
         """A pixel network with its scores: packaged, or kept from before, or trained now."""
-        return self._once(("pixels", readout), lambda: self._trained_pixels(readout))
+        return self._once(("pixels", readout), lambda: self._pixel_stages(readout))
 
-    def _trained_pixels(self, readout: tuple[int, ...]) -> Trained:
+    def _pixel_stages(self, readout: tuple[int, ...]) -> PixelStages:
         folder = self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
         folder.mkdir(parents=True, exist_ok=True)
         if self.packaged_pixels:
@@ -133,9 +133,16 @@ class Run:
         recipe = self.pixel_recipe
         with self.follow_pixels() as on_point:
             last, document = find_or_train(
-                self.train_images, self.test_images, recipe, folder, hidden=self.sizes.hidden,
-                readout=readout, seed=self.seed, folder=folder, on_point=on_point,
-            )  # fmt: skip
+                self.train_images,
+                self.test_images,
+                recipe,
+                folder,
+                hidden=self.sizes.hidden,
+                readout=readout,
+                seed=self.seed,
+                folder=folder,
+                on_point=on_point,
+            )
         stages = {
             _epochs(n): PixelNetwork.load(folder / f"epoch-{n}.safetensors")
             for n in sorted({0, 1} - {recipe.epochs})
@@ -144,9 +151,9 @@ class Run:
             f"Trained in this run: recipe {recipe.name}, {len(self.train_images):,} images of "
             f"{self.data}, seed {self.seed}."
         )
-        return Trained(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
+        return PixelStages(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
 
-    def _packaged_pixels(self, folder: Path) -> Trained:
+    def _packaged_pixels(self, folder: Path) -> PixelStages:
         from analysis.images.runs import scores
         from autoregressive.pixels.network import evaluate
         from autoregressive.pixels.packaged import packaged_stages
@@ -170,10 +177,10 @@ class Run:
             f"seed {settings['seed']}, made by meta-learn pixels train --recipe best. The full run "
             "trains the coursework's recipe instead."
         )
-        return Trained(stages, epochs, made)
+        return PixelStages(stages, epochs, made)
 
     @cached_property
-    def continuation(self) -> tuple[dict[str, Any], Continuation]:
+    def continuation(self) -> tuple[Document, Continuation]:
         """A, B and C of all stages, and the last one's samples."""
         from analysis.images.runs import continuations
 
@@ -186,16 +193,16 @@ class Run:
         from autoregressive.images.npy import MaskedImages
 
         n = self.sizes.inpainted_images
-        found = {}
+        chosen = {}
         for path, images in self._masked_files():
             if images.kind() in KINDS:
                 truth = None if images.truth is None else images.truth[:n]
-                found[images.kind()] = (MaskedImages(images.masked[:n], truth), path.name)
+                chosen[images.kind()] = (MaskedImages(images.masked[:n], truth), path.name)
         for kind, mask in KINDS.items():
-            if kind not in found:
+            if kind not in chosen:
                 source = f"mask {mask} over the first test images of {self.data}"
-                found[kind] = (mask_images(self.test_images, mask, n, self.seed), source)
-        return {kind: found[kind] for kind in KINDS}
+                chosen[kind] = (mask_images(self.test_images, mask, n, self.seed), source)
+        return {kind: chosen[kind] for kind in KINDS}
 
     def _masked_files(self) -> list[tuple[Path, MaskedImages]]:
         from autoregressive.images.npy import read_masked
@@ -227,7 +234,7 @@ class Run:
         from meta_learning.recipes import make_recipe
 
         self.networks_folder.mkdir(parents=True, exist_ok=True)
-        found = {}
+        learners = {}
         for name, process in EXPERIMENTS.items():
             if self.sizes.packaged:
                 learner = packaged_learner(name, recipe)
@@ -235,8 +242,8 @@ class Run:
                 made = make_recipe(recipe, budget=self.sizes.budget)
                 (learner,) = self.train(process, made, self.sizes.hidden, [self.seed])
             learner.save(self.networks_folder / f"{name}-{recipe}.safetensors")
-            found[name] = learner
-        return found
+            learners[name] = learner
+        return learners
 
     @property
     def learners_made(self) -> str:

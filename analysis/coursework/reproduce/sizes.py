@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+
+from analysis.report.report import Document
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Sizes:
     hidden_streams: int
     hidden_models: tuple[str, ...]
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Document:
         """Plain JSON values."""
         return asdict(self)
 

@@ -6,7 +6,6 @@ import hashlib
 import shlex
 import time
 from collections.abc import Callable, Collection
-from typing import Any
 
 from analysis import extensions
 from analysis.coursework.reproduce import (
@@ -19,6 +18,7 @@ from analysis.coursework.reproduce import (
 from analysis.coursework.reproduce.kept import Kept, Result, find, keep
 from analysis.coursework.reproduce.rows import ROWS
 from analysis.coursework.reproduce.run import Run
+from analysis.report.report import Document
 from autoregressive.checkpoint import settings_digest
 from autoregressive.versions import versions
 
@@ -68,7 +68,7 @@ def identity(run: Run) -> str:
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.masked_paths()
     }
-    settings: dict[str, Any] = {
+    settings: Document = {
         "sizes": run.sizes.settings(),
         "seed": run.seed,
         "data": run.data,
@@ -89,7 +89,7 @@ def perform(
     last step it kept. Errors: those of the steps; OSError.
     """
     own = identity(run)
-    found = {}
+    results = {}
     for step in STEPS:
         kept = find(run.out, step, own)
         if kept is None and step in steps:
@@ -101,5 +101,5 @@ def perform(
         elif step in steps and kept is not None:
             on_step(step, kept, False)
         if kept is not None:
-            found[step] = kept
-    return found
+            results[step] = kept
+    return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +16,7 @@ from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.layers import causality, layers_table
 from analysis.coursework.reproduce.run import Run
 from analysis.report.formats import nats, percent
-from analysis.report.report import Panel, Table
+from analysis.report.report import Document, Panel, Table
 from meta_learning.experiments import (
     ALWAYS_FIRST,
     CONCENTRATED,
@@ -37,7 +36,7 @@ _SHOWN = 44
 def process(run: Run) -> Result:
     """Row 11."""
     rows: list[list[str]] = []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     paragraphs = []
     for name, prior in EXPERIMENTS.items():
         length = stream_length(prior.T)
@@ -46,17 +45,28 @@ def process(run: Run) -> Result:
         tasks = symbols.reshape(-1, int(prior.T))
         misplaced = int((tasks[:, -1] != 3).sum() + (tasks[:, :-1] == 3).sum())
         alpha, total = np.asarray(prior.alpha), sum(prior.alpha)
-        found = {}
+        shares = {}
         for quantity, exact, each in (
             ("p(symbol 0)", alpha[0] / total, (tasks[:, :-1] == 0).mean(1)),
-            ("two draws alike", float((alpha * (alpha + 1)).sum() / (total * (total + 1))),
-             tasks[:, 0] == tasks[:, 1]),
-        ):  # fmt: skip
+            (
+                "two draws alike",
+                float((alpha * (alpha + 1)).sum() / (total * (total + 1))),
+                tasks[:, 0] == tasks[:, 1],
+            ),
+        ):
             mean, se = float(each.mean()), float(each.std(ddof=1) / math.sqrt(len(each)))
-            found[quantity] = {"exact": float(exact), "sampled": mean, "se": se}
-            rows.append([name, pages.show(prior.alpha), str(prior.T), quantity, f"{exact:.4f}",
-                         f"{mean:.4f} ± {se:.4f}"])  # fmt: skip
-        numbers[name] = found | {
+            shares[quantity] = {"exact": float(exact), "sampled": mean, "se": se}
+            rows.append(
+                [
+                    name,
+                    pages.show(prior.alpha),
+                    str(prior.T),
+                    quantity,
+                    f"{exact:.4f}",
+                    f"{mean:.4f} ± {se:.4f}",
+                ]
+            )
+        numbers[name] = shares | {
             "tasks": len(tasks),
             "resets_misplaced": misplaced,
             "oracle": oracle_loss(prior),
@@ -65,10 +75,10 @@ def process(run: Run) -> Result:
         if prior.T == 20:
             text = "".join("R" if s == 3 else str(s) for s in symbols[0][:60])
             paragraphs.append((f"{name}, a stream:", f"{text} (R: RESET)"))
-    odd = sum(found["resets_misplaced"] for found in numbers.values())
+    odd = sum(row["resets_misplaced"] for row in numbers.values())
     flat = np.asarray(FLAT) / sum(FLAT)
     answer = (
-        f"{sum(found['tasks'] for found in numbers.values()):,} sampled tasks, {odd} RESETs out of "
+        f"{sum(row['tasks'] for row in numbers.values()):,} sampled tasks, {odd} RESETs out of "
         "their place. With alpha=(1.3,1.3,1.3) two draws of a task are alike with probability "
         f"{numbers['M4']['two draws alike']['exact']:.4f}, two of different tasks with "
         f"{float((flat**2).sum()):.4f}: that is what there is to learn."
@@ -103,15 +113,19 @@ def model(run: Run) -> Result:
         f"symbol changes no prediction up to it (largest change {nats(earlier)}), and later ones by up "
         f"to {nats(later)} nats."
     )
-    numbers = {"parameters": count, "change_before": earlier, "change_after": later,
-               "sum_off_by": normalised}  # fmt: skip
+    numbers = {
+        "parameters": count,
+        "change_before": earlier,
+        "change_after": later,
+        "sum_off_by": normalised,
+    }
     return Result(answer, numbers, [table], made=run.learners_made)
 
 
 def four_models(run: Run) -> Result:
     """Row 13."""
     tables, panels = [], []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     for recipe in RECIPES:
         learners = run.learners(recipe)
         numbers[recipe] = {}
@@ -130,18 +144,33 @@ def four_models(run: Run) -> Result:
                 shape = shapes[kind]
                 rows.append(
                     [
-                        f"{name} {label}", str(shape.points), nats(shape.fall), nats(shape.noise),
-                        percent(shape.rises), f"{nats(shape.late_fall)} ± {nats(shape.late_fall_se)}",
-                        "yes" if shape.smooth else "no", "yes" if shape.plateau else "no", nats(last),
+                        f"{name} {label}",
+                        str(shape.points),
+                        nats(shape.fall),
+                        nats(shape.noise),
+                        percent(shape.rises),
+                        f"{nats(shape.late_fall)} ± {nats(shape.late_fall_se)}",
+                        "yes" if shape.smooth else "no",
+                        "yes" if shape.plateau else "no",
+                        nats(last),
                     ]
-                )  # fmt: skip
+                )
         first = next(iter(learners.values())).settings["recipe"]
         tables.append(
             Table(
                 f"Recipe {recipe}: {first['iterations']:,} iterations, batch {first['batch_size']}, "
                 f"unroll {first['unroll']}",
-                ["curve", "points", "fall", "noise", "rises", "late fall", "smooth", "plateau",
-                 "gap at the end"],
+                [
+                    "curve",
+                    "points",
+                    "fall",
+                    "noise",
+                    "rises",
+                    "late fall",
+                    "smooth",
+                    "plateau",
+                    "gap at the end",
+                ],
                 rows,
                 "Nats a drawn symbol. Noise: standard deviation of a point about the curve, second "
                 "half, from second differences. Rises: share of steps upwards there. Late fall: mean of "
@@ -149,10 +178,13 @@ def four_models(run: Run) -> Result:
                 "of the fall. Plateau: late fall within two standard errors. Gap at the end: "
                 "KL(Bayes || network) on held-out streams.",
             )
-        )  # fmt: skip
+        )
         panel = pages.curves_panel({name: [learner] for name, learner in learners.items()})
-        panels.append(panel._replace(name=f"learning-curves-{recipe}",
-                                     caption=f"Recipe {recipe}. {panel.caption}"))  # fmt: skip
+        panels.append(
+            panel._replace(
+                name=f"learning-curves-{recipe}", caption=f"Recipe {recipe}. {panel.caption}"
+            )
+        )
     answers = []
     for label, kind in (("Train", "train_loss"), ("Test", "held_out_loss")):
         own = numbers["coursework"]
@@ -164,17 +196,23 @@ def four_models(run: Run) -> Result:
         )
     gaps = ", ".join(f"{name} {nats(own[name]['final_gap'])}" for name in own)
     answers.append(f"A plateau is no sign of Bayes: gaps at the end {gaps} nats.")
-    return Result(" ".join(answers), numbers, tables, panels, made=run.learners_made,
-                  own=_experiments_command(run))  # fmt: skip
+    return Result(
+        " ".join(answers),
+        numbers,
+        tables,
+        panels,
+        made=run.learners_made,
+        own=_experiments_command(run),
+    )
 
 
 def test_streams(run: Run) -> Result:
     """Row 14."""
     tables, panels = [], []
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     for recipe in RECIPES:
         comparisons = run.comparisons(recipe)
-        found = {
+        documents = {
             name: {key: document(c, estimate_all(c)) for key, c in streams.items()}
             for name, streams in comparisons.items()
         }
@@ -188,22 +226,30 @@ def test_streams(run: Run) -> Result:
                 }
                 for key, d in streams.items()
             }
-            for name, streams in found.items()
+            for name, streams in documents.items()
         }
-        every = pages.tables(found) if recipe == "coursework" else [pages.own_table(found)]
+        every = pages.tables(documents) if recipe == "coursework" else [pages.own_table(documents)]
         tables += [t._replace(title=f"Recipe {recipe}. {t.title}") for t in every]
         for panel in pages.prediction_panels(comparisons):
-            panels.append(panel._replace(name=f"{panel.name}-{recipe}",
-                                         caption=f"Recipe {recipe}. {panel.caption}"))  # fmt: skip
+            panels.append(
+                panel._replace(
+                    name=f"{panel.name}-{recipe}", caption=f"Recipe {recipe}. {panel.caption}"
+                )
+            )
     closed = {
         recipe: {name: of[name][OWN_STREAM[name]]["gap_closed"] for name in of}
         for recipe, of in numbers.items()
     }
     own = numbers["coursework"]
-    answer = "Share of memoryless's gap closed on streams of the own prior: " + "; ".join(
-        f"recipe {recipe} " + ", ".join(f"{name} {percent(share)}" for name, share in of.items())
-        for recipe, of in closed.items()
-    ) + "."  # fmt: skip
+    answer = (
+        "Share of memoryless's gap closed on streams of the own prior: "
+        + "; ".join(
+            f"recipe {recipe} "
+            + ", ".join(f"{name} {percent(share)}" for name, share in of.items())
+            for recipe, of in closed.items()
+        )
+        + "."
+    )
     parts = []
     for key, stream in TEST_STREAMS.items():
         loss = {name: own[name][key]["loss"]["network"] for name in own}
@@ -217,15 +263,22 @@ def test_streams(run: Run) -> Result:
         ("M2 against M4, both against M1 and M3:", "nats a symbol, coursework's recipe."),
         *parts,
     ]
-    return Result(answer, numbers, tables, panels, paragraphs,
-                  made=run.learners_made, own=_experiments_command(run))  # fmt: skip
+    return Result(
+        answer,
+        numbers,
+        tables,
+        panels,
+        paragraphs,
+        made=run.learners_made,
+        own=_experiments_command(run),
+    )
 
 
 def exact_bayes(run: Run) -> Result:
     """Row 15."""
     priors = {f"alpha=({pages.show(a)})": a for a in (CONCENTRATED, FLAT)}
     counts = (0, 1, 2, 3, 5, 10, 18)
-    numbers: dict[str, Any] = {}
+    numbers: Document = {}
     rows: list[list[str]] = []
     losses: list[list[str]] = []
     streams: dict[str, dict[str, bayes_figures.Along]] = {}

@@ -1,0 +1,152 @@
+"""Futures of a task, sampled from a predictor's own probabilities: networks and exact machines alike.
+
+A predictor is advanced along a history, then draws a symbol, reads it and goes on. A network runs in
+float32; a machine's belief, which starts anew at every RESET, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from autoregressive.cells.base import Params
+from autoregressive.precision import float64
+from meta_learning.learner import Learner
+from meta_learning.processes.machine import Machine
+
+# Rolls advanced at once: their states stay in a processor's cache.
+_CHUNK_ROLLS = 2**13
+# Counts (tasks, rolls, K) of futures, and the mean probability that a RESET came among them: of one
+# predictor, as a function of key, streams, places and draws.
+Futures = Callable[[Array, np.ndarray, int, int], tuple[np.ndarray, float]]
+
+
+class Predictor(Protocol):
+    """What advances symbol by symbol: ``autoregressive.model.Model``, or ``Belief``. Hashable."""
+
+    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+        """The state before the first input, with leading axes ``batch``."""
+
+    def step(self, params: Params, state: Any, x: Array) -> tuple[Any, Array]:
+        """x one-hot (batch, K+1) -> the new state and logits (batch, K+1) for what follows."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A machine that reads a stream as a network does: its state is its belief, and RESET clears it.
+
+    draws: how many symbols of a task the belief must be able to take in.
+    """
+
+    machine: Machine
+    draws: int
+
+    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+        """The machine's initial belief, (*batch, ...)."""
+        begin = self.machine.initial_belief(self.draws)
+        return jax.tree.map(lambda a: jnp.broadcast_to(a, (*batch, *jnp.shape(a))), begin)
+
+    def step(self, params: Params, state: Any, x: Array) -> tuple[Any, Array]:
+        """x one-hot (batch, K+1) -> beliefs and logits (batch, K+1), RESET's -inf; no ``params``.
+
+        The logits are float32, as a network's: the same random numbers choose among them.
+        """
+        K = self.machine.num_symbols
+
+        def one(belief: Any, x: Array) -> tuple[Any, Array]:
+            after = self.machine.update(belief, x[:K].argmax())
+            begin = self.machine.initial_belief(self.draws)
+            belief = jax.tree.map(lambda new, old: jnp.where(x[K] > 0, new, old), begin, after)
+            return belief, jnp.append(self.machine.log_predictive_of(belief), -jnp.inf)
+
+        belief, log_p = jax.vmap(one)(state, x)
+        return belief, log_p.astype(jnp.float32)
+
+
+def network_futures(learner: Learner, rolls: int) -> Futures:
+    """Futures of a network, ``rolls`` of each history."""
+    return partial(_sample, learner.model, learner.num_symbols, rolls, learner.params)
+
+
+def machine_futures(machine: Machine, rolls: int, draws: int) -> Futures:
+    """Futures of an exact machine whose tasks have ``draws`` draws, ``rolls`` of each history."""
+
+    def sample(key: Array, streams: np.ndarray, places: int, more: int) -> tuple[np.ndarray, float]:
+        with float64():
+            belief = Belief(machine, draws)
+            return _sample(belief, machine.num_symbols, rolls, {}, key, streams, places, more)
+
+    return sample
+
+
+def _sample(
+    predictor: Predictor,
+    K: int,
+    rolls: int,
+    params: Params,
+    key: Array,
+    streams: np.ndarray,
+    places: int,
+    draws: int,
+) -> tuple[np.ndarray, float]:
+    """Counts (tasks, rolls, K) of ``draws`` symbols sampled after ``places`` of each stream, and the
+    mean probability that a RESET came among them."""
+    tasks = len(streams)
+    rows = min(tasks, max(1, _CHUNK_ROLLS // rolls))
+    counts, early = [], []
+    for index, start in enumerate(range(0, tasks, rows)):
+        chunk = streams[start : start + rows]
+        # A short last chunk is padded, so that one compiled program serves all.
+        padded = np.pad(chunk, ((0, rows - len(chunk)), (0, 0)))
+        key_now = jax.random.fold_in(key, index)
+        some, ends = sample_rows(predictor, K, rolls, params, key_now, padded, places, draws)
+        counts.append(np.asarray(some)[: len(chunk)])
+        early.append(np.asarray(ends, np.float64)[: len(chunk)])
+    ended = np.concatenate(early)
+    if not np.isfinite(ended).all():
+        raise ValueError("the network's outputs are not finite on some history; train it anew")
+    return np.concatenate(counts), float(ended.mean())
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def sample_rows(
+    predictor: Predictor,
+    K: int,
+    rolls: int,
+    params: Params,
+    key: Array,
+    streams: Array,
+    places: Array,
+    draws: Array,
+) -> tuple[Array, Array]:
+    """Counts int32 (tasks, rolls, K) of futures after ``places`` of some streams, int (tasks, length),
+    and the probability of a RESET in each (tasks, rolls). Both numbers of steps are traced: one program
+    for all histories."""
+
+    def advance(state: Any, symbols: Array) -> tuple[Any, Array]:
+        return predictor.step(params, state, jax.nn.one_hot(symbols, K + 1, dtype=jnp.float32))
+
+    tasks = streams.shape[0]
+    start = advance(predictor.initial_state((tasks,)), jnp.full((tasks,), K))
+    state, logits = lax.fori_loop(0, places, lambda t, c: advance(c[0], streams[:, t]), start)
+    state, logits = jax.tree.map(lambda a: jnp.repeat(a, rolls, axis=0), (state, logits))
+
+    def draw(t: Array, carry: tuple[Any, Array, Array, Array]) -> tuple[Any, Array, Array, Array]:
+        state, logits, counts, log_on = carry
+        symbols = jax.random.categorical(jax.random.fold_in(key, t), logits[:, :K])
+        counts = counts + jax.nn.one_hot(symbols, K, dtype=jnp.int32)
+        # A leak is small: log1p keeps the digits that the K probabilities' own sum would lose.
+        log_on = log_on + jnp.log1p(-jax.nn.softmax(logits)[:, K])
+        return (*advance(state, symbols), counts, log_on)
+
+    many = tasks * rolls
+    begin = (state, logits, jnp.zeros((many, K), jnp.int32), jnp.zeros(many, jnp.float32))
+    *_, counts, log_on = lax.fori_loop(0, draws, draw, begin)
+    return counts.reshape(tasks, rolls, K), -jnp.expm1(log_on).reshape(tasks, rolls)

@@ -1,0 +1,42 @@
+"""In-painting as a command runs it: what a long run will cost, and a bar while it lasts."""
+
+from __future__ import annotations
+
+from analysis.images.inpainting import Inpainting, inpaint
+from analysis.progress import meter, say
+from autoregressive.images.npy import MaskedImages
+from autoregressive.pixels.inpainting import cost, memory
+from autoregressive.pixels.network import PixelNetwork
+
+# More cell steps than this take more than a few seconds on a small machine.
+_LONG = 20_000_000
+
+
+def inpaint_with_progress(
+    network: PixelNetwork,
+    images: MaskedImages,
+    quiet: bool,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> Inpainting:
+    """``inpaint``, with its cost on stderr where it is long, and a bar on a terminal."""
+    from rich.progress import TextColumn
+
+    steps, count = cost(images.masked), len(images.masked)
+    silent = quiet or steps <= _LONG
+    if not silent:
+        say(
+            f"{count} images, {images.kind()} missing: {steps / 1e6:,.0f} million cell steps in "
+            f"{memory(network, images.masked) / 1e6:,.0f} MB; two CPU cores take about 3 million a "
+            "second"
+        )
+    column = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
+    with meter("in-painting", "images", silent, column) as show:
+        show(0, count)
+        return inpaint(
+            network,
+            images,
+            lambda done: show(done, count),
+            scheduler=scheduler,
+            workers=workers,
+        )

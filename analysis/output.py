@@ -1,0 +1,113 @@
+"""Where results go: a report's folder, and stdout."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.report.report import Json, Report, Table
+
+
+def prepare(out: Path | None, run: str = "") -> None:
+    """Makes the report's folder, once all arguments have been understood; what is written there from
+    now on is of this run. run: as for ``report.folder.begin``. Errors: OSError."""
+    if out is None:
+        return
+    from analysis.report import folder
+
+    folder.check(out)
+    context = click.get_current_context(silent=True)
+    if context is None:  # no command: there is no end of it either
+        return
+    inputs = [path for value in context.params.values() for path in _paths(value) if path != out]
+    folder.begin(out, run, inputs)
+    context.call_on_close(folder.leave)
+
+
+def finish(report: Report, out: Path | None, as_json: bool) -> None:
+    """How every command ends: the report's folder, where there is one, and then on stdout one JSON
+    document, or the tables and where the report is. Errors: OSError."""
+    if out is not None:
+        from analysis.report.publish import publish
+
+        publish(report, out, _arguments(), command_line())
+    if as_json:
+        print_json(report.document)
+        return
+    closing = report.lead if report.closing is None else report.closing
+    print_tables(report.title, report.tables, closing)
+    click.echo(f"Report: {out}/report.html")
+
+
+def print_json(value: Json) -> None:
+    """One strict JSON document on stdout."""
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None:
+    """Tables on stdout, at most 80 columns wide off a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=80)
+    console.print(title, style="bold", markup=False)
+    for table in tables:
+        shown = RichTable(
+            title=table.title,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            title_style="",
+            pad_edge=False,
+        )
+        for n, name in enumerate(table.head):
+            shown.add_column(name, justify="left" if n == 0 else "right", overflow="fold")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+        if table.note:
+            console.print(table.note, style="dim", markup=False)
+            console.print()
+    if closing:
+        console.print(closing, markup=False)
+
+
+def command_line() -> str:
+    """The command as it was typed, without the path of the program; a script that hands over to
+    ``main`` is named."""
+    name = Path(sys.argv[0]).name
+    script = name.endswith(".py") and name != "__main__.py"
+    return shlex.join([*(["python", name] if script else ["meta-learn"]), *sys.argv[1:]])
+
+
+def _arguments() -> dict[str, Json]:
+    """The arguments of the command that runs, for its manifest."""
+    return {name: _plain(value) for name, value in click.get_current_context().params.items()}
+
+
+def _plain(value: object) -> Json:
+    """An option's value as a JSON value: what JSON has no number or word for becomes a text."""
+    if value is None:
+        return None
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, int | float) and math.isfinite(value) else str(value)
+
+
+def _paths(value: object) -> Iterator[Path]:
+    """The paths in the value of an option."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _paths(one)
