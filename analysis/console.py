@@ -13,13 +13,15 @@ import click
 
 def choose_device(device: str) -> None:
     """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
-    folder, which belongs to the user. Errors: ClickException without a GPU."""
+    folder, which belongs to the user, unless the environment names a folder for JAX. Errors:
+    ClickException without a GPU."""
     import jax
 
     from autoregressive.cache import cache_folder
 
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
     # Compiled programs that cannot be kept cost time, not the result: nothing to tell the user.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if device == "cpu":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import tempfile
 
 import jaxtyping
 import pytest
@@ -17,6 +19,14 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # numbers are added in which order does not depend on them. XLA_FLAGS= (empty) leaves them in.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
+# What one test compiled, no other compiles again: all tests, their workers and the programs that they
+# start share one folder. It is of this run alone, unless the environment names one that stays.
+if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="meta-learn-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 pytest.register_assert_rewrite("laws")
 
 # A network and a comparison small enough to train in seconds.
@@ -27,20 +37,12 @@ TINY = (
 TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
-    """Where programs that tests start keep what JAX compiled."""
-    return tmp_path_factory.mktemp("compiled")
-
-
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch, compiled):
+def cache(tmp_path, monkeypatch):
     """The cache folder of this test alone; it does not exist yet."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("META_LEARN_CACHE", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(compiled))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     # Programs that a test starts run with warnings as errors, as this one does.
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.delenv("META_LEARN_DEBUG", raising=False)

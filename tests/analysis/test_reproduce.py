@@ -250,20 +250,25 @@ def test_the_coursework_files_are_told_apart_by_content(tmp_path):
         assert len(images.masked) == 20
 
 
+FROM_NOTHING = dataclasses.replace(TINY, packaged=False, budget=64 * 100 * 12)
+
+
 @pytest.mark.slow
 def test_everything_is_trained_where_nothing_is_packaged(tmp_path, monkeypatch):
-    sizes = dataclasses.replace(
-        TINY,
-        packaged=False,
-        budget=64 * 100 * 12,
-        questions_budget=4_000,
-        questions_seeds=1,
-        questions_streams=20,
-    )
-    chosen = ("--rows", "13,16,17", "--json")
-    result = reproduced(tmp_path / "out", tmp_path / "cache", monkeypatch, *chosen, sizes=sizes)
+    out, chosen = tmp_path / "out", ("--rows", "13,16", "--json")
+    result = reproduced(out, tmp_path / "cache", monkeypatch, *chosen, sizes=FROM_NOTHING)
     assert result.exit_code == 0, result.stderr
     rows = json.loads(result.stdout)["rows"]
     assert rows["13"]["numbers"]["coursework"]["M1"]["train_loss"]["points"] == 12
-    assert rows["17"]["numbers"]["budget"] == 4_000
-    assert len(list((tmp_path / "out" / "networks").glob("M?-*.safetensors"))) == 8
+    assert len(list((out / "networks").glob("M?-*.safetensors"))) == 8
+
+
+@pytest.mark.slow
+def test_the_questions_are_measured_where_nothing_is_packaged(tmp_path, monkeypatch):
+    sizes = dataclasses.replace(
+        FROM_NOTHING, questions_budget=400, questions_seeds=1, questions_streams=20
+    )
+    out, chosen = tmp_path / "out", ("--rows", "17", "--json")
+    result = reproduced(out, tmp_path / "cache", monkeypatch, *chosen, sizes=sizes)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["rows"]["17"]["numbers"]["budget"] == 400

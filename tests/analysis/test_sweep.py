@@ -64,16 +64,6 @@ def whole(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def compiled_before(whole, cache):
-    """A cache that holds nothing but the programs that ``whole`` compiled, where JAX kept them there
-    and not in the cache that this process began with."""
-    cache.mkdir()
-    if (whole / "cache" / "compiled").is_dir():
-        shutil.copytree(whole / "cache" / "compiled", cache / "compiled")
-    return cache
-
-
 @pytest.fixture(scope="module")
 def here():
     """A small sweep in this process alone, and what it said of its progress."""
@@ -272,9 +262,7 @@ main(sys.argv[1:])
 """
 
 
-def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(
-    whole, compiled_before, tmp_path
-):
+def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(whole, cache, tmp_path):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, "sweep", *GRID, "--out", str(tmp_path / "out")],
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
@@ -282,7 +270,7 @@ def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(
         text=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(list((compiled_before / "sweep").iterdir())) == 1
+    assert len(list((cache / "sweep").iterdir())) == 1
     assert list((tmp_path / "out").iterdir()) == []
     result = run("sweep", *GRID, "--out", tmp_path / "out")
     assert "2 points of 2 seeds, 1 measured" in result.stderr
@@ -341,7 +329,7 @@ def test_progress_runs_over_the_whole_grid(here):
     assert {1, 7} <= set(iterations)  # within a point, too
 
 
-def test_workers_have_the_bytes_of_one_process(whole, compiled_before, tmp_path):
+def test_workers_have_the_bytes_of_one_process(whole, cache, tmp_path):
     result = run("sweep", *GRID, "--workers", 2, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
     assert "2 points of 2 seeds, 2 measured" in result.stderr
