@@ -14,6 +14,7 @@ from typing import Any
 
 from meta_learning.learner import learner_model
 from meta_learning.processes import Process, process_kind
+from meta_learning.processes.parameters import slashes
 from meta_learning.recipes import Recipe
 
 # The axes that are not parameters of processes.
@@ -104,10 +105,9 @@ def make_grid(
 
 
 def text_of(value: Any) -> str:
-    """A value of an axis as text: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
+    """A value of an axis as text, as the command line reads it: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
     if isinstance(value, tuple):
-        rows = bool(value) and isinstance(value[0], tuple)
-        return ("/" if rows else ",").join(text_of(v) for v in value)
+        return (slashes(value) or ",").join(text_of(v) for v in value)
     return value if isinstance(value, str) else f"{value:.12g}"
 
 
