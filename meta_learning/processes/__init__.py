@@ -33,6 +33,7 @@ from meta_learning.processes.parameters import (
 )
 from meta_learning.processes.places import count_symbols, drawn_places, task_counts, with_reset
 from meta_learning.processes.succession import log_succession
+from meta_learning.processes.task_pool import TaskPool
 
 __all__ = [
     "ALPHA",
@@ -53,6 +54,7 @@ __all__ = [
     "Process",
     "RandomRandomXor",
     "Streams",
+    "TaskPool",
     "ZeroOneRandom",
     "check_alpha",
     "check_probabilities",
@@ -85,6 +87,7 @@ PROCESSES: dict[str, type[Process]] = {
         GoldenMean,
         Even,
         RandomRandomXor,
+        TaskPool,
     )
 }
 

@@ -59,6 +59,13 @@ def check_number(value: float, name: str, least: float, most: float) -> float:
     return number
 
 
+def check_whole(value: float, name: str, least: int, most: int) -> int:
+    """The value as an int. Errors: ValueError unless it is a whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name} must be a whole number from {least} to {most}; got {value:g}")
+    return int(value)
+
+
 def check_alpha(
     alpha: Sequence[float], name: str = "alpha", size: int | None = None
 ) -> tuple[float, ...]:
@@ -141,9 +148,7 @@ def check_edges(
 
 def check_symbol_number(value: float, name: str = "symbols") -> int:
     """K as an int. Errors: ValueError unless it is a whole number from 2 to 1,000."""
-    if not 2 <= value <= 1000 or value != int(value):
-        raise ValueError(f"{name} must be a whole number from 2 to 1000; got {value:g}")
-    return int(value)
+    return check_whole(value, name, 2, 1000)
 
 
 def check_task_length(T: float, name: str = "T") -> float:
