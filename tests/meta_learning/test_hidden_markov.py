@@ -114,7 +114,9 @@ def test_settings_from_before_edges_are_read():
         HiddenMarkov.from_settings({"T": None, "start": [0.5, 0.5]})
 
 
-@pytest.mark.parametrize("process", [Mess3(0.6, 0.15, 4), RandomRandomXor(), Even(0.4, 3)], ids=repr)
+@pytest.mark.parametrize(
+    "process", [Mess3(0.6, 0.15, 4), RandomRandomXor(), Even(0.4, 3)], ids=repr
+)
 def test_the_oracle_knows_the_state_before_each_symbol(process):
     """Draws of its streams follow T^(x)_ij from one latent state to the next."""
     streams = Streams(*map(np.asarray, process.sample_with_latent(jax.random.key(2), 3_000, 12)))
@@ -239,7 +241,11 @@ def test_compare_takes_edges_and_names(tmp_path):
     assert found["edges"] == [[[0, 0.5], [0, 0]], [[0.5, 0], [1, 0]]]
     assert found["loss"]["last_symbol_only"] == pytest.approx(found["loss"]["bayes"], abs=1e-9)
     assert found["loss"]["bayes_wrong_model"] > found["loss"]["bayes"]
-    again = run("compare", "--checkpoint", out / "network-seed0.safetensors", "--streams", 20, "--json")
+    again = run(
+        "compare", "--checkpoint", out / "network-seed0.safetensors", "--streams", 20, "--json"
+    )
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout)["gap"]["mean"] == found["gap"]["mean"]
-    assert "x must be between 0 and 0.5" in refused("compare", "--process", "mess3", "--param", "x=1")
+    assert "x must be between 0 and 0.5" in refused(
+        "compare", "--process", "mess3", "--param", "x=1"
+    )
