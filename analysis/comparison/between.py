@@ -1,9 +1,9 @@
 """Where a predictor lies between two exact ones: the share w of the first.
 
-Between p and p' lie m_w = p^w p'^(1-w) / Z(w), w in [0, 1]. The share of a predictor q is the w for which
-the mean over histories of KL(q || m_w) is least: the projection of q on an exponential family (Amari
-2016, section 2.8). Its derivative, E_m_w[r] - E_q[r] with r = log p - log p', grows with w, so there is one
-least w, and means of derivatives are all that has to be kept of the histories.
+Between p and p' lie m_w = p^w p'^(1-w) / Z(w), w in [0, 1]. The share of a predictor q is the w for
+which the mean over histories of KL(q || m_w) is least: the projection of q on an exponential family
+(Amari 2016, section 2.8). Its derivative, E_m_w[r] - E_q[r] with r = log p - log p', grows with w, so
+there is one least w, and means of derivatives are all that has to be kept of the histories.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _EQUAL = 1e-12
 def share(log_q: Any, log_first: Any, log_second: Any) -> float:
     """The share w in [0, 1] of ``log_first`` in ``log_q``, of the mean over all rows.
 
-    All: log-probabilities (..., K), nats, that sum to 1; RESET left out, and what is left normalised. NaN
-    where both ends agree everywhere.
+    All: log-probabilities (..., K), nats, without RESET; they are normalised. NaN where both ends agree
+    everywhere.
     """
     slopes = derivatives(log_q, log_first, log_second)
     return float(least(slopes.reshape(-1, len(NODES)).mean(0)))

@@ -244,8 +244,8 @@ def _between_panel(comparison: Comparison) -> Panel:
         by_position(comparison),
         f"KL from Bayes and from {name} to the {comparison.subject} by position within the task, and "
         "its share between the two.",
-        f"Between two exact predictors. Left: KL from each to the {comparison.subject}. Right: the share w "
-        f"for which Bayes^w {name}^(1-w), normalised, is nearest to it: 1 is Bayes, 0 {name}.",
+        f"Between two exact predictors. Left: KL from each to the {comparison.subject}. Right: the "
+        f"share w for which Bayes^w {name}^(1-w), normalised, is nearest to it: 1 is Bayes, 0 {name}.",
     )
 
 

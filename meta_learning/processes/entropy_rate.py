@@ -23,8 +23,8 @@ def entropy_rate(
 ) -> EntropyRate:
     """The mean entropy of the exact predictive at long horizon, over sampled streams.
 
-    At place t its expectation is H(x_t | x_<t), which falls towards the entropy rate as t grows (Cover and
-    Thomas 2006, section 4.2, of stationary processes). The mean is over the places horizon to
+    At place t its expectation is H(x_t | x_<t), which falls towards the entropy rate as t grows (Cover
+    and Thomas 2006, section 4.2, of stationary processes). The mean is over the places horizon to
     2 horizon - 1; a stream's places are averaged first. ``horizon`` should be a multiple of a
     period the process has. Errors: ValueError where the process resets, or for fewer than 2 streams.
     """
@@ -38,5 +38,6 @@ def entropy_rate(
         )
     symbols = np.asarray(process.sample(key, streams, 2 * horizon))
     rows = process.log_predictive(symbols)[:, horizon:]
-    each = -np.where(np.isneginf(rows), 0.0, np.exp(rows) * np.maximum(rows, -1e9)).sum(-1).mean(-1)
+    p = np.exp(rows)
+    each = -(p * np.where(p > 0, rows, 0.0)).sum(-1).mean(-1)
     return EntropyRate(float(each.mean()), float(each.std(ddof=1) / math.sqrt(streams)))

@@ -195,7 +195,7 @@ def test_streams_that_cannot_come_are_refused(process, stream, place):
 
 
 def test_entropy_rates_are_those_of_the_books():
-    """Once in step, the next symbol's entropy is that of the state: fair bits at their share of places."""
+    """Once in step, the next symbol's entropy is that of the state: fair bits, at some places."""
     for process, share in (
         (GoldenMean(), 2 / 3),
         (Even(), 2 / 3),

@@ -30,6 +30,7 @@ from meta_learning.processes import (
     Mess3,
     Mixture,
     RandomRandomXor,
+    TaskPool,
     ZeroOneRandom,
     process_kind,
 )
@@ -82,6 +83,12 @@ def mixture(process, draws):
     """p(draws): the sum over components."""
     rows, weights = fractions(process.p), fractions(process.weights)
     return sum(w * math.prod(p[x] for x in draws) for w, p in zip(weights, rows, strict=True))
+
+
+def task_pool(process, draws):
+    """p(draws): the mean over the pool."""
+    rows = fractions(tuple(map(tuple, process.components.tolist())))
+    return sum(math.prod(p[x] for x in draws) for p in rows) / Fraction(len(rows))
 
 
 def emitted_by_states(process):
@@ -186,6 +193,7 @@ PROBABILITY = {
     ChangePoints: change_points,
     MarkovChain: markov_chain,
     Mixture: mixture,
+    TaskPool: task_pool,
     **dict.fromkeys(STARTS_AND_EDGES, hidden_markov),
 }
 NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
@@ -201,7 +209,7 @@ NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     HiddenMarkov(((0, 1), (1, 0)), ((1, 0), (0, 1)), 5, (1, 0)),
     *(
         kind.from_parameters({"T": T})
-        for kind in (MarkovChain, Mixture, HiddenMarkov, Even)
+        for kind in (MarkovChain, Mixture, HiddenMarkov, Even, TaskPool)
         for T in (1, 2)
     ),
 ]
@@ -237,6 +245,16 @@ def of_mixture(process, draws):
     of = shares({c: w * math.prod(p[x] for x in draws)
                  for c, (w, p) in enumerate(zip(weights, rows, strict=True))})  # fmt: skip
     return {"component_weights": list(of.values())}
+
+
+def of_task_pool(process, draws):
+    rows = fractions(tuple(map(tuple, process.components.tolist())))
+    of = shares({c: math.prod(p[x] for x in draws) for c, p in enumerate(rows)})
+    alpha = fractions(process.alpha)
+    return {
+        "component_weights": list(of.values()),
+        "prior_mean": [urn(alpha, draws, k) for k in range(process.num_symbols)],
+    }
 
 
 def of_markov(process, draws):
@@ -284,6 +302,7 @@ COORDINATES = {
     ChangePoints: of_change_points,
     MarkovChain: of_markov,
     Mixture: of_mixture,
+    TaskPool: of_task_pool,
     **dict.fromkeys(STARTS_AND_EDGES, of_hidden_markov),
 }
 
@@ -374,6 +393,8 @@ def test_parameters_are_read_from_text():
         ("hidden-markov", {"edges": "1//0", "emission": "1,0"}, "but not both"),
         ("mess3", {"x": "0.6"}, "x must be between 0 and 0.5"),
         ("even", {"p": "nan"}, "p must be between 0 and 1; got nan"),
+        ("task-pool", {"pool": "2.5"}, "pool must be a whole number from 1 to 100000"),
+        ("task-pool", {"pool_seed": "-1"}, "pool_seed must be a whole number from 0"),
         ("z1r", {"q": "1"}, "no parameter 'q'; it has p, T"),
     ],
 )
