@@ -2,7 +2,7 @@
 
 Between p and p' lie m_w = p^w p'^(1-w) / Z(w), w in [0, 1]. The share of a predictor q is the w for
 which the mean over histories of KL(q || m_w) is least: the projection of q on an exponential family
-(Amari 2016, section 2.8). Its derivative, E_m_w[r] - E_q[r] with r = log p - log p', grows with w, so
+(Amari 2016). Its derivative, E_m_w[r] - E_q[r] with r = log p - log p', grows with w, so
 there is one least w, and means of derivatives are all that has to be kept of the histories.
 """
 

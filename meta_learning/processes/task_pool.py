@@ -1,6 +1,6 @@
 """Tasks out of a pool: M parameter vectors drawn once from a Dirichlet, of which each task picks one.
 
-Between remembering a pool and learning the prior it came from lies what networks do (Raventos, Paul,
+Between remembering a pool and learning the prior it came from lies what networks do (Raventós, Paul,
 Chen and Ganguli 2023, of linear regression). Both ends are exact: Bayes of the pool, by the weights of
 its components, and Bayes of the prior, by counts.
 """
