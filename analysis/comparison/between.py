@@ -14,8 +14,9 @@ import numpy as np
 
 from autoregressive.scores import normalised
 
-# Where the derivative is known; between them it is a cubic.
+# Where the derivative is known; between them it is a polynomial through the nearest so many.
 NODES = np.linspace(0.0, 1.0, 33)
+_POINTS = 6
 # exp(-100): what is less likely counts as that.
 _FLOOR = -100.0
 # Two predictors are taken for equal below this mean derivative, nats.
@@ -51,14 +52,14 @@ def least(slopes: Any) -> np.ndarray:
     """
     slopes = np.asarray(slopes, np.float64)
     below = np.clip((slopes < 0).sum(-1) - 1, 0, len(NODES) - 2)
-    first = np.clip(below - 1, 0, len(NODES) - 4)
-    places = first[..., None] + np.arange(4)
+    first = np.clip(below - _POINTS // 2 + 1, 0, len(NODES) - _POINTS)
+    places = first[..., None] + np.arange(_POINTS)
     near = np.take_along_axis(slopes, places, -1)
     step = NODES[1]
     low, high = below - first + 0.0, below - first + 1.0
     for _ in range(40):  # halves the interval: to 1e-12 of its length
         middle = (low + high) / 2
-        positive = _cubic(near, middle) > 0
+        positive = _polynomial(near, middle) > 0
         low, high = np.where(positive, low, middle), np.where(positive, middle, high)
     found = (first + low) * step
     found = np.where(slopes[..., 0] >= 0, 0.0, np.where(slopes[..., -1] <= 0, 1.0, found))
@@ -66,12 +67,12 @@ def least(slopes: Any) -> np.ndarray:
     return np.where(known, found, np.nan)
 
 
-def _cubic(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The cubic through four values at 0, 1, 2, 3. values: (..., 4)."""
+def _polynomial(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The polynomial (Lagrange's) through values at 0, 1, 2, ... values: (..., _POINTS)."""
     total = np.zeros(np.shape(at))
-    for k in range(4):
+    for k in range(_POINTS):
         weight = np.ones(np.shape(at))
-        for other in range(4):
+        for other in range(_POINTS):
             if other != k:
                 weight = weight * (at - other) / (k - other)
         total = total + weight * values[..., k]

@@ -33,18 +33,20 @@ def by_position(comparison: Comparison) -> Figure:
         left.legend()
         right.plot(places, share, color=VERMILLION, marker="o")
         right.set_ylabel("share w of Bayes")
-        ends(right, second)
+        ends(right, "Bayes", second)
         for axis in (left, right):
             axis.set_xlabel("position within the task")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def ends(axis: Axes, second: str) -> None:
-    """An axis of shares, with what stands at its ends."""
-    axis.set_ylim(-0.05, 1.05)
-    for height, name in ((0.0, second), (1.0, "Bayes")):
-        axis.axhline(height, color="#999999", linewidth=0.8)
-        axis.annotate(name, (0.99, height), xycoords=("axes fraction", "data"), fontsize=7.5,
-                      xytext=(0, 3 if height < 0.5 else -9), textcoords="offset points",
-                      ha="right", color="#555555")  # fmt: skip
+def ends(axis: Axes, first: str, second: str) -> None:
+    """An axis of shares, with what stands at its ends: the first at 1, the second at 0."""
+    axis.set_ylim(-0.08, 1.08)
+    for share, name, place, side, up in (
+        (0.0, second, 0.01, "left", -9),
+        (1.0, first, 0.99, "right", 3),
+    ):
+        axis.axhline(share, color="#999999", linewidth=0.8)
+        axis.annotate(name, (place, share), xycoords=("axes fraction", "data"), fontsize=7.5,
+                      xytext=(0, up), textcoords="offset points", ha=side, color="#555555")  # fmt: skip

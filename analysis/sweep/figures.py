@@ -88,9 +88,9 @@ def between_along(tree: xarray.DataTree, axis_name: str) -> Figure:
     """KL from either exact predictor to the network, and the share of Bayes, against one axis; a row of
     three panels for what else is to be learnt, a curve for each network. Bars are 95% intervals."""
     quantities = {
-        "gap_network": ("KL(Bayes || network)", True),
-        "gap_second_network": ("KL(prior || network)", True),
-        "share_first": ("share w of Bayes", False),
+        "gap_network": ("KL(pool || network), nats a symbol", True),
+        "gap_second_network": ("KL(prior || network), nats a symbol", True),
+        "share_first": ("share w of the pool", False),
     }
     values = {name: _values(tree, "intervals", name) for name in quantities}
     first = values["gap_network"]
@@ -118,7 +118,7 @@ def between_along(tree: xarray.DataTree, axis_name: str) -> Figure:
                 if logarithmic:
                     axis.set_yscale("log")
                 else:
-                    ends(axis, "prior")
+                    ends(axis, "pool", "prior")
             row[0].set_title(named(panel, first))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         if len(labels) > 1:

@@ -67,8 +67,8 @@ class Components(Process):
         prior = _log(self.component_prior)
         # 0 log 0 is 0: what a component never makes counts only where it came.
         log_p = np.log(np.where(p > 0, p, 1.0))
-        ruled_out = (counts @ (p == 0).T.astype(float)) > 0
-        log_w = jnp.where(ruled_out, -jnp.inf, prior + counts @ log_p.T)
+        ruled_out = (counts @ jnp.asarray(p == 0, counts.dtype).T) > 0
+        log_w = jnp.where(ruled_out, -jnp.inf, prior + counts @ jnp.asarray(log_p.T))
         total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
         return jnp.where(jnp.isneginf(total), prior, log_w - total)
 

@@ -69,7 +69,7 @@ class Mess3(HiddenStates):
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
-        return (cls(0.6, 0.15, 5), cls(1.0, 0.25))
+        return (cls(0.6, 0.15, 5),)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class ZeroOneRandom(_OneProbability):
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
-        return (cls(0.5, 5), cls(0.3))
+        return (cls(0.3),)
 
 
 @dataclass(frozen=True)

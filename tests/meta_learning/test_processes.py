@@ -205,6 +205,7 @@ NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     GoldenMean(1.0),
     ZeroOneRandom(1.0, 4),
     Mess3(1 / 3, 0.5, 4),
+    Mess3(1.0, 0.25),
     HiddenMarkov(((1, 0), (0, 1)), ((0.9, 0.1), (0.2, 0.8)), 4, (0.5, 0.5)),
     HiddenMarkov(((0, 1), (1, 0)), ((1, 0), (0, 1)), 5, (1, 0)),
     *(
