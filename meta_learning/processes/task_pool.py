@@ -79,7 +79,8 @@ class TaskPool(Components):
 
     @property
     def components(self) -> np.ndarray:
-        return draw_pool(self.alpha, self.pool, self.pool_seed)
+        # A copy: of one array JAX remembers what it made of it, in float32 or float64.
+        return draw_pool(self.alpha, self.pool, self.pool_seed).copy()
 
     @property
     def component_prior(self) -> np.ndarray:
