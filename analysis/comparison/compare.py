@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
+from analysis.comparison.between import derivatives
 from analysis.comparison.metrics import METRICS
 from analysis.report.report import Document
 from autoregressive.pace import SCORING, part, tell
@@ -51,6 +52,22 @@ class Scores:
     gap_by_position_se: np.ndarray
     loss_by_position: np.ndarray
     gap_test: np.ndarray | None = None
+    between: Between | None = None
+
+
+@dataclass
+class Between:
+    """One network between Bayes and the process's ``second`` exact predictor.
+
+    gap: mean of KL(second || network) at drawn places, (streams,), nats. slopes: means of
+    ``between.derivatives`` there, (streams, nodes). gap_by_position, slopes_by_position: means over
+    tasks and streams, (positions,) and (positions, nodes).
+    """
+
+    gap: np.ndarray
+    slopes: np.ndarray
+    gap_by_position: np.ndarray
+    slopes_by_position: np.ndarray
 
 
 @dataclass
@@ -209,6 +226,8 @@ def score(
             if number == len(of_networks):
                 of_networks.append([])
             part = _score(rows, bayes, bayes_test, chunk.symbols, drawn, positions)
+            if prior.second in log_q:
+                part.between = _between(rows, bayes, log_q[prior.second], drawn, positions)
             of_networks[number].append(part)
             if example is None:
                 example = _example(rows[0], log_q, prior, chunk)
@@ -238,6 +257,23 @@ class _Part:
     position_sum: np.ndarray
     position_squares: np.ndarray
     position_loss: np.ndarray
+    between: Between | None = None
+
+
+def _between(
+    log_q: np.ndarray, bayes: np.ndarray, second: np.ndarray, drawn: np.ndarray, positions: int
+) -> Between:
+    """The network's place between two exact predictors, on some streams."""
+    gap = kl(second[:, drawn], log_q[:, drawn])
+    slopes = derivatives(*(rows[:, drawn, :-1] for rows in (log_q, bayes, second)))
+    by_position = [
+        values.reshape(len(values), -1, positions, *values.shape[2:]).mean((0, 1))
+        if positions
+        else values[0]
+        for values in (gap, slopes)
+    ]
+    of_stream = slopes.mean(1) if positions else np.full((len(gap), slopes.shape[-1]), np.nan)
+    return Between(_mean(gap), of_stream, *by_position)
 
 
 def _score(
@@ -281,10 +317,21 @@ def _positions(length: int, task_length: float) -> int:
     return length if math.isinf(task_length) else min(int(task_length) - 1, length)
 
 
+def _join_between(parts: list[Between]) -> Between:
+    weights = np.array([len(part.gap) for part in parts]) / sum(len(part.gap) for part in parts)
+    return Between(
+        np.concatenate([part.gap for part in parts]),
+        np.concatenate([part.slopes for part in parts]),
+        sum(w * part.gap_by_position for w, part in zip(weights, parts, strict=True)),
+        sum(w * part.slopes_by_position for w, part in zip(weights, parts, strict=True)),
+    )
+
+
 def _join(parts: list[_Part]) -> Scores:
     def whole(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
+    between = [part.between for part in parts if part.between is not None]
     total = np.sum([part.position_sum for part in parts], axis=0)
     squares = np.sum([part.position_squares for part in parts], axis=0)
     count = sum(len(part.loss) for part in parts)
@@ -305,6 +352,7 @@ def _join(parts: list[_Part]) -> Scores:
         gap_by_position_se=np.sqrt(variance / count),
         loss_by_position=np.sum([part.position_loss for part in parts], axis=0) / count,
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),
+        between=_join_between(between) if between else None,
     )
 
 

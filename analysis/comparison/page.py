@@ -78,6 +78,21 @@ def summary_tables(comparison: Comparison, numbers: Document) -> list[Table]:
             2,
             ["gap to Bayes with the test prior", nats(test["mean"], none), interval(test["ci95"])],
         )
+    if "between" in numbers:
+        second, first = numbers["between"]["gap_second"], numbers["between"]["share_first"]
+        name = look(numbers["between"]["second"])[0]
+        figures.insert(
+            2,
+            [
+                f"KL({name} || {comparison.subject})",
+                nats(second["mean"], none),
+                interval(second["ci95"]),
+            ],
+        )
+        figures.insert(
+            3,
+            [f"share of Bayes between it and {name}", nats(first["mean"]), interval(first["ci95"])],
+        )
     over = (
         "test streams (bootstrap)"
         if numbers["interval"] == "streams"
@@ -232,9 +247,26 @@ def panels_of(comparison: Comparison, learners: list[Learner]) -> list[Panel]:
             ),
         )
         panels.insert(2, _regret_panel(comparison))
+        if comparison.networks[0].between is not None:
+            panels.insert(2, _between_panel(comparison))
         if simplex_figures.can_draw(comparison.prior):
             panels.insert(1, _simplex_panel(comparison))
     return panels
+
+
+def _between_panel(comparison: Comparison) -> Panel:
+    from analysis.comparison.between_figures import by_position
+    from analysis.report.style import look
+
+    name = look(comparison.prior.second or "")[0]
+    return Panel(
+        "between",
+        by_position(comparison),
+        f"KL from Bayes and from {name} to the {comparison.subject} by position within the task, and "
+        "its share between the two.",
+        f"Between two exact predictors. Left: KL from each to the {comparison.subject}. Right: the "
+        f"share w for which Bayes^w {name}^(1-w), normalised, is nearest to it: 1 is Bayes, 0 {name}.",
+    )
 
 
 def _regret_panel(comparison: Comparison) -> Panel:

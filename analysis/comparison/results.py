@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis.comparison.between import least
 from analysis.comparison.compare import Comparison, Scores
 from analysis.comparison.metrics import METRICS
 from analysis.intervals import (
@@ -40,6 +41,10 @@ UNITS = {
     "gap": _NATS,
     "gap_test": _NATS,
     "gap_closed": "1 (share)",
+    "gap_second": _NATS,
+    "gap_second_by_position": _NATS,
+    "share_first": "1 (share)",
+    "share_first_by_position": "1 (share)",
     "regret": _NATS,
     "leak": _PROBABILITY,
     "miss": _PROBABILITY,
@@ -59,6 +64,7 @@ _OVER_SEEDS: dict[str, OverSeeds] = {
     "gap": student_log,
     "gap_test": student_log,
     "gap_closed": student_share,
+    "gap_second": student_log,
     "leak": student_probability,
     "miss": student_probability,
     "reset_cost": student_log,
@@ -87,6 +93,8 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     less the oracle's), ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be
     negative) and ``regret.bayes``, the expectation of the latter: the gap where the streams follow
     Bayes's own prior, off it ``gap_test.network - gap_test.bayes``, and None for tasks of one fixed p.
+    Where the process has a ``second`` exact predictor: ``gap_second.network``, KL from it, and
+    ``share_first``, the network's place between it (0) and Bayes (1).
     Intervals over seeds of what cannot be below 0 are positive (``analysis.intervals``): all but those
     of the realised regret, of the expected one off the prior, and of metrics that are not ``positive``.
     """
@@ -119,6 +127,15 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
     )
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
     statistics["regret.bayes"] = _expected_regret(comparison)
+    if (one := comparison.networks[0].between) is not None:
+        all_between = [s.between for s in comparison.networks if s.between is not None]
+        add("gap_second.network", np.stack([b.gap for b in all_between]))
+        nodes = [f"slope.{node}" for node in range(one.slopes.shape[-1])]
+        slopes = np.stack([b.slopes for b in all_between])
+        values |= {name: slopes[..., node] for node, name in enumerate(nodes)}
+        statistics["share_first"] = lambda mean: least(
+            np.stack([mean[name] for name in nodes], axis=-1)
+        )
     statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
     return estimates(values, statistics, {n: _over_seeds(n, comparison) for n in statistics})
 
@@ -199,6 +216,8 @@ def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
             "ci95": estimates["gap_test.network"].ci95,
             "references": {n: estimates[f"gap_test.{n}"].mean for n in rungs},
         }
+    if "share_first" in estimates:
+        out["between"] = _between(comparison, estimates)
     for metric in comparison.networks[0].metrics:
         if metric in out or metric in UNITS:
             raise ValueError(
@@ -207,6 +226,25 @@ def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
         out[metric] = {name: estimates[f"{metric}.{name}"].mean for name in names}
         out[f"{metric}_ci95"] = {name: estimates[f"{metric}.{name}"].ci95 for name in names}
     return out
+
+
+def _between(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, Any]:
+    """The network's place between Bayes (share 1) and the second exact predictor (share 0)."""
+    each = [s.between for s in comparison.networks if s.between is not None]
+    gap, first = found["gap_second.network"], found["share_first"]
+    gaps = np.mean([b.gap_by_position for b in each], axis=0)
+    # One share for all seeds, as over more streams: seeds may not all have one.
+    shares = least(np.mean([b.slopes_by_position for b in each], axis=0))
+    return {
+        "first": "bayes",
+        "second": comparison.prior.second,
+        "gap_second": {
+            "mean": gap.mean, "ci95": gap.ci95, "by_position": [finite(v) for v in gaps],
+        },
+        "share_first": {
+            "mean": first.mean, "ci95": first.ci95, "by_position": [finite(v) for v in shares],
+        },
+    }  # fmt: skip
 
 
 def interval_kind(comparison: Comparison) -> str:
@@ -239,9 +277,23 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
             out[f] = ((lead, "position"), stack(f), described(f))
         return out
 
+    of_networks_alone: dict[str, Any] = {}
+    if each := [s.between for s in networks if s.between is not None]:
+        slopes = np.stack([b.slopes_by_position for b in each])
+        of_networks_alone = {
+            "gap_second": (("seed", "stream"), np.stack([b.gap for b in each])),
+            "gap_second_by_position": (
+                ("seed", "position"), np.stack([b.gap_by_position for b in each]),
+            ),
+            "share_first": (("seed",), np.stack([least(b.slopes.mean(0)) for b in each])),
+            "share_first_by_position": (("seed", "position"), least(slopes)),
+        }  # fmt: skip
+        of_networks_alone = {
+            name: (*values, described(name)) for name, values in of_networks_alone.items()
+        }
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
     groups = {
-        "network": xr.Dataset(scores("seed", of_networks), {**seeds, **coords}),
+        "network": xr.Dataset(scores("seed", of_networks) | of_networks_alone, {**seeds, **coords}),
         "references": xr.Dataset(scores("predictor", of_references), {**ladder, **coords}),
         "example": _example_dataset(comparison, drawn),
     }

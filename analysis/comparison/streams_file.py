@@ -22,7 +22,7 @@ from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
 from meta_learning.learner import PAIRS, TEST
-from meta_learning.processes import Process, Streams, drawn_places, process_kind
+from meta_learning.processes import Machine, Process, Streams, drawn_places, process_kind
 from meta_learning.training import stream_length
 
 FORMAT = 1
@@ -95,7 +95,8 @@ def _pairs(
     """Rows of ``symbols`` (M,), other streams (M, L), and how many symbols they share (M,).
 
     The other stream has at the next place the symbol that is, of all others, the most probable there,
-    and goes on as another draw of the process. Where that is impossible there is no pair.
+    and goes on as another draw of the process, but for symbols that cannot come after those before
+    them. Where no other symbol can come there is no pair.
     """
     length = symbols.shape[1]
     places = np.flatnonzero(drawn_places(length, process.task_length))
@@ -116,8 +117,15 @@ def _pairs(
     second[here, shared] = log_p.argmax(-1)
     possible = np.isfinite(log_p.max(-1))
     second[~possible] = begun[~possible]
-    log_p = np.take_along_axis(process.log_predictive(second), second[..., None], -1)[..., 0]
-    possible &= np.isfinite(log_p).all(-1)
+    while True:
+        # Of another task, the draw may not be able to follow: the most probable symbol can.
+        rows = Machine.log_predictive(process, second)
+        cannot = np.isneginf(np.take_along_axis(rows, second[..., None], -1)[..., 0])
+        stuck = np.flatnonzero(cannot.any(-1))
+        if not stuck.size:
+            break
+        place = cannot[stuck].argmax(-1)
+        second[stuck, place] = rows[stuck, place].argmax(-1)
     return first[possible], second[possible], shared[possible]
 
 

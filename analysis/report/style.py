@@ -22,6 +22,8 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "bayes_wrong_hazard": ("Bayes, wrong hazard", SKY, "-.", "x"),
     "iid_dirichlet": ("i.i.d. Dirichlet", SKY, "-.", "x"),
     "last_symbol_only": ("last symbol only", PURPLE, ":", "^"),
+    "bayes_wrong_model": ("Bayes, wrong model", SKY, "-.", "x"),
+    "prior": ("Bayes of the prior", SKY, "-.", "x"),
     "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
 }
 

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from analysis.comparison.between_figures import ends
 from analysis.report.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
 from analysis.sweep.grid import NETWORK_AXES, text_of
 
@@ -89,6 +90,53 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
         axis.set_yscale("log")
 
     return _panels(gap, axis_name, draw, axis_title(axis_name), _GAP)
+
+
+def between_along(tree: xarray.DataTree, axis_name: str) -> Figure:
+    """KL from either exact predictor to the network, and the share of Bayes, against one axis; a row of
+    three panels for what else is to be learnt, a curve for each network. Bars are 95% intervals."""
+    quantities = {
+        "gap_network": ("KL(pool || network), nats a symbol", True),
+        "gap_second_network": ("KL(prior || network), nats a symbol", True),
+        "share_first": ("share w of the pool", False),
+    }
+    values = {name: _values(tree, "intervals", name) for name in quantities}
+    first = values["gap_network"]
+    rows, columns = split(first)
+    rows, columns = ([n for n in names if n != axis_name] for names in (rows, columns))
+    places = first[axis_name].values
+    panels, lines = list(choices(first, rows)), list(choices(first, columns))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 2.6 * len(panels) + 0.6))
+        axes = figure.subplots(len(panels), 3, squeeze=False)
+        for row, panel in zip(axes, panels, strict=True):
+            for axis, (name, (label, logarithmic)) in zip(row, quantities.items(), strict=True):
+                for line in lines:
+                    at = values[name].sel(panel | line).transpose("bound", axis_name)
+                    mean, low, high = (np.where(np.isfinite(v), v, np.nan) for v in at.values)
+                    bars = np.nan_to_num([np.maximum(mean - low, 0), np.maximum(high - mean, 0)])
+                    axis.errorbar(
+                        places,
+                        mean,
+                        yerr=bars,
+                        capsize=2,
+                        **_look(first, columns, line),
+                        label=name_of(line, first) or "network",
+                    )
+                axis.set_xscale("log")
+                axis.xaxis.set_minor_locator(NullLocator())
+                axis.set_xticks(places, [text_of(v) for v in places.tolist()])
+                axis.set_xlabel(axis_title(axis_name))
+                axis.set_ylabel(label)
+                if logarithmic:
+                    axis.set_yscale("log")
+                else:
+                    ends(axis, "pool", "prior")
+            row[0].set_title(name_of(panel, first))
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        if len(labels) > 1:
+            figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
 
 
 def gap_by_position(tree: xarray.DataTree) -> Figure:
@@ -252,6 +300,7 @@ def axis_title(name: str) -> str:
         "hidden": "hidden units",
         "iterations": "training iterations",
         "T": "T, task length with RESET",
+        "pool": "tasks in the pool",
     }
     return names.get(name, name)
 

@@ -13,6 +13,7 @@ from itertools import product
 
 from meta_learning.learner import learner_model
 from meta_learning.processes import Process, process_kind
+from meta_learning.processes.parameters import slashes
 from meta_learning.recipes import Recipe, make_recipe
 
 # The axes that are not parameters of processes.
@@ -125,10 +126,9 @@ def make_recipes(
 
 
 def text_of(value: Hashable) -> str:
-    """A value of an axis as text: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
+    """A value of an axis as text, as the command line reads it: 20, inf, "10,1,1", "0.9,0.1/0.2,0.8"."""
     if isinstance(value, tuple):
-        rows = bool(value) and isinstance(value[0], tuple)
-        return ("/" if rows else ",").join(text_of(v) for v in value)
+        return (slashes(value) or ",").join(text_of(v) for v in value)
     return value if isinstance(value, str) else f"{value:.12g}"
 
 

@@ -163,6 +163,18 @@ def panels(tree: xarray.DataTree) -> list[Panel]:
                     "reaches zero is cut at a tenth of the mean.",
                 )
             )
+        if "share_first" in intervals and "pool" in figures.curve_axes(tree):
+            out.append(
+                Panel(
+                    "between-pool-and-prior",
+                    figures.between_along(tree, "pool"),
+                    "KL from Bayes of the pool and from Bayes of the prior to the network, and its "
+                    "share between the two, against the pool's size.",
+                    "Between remembering the pool and learning the prior. Left: KL from Bayes of the "
+                    "pool; middle: from Bayes of the prior; right: the share w for which pool^w "
+                    "prior^(1-w), normalised, is nearest to the network. Bars: 95% intervals.",
+                )
+            )
         out += [
             Panel(
                 "gap-by-position",

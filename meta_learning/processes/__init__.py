@@ -6,8 +6,16 @@ from autoregressive.registry import UnknownName
 from meta_learning.processes.base import Process, Streams
 from meta_learning.processes.change_points import ChangePoints
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
+from meta_learning.processes.entropy_rate import EntropyRate, entropy_rate
 from meta_learning.processes.fixed_categorical import FixedCategorical
 from meta_learning.processes.hidden_markov import HiddenMarkov
+from meta_learning.processes.known_hidden_markov import (
+    Even,
+    GoldenMean,
+    Mess3,
+    RandomRandomXor,
+    ZeroOneRandom,
+)
 from meta_learning.processes.machine import Machine, log_normalise
 from meta_learning.processes.markov_chain import MarkovChain
 from meta_learning.processes.mixture import Mixture
@@ -25,6 +33,7 @@ from meta_learning.processes.parameters import (
 )
 from meta_learning.processes.places import count_symbols, drawn_places, task_counts, with_reset
 from meta_learning.processes.succession import log_succession
+from meta_learning.processes.task_pool import TaskPool
 
 __all__ = [
     "ALPHA",
@@ -32,20 +41,28 @@ __all__ = [
     "TASK_LENGTH",
     "ChangePoints",
     "DirichletCategorical",
+    "EntropyRate",
+    "Even",
     "FixedCategorical",
+    "GoldenMean",
     "HiddenMarkov",
     "Machine",
     "MarkovChain",
+    "Mess3",
     "Mixture",
     "Parameter",
     "Process",
+    "RandomRandomXor",
     "Streams",
+    "TaskPool",
+    "ZeroOneRandom",
     "check_alpha",
     "check_probabilities",
     "check_symbol_number",
     "check_task_length",
     "count_symbols",
     "drawn_places",
+    "entropy_rate",
     "json_task_length",
     "log_normalise",
     "log_succession",
@@ -65,6 +82,12 @@ PROCESSES: dict[str, type[Process]] = {
         MarkovChain,
         Mixture,
         HiddenMarkov,
+        Mess3,
+        ZeroOneRandom,
+        GoldenMean,
+        Even,
+        RandomRandomXor,
+        TaskPool,
     )
 }
 

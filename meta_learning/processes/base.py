@@ -49,12 +49,14 @@ class Process(Machine):
 
     name: in ``PROCESSES``, on the command line and in checkpoints. parameters: the fields by name, in
     their order; each is checked when an instance is made. latent_name: what the oracle knows, for
-    captions.
+    captions. second: the name in ``ladder`` of an exact predictor that a network may have learnt in
+    Bayes's place, so that it is measured between the two.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[dict[str, Parameter]]
     latent_name: ClassVar[str]
+    second: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         for name, parameter in self.parameters.items():

@@ -1,64 +1,69 @@
-"""Tasks from a hidden Markov model whose parameters are known.
+"""Tasks from a hidden Markov model whose parameters are given.
 
-With T^(x)_ij = p(symbol x, next state j | state i) and f_t(i) = p(z_t = i | x_<t),
-
-    p(x_t = k | x_<t) = sum over i, j of f_t(i) T^(k)_ij
-    f_{t+1}(j)        = sum over i of f_t(i) T^(x_t)_ij / p(x_t | x_<t)
-
-the forward algorithm (Rabiner 1989, "A tutorial on hidden Markov models", section III.A), with f in
-logarithms: a state that looks impossible for long can still come back. Here a state emits the symbol
-that it is left with: T^(x)_ij = B_ix A_ij, A the transition and B the emission probabilities.
+Symbols are emitted by the state that is left, T^(x)_ij = B_ix A_ij with A the transition and B the
+emission probabilities, or come with the transition, T^(x)_ij as it is. How they are predicted:
+``hidden_states``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jax import Array
 from numpyro.contrib.control_flow import scan
 
-from meta_learning.processes.base import Process, draws_in_task, draws_last
-from meta_learning.processes.machine import HORIZON, Machine
+from meta_learning.processes.base import draws_in_task
+from meta_learning.processes.hidden_states import HiddenStates
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_distribution,
     check_distributions,
+    check_edges,
     json_task_length,
+    read_matrices,
     read_numbers,
     read_rows,
     stationary,
 )
 
+Rows = tuple[tuple[float, ...], ...]
 _TRANSITION = ((0.95, 0.05, 0.0), (0.0, 0.95, 0.05), (0.05, 0.0, 0.95))
 _EMISSION = ((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8))
 
 
-def _check_transition(rows: Any, name: str) -> tuple[tuple[float, ...], ...]:
+def _check_transition(rows: Any, name: str) -> Rows:
     return tuple(check_distribution(row, f"a row of {name}", len(rows)) for row in rows)
 
 
-@dataclass(frozen=True)
-class HiddenMarkov(Process):
-    """A hidden state z that moves by ``transition``; each symbol from ``emission[z]``.
+def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda value, name: None if value is None else check(value, name)
 
-    transition: S rows of S probabilities. emission: S rows of K >= 2 probabilities. T as for
-    DirichletCategorical: RESET starts the hidden state anew. start: distribution of a task's first
-    state; None is the stationary one of ``transition``. Errors: ValueError for anything else. Latent:
-    the hidden path (batch, tasks, draws). Belief: log p(state | x_<t), (S,).
+
+@dataclass(frozen=True)
+class HiddenMarkov(HiddenStates):
+    """A hidden state z that moves by ``transition``; each symbol from ``emission[z]``. Or, in one,
+    ``edges``.
+
+    transition: S rows of S probabilities. emission: S rows of K >= 2 probabilities; both have values
+    where nothing is given. T as for DirichletCategorical: RESET starts the hidden state anew. start:
+    distribution of a task's first state; None is the stationary one. edges: in place of transition and
+    emission, K >= 2 matrices T^(x)_ij = p(symbol x, next state j | state i), S rows of S each. Errors:
+    ValueError for anything else. Latent: the state before each symbol (batch, tasks, draws). Belief:
+    log p(state | x_<t), (S,).
     """
 
-    transition: tuple[tuple[float, ...], ...] = _TRANSITION
-    emission: tuple[tuple[float, ...], ...] = _EMISSION
+    transition: Rows | None = None
+    emission: Rows | None = None
     T: float = math.inf
     start: tuple[float, ...] | None = None
+    edges: tuple[Rows, ...] | None = None
 
     name = "hidden-markov"
     parameters: ClassVar[dict[str, Parameter]] = {
@@ -66,53 +71,88 @@ class HiddenMarkov(Process):
             read_rows,
             "probabilities of the next hidden state, a row a state",
             "0.9,0.1/0.2,0.8",
-            _check_transition,
+            _optional(_check_transition),
         ),
         "emission": Parameter(
             read_rows,
             "probabilities of the symbols, a row a hidden state",
             "0.7,0.2,0.1/0.1,0.2,0.7",
-            check_distributions,
+            _optional(check_distributions),
         ),
         "T": TASK_LENGTH,
         "start": Parameter(
             read_numbers, "probabilities of a task's first hidden state, else stationary", "0.5,0.5"
+        ),
+        "edges": Parameter(
+            read_matrices,
+            "in place of transition and emission, p(symbol, next state) from each state: a matrix a "
+            "symbol, a row a state",
+            "0,0.5/0,0//0.5,0/1,0",
+            _optional(check_edges),
         ),
     }
     latent_name = "the hidden path"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        size = len(self.transition)
-        if len(self.emission) != size:
-            raise ValueError(
-                f"transition and emission have one row a hidden state; got {size} and "
-                f"{len(self.emission)} rows"
-            )
-        start = stationary(self.transition, "give start") if self.start is None else self.start
-        self.keep("start", check_distribution(start, "start", size))
-
-    @property
-    def num_symbols(self) -> int:
-        return len(self.emission[0])
+        if self.edges is not None:
+            if self.transition is not None or self.emission is not None:
+                raise ValueError("give edges, or transition and emission, but not both")
+        else:
+            self.keep("transition", self.transition or _TRANSITION)
+            self.keep("emission", self.emission or _EMISSION)
+            if len(self.transition or ()) != len(self.emission or ()):
+                raise ValueError(
+                    "transition and emission have one row a hidden state; got "
+                    f"{len(self.transition or ())} and {len(self.emission or ())} rows"
+                )
+        moves = self.matrices.sum(0)
+        start = stationary(moves, "give start") if self.start is None else self.start
+        self.keep("start", check_distribution(start, "start", len(moves)))
 
     @property
     def title(self) -> str:
         T = json_task_length(self.T) or "inf"
-        return f"a hidden Markov model of {len(self.transition)} states, T={T}"
+        return f"a hidden Markov model of {len(self.matrices[0])} states, T={T}"
+
+    def edges_as(self, number: Any) -> Any:
+        if self.edges is not None:
+            return [[[number(v) for v in row] for row in matrix] for matrix in self.edges]
+        pairs = list(zip(self.transition or (), self.emission or (), strict=True))
+        return [
+            [[number(b[x]) * number(a) for a in row] for row, b in pairs]
+            for x in range(len(pairs[0][1]))
+        ]
 
     @property
     def matrices(self) -> np.ndarray:
-        """T^(x)_ij = p(symbol x, next state j | state i), float64 (K, S, S)."""
+        if self.edges is not None:
+            return np.asarray(self.edges)
         return np.asarray(self.emission).T[:, :, None] * np.asarray(self.transition)
+
+    @property
+    def num_symbols(self) -> int:
+        return len(self.edges if self.edges is not None else (self.emission or _EMISSION)[0])
+
+    def first_state(self) -> tuple[float, ...]:
+        return self.start or ()
+
+    def settings(self) -> dict[str, Any]:
+        """Without the parameters of the form that is not this one's."""
+        unused = ("edges",) if self.edges is None else ("transition", "emission")
+        return {name: v for name, v in super().settings().items() if name not in unused}
+
+    @classmethod
+    def from_settings(cls, settings: Any) -> HiddenMarkov:
+        other = ("transition", "emission") if "edges" in settings else ("edges",)
+        return super().from_settings(dict.fromkeys(other) | dict(settings))
 
     def model(
         self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
     ) -> Any:
         n = draws_in_task(self.T, draws)
-        if n == 0:
-            numpyro.deterministic("z", jnp.zeros((0, streams, tasks), jnp.int32))
-            return None
+        if n == 0 or self.edges is not None:
+            return super().model(symbols, streams=streams, tasks=tasks, draws=draws)
         # By logits: the sampler for probabilities can return a first state of probability 0.
         moves, first = (jnp.log(jnp.asarray(p)) for p in (self.transition, self.start))
 
@@ -133,75 +173,11 @@ class HiddenMarkov(Process):
             emitted = dist.Categorical(logits=jnp.log(p)) if zeros else dist.Categorical(p)
             return numpyro.sample("x", emitted, obs=symbols)
 
-    def latent_of(self, sites: Any) -> Any:
-        return draws_last(sites["z"]["value"])
-
-    def initial_belief(self, draws: int = HORIZON) -> Array:
-        return _log(self.start)
-
-    def update(self, belief: Array, symbol: Array) -> Array:
-        after = jax.nn.logsumexp(belief[:, None] + _log(self.matrices)[symbol], axis=0)
-        total = jax.nn.logsumexp(after)
-        return jnp.where(jnp.isneginf(total), belief, after - total)
-
-    def log_predictive_of(self, belief: Array) -> Array:
-        return jax.nn.logsumexp(belief[None] + _log(self.matrices.sum(-1)), axis=-1)
-
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
-        # A task without draws has no state, and what is said of its RESET is not read.
-        state = jnp.append(latent, 0)[place]
-        return _log(self.matrices.sum(-1))[:, state]
-
-    def coordinates(self, belief: Array) -> dict[str, Array]:
-        """state_probabilities (S,), p(state | x_<t), and posterior_mean (K,), the predictive."""
-        return {
-            "state_probabilities": jnp.exp(belief),
-            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
-        }
-
-    def ladder(self) -> dict[str, Machine]:
-        """Bayes that remembers the last symbol of the task only, and how many came before it."""
-        return {"last_symbol_only": LastSymbol(self)}
-
     @classmethod
-    def examples(cls) -> tuple[Process, ...]:
+    def examples(cls) -> tuple[HiddenMarkov, ...]:
         return (
             cls(((0.9, 0.1), (0.2, 0.8)), ((0.7, 0.2, 0.1), (0.1, 0.3, 0.6)), 5),
             cls(_TRANSITION, ((0.9, 0.1), (0.4, 0.6), (0.2, 0.8)), math.inf, (0, 1, 0)),
             cls(((0.5, 0.5, 0), (0, 0, 1), (1, 0, 0)), ((1, 0), (0, 1), (0, 1)), math.inf),
+            cls(edges=(((0.2, 0.3), (0, 0)), ((0, 0.5), (1, 0))), T=4),
         )
-
-
-@dataclass(frozen=True)
-class LastSymbol(Machine):
-    """A hidden Markov model filtered from the last symbol and its place alone. Belief: p(state)
-    before that symbol, without any, and p(state) after it."""
-
-    of: HiddenMarkov
-
-    @property
-    def num_symbols(self) -> int:
-        return self.of.num_symbols
-
-    @property
-    def task_length(self) -> float:
-        return self.of.task_length
-
-    def initial_belief(self, draws: int = HORIZON) -> tuple[Array, Array]:
-        start = jnp.asarray(self.of.start)
-        return start, start
-
-    def update(self, belief: tuple[Array, Array], symbol: Array) -> tuple[Array, Array]:
-        matrices = jnp.asarray(self.of.matrices)
-        marginal, _ = belief
-        after, moved = marginal @ matrices[symbol], marginal @ matrices.sum(0)
-        total = after.sum()
-        return moved, jnp.where(total > 0, after / total, moved)
-
-    def log_predictive_of(self, belief: tuple[Array, Array]) -> Array:
-        return jnp.log(jnp.asarray(self.of.matrices).sum(-1) @ belief[1])
-
-
-def _log(p: Any) -> Array:
-    with np.errstate(divide="ignore"):
-        return jnp.asarray(np.log(p))

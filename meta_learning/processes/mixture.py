@@ -1,27 +1,18 @@
-"""Tasks that each follow one of finitely many known distributions.
-
-With n_k the counts of the task so far, component c has posterior weight proportional to
-w_c product over k of p_ck^{n_k}, and the predictive is the weighted mean of the components' p (Bishop
-2006, section 9.2, with known components).
-"""
+"""Tasks that each follow one of finitely many known distributions; how they are predicted:
+``components``."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
-from jax import Array
 
-from autoregressive.broadcast import align
 from meta_learning.processes.base import Process
+from meta_learning.processes.components import Components
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
-from meta_learning.processes.machine import HORIZON, Machine
+from meta_learning.processes.machine import Machine
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
@@ -31,11 +22,10 @@ from meta_learning.processes.parameters import (
     read_numbers,
     read_rows,
 )
-from meta_learning.processes.places import count_symbols
 
 
 @dataclass(frozen=True)
-class Mixture(Process):
+class Mixture(Components):
     """A component c ~ Categorical(weights) for every task; symbols i.i.d. from Categorical(p_c).
 
     p: one row of K >= 2 probabilities a component. T as for DirichletCategorical. weights: one a
@@ -60,7 +50,6 @@ class Mixture(Process):
             read_numbers, "probabilities of the components, else equal", "0.7,0.3"
         ),
     }
-    latent_name = "each task's component"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,48 +65,13 @@ class Mixture(Process):
     def title(self) -> str:
         return f"a mixture of {len(self.p)} categoricals, T={json_task_length(self.T) or 'inf'}"
 
-    def latent(self) -> Any:
-        # By logits: the samplers for probabilities can return a first entry of probability 0.
-        return numpyro.sample("component", dist.Categorical(logits=_log(self.weights)))
+    @property
+    def components(self) -> np.ndarray:
+        return np.asarray(self.p)
 
-    def draw_distribution(self, latent: Any) -> Any:
-        p = jnp.asarray(self.p)[latent]
-        return dist.Categorical(p) if np.all(self.p) else dist.Categorical(logits=jnp.log(p))
-
-    def initial_belief(self, draws: int = HORIZON) -> Array:
-        return jnp.zeros(self.num_symbols)
-
-    def update(self, belief: Array, symbol: Array) -> Array:
-        return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
-
-    def log_weights(self, counts: Any) -> Array:
-        """log p(component | counts) in nats: (..., K) -> (..., components)."""
-        p, counts = np.asarray(self.p), jnp.asarray(counts, float)
-        # 0 log 0 is 0: what a component never makes counts only where it came.
-        log_p = np.log(np.where(p > 0, p, 1.0))
-        ruled_out = (counts @ (p == 0).T.astype(float)) > 0
-        log_likelihood = counts @ log_p.T
-        prior = align(_log(self.weights), log_likelihood)
-        log_w = jnp.where(ruled_out, -jnp.inf, prior + log_likelihood)
-        total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
-        return jnp.where(jnp.isneginf(total), prior, log_w - total)
-
-    def log_predictive_of(self, belief: Any) -> Array:
-        return jnp.log(jnp.exp(self.log_weights(belief)) @ jnp.asarray(self.p))
-
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
-        return jnp.log(jnp.asarray(self.p))[latent]
-
-    def coordinates(self, belief: Array) -> dict[str, Array]:
-        """component_weights (components,), counts (K,) and posterior_mean (K,), the predictive."""
-        return {
-            "component_weights": jnp.exp(self.log_weights(belief)),
-            "counts": belief,
-            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
-        }
-
-    def statistic(self, symbols: Any) -> np.ndarray:
-        return count_symbols(symbols, self.num_symbols)
+    @property
+    def component_prior(self) -> np.ndarray:
+        return np.asarray(self.weights)
 
     def ladder(self) -> dict[str, Machine]:
         """Laplace's and Krichevsky and Trofimov's rules, which do not know the components."""
@@ -133,7 +87,3 @@ class Mixture(Process):
             cls(((0.999, 0.001), (0.3, 0.7), (0.5, 0.5)), math.inf, (0.5, 0.5, 0)),
             cls(((0.5, 0.5, 0), (0, 0.2, 0.8)), 4),
         )
-
-
-def _log(p: Any) -> Array:
-    return jnp.log(jnp.asarray(p))

@@ -47,6 +47,25 @@ def read_rows(text: str) -> tuple[tuple[float, ...], ...]:
     return tuple(read_numbers(row) for row in text.split("/"))
 
 
+def read_matrices(text: str) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """Matrices, with two slashes between them: 0,0.5/0,0//0.5,0/1,0. Errors: ValueError."""
+    return tuple(read_rows(matrix) for matrix in text.split("//"))
+
+
+def check_number(value: float, name: str, least: float, most: float) -> float:
+    """The value as a float. Errors: ValueError unless it is a number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not least <= (number := float(value)) <= most:
+        raise ValueError(f"{name} must be between {least:g} and {most:g}; got {value:g}")
+    return number
+
+
+def check_whole(value: float, name: str, least: int, most: int) -> int:
+    """The value as an int. Errors: ValueError unless it is a whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name} must be a whole number from {least} to {most}; got {value:g}")
+    return int(value)
+
+
 def check_alpha(
     alpha: Sequence[float], name: str = "alpha", size: int | None = None
 ) -> tuple[float, ...]:
@@ -106,11 +125,30 @@ def check_distributions(
     return found
 
 
+def check_edges(
+    matrices: Sequence[Sequence[Sequence[float]]], name: str
+) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """K >= 2 matrices of S x S, whose rows i sum to 1 over all of them. Errors: ValueError for anything
+    else."""
+    size = len(matrices[0]) if len(matrices) else 0
+    shapes = {(len(matrix), len(row)) for matrix in matrices for row in matrix}
+    if len(matrices) < 2 or size == 0 or shapes != {(size, size)}:
+        raise ValueError(
+            f"{name} needs two or more matrices, one a symbol, each with a row and a column for every "
+            f"state; got {len(matrices)} of {', '.join(f'{a} x {b}' for a, b in sorted(shapes))}"
+        )
+    flat = [
+        check_probabilities([v for matrix in matrices for v in matrix[i]], f"row {i} of all {name}")
+        for i in range(size)
+    ]
+    return tuple(
+        tuple(row[x * size : (x + 1) * size] for row in flat) for x in range(len(matrices))
+    )
+
+
 def check_symbol_number(value: float, name: str = "symbols") -> int:
     """K as an int. Errors: ValueError unless it is a whole number from 2 to 1,000."""
-    if not 2 <= value <= 1000 or value != int(value):
-        raise ValueError(f"{name} must be a whole number from 2 to 1000; got {value:g}")
-    return int(value)
+    return check_whole(value, name, 2, 1000)
 
 
 def check_task_length(T: float, name: str = "T") -> float:
@@ -162,9 +200,18 @@ def show(values: Sequence[float], comma: str = ",") -> str:
 def show_value(value: Any) -> str:
     """A parameter's value as the command line reads it."""
     if isinstance(value, tuple):
-        rows = bool(value) and isinstance(value[0], tuple)
-        return "/".join(map(show_value, value)) if rows else show(value)
+        return show(value) if depth(value) < 2 else slashes(value).join(map(show_value, value))
     return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def depth(value: Any) -> int:
+    """How deep tuples are nested: 1 for numbers, 2 for rows, 3 for matrices."""
+    return 1 + depth(value[0]) if isinstance(value, tuple) and value else 0
+
+
+def slashes(value: Any) -> str:
+    """What stands between the parts of rows or matrices in text."""
+    return "/" * (depth(value) - 1)
 
 
 ALPHA = Parameter(read_numbers, "prior pseudo-counts, one a symbol", "10,1,1", check_alpha)

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -21,10 +22,16 @@ from meta_learning.processes import (
     PROCESSES,
     ChangePoints,
     DirichletCategorical,
+    Even,
     FixedCategorical,
+    GoldenMean,
     HiddenMarkov,
     MarkovChain,
+    Mess3,
     Mixture,
+    RandomRandomXor,
+    TaskPool,
+    ZeroOneRandom,
     process_kind,
 )
 
@@ -78,16 +85,95 @@ def mixture(process, draws):
     return sum(w * math.prod(p[x] for x in draws) for w, p in zip(weights, rows, strict=True))
 
 
+def task_pool(process, draws):
+    """p(draws): the mean over the pool."""
+    rows = fractions(tuple(map(tuple, process.components.tolist())))
+    return sum(math.prod(p[x] for x in draws) for p in rows) / Fraction(len(rows))
+
+
+def emitted_by_states(process):
+    """A state shows a symbol and is then left."""
+    if process.edges is not None:
+        return fractions(process.start), {
+            (i, x, j): Fraction(v)
+            for x, matrix in enumerate(process.edges)
+            for i, row in enumerate(matrix)
+            for j, v in enumerate(row)
+        }
+    A, B = fractions(process.transition), fractions(process.emission)
+    states = range(len(A))
+    return fractions(process.start), {
+        (i, x, j): B[i][x] * A[i][j] for i in states for x in range(len(B[i])) for j in states
+    }
+
+
+def of_mess3(process):
+    """A move, then the symbol of the state that is entered, or another one."""
+    a, x = fractions((process.a, process.x))
+    three = range(3)
+    return [Fraction(1, 3)] * 3, {
+        (i, k, j): (1 - 2 * x if i == j else x) * (a if k == j else (1 - a) / 2)
+        for i in three for k in three for j in three
+    }  # fmt: skip
+
+
+def of_z1r(process):
+    p = Fraction(process.p)
+    edges = {(0, 0, 1): 1, (1, 1, 2): 1, (2, 0, 0): p, (2, 1, 0): 1 - p}
+    return [Fraction(1, 3)] * 3, edges
+
+
+def of_golden_mean(process):
+    """The other state is left at once: the free one has share 1 / (1 + (1 - p))."""
+    p = Fraction(process.p)
+    return [1 / (2 - p), (1 - p) / (2 - p)], {(0, 1, 0): p, (0, 0, 1): 1 - p, (1, 1, 0): 1}
+
+
+def of_even(process):
+    p = Fraction(process.p)
+    return [1 / (2 - p), (1 - p) / (2 - p)], {(0, 0, 0): p, (0, 1, 1): 1 - p, (1, 1, 0): 1}
+
+
+def of_rrxor(process):
+    """States: what is known of the bits of this round."""
+    names = {(): 0, (0,): 1, (1,): 2, ("xor", 0): 3, ("xor", 1): 4}
+    half, edges = Fraction(1, 2), {}
+    for bit in (0, 1):
+        edges[0, bit, names[bit,]] = half
+        edges[names["xor", bit], bit, 0] = 1
+        for second in (0, 1):
+            edges[names[bit,], second, names["xor", bit ^ second]] = half
+    return [Fraction(1, 3), *[Fraction(1, 6)] * 4], edges
+
+
+STARTS_AND_EDGES = {
+    HiddenMarkov: emitted_by_states,
+    Mess3: of_mess3,
+    ZeroOneRandom: of_z1r,
+    GoldenMean: of_golden_mean,
+    Even: of_even,
+    RandomRandomXor: of_rrxor,
+}
+
+
+@cache
+def start_and_edges(process):
+    start, edges = STARTS_AND_EDGES[type(process)](process)
+    return start, {edge: p for edge, p in edges.items() if p}
+
+
+def paths(process, draws):
+    """The last state and the probability of every hidden path that shows the draws."""
+    start, edges = start_and_edges(process)
+    found = [(z, p) for z, p in enumerate(start) if p]
+    for x in draws:
+        found = [(j, p * q) for z, p in found for (i, k, j), q in edges.items() if (i, k) == (z, x)]
+    return found
+
+
 def hidden_markov(process, draws):
     """p(draws): the sum over every hidden path."""
-    A, B, start = (fractions(v) for v in (process.transition, process.emission, process.start))
-    total = Fraction(0)
-    for path in itertools.product(range(len(A)), repeat=len(draws)):
-        weight = Fraction(1)
-        for t, (z, x) in enumerate(zip(path, draws, strict=True)):
-            weight *= (A[path[t - 1]][z] if t else start[z]) * B[z][x]
-        total += weight
-    return total
+    return sum((p for _, p in paths(process, draws)), start=Fraction(0))
 
 
 def dirichlet(process, draws):
@@ -107,18 +193,24 @@ PROBABILITY = {
     ChangePoints: change_points,
     MarkovChain: markov_chain,
     Mixture: mixture,
-    HiddenMarkov: hidden_markov,
+    TaskPool: task_pool,
+    **dict.fromkeys(STARTS_AND_EDGES, hidden_markov),
 }
 NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     ChangePoints((2.0, 0.5), 0.0),
     ChangePoints((2.0, 0.5), 1.0),
     MarkovChain((0.5, 3.0), 4),
     Mixture(((0.9, 0.1),), 3),
+    GoldenMean(0.0),
+    GoldenMean(1.0),
+    ZeroOneRandom(1.0, 4),
+    Mess3(1 / 3, 0.5, 4),
+    Mess3(1.0, 0.25),
     HiddenMarkov(((1, 0), (0, 1)), ((0.9, 0.1), (0.2, 0.8)), 4, (0.5, 0.5)),
     HiddenMarkov(((0, 1), (1, 0)), ((1, 0), (0, 1)), 5, (1, 0)),
     *(
         kind.from_parameters({"T": T})
-        for kind in (MarkovChain, Mixture, HiddenMarkov)
+        for kind in (MarkovChain, Mixture, HiddenMarkov, Even, TaskPool)
         for T in (1, 2)
     ),
 ]
@@ -156,6 +248,16 @@ def of_mixture(process, draws):
     return {"component_weights": list(of.values())}
 
 
+def of_task_pool(process, draws):
+    rows = fractions(tuple(map(tuple, process.components.tolist())))
+    of = shares({c: math.prod(p[x] for x in draws) for c, p in enumerate(rows)})
+    alpha = fractions(process.alpha)
+    return {
+        "component_weights": list(of.values()),
+        "prior_mean": [urn(alpha, draws, k) for k in range(process.num_symbols)],
+    }
+
+
 def of_markov(process, draws):
     K = process.num_symbols
     pairs = list(itertools.pairwise(draws))
@@ -187,16 +289,9 @@ def of_change_points(process, draws):
 
 def of_hidden_markov(process, draws):
     """p(state | draws): the sum over the paths up to it."""
-    A, B, start = (fractions(v) for v in (process.transition, process.emission, process.start))
-    weight = dict(enumerate(start))
-    for path in itertools.product(range(len(A)), repeat=len(draws) + 1):
-        if path[:-1]:
-            if not any(path):
-                weight = dict.fromkeys(range(len(A)), Fraction(0))
-            p = start[path[0]]
-            for (z, after), x in zip(itertools.pairwise(path), draws, strict=True):
-                p *= B[z][x] * A[z][after]
-            weight[path[-1]] += p
+    weight = dict.fromkeys(range(len(start_and_edges(process)[0])), Fraction(0))
+    for z, p in paths(process, draws):
+        weight[z] += p
     return {"state_probabilities": list(shares(weight).values())}
 
 
@@ -208,7 +303,8 @@ COORDINATES = {
     ChangePoints: of_change_points,
     MarkovChain: of_markov,
     Mixture: of_mixture,
-    HiddenMarkov: of_hidden_markov,
+    TaskPool: of_task_pool,
+    **dict.fromkeys(STARTS_AND_EDGES, of_hidden_markov),
 }
 
 
@@ -292,6 +388,15 @@ def test_parameters_are_read_from_text():
         ("mixture", {"weights": "0.5,0.5"}, "weights needs 3"),
         ("hidden-markov", {"transition": "1,0/0,1", "emission": "0.5,0.5/0.5,0.5"}, "give start"),
         ("hidden-markov", {"transition": "0.5,0.5/0.5,0.5"}, "one row a hidden state"),
+        ("hidden-markov", {"edges": "0.5,0.5/0.5,0.5"}, "two or more matrices.* got 1 of 2 x 2"),
+        ("hidden-markov", {"edges": "0.5,0/0.5//0,0/0,0"}, "a row and a column"),
+        ("hidden-markov", {"edges": "0.5,0/0,1//0,0.4/0,0"}, "row 0 of all edges must sum to 1"),
+        ("hidden-markov", {"edges": "1//0", "emission": "1,0"}, "but not both"),
+        ("mess3", {"x": "0.6"}, "x must be between 0 and 0.5"),
+        ("even", {"p": "nan"}, "p must be between 0 and 1; got nan"),
+        ("task-pool", {"pool": "2.5"}, "pool must be a whole number from 1 to 100000"),
+        ("task-pool", {"pool_seed": "-1"}, "pool_seed must be a whole number from 0"),
+        ("z1r", {"q": "1"}, "no parameter 'q'; it has p, T"),
     ],
 )
 def test_parameters_are_checked(name, given, message):

@@ -1,0 +1,79 @@
+"""Where a predictor lies between two exact ones: the share w of the first.
+
+Between p and p' lie m_w = p^w p'^(1-w) / Z(w), w in [0, 1]. The share of a predictor q is the w for
+which the mean over histories of KL(q || m_w) is least: the projection of q on an exponential family
+(Amari 2016). Its derivative, E_m_w[r] - E_q[r] with r = log p - log p', grows with w, so
+there is one least w, and means of derivatives are all that has to be kept of the histories.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autoregressive.scores import normalised
+
+# Where the derivative is known; between them it is a polynomial through the nearest so many.
+NODES = np.linspace(0.0, 1.0, 33)
+_POINTS = 6
+# exp(-100): what is less likely counts as that.
+_FLOOR = -100.0
+# Two predictors are taken for equal below this mean derivative, nats.
+_EQUAL = 1e-12
+
+
+def share(log_q: Any, log_first: Any, log_second: Any) -> float:
+    """The share w in [0, 1] of ``log_first`` in ``log_q``, of the mean over all rows.
+
+    All: log-probabilities (..., K), nats, without RESET; they are normalised. NaN where both ends agree
+    everywhere.
+    """
+    slopes = derivatives(log_q, log_first, log_second)
+    return float(least(slopes.reshape(-1, len(NODES)).mean(0)))
+
+
+def derivatives(log_q: Any, log_first: Any, log_second: Any) -> np.ndarray:
+    """d KL(q || m_w) / dw of every row at w = ``NODES``, nats: (..., K) -> (..., nodes)."""
+    log_p, log_other = (np.maximum(normalised(rows), _FLOOR) for rows in (log_first, log_second))
+    ratio = log_p - log_other
+    in_q = (np.exp(normalised(log_q)) * ratio).sum(-1)
+    out = np.empty((*ratio.shape[:-1], len(NODES)))
+    for node, w in enumerate(NODES):
+        mixed = np.exp(normalised(log_other + w * ratio))
+        out[..., node] = (mixed * ratio).sum(-1) - in_q
+    return out
+
+
+def least(slopes: Any) -> np.ndarray:
+    """The w at which derivatives that grow with w are 0, or the end that is nearer to it.
+
+    slopes: at ``NODES``, (..., nodes). Returns (...), NaN where all are 0 or one is no number.
+    """
+    slopes = np.asarray(slopes, np.float64)
+    below = np.clip((slopes < 0).sum(-1) - 1, 0, len(NODES) - 2)
+    first = np.clip(below - _POINTS // 2 + 1, 0, len(NODES) - _POINTS)
+    places = first[..., None] + np.arange(_POINTS)
+    near = np.take_along_axis(slopes, places, -1)
+    step = NODES[1]
+    low, high = below - first + 0.0, below - first + 1.0
+    for _ in range(40):  # halves the interval: to 1e-12 of its length
+        middle = (low + high) / 2
+        positive = _polynomial(near, middle) > 0
+        low, high = np.where(positive, low, middle), np.where(positive, middle, high)
+    found = (first + low) * step
+    found = np.where(slopes[..., 0] >= 0, 0.0, np.where(slopes[..., -1] <= 0, 1.0, found))
+    known = np.isfinite(slopes).all(-1) & (np.abs(slopes).max(-1) > _EQUAL)
+    return np.where(known, found, np.nan)
+
+
+def _polynomial(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The polynomial (Lagrange's) through values at 0, 1, 2, ... values: (..., _POINTS)."""
+    total = np.zeros(np.shape(at))
+    for k in range(_POINTS):
+        weight = np.ones(np.shape(at))
+        for other in range(_POINTS):
+            if other != k:
+                weight = weight * (at - other) / (k - other)
+        total = total + weight * values[..., k]
+    return total

@@ -1,0 +1,126 @@
+"""Tasks that each follow one of finitely many known distributions: what such processes share.
+
+With n_k the counts of the task so far, component c has posterior weight proportional to
+w_c product over k of p_ck^{n_k}, and the predictive is the weighted mean of the components' p (Bishop
+2006, section 9.2, with known components).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from autoregressive.broadcast import align
+from autoregressive.precision import float64
+from meta_learning.processes.base import Process
+from meta_learning.processes.machine import HORIZON
+from meta_learning.processes.places import count_symbols, counts_before
+
+# Rows of counts in one compiled call times components: what it holds stays small.
+_AT_ONCE = 2**20
+
+
+class Components(Process):
+    """A component for every task; symbols i.i.d. from its p. A subclass gives ``components`` and
+    ``component_prior``. Latent: the component (batch, tasks). Belief: the counts n."""
+
+    latent_name = "each task's component"
+
+    @property
+    def components(self) -> np.ndarray:
+        """p of every component, float64 (components, K)."""
+        raise NotImplementedError
+
+    @property
+    def component_prior(self) -> np.ndarray:
+        """The probability of each component, float64 (components,)."""
+        raise NotImplementedError
+
+    @property
+    def num_symbols(self) -> int:
+        return self.components.shape[1]
+
+    def latent(self) -> Any:
+        # By logits: the samplers for probabilities can return a first entry of probability 0.
+        return numpyro.sample("component", dist.Categorical(logits=_log(self.component_prior)))
+
+    def draw_distribution(self, latent: Any) -> Any:
+        components = self.components
+        p = jnp.asarray(components)[latent]
+        return dist.Categorical(p) if np.all(components) else dist.Categorical(logits=jnp.log(p))
+
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return jnp.zeros(self.num_symbols)
+
+    def update(self, belief: Array, symbol: Array) -> Array:
+        return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
+
+    def log_weights(self, counts: Any) -> Array:
+        """log p(component | counts) in nats: (..., K) -> (..., components)."""
+        p, counts = self.components, jnp.asarray(counts, float)
+        prior = _log(self.component_prior)
+        # 0 log 0 is 0: what a component never makes counts only where it came.
+        log_p = np.log(np.where(p > 0, p, 1.0))
+        ruled_out = (counts @ jnp.asarray(p == 0, counts.dtype).T) > 0
+        log_likelihood = counts @ jnp.asarray(log_p.T)
+        prior = align(prior, log_likelihood)
+        log_w = jnp.where(ruled_out, -jnp.inf, prior + log_likelihood)
+        total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
+        return jnp.where(jnp.isneginf(total), prior, log_w - total)
+
+    def log_predictive_of(self, belief: Any) -> Array:
+        p, log_w = self.components, self.log_weights(belief)
+        if np.all(p):
+            return jnp.log(jnp.exp(log_w) @ jnp.asarray(p))
+        # In logarithms: a symbol may hang on a component whose weight is too small for float64.
+        log_w = log_w[..., None]
+        return jax.nn.logsumexp(log_w + align(_log(p), log_w), axis=-2)
+
+    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+        """Once for every count that comes up: they are fewer than places are."""
+        counts = counts_before(draws, self.num_symbols).reshape(-1, self.num_symbols)
+        base = draws.shape[-1]
+        if base**self.num_symbols < 2**62:  # one number stands for counts, which is fast to sort
+            code = counts @ base ** np.arange(self.num_symbols)
+            _, first, place = np.unique(code, return_index=True, return_inverse=True)
+            distinct = counts[first]
+        else:
+            distinct, place = np.unique(counts, axis=0, return_inverse=True)
+        # Every call has as many rows, so that a row's bits do not depend on its company.
+        size = max(1, _AT_ONCE // len(self.components))
+        padded = np.pad(distinct, ((0, -len(distinct) % size), (0, 0)))
+        with float64():
+            found = np.concatenate(
+                [_predictive(self, part) for part in padded.reshape(-1, size, self.num_symbols)]
+            )
+        return found[place.reshape(draws.shape)]
+
+    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+        return jnp.log(jnp.asarray(self.components))[latent]
+
+    def coordinates(self, belief: Array) -> dict[str, Array]:
+        """component_weights (components,), counts (K,) and posterior_mean (K,), the predictive."""
+        return {
+            "component_weights": jnp.exp(self.log_weights(belief)),
+            "counts": belief,
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+        }
+
+    def statistic(self, symbols: Any) -> np.ndarray:
+        return count_symbols(symbols, self.num_symbols)
+
+
+@partial(jax.jit, static_argnums=0)
+def _predictive(process: Components, counts: Array) -> Array:
+    return process.log_predictive_of(counts)
+
+
+def _log(p: Any) -> Array:
+    return jnp.log(jnp.asarray(p))

@@ -1,0 +1,170 @@
+"""What every process with a hidden state shares: the forward algorithm, the draws, the oracle.
+
+With T^(x)_ij = p(symbol x, next state j | state i), whose sum over x and j is 1, and
+f_t(i) = p(z_t = i | x_<t), z_t the state before symbol t,
+
+    p(x_t = k | x_<t) = sum over i, j of f_t(i) T^(k)_ij
+    f_{t+1}(j)        = sum over i of f_t(i) T^(x_t)_ij / p(x_t | x_<t)
+
+the forward algorithm (Rabiner 1989, "A tutorial on hidden Markov models", section III.A) for symbols
+that come with the transition, with f in logarithms: a state that looks impossible for long can still
+come back. A symbol that the state emits is the case T^(x)_ij = B_ix A_ij.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from numpyro.contrib.control_flow import scan
+
+from meta_learning.processes.base import Process, draws_in_task, draws_last
+from meta_learning.processes.machine import HORIZON, Machine
+from meta_learning.processes.mixed_states import belief_table
+
+
+@dataclass(frozen=True)
+class HiddenStates(Process):
+    """A hidden state that moves with every symbol. A subclass gives ``edges_as`` and
+    ``first_state``.
+
+    Latent: the state before each symbol (batch, tasks, draws). Belief: log p(state | x_<t), (S,).
+    """
+
+    latent_name = "the hidden state before each symbol"
+
+    def edges_as(self, number: Any) -> Any:
+        """T^(x)_ij, nested (K, S, S), with entries of the type ``number``: float or Fraction."""
+        raise NotImplementedError
+
+    def first_state(self) -> tuple[float, ...]:
+        """p(a task's first state), (S,)."""
+        raise NotImplementedError
+
+    def wrong(self) -> Process:
+        """A model that a reference believes in: here one move in ten goes, and shows, anything."""
+        from meta_learning.processes.hidden_markov import HiddenMarkov
+
+        matrices = self.matrices
+        noisy = 0.9 * matrices + 0.1 / matrices[:, 0].size
+        return HiddenMarkov(edges=noisy.tolist(), T=self.task_length)
+
+    @property
+    def matrices(self) -> np.ndarray:
+        """T^(x)_ij = p(symbol x, next state j | state i), float64 (K, S, S)."""
+        return np.asarray(self.edges_as(float), np.float64)
+
+    @property
+    def num_symbols(self) -> int:
+        return len(self.matrices)
+
+    def model(
+        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
+    ) -> Any:
+        n = draws_in_task(self.task_length, draws)
+        if n == 0:
+            numpyro.deterministic("z", jnp.zeros((0, streams, tasks), jnp.int32))
+            return None
+        # By logits: the sampler for probabilities can return an outcome of probability 0.
+        shows, moves = _log(self.matrices.sum(-1).T), _log(self.matrices)
+
+        def step(logits: Any, observed: Any) -> tuple[Any, Any]:
+            z = numpyro.sample("z", dist.Categorical(logits=logits))
+            x = numpyro.sample("x", dist.Categorical(logits=shows[z]), obs=observed)
+            return moves[x, z], x
+
+        first = _log(self.first_state())
+        begin = jnp.broadcast_to(first, (streams, tasks, len(first)))
+        return scan(step, begin, symbols, length=n)[1]
+
+    def latent_of(self, sites: Any) -> Any:
+        return draws_last(sites["z"]["value"])
+
+    def initial_belief(self, draws: int = HORIZON) -> Array:
+        return _log(self.first_state())
+
+    def update(self, belief: Array, symbol: Array) -> Array:
+        after = jax.nn.logsumexp(belief[:, None] + _log(self.matrices)[symbol], axis=0)
+        total = jax.nn.logsumexp(after)
+        return jnp.where(jnp.isneginf(total), belief, after - total)
+
+    def log_predictive_of(self, belief: Array) -> Array:
+        return jax.nn.logsumexp(belief[None] + _log(self.matrices.sum(-1)), axis=-1)
+
+    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+        # A task without draws has no state, and what is said of its RESET is not read.
+        state = jnp.append(latent, 0)[place]
+        return _log(self.matrices.sum(-1))[:, state]
+
+    def coordinates(self, belief: Array) -> dict[str, Array]:
+        """state_probabilities (S,), p(state | x_<t), and posterior_mean (K,), the predictive."""
+        return {
+            "state_probabilities": jnp.exp(belief),
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+        }
+
+    def statistic(self, symbols: Any) -> np.ndarray | None:
+        """The number of the belief, (..., 1), of a process that has few in all; -1 after what cannot
+        come. None where they go on for ever, as those of Mess3 do."""
+        table = _beliefs(self)
+        if table is None:
+            return None
+        symbols = np.asarray(symbols)
+        found = np.zeros(symbols.shape[:-1], np.int64)
+        for place in range(symbols.shape[-1]):
+            found = table[found, symbols[..., place]]
+        return found[..., None]
+
+    def ladder(self) -> dict[str, Machine]:
+        """Bayes that remembers the last symbol of the task only, and how many came before it; and the
+        belief of ``wrong``."""
+        return {"last_symbol_only": LastSymbol(self), "bayes_wrong_model": self.wrong()}
+
+
+@dataclass(frozen=True)
+class LastSymbol(Machine):
+    """A hidden Markov model filtered from the last symbol and its place alone. Belief: p(state)
+    before that symbol, without any, and p(state) after it."""
+
+    of: HiddenStates
+
+    @property
+    def num_symbols(self) -> int:
+        return self.of.num_symbols
+
+    @property
+    def task_length(self) -> float:
+        return self.of.task_length
+
+    def initial_belief(self, draws: int = HORIZON) -> tuple[Array, Array]:
+        start = jnp.asarray(self.of.first_state())
+        return start, start
+
+    def update(self, belief: tuple[Array, Array], symbol: Array) -> tuple[Array, Array]:
+        matrices = jnp.asarray(self.of.matrices)
+        marginal, _ = belief
+        after, moved = marginal @ matrices[symbol], marginal @ matrices.sum(0)
+        total = after.sum()
+        return moved, jnp.where(total > 0, after / total, moved)
+
+    def log_predictive_of(self, belief: tuple[Array, Array]) -> Array:
+        return jnp.log(jnp.asarray(self.of.matrices).sum(-1) @ belief[1])
+
+
+@lru_cache(maxsize=64)
+def _beliefs(process: HiddenStates) -> np.ndarray | None:
+    from fractions import Fraction
+
+    return belief_table(process.edges_as(Fraction), process.first_state())
+
+
+def _log(p: Any) -> Array:
+    with np.errstate(divide="ignore"):
+        return jnp.asarray(np.log(p))

@@ -1,0 +1,133 @@
+"""Tasks out of a pool: M parameter vectors drawn once from a Dirichlet, of which each task picks one.
+
+Between remembering a pool and learning the prior it came from lies what networks do (Raventós, Paul,
+Chen and Ganguli 2023, of linear regression). Both ends are exact: Bayes of the pool, by the weights of
+its components, and Bayes of the prior, by counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from meta_learning.processes.base import Process
+from meta_learning.processes.components import Components
+from meta_learning.processes.dirichlet_categorical import DirichletCategorical
+from meta_learning.processes.machine import Machine
+from meta_learning.processes.parameters import (
+    ALPHA,
+    TASK_LENGTH,
+    Parameter,
+    check_whole,
+    json_task_length,
+    read_number,
+    show,
+)
+
+# More weights than these are no coordinates that a network of some hundred units could hold.
+MOST_COORDINATES = 64
+
+
+@dataclass(frozen=True)
+class TaskPool(Components):
+    """One of ``pool`` vectors p for every task, all as likely; symbols i.i.d. from Categorical(p). The
+    vectors are drawn once from Dirichlet(alpha), as ``pool_seed`` says.
+
+    alpha, T: as for DirichletCategorical. pool: from 1 to 100,000. pool_seed: a whole number, 0 or more.
+    Errors: ValueError for anything else. Latent: the component (batch, tasks). Belief: the counts n.
+    """
+
+    alpha: tuple[float, ...] = (1.0, 1.0, 1.0)
+    pool: int = 16
+    pool_seed: int = 0
+    T: float = 20
+
+    name = "task-pool"
+    second = "prior"
+    parameters: ClassVar[dict[str, Parameter]] = {
+        "alpha": ALPHA,
+        "pool": Parameter(
+            read_number,
+            "how many parameter vectors tasks are picked from",
+            "16",
+            lambda value, name: check_whole(value, name, 1, 100_000),
+        ),
+        "pool_seed": Parameter(
+            read_number,
+            "seed of the draw of the pool",
+            "0",
+            lambda value, name: check_whole(value, name, 0, 2**32 - 1),
+        ),
+        "T": TASK_LENGTH,
+    }
+
+    @property
+    def num_symbols(self) -> int:
+        return len(self.alpha)
+
+    @property
+    def title(self) -> str:
+        return (
+            f"a pool of {self.pool} tasks from Dirichlet({show(self.alpha, ', ')}), "
+            f"T={json_task_length(self.T) or 'inf'}"
+        )
+
+    @property
+    def components(self) -> np.ndarray:
+        # A copy: of one array JAX remembers what it made of it, in float32 or float64.
+        return draw_pool(self.alpha, self.pool, self.pool_seed).copy()
+
+    @property
+    def component_prior(self) -> np.ndarray:
+        return np.full(self.pool, 1 / self.pool)
+
+    @property
+    def prior(self) -> DirichletCategorical:
+        """What the pool was drawn from: Bayes of infinitely many tasks."""
+        return DirichletCategorical(self.alpha, self.T)
+
+    def coordinates(self, belief: Array) -> dict[str, Array]:
+        """counts (K,), posterior_mean (K,), the predictive, and prior_mean (K,), that of the prior;
+        component_weights (pool,) of pools of up to ``MOST_COORDINATES``."""
+        found = {
+            "counts": belief,
+            "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
+            "prior_mean": jnp.exp(self.prior.log_predictive_of(belief)),
+        }
+        if self.pool <= MOST_COORDINATES:
+            found["component_weights"] = jnp.exp(self.log_weights(belief))
+        return found
+
+    def ladder(self) -> dict[str, Machine]:
+        """Bayes of the prior, which does not know the pool."""
+        return {"prior": self.prior}
+
+    @classmethod
+    def examples(cls) -> tuple[Process, ...]:
+        return (cls((1, 1, 1), 3, 0, 5),)
+
+
+@lru_cache(maxsize=64)
+def draw_pool(alpha: tuple[float, ...], pool: int, seed: int) -> np.ndarray:
+    """``pool`` draws from Dirichlet(alpha), float64 (pool, K), not writable.
+
+    Made of the bits of NumPy's Philox generator, which are the same in all its versions, as the
+    distribution's are not: a saved network finds its own pool. The first M draws of a larger pool are
+    the pool of M. A Gamma(alpha) draw is one of Gamma(alpha + 1) times U^(1/alpha) (Marsaglia and Tsang
+    2000), in logarithms, so that small alphas do not underflow.
+    """
+    from scipy.special import gammaincinv
+
+    shape = np.asarray(alpha)
+    bits = np.random.Philox(seed).random_raw(2 * pool * len(alpha)).reshape(pool, 2, len(alpha))
+    uniform = ((bits >> np.uint64(11)) + 0.5) * 2.0**-53
+    log_gamma = np.log(gammaincinv(shape + 1, uniform[:, 0])) + np.log(uniform[:, 1]) / shape
+    weights = np.exp(log_gamma - log_gamma.max(1, keepdims=True))
+    found = weights / weights.sum(1, keepdims=True)
+    found.setflags(write=False)
+    return found
