@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from autoregressive.cells.base import Params
 from autoregressive.header import get_text, get_whole
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
@@ -19,6 +20,7 @@ from autoregressive.pace import SCORING, tell
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
+from meta_learning.processes.types import ArrayLike, Json, Settings
 from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
@@ -56,10 +58,10 @@ class Learner(Network):
     model: Model
     params: dict[str, Array]
     num_symbols: int
-    settings: dict[str, Any]
+    settings: Settings
     history: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def log_predictive(self, symbols: Any) -> np.ndarray:
+    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
         """log q(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
@@ -79,7 +81,7 @@ class Learner(Network):
     def run(self, rows: np.ndarray) -> Array:
         return _logits(self.model, self.num_symbols, self.params, rows)
 
-    def check(self, rows: Any) -> np.ndarray:
+    def check(self, rows: ArrayLike) -> np.ndarray:
         """The symbols as an array. Errors: ValueError as for ``log_predictive``."""
         symbols = np.asarray(rows)
         if symbols.ndim < 1 or symbols.shape[-1] < 1 or symbols.dtype.kind not in "iu":
@@ -95,7 +97,7 @@ class Learner(Network):
         return symbols
 
     @classmethod
-    def read_header(cls, header: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    def read_header(cls, header: Mapping[str, Json]) -> tuple[Model, Settings]:
         num_symbols = get_whole(header, "num_symbols")
         model = learner_model(num_symbols, get_text(header, "cell"), get_whole(header, "hidden"))
         return model, {"num_symbols": num_symbols}
@@ -112,7 +114,7 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     return normalised(logits)
 
 
-def _logits_of(model: Model, num_symbols: int, params: Any, symbols: Array) -> Array:
+def _logits_of(model: Model, num_symbols: int, params: Params, symbols: Array) -> Array:
     return model.logits(params, encode(symbols, num_symbols))
 
 
@@ -120,7 +122,7 @@ _logits = jax.jit(_logits_of, static_argnums=(0, 1))
 
 
 def losses(
-    model: Model, num_symbols: int, params: Any, symbols: Array, drawn: np.ndarray
+    model: Model, num_symbols: int, params: Params, symbols: Array, drawn: np.ndarray
 ) -> tuple[Array, Array]:
     """Mean of -log q over all places, and over the drawn ones, in nats: scalars, float32.
 
@@ -140,7 +142,7 @@ def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
     """
     drawn = drawn_places(recipe.unroll, process.task_length)
 
-    def loss(params: Any, symbols: Array) -> tuple[Array, Array]:
+    def loss(params: Params, symbols: Array) -> tuple[Array, Array]:
         return losses(model, process.num_symbols, params, symbols, drawn)
 
     def draw(data: Any, key: Array, start: Array, n: int) -> Array:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from autoregressive.optimization import Optimization
+from meta_learning.processes.types import Settings
 
 # Learning curves have a point every 20 iterations of the coursework's size.
 _SYMBOLS_PER_POINT = 20 * 64 * 100
@@ -46,7 +46,7 @@ class Recipe:
         usual = _SYMBOLS_PER_POINT // (self.batch_size * self.unroll)
         return max(1, min(usual, self.iterations // 20))
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """All fields as plain JSON values."""
         return dataclasses.asdict(self)
 
@@ -81,7 +81,7 @@ def make_recipe(
     """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}: expected one of {', '.join(sorted(RECIPES))}")
-    changes: dict[str, Any] = {
+    changes: Settings = {
         "iterations": iterations,
         "batch_size": batch_size,
         "unroll": unroll,

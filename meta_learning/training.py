@@ -58,7 +58,7 @@ def stream_length(task_length: float) -> int:
 
 def learner_settings(
     process: Process, recipe: Recipe, cell: str, hidden: int, seed: int
-) -> dict[str, Any]:
+) -> Settings:
     """What decides a trained network, as JSON values: the identity under which it is cached."""
     return {
         "process": {"name": process.name, **process.settings()},
@@ -121,7 +121,7 @@ def _train_together(
     )
     evaluate, bayes = _held_out(process, model, run)
 
-    def measure(stop: Stop, history: History) -> dict[str, Any]:
+    def measure(stop: Stop, history: History) -> Settings:
         loss, gap = evaluate(stop.state)
         return {
             "symbols": stop.iteration * recipe.batch_size * recipe.unroll,

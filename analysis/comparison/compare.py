@@ -147,7 +147,7 @@ def compare(
         return log_q
 
     chunks = (
-        (chunk, (rows(network, chunk.symbols) for network in networks))
+        (chunk, (rows(network, np.asarray(chunk.symbols)) for network in networks))
         for chunk in drawn_chunks(source, key, streams, length)
     )
     tell(SCORING, 0, streams * len(networks))
@@ -216,16 +216,17 @@ def score(
     of_networks: list[list[_Part]] = []
     example: Example | None = None
     for chunk, networks in chunks:
+        symbols = np.asarray(chunk.symbols)
         log_q = {name: reference(chunk) for name, reference in references.items()}
         if test_prior:
-            log_q["bayes_test"] = test_prior.log_predictive(chunk.symbols)
+            log_q["bayes_test"] = test_prior.log_predictive(symbols)
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
         for name, rows in log_q.items():
-            parts[name].append(_score(rows, bayes, bayes_test, chunk.symbols, drawn, positions))
+            parts[name].append(_score(rows, bayes, bayes_test, symbols, drawn, positions))
         for number, rows in enumerate(networks):
             if number == len(of_networks):
                 of_networks.append([])
-            part = _score(rows, bayes, bayes_test, chunk.symbols, drawn, positions)
+            part = _score(rows, bayes, bayes_test, symbols, drawn, positions)
             if prior.second in log_q:
                 part.between = _between(rows, bayes, log_q[prior.second], drawn, positions)
             of_networks[number].append(part)
@@ -359,7 +360,7 @@ def _join(parts: list[_Part]) -> Scores:
 def _example(
     network: np.ndarray, log_q: dict[str, np.ndarray], prior: Process, chunk: Streams
 ) -> Example:
-    symbols = chunk.symbols[0]
+    symbols = np.asarray(chunk.symbols[0])
     low, high = prior.posterior_interval(symbols) or (None, None)
     return Example(
         symbols,

@@ -26,17 +26,19 @@ import numpyro.handlers
 from jax import Array
 from numpyro.contrib.control_flow import scan
 
+from autoregressive.broadcast import AnyArray
 from meta_learning.processes.machine import Machine, along_latent, log_normalise
 from meta_learning.processes.parameters import Parameter, json_value, show_value
 from meta_learning.processes.places import join_tasks, split_tasks, with_reset
+from meta_learning.processes.types import ArrayLike, Belief, Json, Latent, Settings, Sites
 
 
 class Streams(NamedTuple):
     """Sampled streams. symbols: int (batch, length). latent: the process's own latent values, one
     array (batch, ...)."""
 
-    symbols: Any
-    latent: Any
+    symbols: AnyArray
+    latent: Latent
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Process(Machine):
         for name, parameter in self.parameters.items():
             self.keep(name, parameter.check(getattr(self, name), name))
 
-    def keep(self, name: str, value: Any) -> None:
+    def keep(self, name: str, value: object) -> None:
         """Sets a field while an instance is made: for a subclass's ``__post_init__``."""
         object.__setattr__(self, name, value)
 
@@ -77,21 +79,26 @@ class Process(Machine):
         given = ", ".join(f"{k}={show_value(getattr(self, k))}" for k in self.parameters)
         return f"{self.name} ({given})"
 
-    def latent(self) -> Any:
+    def latent(self) -> Latent:
         """The NumPyro program of one task's latent values: an array. It runs inside the plates of
         streams and tasks, so that the value comes with two leading axes (streams, tasks)."""
         raise NotImplementedError(
             f"{type(self).__name__} has neither latent nor a model of its own"
         )
 
-    def draw_distribution(self, latent: Any) -> Any:
+    def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
         """The NumPyro distribution of every draw of a task, where draws are independent given its
         latent values (streams, tasks, ...); None where they are not."""
         return None
 
     def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
+        self,
+        symbols: ArrayLike | None = None,
+        *,
+        streams: int = 1,
+        tasks: int = 1,
+        draws: int | None = None,
+    ) -> Array | None:
         """The NumPyro model of ``tasks`` tasks in each of ``streams`` streams, RESETs left out.
 
         symbols: (draws, streams, tasks) conditions on observed draws; None samples them. ``draws``
@@ -113,7 +120,7 @@ class Process(Machine):
         def each(function: Any) -> Any:
             return jax.vmap(jax.vmap(function))
 
-        def step(belief: Any, seen: tuple[Any, Any]) -> tuple[Any, Any]:
+        def step(belief: Belief, seen: tuple[Array, Array]) -> tuple[Belief, Array]:
             place, observed = seen
             logits = each(lambda z, b: self.log_predictive_given(z, b, place))(latent, belief)
             x = numpyro.sample("x", dist.Categorical(logits=logits), obs=observed)
@@ -125,7 +132,7 @@ class Process(Machine):
         )
         return scan(step, begin, (jnp.arange(n), symbols), length=n)[1]
 
-    def log_predictive(self, symbols: Any) -> np.ndarray:
+    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
         """As ``Machine.log_predictive``. Errors: also ValueError for a stream that the process cannot
         make, with its first symbol of probability 0."""
         rows = super().log_predictive(symbols)
@@ -140,7 +147,7 @@ class Process(Machine):
             )
         return rows
 
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
         """The oracle: log p of a task's next draw, nats (K,), given the latent values of the task.
 
         latent: of one task. belief: the machine's. place: how many draws came before, an int scalar.
@@ -160,7 +167,7 @@ class Process(Machine):
         memoryless exist for every process."""
         return {}
 
-    def posterior_interval(self, symbols: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    def posterior_interval(self, symbols: ArrayLike) -> tuple[np.ndarray, np.ndarray] | None:
         """The central 95% of the posterior over p before each place, low and high (..., L, K), NaN
         at RESETs; None where a process has no such p, or not in closed form."""
         return None
@@ -170,18 +177,18 @@ class Process(Machine):
         """Small instances, on which the contract tests run; here that of the defaults."""
         return (cls(),)
 
-    def latent_of(self, sites: Mapping[str, Any]) -> Any:
+    def latent_of(self, sites: Sites) -> Latent:
         """The latent values (streams, ...) out of the sites of ``model``; here of the first that is
         sampled."""
         sampled = (s["value"] for name, s in sites.items() if s["type"] == "sample" and name != "x")
         return next(sampled)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """What tells this instance from others of its class, as plain JSON values."""
         return {name: json_value(getattr(self, name)) for name in self.parameters}
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+    def from_settings(cls, settings: Mapping[str, Json]) -> Self:
         """The process that ``settings`` describe. Errors: ValueError, TypeError, KeyError."""
         if settings.keys() != cls.parameters.keys():
             odd = ", ".join(sorted(settings.keys() ^ cls.parameters.keys()))
@@ -192,7 +199,7 @@ class Process(Machine):
         return cls(**given)
 
     @classmethod
-    def from_parameters(cls, given: Mapping[str, Any]) -> Self:
+    def from_parameters(cls, given: Mapping[str, Json]) -> Self:
         """The process with these parameters, each a value or the text of one; others at their
         defaults. Errors: ValueError for a name that does not exist, one that is missing, a bad value.
         """
@@ -210,7 +217,7 @@ class Process(Machine):
         read = {k: cls.parameters[k].read(v) if isinstance(v, str) else v for k, v in given.items()}
         return cls(**read)
 
-    def replace(self, changes: Mapping[str, Any]) -> Self:
+    def replace(self, changes: Mapping[str, Json]) -> Self:
         """This process with some parameters changed. Errors: as ``from_parameters``."""
         return self.from_parameters({k: getattr(self, k) for k in self.parameters} | dict(changes))
 
@@ -250,7 +257,7 @@ def draws_in_task(T: float, draws: int | None) -> int:
     return int(T) - 1
 
 
-def draws_last(site: Any) -> Any:
+def draws_last(site: Array) -> Array:
     """A site of the model with the axis of draws last: (draws, streams, tasks) -> (streams, tasks,
     draws)."""
     return jnp.moveaxis(site, 0, -1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine, log_normalise
 from meta_learning.processes.parameters import ALPHA, Parameter, read_number, show
 from meta_learning.processes.places import with_reset
+from meta_learning.processes.types import ArrayLike, Belief, Latent, Sites
 
 
 class Starts(NamedTuple):
@@ -79,8 +80,13 @@ class ChangePoints(Process):
         )
 
     def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
+        self,
+        symbols: ArrayLike | None = None,
+        *,
+        streams: int = 1,
+        tasks: int = 1,
+        draws: int | None = None,
+    ) -> Array | None:
         n = draws_in_task(math.inf, draws)
         places = jnp.arange(n)[:, None, None]
         with (
@@ -95,7 +101,7 @@ class ChangePoints(Process):
             p = numpyro.deterministic("p", jnp.take_along_axis(fresh, last[..., None], axis=0))
             return numpyro.sample("x", dist.Categorical(p), obs=symbols)
 
-    def latent_of(self, sites: Any) -> Any:
+    def latent_of(self, sites: Sites) -> Latent:
         p = sites["p"]["value"]  # (draws, streams, tasks, K)
         return jnp.moveaxis(p, 0, 2).reshape(p.shape[1], -1, self.num_symbols)
 
@@ -127,7 +133,7 @@ class ChangePoints(Process):
         log_p = log_normalise(share @ weights)
         return jnp.where(belief.place < len(share), log_p, jnp.nan)
 
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
         return log_normalise(latent[place])
 
     def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:

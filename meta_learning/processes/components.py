@@ -8,7 +8,6 @@ w_c product over k of p_ck^{n_k}, and the predictive is the weighted mean of the
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from autoregressive.precision import float64
 from meta_learning.processes.base import Process
 from meta_learning.processes.machine import HORIZON
 from meta_learning.processes.places import count_symbols, counts_before
+from meta_learning.processes.types import ArrayLike, Belief, Latent
 
 # Rows of counts in one compiled call times components: what it holds stays small.
 _AT_ONCE = 2**20
@@ -47,11 +47,11 @@ class Components(Process):
     def num_symbols(self) -> int:
         return self.components.shape[1]
 
-    def latent(self) -> Any:
+    def latent(self) -> Latent:
         # By logits: the samplers for probabilities can return a first entry of probability 0.
         return numpyro.sample("component", dist.Categorical(logits=_log(self.component_prior)))
 
-    def draw_distribution(self, latent: Any) -> Any:
+    def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
         components = self.components
         p = jnp.asarray(components)[latent]
         return dist.Categorical(p) if np.all(components) else dist.Categorical(logits=jnp.log(p))
@@ -62,7 +62,7 @@ class Components(Process):
     def update(self, belief: Array, symbol: Array) -> Array:
         return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
 
-    def log_weights(self, counts: Any) -> Array:
+    def log_weights(self, counts: ArrayLike) -> Array:
         """log p(component | counts) in nats: (..., K) -> (..., components)."""
         p, counts = self.components, jnp.asarray(counts, float)
         prior = _log(self.component_prior)
@@ -75,7 +75,7 @@ class Components(Process):
         total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
         return jnp.where(jnp.isneginf(total), prior, log_w - total)
 
-    def log_predictive_of(self, belief: Any) -> Array:
+    def log_predictive_of(self, belief: Belief) -> Array:
         p, log_w = self.components, self.log_weights(belief)
         if np.all(p):
             return jnp.log(jnp.exp(log_w) @ jnp.asarray(p))
@@ -102,7 +102,7 @@ class Components(Process):
             )
         return found[place.reshape(draws.shape)]
 
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
         return jnp.log(jnp.asarray(self.components))[latent]
 
     def coordinates(self, belief: Array) -> dict[str, Array]:
@@ -113,7 +113,7 @@ class Components(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def statistic(self, symbols: Any) -> np.ndarray:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray:
         return count_symbols(symbols, self.num_symbols)
 
 
@@ -122,5 +122,5 @@ def _predictive(process: Components, counts: Array) -> Array:
     return process.log_predictive_of(counts)
 
 
-def _log(p: Any) -> Array:
+def _log(p: ArrayLike) -> Array:
     return jnp.log(jnp.asarray(p))

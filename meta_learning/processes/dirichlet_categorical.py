@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ from meta_learning.processes.places import (
     task_counts,
 )
 from meta_learning.processes.succession import log_succession
+from meta_learning.processes.types import ArrayLike, Belief, Latent
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class DirichletCategorical(Process):
     def title(self) -> str:
         return f"Dirichlet({show(self.alpha, ', ')}), T={json_task_length(self.T) or 'inf'}"
 
-    def latent(self) -> Any:
+    def latent(self) -> Latent:
         return numpyro.sample("p", dist.Dirichlet(np.asarray(self.alpha)))
 
-    def draw_distribution(self, latent: Any) -> Any:
+    def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
         return dist.Categorical(latent)
 
     def initial_belief(self, draws: int = HORIZON) -> Array:
@@ -70,7 +71,7 @@ class DirichletCategorical(Process):
     def update(self, belief: Array, symbol: Array) -> Array:
         return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
 
-    def log_predictive_of(self, belief: Any) -> Array:
+    def log_predictive_of(self, belief: Belief) -> Array:
         return log_succession(self.alpha, belief)
 
     def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
@@ -85,10 +86,10 @@ class DirichletCategorical(Process):
             "log_concentration": jnp.log(math.fsum(self.alpha) + belief.sum(keepdims=True)),
         }
 
-    def statistic(self, symbols: Any) -> np.ndarray:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray:
         return count_symbols(symbols, self.num_symbols)
 
-    def posterior(self, counts: Any) -> dist.Dirichlet:
+    def posterior(self, counts: ArrayLike) -> dist.Dirichlet:
         """The conjugate posterior over p after ``counts`` (..., K): Dirichlet(alpha + counts), a NumPyro
         distribution of batch shape (...). Errors: ValueError where counts do not end in K."""
         counts = np.asarray(counts)
@@ -108,7 +109,7 @@ class DirichletCategorical(Process):
             "kt": self.replace({"alpha": (0.5,) * self.num_symbols}),
         }
 
-    def posterior_interval(self, symbols: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    def posterior_interval(self, symbols: ArrayLike) -> tuple[np.ndarray, np.ndarray] | None:
         """Quantiles of the marginals Beta(alpha_k + n_k, sum(alpha + n) - alpha_k - n_k): low and high
         (..., L, K), NaN at RESETs."""
         # scipy.stats.beta.ppf is this function; scipy.stats takes a third of a second to import.

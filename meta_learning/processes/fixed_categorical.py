@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +21,7 @@ from meta_learning.processes.parameters import (
     read_numbers,
     show,
 )
+from meta_learning.processes.types import ArrayLike, Latent, Sites
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class FixedCategorical(Process):
     def title(self) -> str:
         return f"p = ({show(self.p, ', ')}), T={json_task_length(self.T) or 'inf'}"
 
-    def latent(self) -> Any:
+    def latent(self) -> Latent:
         return jnp.asarray(self.p)
 
-    def draw_distribution(self, latent: Any) -> Any:
+    def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
         # By logits: the sampler for probabilities can return a first symbol of probability 0.
         return dist.Categorical(logits=jnp.log(latent))
 
-    def latent_of(self, sites: Any) -> Any:
+    def latent_of(self, sites: Sites) -> Latent:
         plates = (len(sites[name]["value"]) for name in ("stream", "task"))
         return jnp.broadcast_to(jnp.asarray(self.p), (*plates, self.num_symbols))
 
@@ -77,7 +78,7 @@ class FixedCategorical(Process):
     def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
         return self.log_predictive(streams.symbols)
 
-    def statistic(self, symbols: Any) -> np.ndarray:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray:
         return np.zeros((*np.shape(symbols)[:-1], 1), np.int64)
 
     @classmethod

@@ -8,7 +8,7 @@ emission probabilities, or come with the transition, T^(x)_ij as it is. How they
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jax import Array
 from numpyro.contrib.control_flow import scan
 
 from meta_learning.processes.base import draws_in_task
@@ -32,6 +33,7 @@ from meta_learning.processes.parameters import (
     read_rows,
     stationary,
 )
+from meta_learning.processes.types import ArrayLike, Entry, Json, Matrices, Settings
 
 Rows = tuple[tuple[float, ...], ...]
 _TRANSITION = ((0.95, 0.05, 0.0), (0.0, 0.95, 0.05), (0.05, 0.0, 0.95))
@@ -115,7 +117,7 @@ class HiddenMarkov(HiddenStates):
         T = json_task_length(self.T) or "inf"
         return f"a hidden Markov model of {len(self.matrices[0])} states, T={T}"
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         if self.edges is not None:
             return [[[number(v) for v in row] for row in matrix] for matrix in self.edges]
         pairs = list(zip(self.transition or (), self.emission or (), strict=True))
@@ -137,26 +139,31 @@ class HiddenMarkov(HiddenStates):
     def first_state(self) -> tuple[float, ...]:
         return self.start or ()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """Without the parameters of the form that is not this one's."""
         unused = ("edges",) if self.edges is None else ("transition", "emission")
         return {name: v for name, v in super().settings().items() if name not in unused}
 
     @classmethod
-    def from_settings(cls, settings: Any) -> HiddenMarkov:
+    def from_settings(cls, settings: Mapping[str, Json]) -> HiddenMarkov:
         other = ("transition", "emission") if "edges" in settings else ("edges",)
         return super().from_settings(dict.fromkeys(other) | dict(settings))
 
     def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
+        self,
+        symbols: ArrayLike | None = None,
+        *,
+        streams: int = 1,
+        tasks: int = 1,
+        draws: int | None = None,
+    ) -> Array | None:
         n = draws_in_task(self.T, draws)
         if n == 0 or self.edges is not None:
             return super().model(symbols, streams=streams, tasks=tasks, draws=draws)
         # By logits: the sampler for probabilities can return a first state of probability 0.
         moves, first = (jnp.log(jnp.asarray(p)) for p in (self.transition, self.start))
 
-        def step(logits: Any, _: Any) -> tuple[Any, Any]:
+        def step(logits: Array, _: None) -> tuple[Array, Array]:
             z = numpyro.sample("z", dist.Categorical(logits=logits))
             return moves[z], z
 

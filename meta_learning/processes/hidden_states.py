@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +27,7 @@ from numpyro.contrib.control_flow import scan
 from meta_learning.processes.base import Process, draws_in_task, draws_last
 from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.mixed_states import belief_table
+from meta_learning.processes.types import ArrayLike, Belief, Entry, Latent, Matrices, Sites
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HiddenStates(Process):
 
     latent_name = "the hidden state before each symbol"
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         """T^(x)_ij, nested (K, S, S), with entries of the type ``number``: float or Fraction."""
         raise NotImplementedError
 
@@ -66,8 +66,13 @@ class HiddenStates(Process):
         return len(self.matrices)
 
     def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
+        self,
+        symbols: ArrayLike | None = None,
+        *,
+        streams: int = 1,
+        tasks: int = 1,
+        draws: int | None = None,
+    ) -> Array | None:
         n = draws_in_task(self.task_length, draws)
         if n == 0:
             numpyro.deterministic("z", jnp.zeros((0, streams, tasks), jnp.int32))
@@ -75,7 +80,7 @@ class HiddenStates(Process):
         # By logits: the sampler for probabilities can return an outcome of probability 0.
         shows, moves = _log(self.matrices.sum(-1).T), _log(self.matrices)
 
-        def step(logits: Any, observed: Any) -> tuple[Any, Any]:
+        def step(logits: Array, observed: Array | None) -> tuple[Array, Array]:
             z = numpyro.sample("z", dist.Categorical(logits=logits))
             x = numpyro.sample("x", dist.Categorical(logits=shows[z]), obs=observed)
             return moves[x, z], x
@@ -84,7 +89,7 @@ class HiddenStates(Process):
         begin = jnp.broadcast_to(first, (streams, tasks, len(first)))
         return scan(step, begin, symbols, length=n)[1]
 
-    def latent_of(self, sites: Any) -> Any:
+    def latent_of(self, sites: Sites) -> Latent:
         return draws_last(sites["z"]["value"])
 
     def initial_belief(self, draws: int = HORIZON) -> Array:
@@ -98,7 +103,7 @@ class HiddenStates(Process):
     def log_predictive_of(self, belief: Array) -> Array:
         return jax.nn.logsumexp(belief[None] + _log(self.matrices.sum(-1)), axis=-1)
 
-    def log_predictive_given(self, latent: Any, belief: Any, place: Array) -> Array:
+    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
         # A task without draws has no state, and what is said of its RESET is not read.
         state = jnp.append(latent, 0)[place]
         return _log(self.matrices.sum(-1))[:, state]
@@ -110,7 +115,7 @@ class HiddenStates(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def statistic(self, symbols: Any) -> np.ndarray | None:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
         """The number of the belief, (..., 1), of a process that has few in all; -1 after what cannot
         come. None where they go on for ever, as those of Mess3 do."""
         table = _beliefs(self)
@@ -165,6 +170,6 @@ def _beliefs(process: HiddenStates) -> np.ndarray | None:
     return belief_table(process.edges_as(Fraction), process.first_state())
 
 
-def _log(p: Any) -> Array:
+def _log(p: ArrayLike) -> Array:
     with np.errstate(divide="ignore"):
         return jnp.asarray(np.log(p))

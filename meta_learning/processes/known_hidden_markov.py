@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from meta_learning.processes.base import Process
 from meta_learning.processes.hidden_states import HiddenStates
@@ -25,6 +25,7 @@ from meta_learning.processes.parameters import (
     read_number,
     stationary,
 )
+from meta_learning.processes.types import Entry, Matrices
 
 
 def _probability(what: str, example: str, most: float = 1.0) -> Parameter:
@@ -50,7 +51,7 @@ class Mess3(HiddenStates):
         "T": TASK_LENGTH,
     }
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         a, x = number(self.a), number(self.x)
         b, y = (1 - a) / 2, 1 - 2 * x
         three = range(3)
@@ -98,7 +99,7 @@ class ZeroOneRandom(_OneProbability):
         "T": TASK_LENGTH,
     }
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         p, no, yes = number(self.p), number(0), number(1)
         return [
             [[no, yes, no], [no, no, no], [p, no, no]],
@@ -121,7 +122,7 @@ class GoldenMean(_OneProbability):
         "T": TASK_LENGTH,
     }
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         p, no, yes = number(self.p), number(0), number(1)
         return [[[no, 1 - p], [no, no]], [[p, no], [yes, no]]]
 
@@ -141,7 +142,7 @@ class Even(_OneProbability):
         "T": TASK_LENGTH,
     }
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         p, no, yes = number(self.p), number(0), number(1)
         return [[[p, no], [no, no]], [[no, 1 - p], [yes, no]]]
 
@@ -161,7 +162,7 @@ class RandomRandomXor(HiddenStates):
     name = "rrxor"
     parameters: ClassVar[dict[str, Parameter]] = {"T": TASK_LENGTH}
 
-    def edges_as(self, number: Any) -> Any:
+    def edges_as(self, number: Entry) -> Matrices:
         moves = {
             0: {(0, 1): number(0.5), (1, 3): number(0.5), (2, 4): number(0.5), (3, 0): number(1)},
             1: {(0, 2): number(0.5), (1, 4): number(0.5), (2, 3): number(0.5), (4, 0): number(1)},

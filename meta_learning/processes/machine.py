@@ -19,6 +19,7 @@ from jax import Array, lax
 
 from autoregressive.precision import float64
 from meta_learning.processes.places import check_symbols, join_tasks, split_tasks, with_reset
+from meta_learning.processes.types import ArrayLike, Belief, Latent
 
 # Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and in what
 # it returns, so that long streams fit in memory.
@@ -45,24 +46,24 @@ class Machine(ABC):
         """T, RESET included: an integer, or math.inf where there is no RESET."""
 
     @abstractmethod
-    def initial_belief(self, draws: int = HORIZON) -> Any:
+    def initial_belief(self, draws: int = HORIZON) -> Belief:
         """What is held at a task's start. draws: how many symbols the belief must be able to take in;
         only beliefs that would grow with them, such as run lengths, use it."""
 
     @abstractmethod
-    def update(self, belief: Any, symbol: Array) -> Any:
+    def update(self, belief: Belief, symbol: Array) -> Belief:
         """The belief after a drawn symbol, an int scalar. After one of probability 0 it means nothing,
         but is finite."""
 
     @abstractmethod
-    def log_predictive_of(self, belief: Any) -> Array:
+    def log_predictive_of(self, belief: Belief) -> Array:
         """log p of the next drawn symbol, nats (K,); -inf for one that cannot come."""
 
-    def coordinates(self, belief: Any) -> dict[str, Array]:
+    def coordinates(self, belief: Belief) -> dict[str, Array]:
         """What a network's state might hold of the belief, by name: float vectors."""
         return {}
 
-    def statistic(self, symbols: Any) -> np.ndarray | None:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
         """Integers that are equal for histories of one length exactly where their beliefs are.
 
         symbols: int (..., n), a task's first draws. Returns int64 (..., m); None where hardly any two
@@ -80,7 +81,7 @@ class Machine(ABC):
         Returns float64 (..., n, K). A vectorised formula may stand in its place where it is faster."""
         return _along(self, "log_predictive_of", draws)
 
-    def log_predictive(self, symbols: Any) -> np.ndarray:
+    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
         """The exact log p(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.
@@ -91,7 +92,7 @@ class Machine(ABC):
         rows = self.log_predictive_along(self._draws(symbols))
         return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
 
-    def coordinates_along(self, symbols: Any) -> dict[str, np.ndarray]:
+    def coordinates_along(self, symbols: ArrayLike) -> dict[str, np.ndarray]:
         """``coordinates`` before each place of streams: of x_<t of its task. symbols: int (..., L),
         L >= 1. Each float64 (..., L, n). Errors: as ``log_predictive``."""
         symbols = check_symbols(symbols, self.num_symbols, self.task_length)
@@ -103,13 +104,13 @@ class Machine(ABC):
         return split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
 
 
-def log_normalise(p: Any) -> Array:
+def log_normalise(p: ArrayLike) -> Array:
     """log p over the last axis. Draws are made in float32; normalised here they are exact."""
     p = jnp.asarray(p)
     return jnp.log(p) - jnp.log(p.sum(-1, keepdims=True))
 
 
-def _along(machine: Machine, function: str, draws: np.ndarray, latent: Any = None) -> Any:
+def _along(machine: Machine, function: str, draws: np.ndarray, latent: Latent = None) -> Any:
     """A method of the machine's belief before each draw. draws: int (..., n). latent: arrays
     (..., anything), an entry a task. Returns arrays (..., n, anything)."""
     shape, length = draws.shape, draws.shape[-1]
@@ -138,7 +139,7 @@ def _rows(machine: Machine, function: str, given: Any, start: int, rows: int) ->
 def _wide(tasks: int) -> Any:
     """Latent arrays (batch, tasks, ...) in float64, the leading axes made one."""
 
-    def flat(leaf: Any) -> np.ndarray:
+    def flat(leaf: ArrayLike) -> np.ndarray:
         leaf = np.asarray(leaf)
         leaf = leaf.astype(np.float64) if leaf.dtype.kind == "f" else leaf
         return leaf.reshape(tasks, *leaf.shape[2:])
@@ -152,13 +153,13 @@ def _first(machine: Machine) -> Array:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _scan(machine: Machine, function: str, draws: Array, latent: Any) -> Any:
+def _scan(machine: Machine, function: str, draws: Array, latent: Latent) -> Any:
     """draws: int (tasks, n). Returns arrays (tasks, n, anything)."""
     of = getattr(machine, function)
     length = draws.shape[-1]
 
-    def one(symbols: Array, latent: Any) -> Any:
-        def step(belief: Any, seen: tuple[Array, Array]) -> tuple[Any, Any]:
+    def one(symbols: Array, latent: Latent) -> Any:
+        def step(belief: Belief, seen: tuple[Array, Array]) -> tuple[Belief, Belief]:
             place, symbol = seen
             said = of(belief) if latent is None else of(latent, belief, place)
             return machine.update(belief, symbol), said
@@ -169,7 +170,7 @@ def _scan(machine: Machine, function: str, draws: Array, latent: Any) -> Any:
     return jax.vmap(one)(draws, latent)
 
 
-def along_latent(machine: Any, draws: np.ndarray, latent: Any) -> np.ndarray:
+def along_latent(machine: Any, draws: np.ndarray, latent: Latent) -> np.ndarray:
     """``log_predictive_given`` of each draw of tasks whose latent values are known.
 
     draws: int (batch, tasks, n). latent: (batch, tasks, ...). Returns float64 (batch, tasks, n, K).

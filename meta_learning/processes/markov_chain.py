@@ -36,6 +36,7 @@ from meta_learning.processes.parameters import (
     stationary,
 )
 from meta_learning.processes.succession import log_succession
+from meta_learning.processes.types import ArrayLike, Latent, Sites
 
 
 class Transitions(NamedTuple):
@@ -99,22 +100,27 @@ class MarkovChain(Process):
         return np.asarray(stationary(alpha / alpha.sum(-1, keepdims=True), ""))
 
     def model(
-        self, symbols: Any = None, *, streams: int = 1, tasks: int = 1, draws: int | None = None
-    ) -> Any:
+        self,
+        symbols: ArrayLike | None = None,
+        *,
+        streams: int = 1,
+        tasks: int = 1,
+        draws: int | None = None,
+    ) -> Array | None:
         n = draws_in_task(self.T, draws)
         with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
             rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(self.alpha)).to_event(1))
         if n == 0:
             return None
 
-        def step(p: Any, observed: Any) -> tuple[Any, Any]:
+        def step(p: Array, observed: Array | None) -> tuple[Array, Array]:
             x = numpyro.sample("x", dist.Categorical(p), obs=observed)
             return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
 
         start = jnp.broadcast_to(jnp.asarray(self.start, rows.dtype), rows.shape[:-1])
         return scan(step, start, symbols, length=n)[1]
 
-    def latent_of(self, sites: Any) -> Any:
+    def latent_of(self, sites: Sites) -> Latent:
         return sites["rows"]["value"]
 
     def initial_belief(self, draws: int = HORIZON) -> Transitions:
@@ -134,7 +140,7 @@ class MarkovChain(Process):
         row = log_succession(jnp.asarray(self.alpha)[belief.last], belief.counts[belief.last])
         return jnp.where(belief.last == self.num_symbols, jnp.log(jnp.asarray(self.start)), row)
 
-    def log_predictive_given(self, latent: Any, belief: Transitions, place: Array) -> Array:
+    def log_predictive_given(self, latent: Latent, belief: Transitions, place: Array) -> Array:
         start = jnp.log(jnp.asarray(self.start))
         return jnp.where(belief.last == self.num_symbols, start, log_normalise(latent[belief.last]))
 
@@ -148,7 +154,7 @@ class MarkovChain(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def statistic(self, symbols: Any) -> np.ndarray:
+    def statistic(self, symbols: ArrayLike) -> np.ndarray:
         """Transition counts (K * K), row by row, and the last symbol, K before any."""
         symbols, K = np.asarray(symbols), self.num_symbols
         moves = K * symbols[..., :-1] + symbols[..., 1:]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from meta_learning.processes.types import ArrayLike, Json
+
 # Test streams hold whole tasks: a longer one is better asked for as endless.
 MOST_TASK_LENGTH = 100_000
 
@@ -168,7 +170,7 @@ def check_task_length(T: float, name: str = "T") -> float:
     return int(T)
 
 
-def stationary(transition: Any, advice: str) -> tuple[float, ...]:
+def stationary(transition: ArrayLike, advice: str) -> tuple[float, ...]:
     """The distribution that a transition matrix keeps: start = start A. Errors: ValueError with
     ``advice`` where there are several."""
     matrix = np.asarray(transition, np.float64)
@@ -185,7 +187,7 @@ def json_task_length(T: float) -> int | None:
     return None if math.isinf(T) else int(T)
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> Json:
     """A parameter's value as plain JSON: tuples as lists, an infinite T as null."""
     if isinstance(value, tuple):
         return [json_value(v) for v in value]
@@ -197,19 +199,19 @@ def show(values: Sequence[float], comma: str = ",") -> str:
     return comma.join(f"{v:g}" for v in values) or "nothing"
 
 
-def show_value(value: Any) -> str:
+def show_value(value: object) -> str:
     """A parameter's value as the command line reads it."""
     if isinstance(value, tuple):
         return show(value) if depth(value) < 2 else slashes(value).join(map(show_value, value))
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def depth(value: Any) -> int:
+def depth(value: object) -> int:
     """How deep tuples are nested: 1 for numbers, 2 for rows, 3 for matrices."""
     return 1 + depth(value[0]) if isinstance(value, tuple) and value else 0
 
 
-def slashes(value: Any) -> str:
+def slashes(value: object) -> str:
     """What stands between the parts of rows or matrices in text."""
     return "/" * (depth(value) - 1)
 

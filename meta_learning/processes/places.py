@@ -6,9 +6,10 @@ A task of length T is T - 1 drawn symbols, then RESET = K: T counts the RESET.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+
+from meta_learning.processes.types import ArrayLike
 
 
 def drawn_places(length: int, task_length: float) -> np.ndarray:
@@ -32,7 +33,7 @@ def join_tasks(rows: np.ndarray, length: int) -> np.ndarray:
     return rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])[..., :length, :]
 
 
-def count_symbols(symbols: Any, num_symbols: int) -> np.ndarray:
+def count_symbols(symbols: ArrayLike, num_symbols: int) -> np.ndarray:
     """How often each symbol came in all. symbols: int (..., n). Returns int64 (..., K)."""
     return (np.asarray(symbols)[..., None] == np.arange(num_symbols)).sum(-2)
 
@@ -45,7 +46,7 @@ def counts_before(draws: np.ndarray, num_symbols: int) -> np.ndarray:
     return counts
 
 
-def task_counts(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
+def task_counts(symbols: ArrayLike, num_symbols: int, task_length: float) -> np.ndarray:
     """Counts of each symbol in the current task before each place. int64 (..., L, K).
 
     symbols: int (..., L). RESET clears the counts and is never counted.
@@ -67,7 +68,7 @@ def with_reset(log_p: np.ndarray, task_length: float) -> np.ndarray:
     return out
 
 
-def check_symbols(symbols: Any, num_symbols: int, task_length: float) -> np.ndarray:
+def check_symbols(symbols: ArrayLike, num_symbols: int, task_length: float) -> np.ndarray:
     """The symbols as an array.
 
     Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.

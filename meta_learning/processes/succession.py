@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
 from autoregressive.broadcast import align
+from meta_learning.processes.types import ArrayLike
 
 
-def log_succession(alpha: Any, counts: Any) -> Array:
+def log_succession(alpha: ArrayLike, counts: ArrayLike) -> Array:
     """log of (alpha_k + n_k) / sum(alpha + n), the mean of Dirichlet(alpha + n), in nats.
 
     alpha, counts: (..., K), which may be broadcast. Returns (..., K).
