@@ -45,24 +45,43 @@ BENCHMARKS: dict[str, Benchmark] = {
     "scoring": Benchmark(False, ("--streams", "20", "--repeats", "1")),
     "inpainting": Benchmark(True, ("--repeats", "1")),
     "exact_gap": Benchmark(False, ("--T", "8")),
-    "workers": Benchmark(False, ("--workers", "0", "--workers", "1", "--repeats", "1", "--T", "8",
-                                 "--missing", "2", "--images", "2")),
+    "workers": Benchmark(
+        False,
+        (
+            "--workers",
+            "0",
+            "--workers",
+            "1",
+            "--repeats",
+            "1",
+            "--T",
+            "8",
+            "--missing",
+            "2",
+            "--images",
+            "2",
+        ),
+    ),
     "change_points": Benchmark(False, ("--streams", "4", "--length", "20", "--repeats", "1")),
     "coverage": Benchmark(False, ("--T", "3", "--streams", "20", "--repeats", "2")),
     "seed_coverage": Benchmark(False, ("--seeds", "4", "--iterations", "2")),
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
     "interrupts": Benchmark(False, ("--times", "2", "--last", "2")),
     "gpu": Benchmark(False, ("--smallest",), gpu=True),
-    "nuts": Benchmark(False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")),
-}  # fmt: skip
+    "nuts": Benchmark(
+        False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")
+    ),
+}
 
 
 def medians(found: Any, path: str = "") -> Iterator[tuple[str, float]]:
     """Every number called median or ratio in a document, with where it stands."""
     items = found.items() if isinstance(found, dict) else ()
     if isinstance(found, list):
-        items = ((row.get("value", n) if isinstance(row, dict) else n, row)
-                 for n, row in enumerate(found))  # fmt: skip
+        items = (
+            (row.get("value", n) if isinstance(row, dict) else n, row)
+            for n, row in enumerate(found)
+        )
     for name, value in items:
         here = f"{path} {name}".strip()
         if isinstance(value, int | float) and re.search(r"\b(median|ratio)", here):
@@ -79,8 +98,13 @@ def has_gpu() -> bool:
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 @click.option("--quick", is_flag=True, help="The smallest sizes: does everything run?")
-@click.option("--out", default="benchmark-results", type=click.Path(path_type=Path),
-              show_default=True, help="Folder for the JSON.")  # fmt: skip
+@click.option(
+    "--out",
+    default="benchmark-results",
+    type=click.Path(path_type=Path),
+    show_default=True,
+    help="Folder for the JSON.",
+)
 def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = machine()
@@ -98,8 +122,13 @@ def main(names: tuple[str, ...], quick: bool, out: Path) -> None:
             click.echo(f"{name}: left out, JAX finds no GPU")
             continue
         file = out / f"{name.replace('_', '-')}.json"
-        command = [sys.executable, str(HERE / f"{name}.py"), *(benchmark.quick if quick else ()),
-                   "--out", str(file)]  # fmt: skip
+        command = [
+            sys.executable,
+            str(HERE / f"{name}.py"),
+            *(benchmark.quick if quick else ()),
+            "--out",
+            str(file),
+        ]
         if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
             failed.append(name)
             continue

@@ -96,8 +96,9 @@ def measure(streams: int, length: int, repeats: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--streams", default=10_000, show_default=True)
-@click.option("--length", "lengths", type=int, multiple=True, default=(50, 100, 200, 400),
-              show_default=True)  # fmt: skip
+@click.option(
+    "--length", "lengths", type=int, multiple=True, default=(50, 100, 200, 400), show_default=True
+)
 @click.option("--repeats", default=3, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(streams: int, lengths: tuple[int, ...], repeats: int, out: Path | None) -> None:

@@ -59,9 +59,19 @@ KINDS = {
 # Kinds that want the device to themselves.
 ALONE = ("compare",)
 SMALL = (
-    "--recipe", "coursework", "--iterations", "2", "--batch-size", "2", "--unroll", "8",
-    "--hidden", "2", "--streams", "20",
-)  # fmt: skip
+    "--recipe",
+    "coursework",
+    "--iterations",
+    "2",
+    "--batch-size",
+    "2",
+    "--unroll",
+    "8",
+    "--hidden",
+    "2",
+    "--streams",
+    "20",
+)
 # Of a rehearsal: the others compile for seconds and go the same way.
 REHEARSED = {
     "kernels": (("lstm", None),),
@@ -165,8 +175,11 @@ class Program:
         missing = [package for package in kind.needs if package in self.missing]
         expected = self.longest.get(step["step"], kind.seconds)
         if missing:
-            step |= {"state": "left out", "missing": missing,
-                     "reason": f"not installed: {', '.join(missing)}"}  # fmt: skip
+            step |= {
+                "state": "left out",
+                "missing": missing,
+                "reason": f"not installed: {', '.join(missing)}",
+            }
         elif self.seconds + expected > until:
             reason = (
                 f"takes some {expected:.0f} s, and {max(0, until - self.seconds):.0f} s are left"
@@ -274,8 +287,10 @@ def main() -> int:
     steps = [s for s in steps if s["step"] in ("about", *(arguments.only or KINDS))]
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"META_LEARN_CACHE": str(Path(folder) / "cache"),
-                                    "PYTHONPATH": os.pathsep.join(paths)}  # fmt: skip
+        environment = os.environ | {
+            "META_LEARN_CACHE": str(Path(folder) / "cache"),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
         if data is not None:
             environment["META_LEARN_DATA"] = str(data)
         worker = Worker(file.with_suffix(".log"), environment)

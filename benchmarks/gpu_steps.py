@@ -135,8 +135,7 @@ def step_time(
         import torch
 
         step = training.pytorch(cell, work, steps)
-        found |= {"cudnn": torch.backends.cudnn.version(),
-                  "tf32": torch.backends.cudnn.allow_tf32}  # fmt: skip
+        found |= {"cudnn": torch.backends.cudnn.version(), "tf32": torch.backends.cudnn.allow_tf32}
     else:
         step = training.ours(cell, work, steps, None if side == "ours" else side)
         if side == "ours":

@@ -28,9 +28,14 @@ class Worker:
         if self.process is None:
             with open(self.log, "a") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, str(HERE / "gpu_steps.py")], env=self.environment, text=True,
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, process_group=0,
-                )  # fmt: skip
+                    [sys.executable, str(HERE / "gpu_steps.py")],
+                    env=self.environment,
+                    text=True,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    process_group=0,
+                )
         process = self.process
         assert process.stdin is not None and process.stdout is not None
         start, line = time.monotonic(), ""

@@ -71,8 +71,14 @@ def streams(count: int) -> tuple[Work, int]:
     learner = Learner(model, model.init(jax.random.key(0)), 3, {})
 
     def work() -> None:
-        compare([learner.log_predictive], process, process, key=jax.random.key(2), streams=count,
-                length=100)  # fmt: skip
+        compare(
+            [learner.log_predictive],
+            process,
+            process,
+            key=jax.random.key(2),
+            streams=count,
+            length=100,
+        )
 
     return work, 1
 
@@ -116,34 +122,62 @@ class Axis(NamedTuple):
 
 AXES: dict[str, Axis] = {
     "length": Axis(
-        "symbols in a training stream", "a training step, batch 8, 32 units", "step",
-        (100, 400, 1600, 6400, 20_000), (20, 40), lambda n: training(8, n, 32),
+        "symbols in a training stream",
+        "a training step, batch 8, 32 units",
+        "step",
+        (100, 400, 1600, 6400, 20_000),
+        (20, 40),
+        lambda n: training(8, n, 32),
     ),
     "batch": Axis(
-        "streams in a batch", "a training step, 100 symbols, 32 units", "step",
-        (4, 16, 64, 256, 1024), (2, 4), lambda n: training(n, 100, 32),
+        "streams in a batch",
+        "a training step, 100 symbols, 32 units",
+        "step",
+        (4, 16, 64, 256, 1024),
+        (2, 4),
+        lambda n: training(n, 100, 32),
     ),
     "width": Axis(
-        "hidden units", "a training step, batch 64, 100 symbols", "step",
-        (16, 32, 64, 128, 256, 512), (4, 8), lambda n: training(64, 100, n),
+        "hidden units",
+        "a training step, batch 64, 100 symbols",
+        "step",
+        (16, 32, 64, 128, 256, 512),
+        (4, 8),
+        lambda n: training(64, 100, n),
     ),
     "missing": Axis(
-        "missing pixels", "posterior of one image", "run",
-        (2, 4, 6, 8, 10, 12, 14), (1, 2), lambda n: posteriors(n, 1),
+        "missing pixels",
+        "posterior of one image",
+        "run",
+        (2, 4, 6, 8, 10, 12, 14),
+        (1, 2),
+        lambda n: posteriors(n, 1),
     ),
     "inpainted": Axis(
-        "images with 4 missing pixels", "posteriors of images", "run",
-        (500, 2_000, 10_000), (1, 2), lambda n: posteriors(4, n),
+        "images with 4 missing pixels",
+        "posteriors of images",
+        "run",
+        (500, 2_000, 10_000),
+        (1, 2),
+        lambda n: posteriors(4, n),
     ),
     "scored": Axis(
-        "images", "likelihood of images", "run",
-        (500, 2_000, 10_000, 40_000), (2, 4), scored,
+        "images",
+        "likelihood of images",
+        "run",
+        (500, 2_000, 10_000, 40_000),
+        (2, 4),
+        scored,
     ),
     "streams": Axis(
-        "test streams", "scoring a network and the references", "run",
-        (2_500, 10_000, 40_000, 160_000), (10, 20), streams,
+        "test streams",
+        "scoring a network and the references",
+        "run",
+        (2_500, 10_000, 40_000, 160_000),
+        (10, 20),
+        streams,
     ),
-}  # fmt: skip
+}
 
 
 def measure(axis: str, value: int, repeats: int) -> dict[str, Any]:
@@ -163,12 +197,14 @@ def measure(axis: str, value: int, repeats: int) -> dict[str, Any]:
     return {
         "value": value,
         "seconds": {
-            "median": statistics.median(seconds), "min": min(seconds), "max": max(seconds),
+            "median": statistics.median(seconds),
+            "min": min(seconds),
+            "max": max(seconds),
             "runs": len(seconds),
         },
         "memory_before_mib": before,
         "memory_peak_mib": _resident(),
-    }  # fmt: skip
+    }
 
 
 def _resident() -> float:
@@ -179,8 +215,16 @@ def _resident() -> float:
 
 def apart(axis: str, value: int, repeats: int) -> dict[str, Any]:
     """One point, measured in a process of its own."""
-    command = [sys.executable, __file__, "--axis", axis, "--point", str(value), "--repeats",
-               str(repeats)]  # fmt: skip
+    command = [
+        sys.executable,
+        __file__,
+        "--axis",
+        axis,
+        "--point",
+        str(value),
+        "--repeats",
+        str(repeats),
+    ]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(found.stdout)
 
@@ -206,10 +250,15 @@ def main(
         for value in axis.quick if quick else axis.values:
             points.append(apart(name, value, repeats))
             seconds, peak = points[-1]["seconds"]["median"], points[-1]["memory_peak_mib"]
-            click.echo(f"{name} {value}: {1e3 * seconds:.3g} ms a {axis.unit}, "
-                       f"{peak:.0f} MiB", err=True)  # fmt: skip
-        found[name] = {"label": axis.label, "about": axis.about, "unit": axis.unit,
-                       "points": points}  # fmt: skip
+            click.echo(
+                f"{name} {value}: {1e3 * seconds:.3g} ms a {axis.unit}, {peak:.0f} MiB", err=True
+            )
+        found[name] = {
+            "label": axis.label,
+            "about": axis.about,
+            "unit": axis.unit,
+            "points": points,
+        }
     write({"cores": os.cpu_count(), "axes": found}, out)
 
 

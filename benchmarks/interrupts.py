@@ -67,17 +67,22 @@ class Ended(NamedTuple):
 def interrupted(command: tuple[str, ...], folder: Path, moments: list[float], root: Path) -> Ended:
     """``command`` with SIGINT at ``moments``, seconds from its start; its files go to ``folder``."""
     environment = {
-        **os.environ, "META_LEARN_CACHE": str(folder / "cache"), "PYTHONPATH": str(root),
+        **os.environ,
+        "META_LEARN_CACHE": str(folder / "cache"),
+        "PYTHONPATH": str(root),
         "PYTHONFAULTHANDLER": "1",
-    }  # fmt: skip
+    }
     log = folder / "stderr.txt"
     with log.open("w") as errors:
         start = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "analysis", *command, "--out", str(folder / "out")],
-            cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=errors,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
-        )  # fmt: skip
+        )
         for moment in moments:
             try:
                 process.wait(max(0.0, start + moment - time.monotonic()))
@@ -122,13 +127,23 @@ def _group_alive(group: int) -> bool:
 @click.option("--last", default=30.0, show_default=True, help="The latest moment, seconds.")
 @click.option("--twice", is_flag=True, help="A second SIGINT within half a second.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--root", default=str(Path(__file__).parents[1]), type=click.Path(path_type=Path),
-              help="The sources to run.")  # fmt: skip
+@click.option(
+    "--root",
+    default=str(Path(__file__).parents[1]),
+    type=click.Path(path_type=Path),
+    help="The sources to run.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(
-    command: tuple[str, ...], times: int, first: float, last: float, twice: bool, seed: int,
-    root: Path, out: Path | None,
-) -> None:  # fmt: skip
+    command: tuple[str, ...],
+    times: int,
+    first: float,
+    last: float,
+    twice: bool,
+    seed: int,
+    root: Path,
+    out: Path | None,
+) -> None:
     # A shell's background job starts with Ctrl-C ignored, and so would what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(seed)

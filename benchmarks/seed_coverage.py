@@ -88,12 +88,17 @@ def _of(alpha: tuple[float, ...], iterations: int, seeds: int) -> dict[str, Any]
 def main(seeds: int, iterations: tuple[int, ...], out: Path | None) -> None:
     results = {
         "T": T,
-        "network": {"cell": "lstm", "hidden": HIDDEN, "recipe": "coursework", "batch_size": 16,
-                    "unroll": 20},
+        "network": {
+            "cell": "lstm",
+            "hidden": HIDDEN,
+            "recipe": "coursework",
+            "batch_size": 16,
+            "unroll": 20,
+        },
         "networks": seeds,
         "random_groups": _GROUPS,
         "settings": [_of(alpha, n, seeds) for alpha in ALPHAS for n in iterations],
-    }  # fmt: skip
+    }
     write(results, out)
 
 

@@ -29,10 +29,13 @@ def seconds(arguments: tuple[str, ...], folder: Path) -> float:
     environment = {**os.environ, "META_LEARN_CACHE": str(folder / "cache")}
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "analysis", *arguments], check=True, cwd=folder,
+        [sys.executable, "-m", "analysis", *arguments],
+        check=True,
+        cwd=folder,
         env=environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return time.perf_counter() - start
 
 

@@ -64,24 +64,33 @@ def posteriors(missing: int, images: int) -> tuple[dict[str, Any], Measured]:
         return np.concatenate([r.log_marginals for r in found.images]).tobytes()
 
     return {
-        "work": "in-painting", "missing": missing, "images": images, "cell_steps": cost(masked),
-    }, run  # fmt: skip
+        "work": "in-painting",
+        "missing": missing,
+        "images": images,
+        "cell_steps": cost(masked),
+    }, run
 
 
 def trainings(iterations: int, streams: int) -> tuple[dict[str, Any], Measured]:
     """A sweep over two cells and two widths, nothing kept."""
     grid = make_grid(
-        ["dirichlet-categorical"], {"alpha": ["10,1,1"], "T": ["20"]}, ["lstm", "gru"], [16, 32],
+        ["dirichlet-categorical"],
+        {"alpha": ["10,1,1"], "T": ["20"]},
+        ["lstm", "gru"],
+        [16, 32],
         [make_recipe(iterations=iterations)],
-    )  # fmt: skip
+    )
 
     def run(workers: int) -> bytes:
         found = sweep(grid, seeds=(0, 1), streams=streams, workers=workers or None)
         return json.dumps(document(found)).encode()
 
     return {
-        "work": "sweep", "points": len(grid.points), "iterations": iterations, "streams": streams,
-    }, run  # fmt: skip
+        "work": "sweep",
+        "points": len(grid.points),
+        "iterations": iterations,
+        "streams": streams,
+    }, run
 
 
 def measure(

@@ -45,14 +45,16 @@ def collect(folder: Path) -> dict[str, Any]:
         document["hidden_state"] = {
             "for_99_percent": {k: v["for_99_percent"] for k, v in hidden["spectrum"].items()},
             "probes": {
-                target: {n: hidden["probes"][target][n]["hc" if "hc" in hidden["spectrum"] else "h"]
-                         for n in ("trained", "untrained")}
+                target: {
+                    n: hidden["probes"][target][n]["hc" if "hc" in hidden["spectrum"] else "h"]
+                    for n in ("trained", "untrained")
+                }
                 for target in ("counts", "posterior_mean")
             },
             "carried_through_reset": hidden["carried_through_reset"],
             "swaps": hidden["swaps"]["kl"],
             "jacobian": {j["symbol"]: j["spectral_radius"] for j in hidden["jacobian"]},
-        }  # fmt: skip
+        }
         document["manifest"] = {
             k: run[k] for k in ("versions", "device", "seeds", "network_digest")
         }
@@ -110,21 +112,37 @@ def as_markdown(found: dict[str, Any], folder: Path, link: str) -> str:
             for target, what in (("counts", "counts"), ("posterior_mean", "posterior mean"))
             for who in ("trained", "untrained")
         ),
-        row("swapped, same counts, nats", lambda a: _both(a["hidden_state"]["swaps"]["same_counts"])),
-        row("swapped, other counts, nats", lambda a: _both(a["hidden_state"]["swaps"]["other_counts"])),
+        row(
+            "swapped, same counts, nats", lambda a: _both(a["hidden_state"]["swaps"]["same_counts"])
+        ),
+        row(
+            "swapped, other counts, nats",
+            lambda a: _both(a["hidden_state"]["swaps"]["other_counts"]),
+        ),
         row("variance of c after RESET / before", lambda a: _variance(a, "c")),
         row("variance of h after RESET / before", lambda a: _variance(a, "h")),
-        row("spectral radius at the state after RESET, input 0",
-            lambda a: f"{a['hidden_state']['jacobian']['0']:.4f}"),
+        row(
+            "spectral radius at the state after RESET, input 0",
+            lambda a: f"{a['hidden_state']['jacobian']['0']:.4f}",
+        ),
         row("the same, input RESET", lambda a: f"{a['hidden_state']['jacobian']['3']:.4f}"),
-    )  # fmt: skip
-    return "\n\n".join(
-        [
-            "## The exact gap and its parts", gap, markdown.figure(_panel(found), folder, link),
-            "## Off the training prior: KL(Bayes with the training alpha || network), nats", off,
-            "## Is the implied future calibrated?", future, "## The hidden state", state,
-        ]
-    ) + "\n"  # fmt: skip
+    )
+    return (
+        "\n\n".join(
+            [
+                "## The exact gap and its parts",
+                gap,
+                markdown.figure(_panel(found), folder, link),
+                "## Off the training prior: KL(Bayes with the training alpha || network), nats",
+                off,
+                "## Is the implied future calibrated?",
+                future,
+                "## The hidden state",
+                state,
+            ]
+        )
+        + "\n"
+    )
 
 
 def _panel(found: dict[str, Any]) -> Panel:
@@ -147,8 +165,16 @@ def _budgets(found: dict[str, Any]) -> Figure:
             places = np.arange(1, len(bottom) + 1)
             for part, (label, colour, hatch) in _PARTS.items():
                 values = np.array(audit["budget"][part]["by_position"])
-                axis.bar(places, values, bottom=bottom, color=colour, hatch=hatch, label=label,
-                         edgecolor=BLACK, linewidth=0.4)  # fmt: skip
+                axis.bar(
+                    places,
+                    values,
+                    bottom=bottom,
+                    color=colour,
+                    hatch=hatch,
+                    label=label,
+                    edgecolor=BLACK,
+                    linewidth=0.4,
+                )
                 bottom += values
             axis.set_title(f"{name}: alpha={_prior(audit)}, T={audit['T']}", pad=14)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)

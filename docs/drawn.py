@@ -362,5 +362,15 @@ def gallery() -> Pieces:
 
 
 DRAWN = (
-    models, audited, hidden_state, mnist, continued, inpainted, mistakes, swept, kept, speed, gallery,
-)  # fmt: skip
+    models,
+    audited,
+    hidden_state,
+    mnist,
+    continued,
+    inpainted,
+    mistakes,
+    swept,
+    kept,
+    speed,
+    gallery,
+)

@@ -31,9 +31,19 @@ pytest.register_assert_rewrite("laws")
 
 # A network and a comparison small enough to train in seconds.
 TINY = (
-    "--recipe", "coursework", "--iterations", "6", "--batch-size", "4", "--unroll", "8",
-    "--hidden", "4", "--streams", "60",
-)  # fmt: skip
+    "--recipe",
+    "coursework",
+    "--iterations",
+    "6",
+    "--batch-size",
+    "4",
+    "--unroll",
+    "8",
+    "--hidden",
+    "4",
+    "--streams",
+    "60",
+)
 TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
 
 

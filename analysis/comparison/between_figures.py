@@ -26,8 +26,9 @@ def by_position(comparison: Comparison) -> Figure:
         figure = Figure(figsize=(7.2, 3.2))
         left, right = figure.subplots(1, 2)
         left.plot(places, drawable(bayes), color=BLACK, linestyle="--", label="from Bayes")
-        left.plot(places, drawable(other), color=SKY, linestyle="-.", marker="x",
-                  label=f"from {second}")  # fmt: skip
+        left.plot(
+            places, drawable(other), color=SKY, linestyle="-.", marker="x", label=f"from {second}"
+        )
         left.set_yscale("log")
         left.set_ylabel(f"KL to the {comparison.subject}, nats a symbol")
         left.legend()
@@ -48,5 +49,13 @@ def ends(axis: Axes, first: str, second: str) -> None:
         (1.0, first, 0.99, "right", 3),
     ):
         axis.axhline(share, color="#999999", linewidth=0.8)
-        axis.annotate(name, (place, share), xycoords=("axes fraction", "data"), fontsize=7.5,
-                      xytext=(0, up), textcoords="offset points", ha=side, color="#555555")  # fmt: skip
+        axis.annotate(
+            name,
+            (place, share),
+            xycoords=("axes fraction", "data"),
+            fontsize=7.5,
+            xytext=(0, up),
+            textcoords="offset points",
+            ha=side,
+            color="#555555",
+        )

@@ -239,12 +239,16 @@ def _between(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
         "first": "bayes",
         "second": comparison.prior.second,
         "gap_second": {
-            "mean": gap.mean, "ci95": gap.ci95, "by_position": [finite(v) for v in gaps],
+            "mean": gap.mean,
+            "ci95": gap.ci95,
+            "by_position": [finite(v) for v in gaps],
         },
         "share_first": {
-            "mean": first.mean, "ci95": first.ci95, "by_position": [finite(v) for v in shares],
+            "mean": first.mean,
+            "ci95": first.ci95,
+            "by_position": [finite(v) for v in shares],
         },
-    }  # fmt: skip
+    }
 
 
 def interval_kind(comparison: Comparison) -> str:
@@ -283,11 +287,12 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
         of_networks_alone = {
             "gap_second": (("seed", "stream"), np.stack([b.gap for b in each])),
             "gap_second_by_position": (
-                ("seed", "position"), np.stack([b.gap_by_position for b in each]),
+                ("seed", "position"),
+                np.stack([b.gap_by_position for b in each]),
             ),
             "share_first": (("seed",), np.stack([least(b.slopes.mean(0)) for b in each])),
             "share_first_by_position": (("seed", "position"), least(slopes)),
-        }  # fmt: skip
+        }
         of_networks_alone = {
             name: (*values, described(name)) for name, values in of_networks_alone.items()
         }

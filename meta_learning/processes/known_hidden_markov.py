@@ -167,8 +167,10 @@ class RandomRandomXor(HiddenStates):
             0: {(0, 1): number(0.5), (1, 3): number(0.5), (2, 4): number(0.5), (3, 0): number(1)},
             1: {(0, 2): number(0.5), (1, 4): number(0.5), (2, 3): number(0.5), (4, 0): number(1)},
         }
-        return [[[of.get((i, j), number(0)) for j in range(5)] for i in range(5)]
-                for of in moves.values()]  # fmt: skip
+        return [
+            [[of.get((i, j), number(0)) for j in range(5)] for i in range(5)]
+            for of in moves.values()
+        ]
 
     def first_state(self) -> tuple[float, ...]:
         return (1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6)

@@ -17,8 +17,24 @@ from autoregressive.scores import kl, normalised
 from meta_learning.processes import TaskPool, drawn_places
 
 POOL = TaskPool((1, 1, 1), 4, 0, 6)
-TINY = ("--recipe", "coursework", "--batch-size", "4", "--unroll", "12", "--iterations", "4",
-        "--hidden", "3", "--streams", "30", "--param", "alpha=1,1,1", "--T", "6")  # fmt: skip
+TINY = (
+    "--recipe",
+    "coursework",
+    "--batch-size",
+    "4",
+    "--unroll",
+    "12",
+    "--iterations",
+    "4",
+    "--hidden",
+    "3",
+    "--streams",
+    "30",
+    "--param",
+    "alpha=1,1,1",
+    "--T",
+    "6",
+)
 
 
 def random_rows(seed, scale=1.0):
@@ -85,8 +101,15 @@ def test_compare_says_where_networks_lie():
 
         return rows
 
-    comparison = compare([network(w) for w in known], POOL, POOL, key=jax.random.key(0),
-                         streams=300, length=12, seeds=(0, 1))  # fmt: skip
+    comparison = compare(
+        [network(w) for w in known],
+        POOL,
+        POOL,
+        key=jax.random.key(0),
+        streams=300,
+        length=12,
+        seeds=(0, 1),
+    )
     found = estimate_all(comparison)
     assert found["share_first"].mean == pytest.approx(np.mean(known), abs=1e-6)
     tree = to_datatree(comparison, [])
@@ -116,8 +139,18 @@ def test_least_needs_numbers():
 
 
 def test_sweep_runs_along_the_pool(tmp_path):
-    result = run("sweep", "--process", "task-pool", "--param", "pool=2", "--param", "pool=8", *TINY,
-                 "--out", tmp_path)  # fmt: skip
+    result = run(
+        "sweep",
+        "--process",
+        "task-pool",
+        "--param",
+        "pool=2",
+        "--param",
+        "pool=8",
+        *TINY,
+        "--out",
+        tmp_path,
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "sweep.json").read_text())
     assert found["axes"]["pool"] == [2, 8]
@@ -136,8 +169,9 @@ def test_sweep_runs_along_the_pool(tmp_path):
 
 @pytest.mark.parametrize("T", ["1", "2", "inf"])
 def test_compare_at_the_edges_of_T(T, tmp_path):
-    result = run("compare", "--process", "task-pool", "--param", "pool=3", *TINY[:-1], T,
-                 "--out", tmp_path)  # fmt: skip
+    result = run(
+        "compare", "--process", "task-pool", "--param", "pool=3", *TINY[:-1], T, "--out", tmp_path
+    )
     assert result.exit_code == 0, result.stderr
     between = json.loads((tmp_path / "comparison.json").read_text())["between"]
     if T == "1":

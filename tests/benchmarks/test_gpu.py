@@ -26,8 +26,16 @@ class Lacking(MetaPathFinder):
 sys.meta_path.insert(0, Lacking())
 """
 NOT_THERE = (
-    "arviz", "xarray", "h5netcdf", "h5py", "pooch", "platformdirs", "requests", "jinja2", "matplotlib",
-)  # fmt: skip
+    "arviz",
+    "xarray",
+    "h5netcdf",
+    "h5py",
+    "pooch",
+    "platformdirs",
+    "requests",
+    "jinja2",
+    "matplotlib",
+)
 
 
 @pytest.fixture
@@ -62,13 +70,17 @@ def start(folder, *arguments, lacking=()):
     (folder / "lacking").mkdir(parents=True)
     (folder / "lacking" / "sitecustomize.py").write_text(LACKING.format(lacking=lacking))
     environment = os.environ | {
-        "PYTHONPATH": str(folder / "lacking"), "PYTHONWARNINGS": "default", "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(folder / "lacking"),
+        "PYTHONWARNINGS": "default",
+        "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-    }  # fmt: skip
+    }
     return subprocess.Popen(
         [sys.executable, str(PROGRAM), "--out", str(folder), *arguments],
-        stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
 
 
 def steps_of(folder, program):
@@ -143,13 +155,17 @@ def test_without_a_gpu_there_is_nothing_to_measure(tmp_path):
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("sys.stdin.readline(); sys.exit('out of memory')",
-         "the process ended (exit code 1): out of memory"),
-        ("sys.stdin.readline(); print('bad', file=sys.stderr, flush=True); os.abort()",
-         "the process ended (SIGABRT): bad"),
+        (
+            "sys.stdin.readline(); sys.exit('out of memory')",
+            "the process ended (exit code 1): out of memory",
+        ),
+        (
+            "sys.stdin.readline(); print('bad', file=sys.stderr, flush=True); os.abort()",
+            "the process ended (SIGABRT): bad",
+        ),
         ("time.sleep(60)", "took longer than 1 s"),
     ],
-)  # fmt: skip
+)
 def test_a_step_that_crashes_or_hangs_costs_one_line(worker, program, reason):
     one = worker(program)
     start = time.monotonic()
@@ -192,9 +208,12 @@ def test_time_that_is_over_goes_to_what_was_left_out(gpu, tmp_path):
 
 def test_ratios_are_to_pytorch_or_else_to_jax(gpu):
     def step(cell, side, median):
-        return {"step": "step_time", "state": "done",
-                "with": {"cell": cell, "job": "streams-8", "side": side},
-                "found": {"milliseconds": {"median": median}}}  # fmt: skip
+        return {
+            "step": "step_time",
+            "state": "done",
+            "with": {"cell": cell, "job": "streams-8", "side": side},
+            "found": {"milliseconds": {"median": median}},
+        }
 
     steps = [step("lstm", "pytorch", 4.0), step("lstm", "ours", 1.0), step("gru", "ours", 3.0)]
     assert gpu.ratios(steps) == {"lstm streams-8": {"ratio to pytorch": {"ours": 0.25}}}

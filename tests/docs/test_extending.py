@@ -170,8 +170,13 @@ def test_the_metric_has_its_own_unit_in_a_sweep_and_in_a_comparison(added, tmp_p
     small = ("--alpha", "10,1,1", "--T", "4", *TINY)
     assert run("sweep", *small, "--out", tmp_path / "s").exit_code == 0
     assert run("compare", *small, "--out", tmp_path / "c").exit_code == 0
-    units = {"total_variation": "1 (probability)", "loss_of_bits": "bits", "loss": "nats a drawn symbol",
-             "leak": "1 (probability)", "gap": "nats a drawn symbol"}  # fmt: skip
+    units = {
+        "total_variation": "1 (probability)",
+        "loss_of_bits": "bits",
+        "loss": "nats a drawn symbol",
+        "leak": "1 (probability)",
+        "gap": "nats a drawn symbol",
+    }
     with xarray.open_datatree(tmp_path / "s" / "sweep.nc", engine="h5netcdf") as swept:
         for name, unit in units.items():
             assert swept["network"][name].attrs["units"] == unit
@@ -205,8 +210,9 @@ def test_metrics_obey_the_law(metric):
 @pytest.mark.filterwarnings("ignore:(?s).*ArviZ:FutureWarning")
 def test_everything_at_once_in_one_report(added, tmp_path):
     out = tmp_path / "out"
-    result = run("compare", "--process", "sticky", "--param", "T=5", "--cell", "ugrnn", *TINY,
-                 "--out", out)  # fmt: skip
+    result = run(
+        "compare", "--process", "sticky", "--param", "T=5", "--cell", "ugrnn", *TINY, "--out", out
+    )
     assert result.exit_code == 0, result.stderr
     for text in (result.stdout, (out / "report.html").read_text()):
         for name in ("sticky (stay=8,2", "UGRNN-4", "forgetting"):
@@ -245,8 +251,9 @@ def test_the_cell_serves_audit_and_hidden(script, tmp_path):
     script("ugrnn", *TRAIN, "--cell", "ugrnn", "--out", out, "--quiet")
     assert "python ugrnn.py compare" in (out / "report.html").read_text()
     network = out / "network-seed0.safetensors"
-    audit = script("ugrnn", "audit", "--checkpoint", network, "--only-gap", "--tasks", 20,
-                   "--json", "--quiet")  # fmt: skip
+    audit = script(
+        "ugrnn", "audit", "--checkpoint", network, "--only-gap", "--tasks", 20, "--json", "--quiet"
+    )
     assert json.loads(audit)["gap"]["mean"] > 0
     hidden = script(
         "ugrnn", "hidden", "--checkpoint", network, "--streams", 60, "--json", "--quiet"
@@ -269,8 +276,20 @@ def test_the_process_serves_streams_and_compare(script, tmp_path):
 
 
 def test_the_mask_serves_inpaint(script, tmp_path):
-    found = json.loads(script("checkerboard", "inpaint", "--mask", "checkerboard:3", "--data",
-                              "glyphs", "--images", 2, "--json", "--quiet"))  # fmt: skip
+    found = json.loads(
+        script(
+            "checkerboard",
+            "inpaint",
+            "--mask",
+            "checkerboard:3",
+            "--data",
+            "glyphs",
+            "--images",
+            2,
+            "--json",
+            "--quiet",
+        )
+    )
     assert found["missing"] == [5, 5]
 
 

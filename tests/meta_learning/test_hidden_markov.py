@@ -106,8 +106,12 @@ def test_edges_are_read_and_written_as_text():
 
 def test_settings_from_before_edges_are_read():
     """What checkpoints hold."""
-    settings = {"transition": [[0.9, 0.1], [0.2, 0.8]], "emission": [[0.7, 0.3], [0.4, 0.6]],
-                "T": None, "start": [0.5, 0.5]}  # fmt: skip
+    settings = {
+        "transition": [[0.9, 0.1], [0.2, 0.8]],
+        "emission": [[0.7, 0.3], [0.4, 0.6]],
+        "T": None,
+        "start": [0.5, 0.5],
+    }
     process = HiddenMarkov.from_settings(settings)
     assert process.settings() == settings
     with pytest.raises(ValueError, match="unknown or missing: emission, transition"):
@@ -148,10 +152,15 @@ def test_the_model_can_be_conditioned_on_draws():
 
 @pytest.mark.parametrize(
     ("process", "beliefs"),
-    [(GoldenMean(), 3), (ZeroOneRandom(0.3), 7), (RandomRandomXor(), 36), (Mess3(), None),
-     (Even(0.3), 4)],
+    [
+        (GoldenMean(), 3),
+        (ZeroOneRandom(0.3), 7),
+        (RandomRandomXor(), 36),
+        (Mess3(), None),
+        (Even(0.3), 4),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_beliefs_are_told_apart_where_they_are_few(process, beliefs):
     """Against the beliefs themselves, of many long streams."""
     symbols = np.asarray(process.sample(jax.random.key(0), 200, 30))
@@ -231,11 +240,31 @@ def test_the_entropy_rate_lies_between_its_bounds():
 
 
 def test_compare_takes_edges_and_names(tmp_path):
-    tiny = ("--recipe", "coursework", "--iterations", "3", "--batch-size", "4", "--unroll", "8",
-            "--hidden", "4", "--streams", "20")  # fmt: skip
+    tiny = (
+        "--recipe",
+        "coursework",
+        "--iterations",
+        "3",
+        "--batch-size",
+        "4",
+        "--unroll",
+        "8",
+        "--hidden",
+        "4",
+        "--streams",
+        "20",
+    )
     out = tmp_path / "out"
-    result = run("compare", "--process", "hidden-markov", "--param", "edges=0,0.5/0,0//0.5,0/1,0",
-                 *tiny, "--out", out)  # fmt: skip
+    result = run(
+        "compare",
+        "--process",
+        "hidden-markov",
+        "--param",
+        "edges=0,0.5/0,0//0.5,0/1,0",
+        *tiny,
+        "--out",
+        out,
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads((out / "comparison.json").read_text())
     assert found["edges"] == [[[0, 0.5], [0, 0]], [[0.5, 0], [1, 0]]]

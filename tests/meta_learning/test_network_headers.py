@@ -24,15 +24,30 @@ RECIPE = {"name": "coursework", "iterations": 6, "batch_size": 4, "unroll": 8, "
 
 def learner():
     model = learner_model(3, "lstm", 4)
-    made = {"num_symbols": 3, "cell": "lstm", "hidden": 4, "seed": 0, "process": PROCESS,
-            "recipe": RECIPE, "versions": {}}  # fmt: skip
+    made = {
+        "num_symbols": 3,
+        "cell": "lstm",
+        "hidden": 4,
+        "seed": 0,
+        "process": PROCESS,
+        "recipe": RECIPE,
+        "versions": {},
+    }
     return Learner(model, model.init(jax.random.key(0)), 3, made)
 
 
 def pixels():
     model = pixel_model("gru", 4, (5, 4))
-    made = {"places": 784, "cell": "gru", "hidden": 4, "readout": [5, 4], "seed": 0,
-            "recipe": RECIPE, "data": {"name": "glyphs", "images": 7}, "versions": {}}  # fmt: skip
+    made = {
+        "places": 784,
+        "cell": "gru",
+        "hidden": 4,
+        "readout": [5, 4],
+        "seed": 0,
+        "recipe": RECIPE,
+        "data": {"name": "glyphs", "images": 7},
+        "versions": {},
+    }
     return PixelNetwork(model, model.init(jax.random.key(0)), 784, 0.25, made)
 
 
@@ -94,9 +109,11 @@ anything = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=80),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @settings(
@@ -176,10 +193,21 @@ def test_a_cell_that_is_not_registered_says_how_to_load_it(saved):
 
 
 BAD_PROCESSES = (
-    "sticky", [], 3, None, {}, {"name": ["x"]}, {"alpha": 10**30, "T": 4}, {"alpha": "abc", "T": 4},
-    PROCESS | {"T": {}}, PROCESS | {"T": 10**20}, PROCESS | {"alpha": [[1.0], 1.0, 1.0]},
-    PROCESS | {"alpha": [1.0, 1.0]}, PROCESS | {"T": 10**400}, PROCESS | {"more": 1},
-)  # fmt: skip
+    "sticky",
+    [],
+    3,
+    None,
+    {},
+    {"name": ["x"]},
+    {"alpha": 10**30, "T": 4},
+    {"alpha": "abc", "T": 4},
+    PROCESS | {"T": {}},
+    PROCESS | {"T": 10**20},
+    PROCESS | {"alpha": [[1.0], 1.0, 1.0]},
+    PROCESS | {"alpha": [1.0, 1.0]},
+    PROCESS | {"T": 10**400},
+    PROCESS | {"more": 1},
+)
 
 
 @pytest.mark.parametrize("process", BAD_PROCESSES, ids=lambda p: repr(p)[:40])

@@ -132,8 +132,9 @@ def test_alpha_is_checked(alpha):
 
 
 @pytest.mark.parametrize("T", [0, -1, 2.5, math.nan, -math.inf])
-@pytest.mark.parametrize("make", [lambda T: DirichletCategorical((1, 1), T),
-                                  lambda T: FixedCategorical((1, 0), T)])  # fmt: skip
+@pytest.mark.parametrize(
+    "make", [lambda T: DirichletCategorical((1, 1), T), lambda T: FixedCategorical((1, 0), T)]
+)
 def test_T_is_checked(make, T):
     with pytest.raises(ValueError, match="T must be a whole number"):
         make(T)
@@ -157,10 +158,15 @@ def test_posterior_and_model_check_their_arguments():
 
 # Values of a task of T=20, in nats a draw: the definition's five decimals.
 EXACT = {
-    (10.0, 1.0, 1.0): {"oracle": 0.49574, "bayes": 0.54067,
-                       "memoryless": 0.02542, "kt": 0.07324, "laplace": 0.10059},
+    (10.0, 1.0, 1.0): {
+        "oracle": 0.49574,
+        "bayes": 0.54067,
+        "memoryless": 0.02542,
+        "kt": 0.07324,
+        "laplace": 0.10059,
+    },
     (1.0, 1.0, 1.0): {"oracle": 0.83333, "bayes": 0.93171, "memoryless": 0.16690, "kt": 0.00923},
-}  # fmt: skip
+}
 PSEUDO_COUNTS = {"memoryless": None, "kt": 0.5, "laplace": 1.0}
 
 

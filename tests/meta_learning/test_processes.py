@@ -113,8 +113,10 @@ def of_mess3(process):
     three = range(3)
     return [Fraction(1, 3)] * 3, {
         (i, k, j): (1 - 2 * x if i == j else x) * (a if k == j else (1 - a) / 2)
-        for i in three for k in three for j in three
-    }  # fmt: skip
+        for i in three
+        for k in three
+        for j in three
+    }
 
 
 def of_z1r(process):
@@ -243,8 +245,12 @@ def shares(weights):
 
 def of_mixture(process, draws):
     rows, weights = fractions(process.p), fractions(process.weights)
-    of = shares({c: w * math.prod(p[x] for x in draws)
-                 for c, (w, p) in enumerate(zip(weights, rows, strict=True))})  # fmt: skip
+    of = shares(
+        {
+            c: w * math.prod(p[x] for x in draws)
+            for c, (w, p) in enumerate(zip(weights, rows, strict=True))
+        }
+    )
     return {"component_weights": list(of.values())}
 
 
@@ -343,8 +349,10 @@ def test_long_nearly_deterministic_streams_stay_finite():
     sure, rare = 1 - 1e-9, 1e-9
     process = HiddenMarkov(
         ((rare, sure, 0), (0, rare, sure), (sure, 0, rare)),
-        ((1, 0, 0), (0, 1, 0), (0, rare, sure)), math.inf, (1, 0, 0),
-    )  # fmt: skip
+        ((1, 0, 0), (0, 1, 0), (0, rare, sure)),
+        math.inf,
+        (1, 0, 0),
+    )
     stream = np.tile([0, 1, 2], 33_334)[:100_000]
     rows = process.log_predictive(stream)
     came = rows[np.arange(len(stream)), stream]
@@ -417,8 +425,20 @@ def test_latent_changes_come_at_the_hazard():
 
 @pytest.mark.parametrize("name", ["change-points", "markov-chain"])
 def test_compare_takes_every_process(name, tmp_path):
-    tiny = ("--recipe", "coursework", "--iterations", "3", "--batch-size", "4", "--unroll", "8",
-            "--hidden", "4", "--streams", "40")  # fmt: skip
+    tiny = (
+        "--recipe",
+        "coursework",
+        "--iterations",
+        "3",
+        "--batch-size",
+        "4",
+        "--unroll",
+        "8",
+        "--hidden",
+        "4",
+        "--streams",
+        "40",
+    )
     out = tmp_path / "out"
     result = run("compare", "--process", name, *tiny, "--out", out)
     assert result.exit_code == 0, result.stderr

@@ -79,13 +79,16 @@ def test_distinct_counts_are_enough(symbols):
     np.testing.assert_allclose(
         process.log_predictive_along(draws),
         Machine.log_predictive_along(process, draws),
-        rtol=1e-12, atol=1e-13,
-    )  # fmt: skip
+        rtol=1e-12,
+        atol=1e-13,
+    )
 
 
 def test_large_pools_have_no_coordinate_for_every_task():
     few, many = TaskPool(pool=MOST_COORDINATES), TaskPool(pool=MOST_COORDINATES + 1)
     assert "component_weights" in few.coordinates(few.initial_belief())
     assert many.coordinates(many.initial_belief()).keys() == {
-        "counts", "posterior_mean", "prior_mean",
-    }  # fmt: skip
+        "counts",
+        "posterior_mean",
+        "prior_mean",
+    }

@@ -225,8 +225,11 @@ def left_alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("left-alone")
     run = subprocess.run(
         [sys.executable, "-c", WAITING, *TRAIN, "--json"],
-        env=environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )  # fmt: skip
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     (path,) = (folder / "networks").iterdir()
     return checkpoint.load(path)
@@ -240,9 +243,13 @@ def environment(folder):
 def test_a_stopped_command_goes_on_to_the_same_bits(sent, code, cache, left_alone):
     command = [sys.executable, "-c", WAITING, *TRAIN, "--json"]
     with subprocess.Popen(
-        command, env=environment(cache), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as run:  # fmt: skip
+        command,
+        env=environment(cache),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as run:
         assert run.stderr.readline() == "kept\n"
         run.stdin.write("\n")
         run.stdin.flush()
