@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+if TYPE_CHECKING:
+    Places = np.ndarray
+else:  # NumPy makes a scalar of one place without an axis
+    Places = Float[np.ndarray, "*places"] | np.floating
+
 
 def log_loss(
     log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
-) -> Float[np.ndarray, "*places"]:
+) -> Places:
     """-log q of what came, in nats."""
     came = np.asarray(came, np.int64)
     return -np.take_along_axis(log_q, came[..., None], axis=-1)[..., 0]
@@ -31,7 +36,7 @@ def normalised(
     return shifted - np.log(_over(np.add, np.exp(shifted)))[..., None]
 
 
-def log_sum(log_p: Float[np.ndarray, "*places outcomes"]) -> Float[np.ndarray, "*places"]:
+def log_sum(log_p: Float[np.ndarray, "*places outcomes"]) -> Places:
     """log of the sum of exp over the last axis; -inf where all are -inf."""
     top = _over(np.maximum, log_p)
     with np.errstate(invalid="ignore"):
@@ -41,7 +46,7 @@ def log_sum(log_p: Float[np.ndarray, "*places outcomes"]) -> Float[np.ndarray, "
 
 def kl(
     log_p: Float[np.ndarray, "*#places outcomes"], log_q: Float[np.ndarray, "*#places outcomes"]
-) -> Float[np.ndarray, "*places"]:
+) -> Places:
     """KL(p || q) over the last axis in nats, with 0 log 0 = 0; +inf where q is 0 and p is not."""
     p = np.exp(log_p)
     with np.errstate(invalid="ignore"):
@@ -51,7 +56,7 @@ def kl(
 
 def brier(
     log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
-) -> Float[np.ndarray, "*places"]:
+) -> Places:
     """Half the squared distance of q from what came.
 
     Half of Brier's (1950) sum over outcomes, so that for two outcomes it is (p - x)^2.
@@ -61,9 +66,7 @@ def brier(
     return 0.5 * (_over(np.add, q * q) - 2 * of_came + 1)
 
 
-def _over(
-    operation: np.ufunc, values: Float[np.ndarray, "*places outcomes"]
-) -> Float[np.ndarray, "*places"]:
+def _over(operation: np.ufunc, values: Float[np.ndarray, "*places outcomes"]) -> Places:
     """``operation.reduce`` over the last axis, outcome by outcome: for the few outcomes of a
     process NumPy is ten times as fast that way."""
     if values.shape[-1] > 32:

@@ -38,7 +38,7 @@ class SoapState(NamedTuple):
     column_basis: Matrices
 
 
-def layers(params: Flat) -> dict[str, list[str]]:
+def layers(params: Flat | Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, list[str]]:
     """Which parameters form one matrix: names with the same prefix and as many rows, in the order of
     their names' last parts reversed, so that a bias comes last."""
     groups: dict[str, list[str]] = {}

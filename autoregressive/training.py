@@ -102,7 +102,7 @@ class Trainer:
         self,
         state: TrainState,
         data: PyTree[Array],
-        keys: Key[Array, " seeds"],
+        keys: Shaped[Array, " seeds"],
         start: Int[Array, ""],
         n: Int[Array, ""],
         most: int,
@@ -129,7 +129,7 @@ class Trainer:
 def fit(
     trainer: Trainer,
     state: TrainState,
-    keys: Key[Array, " seeds"],
+    keys: Shaped[Array, " seeds"],
     data: PyTree[Array],
     stops: Sequence[int],
 ) -> Iterator[Progress]:

@@ -21,11 +21,11 @@ import jax
 
 from analysis.coursework.mistakes import (
     Effect,
-    first_unscored,
+    leave_first_unscored,
+    leave_teacher_forcing_on,
     masked_targets,
     not_bayes,
-    rounded,
-    teacher_forced,
+    round_for_sampling,
     wrong_links,
 )
 from analysis.images.inpainting import inpaint
@@ -74,10 +74,10 @@ def _mistakes(images: MaskedImages) -> Iterator[Effect]:
     yield from wrong_links(network.logits(pixels), pixels[:, 1:])
     few = test.images(slice(0, 100))
     sampled = continue_images(network, few, jax.random.key(0), first=FIRST_MISSING, samples=10)
-    yield from rounded(network, few, sampled)
-    yield from teacher_forced(sampled)
+    yield from round_for_sampling(network, few, sampled)
+    yield from leave_teacher_forcing_on(sampled)
     yield from not_bayes(EXPERIMENTS["M2"])
-    yield from first_unscored(EXPERIMENTS["M2"])
+    yield from leave_first_unscored(EXPERIMENTS["M2"])
 
 
 def estimates(kept: dict[str, Any]) -> dict[str, Estimate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -13,8 +14,6 @@ import pytest
 # Shapes and types of every function of these packages are checked at every call.
 jaxtyping.install_import_hook(["autoregressive"], "checks.checked")
 
-# No array gets new axes in silence, in programs that tests start neither.
-os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # Tests compile for longer than they compute, and LLVM's later passes only make programs faster: which
 # numbers are added in which order does not depend on them. XLA_FLAGS= (empty) leaves them in.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
@@ -57,6 +56,17 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.delenv("META_LEARN_DEBUG", raising=False)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def loggers():
+    """Commands send what packages log to stderr; the next test finds the loggers as they were."""
+    every = [logging.getLogger(p) for p in ("autoregressive", "meta_learning", "analysis")]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in every]
+    yield
+    for logger, (handlers, level, propagate) in zip(every, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

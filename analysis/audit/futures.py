@@ -49,7 +49,7 @@ class Belief:
     draws: int
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
-        """The machine's initial belief, (*batch, ...)."""
+        """The machine's initial belief, with leading axes ``batch``."""
         begin = self.machine.initial_belief(self.draws)
         return jax.tree.map(lambda a: jnp.broadcast_to(a, (*batch, *jnp.shape(a))), begin)
 

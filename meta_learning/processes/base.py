@@ -124,7 +124,7 @@ class Process(Machine):
             place, observed = seen
             logits = each(lambda z, b: self.log_predictive_given(z, b, place))(latent, belief)
             x = numpyro.sample("x", dist.Categorical(logits=logits), obs=observed)
-            return each(self.update)(belief, x), x
+            return each(self.update)(belief, jnp.asarray(x, jnp.int32)), x
 
         begin = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (streams, tasks, *jnp.shape(leaf))),

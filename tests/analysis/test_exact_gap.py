@@ -278,7 +278,7 @@ print(json.dumps([len(jax.devices()), one.by_position.tolist(), two.by_position.
 
 def test_two_devices_equal_one():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    command = [sys.executable, "-c", SHARDED, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", SHARDED, str(Path(__file__).parents[1])]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     devices, one, two = json.loads(out.stdout)
     assert devices == 2

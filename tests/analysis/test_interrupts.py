@@ -143,6 +143,8 @@ def test_what_is_ignored_stays_ignored():
 
 
 def test_handlers_are_given_back():
+    # A background job of a shell begins with SIGINT ignored, and then it stays so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     assert run("--version").exit_code == 0
     with interrupts.handled():
