@@ -56,7 +56,9 @@ def handled(program: bool = False) -> Iterator[None]:
         else:
             _since, _program = None, False
             for number, handler in before.items():
-                signal.signal(number, handler)
+                # What was set inside stays: a program that is done ignores SIGINT to its end.
+                if signal.getsignal(number) is _handle:
+                    signal.signal(number, handler)
 
 
 def stop() -> NoReturn:

@@ -153,3 +153,18 @@ def test_handlers_are_given_back():
             signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
     assert not interrupts.interrupted()
+
+
+def test_a_program_that_is_done_is_not_stopped_any_more():
+    """Everything is written when the interpreter is taken down: an interrupt there changes nothing."""
+    program = (
+        "import atexit, os, signal, sys\n"
+        "sys.argv = ['meta-learn', '--version']\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from analysis.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("meta-learn ")
