@@ -19,7 +19,7 @@ import numpyro.distributions as dist
 from jax import Array
 from numpyro.contrib.control_flow import scan
 
-from meta_learning.processes.base import draws_in_task
+from meta_learning.processes.base import Process, draws_in_task
 from meta_learning.processes.hidden_states import HiddenStates
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
@@ -149,6 +149,9 @@ class HiddenMarkov(HiddenStates):
         other = ("transition", "emission") if "edges" in settings else ("edges",)
         return super().from_settings(dict.fromkeys(other) | dict(settings))
 
+    def wrong(self) -> Process:
+        return make_noisy(self)
+
     def model(
         self,
         symbols: ArrayLike | None = None,
@@ -188,3 +191,10 @@ class HiddenMarkov(HiddenStates):
             cls(((0.5, 0.5, 0), (0, 0, 1), (1, 0, 0)), ((1, 0), (0, 1), (0, 1)), math.inf),
             cls(edges=(((0.2, 0.3), (0, 0)), ((0, 0.5), (1, 0))), T=4),
         )
+
+
+def make_noisy(process: HiddenStates) -> HiddenMarkov:
+    """The process where one move in ten goes, and shows, anything."""
+    matrices = process.matrices
+    noisy = 0.9 * matrices + 0.1 / matrices[:, 0].size
+    return HiddenMarkov(edges=noisy.tolist(), T=process.task_length)

@@ -32,8 +32,8 @@ from meta_learning.processes.types import ArrayLike, Belief, Entry, Latent, Matr
 
 @dataclass(frozen=True)
 class HiddenStates(Process):
-    """A hidden state that moves with every symbol. A subclass gives ``edges_as`` and
-    ``first_state``.
+    """A hidden state that moves with every symbol. A subclass gives ``edges_as``,
+    ``first_state`` and ``wrong``.
 
     Latent: the state before each symbol (batch, tasks, draws). Belief: log p(state | x_<t), (S,).
     """
@@ -49,12 +49,8 @@ class HiddenStates(Process):
         raise NotImplementedError
 
     def wrong(self) -> Process:
-        """A model that a reference believes in: here one move in ten goes, and shows, anything."""
-        from meta_learning.processes.hidden_markov import HiddenMarkov
-
-        matrices = self.matrices
-        noisy = 0.9 * matrices + 0.1 / matrices[:, 0].size
-        return HiddenMarkov(edges=noisy.tolist(), T=self.task_length)
+        """A model of the same symbols that a reference believes in."""
+        raise NotImplementedError
 
     @property
     def matrices(self) -> np.ndarray:

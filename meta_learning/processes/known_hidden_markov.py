@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from meta_learning.processes.base import Process
+from meta_learning.processes.hidden_markov import make_noisy
 from meta_learning.processes.hidden_states import HiddenStates
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
@@ -161,6 +162,9 @@ class RandomRandomXor(HiddenStates):
 
     name = "rrxor"
     parameters: ClassVar[dict[str, Parameter]] = {"T": TASK_LENGTH}
+
+    def wrong(self) -> Process:
+        return make_noisy(self)
 
     def edges_as(self, number: Entry) -> Matrices:
         moves = {
