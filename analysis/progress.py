@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -126,3 +126,27 @@ def meter(
     )
     with bar:
         yield Meter(bar, bar.add_task(what, total=None, visible=False, **fields), left)
+
+
+@contextmanager
+def scoring_progress(quiet: bool) -> Iterator[None]:
+    """Inside it, every scoring of networks has a meter of its own, from its first report to its last.
+
+    Trainings between two scorings have theirs: there is never a bar within a bar.
+    """
+    from autoregressive.pace import SCORING, listening
+
+    with ExitStack() as bar:
+        show: Meter | None = None
+
+        def on_scored(done: float, total: float) -> None:
+            nonlocal show
+            if show is None:
+                show = bar.enter_context(meter("scoring", "streams", quiet))
+            show(done, total)
+            if done >= total:
+                bar.close()
+                show = None
+
+        with listening(SCORING, on_scored):
+            yield

@@ -43,8 +43,10 @@ def save(path: str | Path, tensors: Mapping[str, ArrayLike], header: Header) -> 
     write_atomically(path, to_bytes(arrays, metadata))
 
 
-def load(path: str | Path) -> tuple[dict[str, np.ndarray], Settings]:
+def load(path: str | Path, most_bytes: int = _MOST_BYTES) -> tuple[dict[str, np.ndarray], Settings]:
     """The tensors and the header of a checkpoint.
+
+    most_bytes: a larger file is refused before memory is taken.
 
     Errors: CheckpointError where the file is missing, truncated, altered, not a checkpoint of this
     program, or of another format version.
@@ -60,8 +62,8 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], Settings]:
         ) from None
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file; a checkpoint is one .safetensors file")
-    if size > _MOST_BYTES:
-        raise CheckpointError(f"{path} has {size} bytes; a checkpoint has at most {_MOST_BYTES}")
+    if size > most_bytes:
+        raise CheckpointError(f"{path} has {size} bytes; expected at most {most_bytes}")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

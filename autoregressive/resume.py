@@ -21,8 +21,12 @@ from autoregressive.training import TrainingDiverged, TrainState
 
 log = logging.getLogger(__name__)
 
-# A kill loses at most this many seconds of training; an interrupt loses nothing.
+# A kill loses about this many seconds of training; an interrupt loses nothing.
 SAVE_EVERY_S = 2.0
+# Of training, at most this share is spent on saving: a wide network's state is gigabytes.
+_SAVING_SHARE = 0.05
+# Header and learning curves of a run that is saved, beside its state.
+_BESIDE_STATE = 2**28
 # What a learning curve has at a point: one number, or an array with one a seed.
 Value = Any
 History = dict[str, list[Value]]
@@ -40,7 +44,7 @@ class Unfinished:
         self.folder = folder
         self.path = None if folder is None else folder / "unfinished" / f"{name}.safetensors"
         self.header = {"kind": "unfinished", **settings}
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saving_s = time.monotonic(), 0.0
         self.latest: tuple[TrainState, History] | None = None
 
     def resume(self, fresh: TrainState, curves: Sequence[str]) -> tuple[TrainState, History]:
@@ -49,7 +53,7 @@ class Unfinished:
         if self.path is None or not self.path.exists():
             return fresh, empty
         try:
-            tensors, header = checkpoint.load(self.path)
+            tensors, header = checkpoint.load(self.path, _most_bytes(fresh))
         except CheckpointError as error:
             log.warning("starting anew: %s", error)
             return fresh, empty
@@ -70,7 +74,8 @@ class Unfinished:
         """Remembers the latest state, and writes it if the last time was a while ago, or ``save``."""
         # A copy: the caller adds points to its curves before it keeps the state they belong to.
         self.latest = (state, {name: list(values) for name, values in history.items()})
-        if save or time.monotonic() - self.saved_at > SAVE_EVERY_S:
+        pause = max(SAVE_EVERY_S, self.saving_s / _SAVING_SHARE)
+        if save or time.monotonic() - self.saved_at > pause:
             self.save()
 
     def save(self) -> None:
@@ -79,11 +84,13 @@ class Unfinished:
         if self.path is None or self.latest is None:
             return
         state, history = self.latest
+        started = time.monotonic()
         tensors = {f"state.{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))}
         tensors |= {f"history.{name}": np.asarray(v) for name, v in history.items()}
         with cache_may_fail(self.folder):
             checkpoint.save(self.path, tensors, self.header)
         self.saved_at = time.monotonic()
+        self.saving_s = self.saved_at - started
 
     @contextmanager
     def save_on_interrupt(self) -> Iterator[None]:
@@ -105,6 +112,11 @@ class Unfinished:
         if self.path is not None:
             with cache_may_fail(self.folder):
                 self.path.unlink(missing_ok=True)
+
+
+def _most_bytes(state: TrainState) -> int:
+    """Of a file that holds this state."""
+    return sum(x.nbytes for x in jax.tree.leaves(state)) + _BESIDE_STATE
 
 
 @contextmanager

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _CHUNK_WORK = 10**10
 # Held-out symbols: 512 streams of about 100.
 HELD_OUT_SYMBOLS = 51_200
+# Hidden numbers of the held-out streams that are in memory at once.
+_HELD_OUT_UNITS = 2**24
 
 
 class Point(NamedTuple):
@@ -181,20 +183,40 @@ def _held_out(
     ]
     targets = jnp.asarray(np.exp(log_bayes[..., drawn, :]), jnp.float32)
 
+    pieces = _held_out_pieces(streams, length * model.cell.hidden)
+
     @jax.jit
     def evaluate(state: TrainState) -> tuple[Array, Array]:
         def one(seed: Any) -> tuple[Array, Array]:
             params, symbols, p = seed
-            log_q = jax.nn.log_softmax(
-                model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
-            )
-            here = symbols[:, drawn]
-            picked = jnp.take_along_axis(log_q, here[..., None], -1)
-            return -picked.mean(), (jax.scipy.special.xlogy(p, p) - p * log_q).sum(-1).mean()
+
+            def score(streams: tuple[Array, Array]) -> tuple[Array, Array]:
+                symbols, p = streams
+                log_q = jax.nn.log_softmax(
+                    model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
+                )
+                here = symbols[:, drawn]
+                picked = jnp.take_along_axis(log_q, here[..., None], -1)
+                return -picked.mean(), (jax.scipy.special.xlogy(p, p) - p * log_q).sum(-1).mean()
+
+            if pieces == 1:
+                return score((symbols, p))
+            cut = jax.tree.map(lambda x: x.reshape(pieces, -1, *x.shape[1:]), (symbols, p))
+            loss, gap = jax.lax.map(score, cut)
+            return loss.mean(), gap.mean()
 
         return jax.lax.map(one, (run.trainer.averaged(state), held_out, targets))
 
     return evaluate, bayes
+
+
+def _held_out_pieces(streams: int, units: int) -> int:
+    """Pieces of as many streams, each of ``units`` hidden numbers, that fit in memory one by one."""
+    return next(
+        n
+        for n in range(1, streams + 1)
+        if streams % n == 0 and (streams // n * units <= _HELD_OUT_UNITS or n == streams)
+    )
 
 
 def _bayes_loss(log_bayes: np.ndarray, symbols: np.ndarray, drawn: np.ndarray) -> float:

@@ -106,11 +106,10 @@ def compare(
     )
     from analysis.comparison.learners import compare_learners
     from analysis.comparison.page import make_report
-    from analysis.progress import meter
-    from autoregressive.pace import SCORING, listening
+    from analysis.progress import scoring_progress
 
     prior, source = choose_test_processes(process, test_alpha, test_task_length, p)
-    with meter("scoring", "streams", quiet) as show, listening(SCORING, show):
+    with scoring_progress(quiet):
         comparison = compare_learners(learners, process, prior, source, seed, streams)
     finish(make_report(comparison, learners, seed), out, as_json)
 

@@ -10,7 +10,7 @@ import click
 from analysis.commands.options import cell_options, shared_options
 from analysis.console import usage_errors
 from analysis.output import finish, prepare
-from analysis.progress import say
+from analysis.progress import say, scoring_progress
 from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
@@ -86,4 +86,6 @@ def experiments(
             say(f"{name}: alpha={show(process.alpha)}, T={process.T}")
         return train_with_progress(process, made, cell, hidden, range(seed, seed + seeds), quiet)
 
-    finish(make_report(run_experiments(train, seed, streams), seed), out, as_json)
+    with scoring_progress(quiet):
+        scored = run_experiments(train, seed, streams)
+    finish(make_report(scored, seed), out, as_json)

@@ -10,7 +10,7 @@ import click
 from analysis.commands.options import shared_options
 from analysis.console import usage_errors
 from analysis.output import command_line, finish, prepare
-from analysis.progress import say
+from analysis.progress import say, scoring_progress
 from analysis.training_progress import train_with_progress
 
 if TYPE_CHECKING:
@@ -82,5 +82,7 @@ def questions(
             say(f"{number} of {of}: {setting.name}")
         return train_with_progress(setting.process, recipe, "lstm", 32, every, quiet)
 
-    numbers = {"command": command_line()} | study(recipes, budget, every, streams, train)
+    with scoring_progress(quiet):
+        measured = study(recipes, budget, every, streams, train)
+    numbers = {"command": command_line()} | measured
     finish(make_report(numbers), out, as_json)

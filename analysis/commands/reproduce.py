@@ -11,7 +11,7 @@ import click
 
 from analysis.commands.options import shared_options_of
 from analysis.output import finish, prepare
-from analysis.progress import say
+from analysis.progress import say, scoring_progress
 from analysis.training_progress import pixel_progress, train_with_progress
 
 if TYPE_CHECKING:
@@ -118,4 +118,6 @@ def reproduce(
             how = f"{kept.seconds:.1f} s" if new else "kept from before"
             say(f"{done} of {len(steps)}: {title(step)}: {how}")
 
-    finish(page.make_report(run, perform(run, steps, on_step), steps), out, as_json)
+    with scoring_progress(silent):
+        performed = perform(run, steps, on_step)
+    finish(page.make_report(run, performed, steps), out, as_json)

@@ -17,6 +17,7 @@ from analysis.comparison.compare import compare
 from analysis.comparison.results import estimate_all
 from analysis.intervals import Estimate
 from analysis.report.report import Document
+from autoregressive.pace import SCORING, part
 from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
@@ -125,16 +126,18 @@ def off_prior(
     Errors: ValueError where a source has another K.
     """
     rows = []
-    for kind, source in sources or default_sources(process):
+    sources = sources or default_sources(process)
+    for number, (kind, source) in enumerate(sources):
         prior = DirichletCategorical(process.alpha, source.task_length)
-        comparison = compare(
-            [learner.log_predictive for learner in learners],
-            prior,
-            source,
-            key=key,
-            streams=streams,
-            length=stream_length(source.task_length),
-        )
+        with part(SCORING, number * streams, streams, len(sources) * streams):
+            comparison = compare(
+                [learner.log_predictive for learner in learners],
+                prior,
+                source,
+                key=key,
+                streams=streams,
+                length=stream_length(source.task_length),
+            )
         rows.append(Row(kind, source, streams, estimate_all(comparison)))
     return OffPrior(process, rows, "seeds" if len(learners) > 1 else "streams")
 

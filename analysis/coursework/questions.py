@@ -33,6 +33,7 @@ from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
     Process,
+    drawn_places,
     json_task_length,
 )
 from meta_learning.recipes import Recipe, make_recipe
@@ -203,14 +204,12 @@ def _effective(
     process = setting.process
     if process.T < 3:
         return None
-    length = stream_length(process.T)
+    K, length = process.num_symbols, stream_length(process.T)
     symbols = np.asarray(process.sample(key, streams, length))
-    fitted = over_seeds(
-        [
-            effective_alpha(
-                learner.log_predictive(symbols), symbols, process.num_symbols, process.T
-            )
-            for learner in learners
-        ]
-    )
+    predicted = [learner.log_predictive(symbols) for learner in learners]
+    drawn = drawn_places(length, process.T)
+    if any(np.isneginf(rows[:, drawn, :K].max(-1)).any() for rows in predicted):
+        # Where RESET is certain, the symbols have no distribution of their own.
+        return None
+    fitted = over_seeds([effective_alpha(rows, symbols, K, process.T) for rows in predicted])
     return [{"mean": e.mean, "ci95": e.ci95} for e in fitted]

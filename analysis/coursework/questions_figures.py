@@ -58,7 +58,7 @@ def gap_along_p(curves: Mapping[str, Sequence[tuple[float, float, float, float]]
         figure = Figure(figsize=(5.2, 3.4))
         axis = figure.subplots()
         for (label, points), (colour, line, marker) in zip(curves.items(), _LOOKS, strict=False):
-            w, gap, low, high = np.array(points, float).T
+            w, gap, low, high = np.array(points, float).reshape(-1, 4).T
             axis.plot(w, gap, color=colour, linestyle=line, marker=marker, label=label)
             axis.fill_between(w, np.maximum(low, gap / 100), high, color=colour, alpha=0.15)
         axis.set_yscale("log")

@@ -65,10 +65,7 @@ def as_markdown(document: Document, folder: Path, link: str) -> str:
 
 def _prior(document: Document) -> Answer:
     training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
-    rows = [
-        [_alpha(t), *(_alpha_of(e) for e in t["effective_alpha"]), _gap(t), _share(t)]
-        for t in training
-    ]
+    rows = [[_alpha(t), *_effective(t), _gap(t), _share(t)] for t in training]
     flat = document["exact"]["priors"][-1]
     ours, uniform = document["exact"]["largest_p"]
     text = (
@@ -419,6 +416,13 @@ def _value(row: Document | None, name: str) -> float:
 def _bounds(estimate: Document) -> tuple[float, float]:
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
+
+
+def _effective(training: Document) -> list[str]:
+    """A column an entry; dashes for networks that are certain of RESET somewhere."""
+    if training["effective_alpha"] is None:
+        return ["-"] * len(training["alpha"])
+    return [_alpha_of(entry) for entry in training["effective_alpha"]]
 
 
 def _alpha_of(estimate: Document) -> str:

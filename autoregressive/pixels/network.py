@@ -139,6 +139,8 @@ class Evaluation:
 
 def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     """Scores ``network`` on every image of a set, in chunks. Errors: ValueError, fewer than 2 images."""
+    from scipy.special import expit
+
     if len(images) < 2:
         raise ValueError(f"a standard error needs 2 or more images; got {len(images)}")
     scored = network.places - 1
@@ -153,7 +155,7 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
         per_image[start : start + len(pixels)] = losses.sum(1)
         by_place += losses.sum(0)
         right += int(((logits > 0) == targets).sum())
-        bins += bin_sums(1 / (1 + np.exp(-logits.astype(np.float64))), targets)
+        bins += bin_sums(expit(logits.astype(np.float64)), targets)
     return Evaluation(
         per_image, right / (len(images) * scored), by_place / len(images), from_sums(bins)
     )

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import TINY
 from running import refused, run
 
+from analysis.coursework.questions import measure
+from analysis.coursework.questions_page import make_report
+from analysis.report.publish import publish
+from autoregressive.images.glyphs import load_glyphs
+from autoregressive.pixels.network import PixelNetwork, pixel_model
 from meta_learning import training as trained
+from meta_learning.experiments import STUDY
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
 # Beyond float32 in the sum over the read-out's 64 units, each 10: a logit of exactly -inf.
 _STEEP = -3e38
 
@@ -53,6 +63,17 @@ def spoiled(learner, spoil):
 
 def no_infinity(text):
     raise AssertionError(f"{text} in JSON")
+
+
+def pixel_file(folder, bias):
+    """A pixel network whose logit is ``bias`` whatever it sees."""
+    model = pixel_model("lstm", 2, (2,))
+    params = {k: jnp.zeros_like(v) for k, v in model.init(jax.random.key(0)).items()}
+    params["readout.1.b"] += bias
+    settings = {"cell": "lstm", "hidden": 2, "readout": [2], "places": 784, "first_pixel": 0.5}
+    path = folder / "pixels.safetensors"
+    PixelNetwork(model, params, 784, 0.5, settings).save(path)
+    return path
 
 
 COMPARE, OFF_PRIOR = ("compare", "--streams", 30), ("--test-alpha", "1.3,1.3,1.3")
@@ -109,6 +130,44 @@ def test_networks_of_a_sweep(filled_cache, tmp_path, monkeypatch, spoil, seeds):
     found = json.loads((tmp_path / "sweep.json").read_text(), parse_constant=no_infinity)
     assert (found["points"][0]["gap"]["mean"] is None) == (spoil in INFINITE)
     assert ("infinite" in result.stdout) == (spoil in INFINITE)
+
+
+@pytest.mark.parametrize("spoil", [zero_on_a_symbol, certain_of_reset, constant])
+def test_networks_of_the_questions(network_file, tmp_path, spoil):
+    """In the kept study, those of one setting are others."""
+    document = json.loads(KEPT.read_text())
+    network, setting = spoiled(Learner.load(network_file), spoil), STUDY[1]
+    measured = measure(setting, [network] * 2, key=jax.random.key(0), streams=4)
+    document["trainings"][1] = measured
+    gaps = [row["gap.network"]["mean"] for row in measured["rows"]]
+    assert (None in gaps) == (spoil in INFINITE)
+    publish(make_report(document), tmp_path, {}, "meta-learn questions")
+    json.loads((tmp_path / "questions.json").read_text(), parse_constant=no_infinity)
+    page = (tmp_path / "report.html").read_text()
+    assert ("infinite" in page) == (spoil in INFINITE)
+    assert "nan" not in re.sub(r"<svg.*?</svg>|data:[^\"]*", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("bias, answer", [(1e30, 1), (-1e30, 0)])
+def test_a_pixel_network_that_is_certain(tmp_path, bias, answer):
+    """Worked by hand: a pixel's loss is 0 where it is right and the bias where it is wrong."""
+    path, out = pixel_file(tmp_path, bias), tmp_path / "out"
+    data = ("--data", "glyphs", "--quiet", "--json")
+    result = run("pixels", "evaluate", path, *data, "--out", out)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout, parse_constant=no_infinity)
+    images = load_glyphs("test")
+    ink = images.images(slice(0, len(images)))[:, 1:].mean()
+    wrong = 1 - ink if answer else ink
+    assert found["accuracy"] == pytest.approx(1 - wrong, abs=1e-6)
+    assert found["cross_entropy"]["mean"] == pytest.approx(abs(bias) * wrong, rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_pixel_network_of_weights_that_are_no_numbers(tmp_path, value):
+    path = pixel_file(tmp_path, value)
+    for command in ("evaluate", "continue"):
+        assert "NaN or infinity" in refused("pixels", command, path, "--data", "glyphs", "--json")
 
 
 def test_a_network_that_is_no_distribution_is_refused(network_file, tmp_path):
