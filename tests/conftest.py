@@ -33,8 +33,8 @@ def quick_to_compile() -> list[str]:
 jaxtyping.install_import_hook(["autoregressive"], "checks.checked")
 
 # Tests compile for longer than they compute: without LLVM's later passes and XLA's newer code generator
-# that takes half as long. Last bits may differ from those of a user's programs; where bits are compared,
-# both sides are compiled alike. XLA_FLAGS= (empty) compiles as users do.
+# compiling takes about two fifths less. Last bits may differ from those of a user's programs; where bits
+# are compared, both sides are compiled alike. XLA_FLAGS= (empty) compiles as users do.
 os.environ.setdefault("XLA_FLAGS", " ".join(quick_to_compile()))
 
 # What one test compiled, no other compiles again: all tests, their workers and the programs that they
