@@ -16,58 +16,14 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
-from analysis.comparison.between import derivatives
-from analysis.comparison.metrics import METRICS
+from analysis.comparison.scores import Part, Scores, join, score_between, score_part
 from analysis.report.report import Document
 from autoregressive.pace import SCORING, part, tell
-from autoregressive.scores import kl, log_loss, log_sum
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
 
 Predictor = Callable[[np.ndarray], np.ndarray]
 _CHUNK_SYMBOLS = 250_000
-
-
-@dataclass
-class Scores:
-    """One predictor on the test streams; every array has one entry a stream, or one a position.
-
-    loss: mean of -log q at drawn places, nats. gap: mean of KL(Bayes || q) there over all K + 1
-    outcomes, nats. metrics: the mean of each of ``METRICS`` there. leak: mean probability of RESET at
-    drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places. reset_cost: mean
-    of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that is about when a
-    task ends; what is left is the KL over the K symbols, renormalised. gap_by_position,
-    loss_by_position: means over tasks and streams at each draw of a task; gap_by_position_se: the
-    standard error over streams. gap_test: as gap, from Bayes of the streams' own process; None where
-    that is the prior or has nothing to learn. NaN where there is no such place.
-    """
-
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_by_position: np.ndarray
-    gap_by_position_se: np.ndarray
-    loss_by_position: np.ndarray
-    gap_test: np.ndarray | None = None
-    between: Between | None = None
-
-
-@dataclass
-class Between:
-    """One network between Bayes and the process's ``second`` exact predictor.
-
-    gap: mean of KL(second || network) at drawn places, (streams,), nats. slopes: means of
-    ``between.derivatives`` there, (streams, nodes). gap_by_position, slopes_by_position: means over
-    tasks and streams, (positions,) and (positions, nodes).
-    """
-
-    gap: np.ndarray
-    slopes: np.ndarray
-    gap_by_position: np.ndarray
-    slopes_by_position: np.ndarray
 
 
 @dataclass
@@ -210,10 +166,10 @@ def score(
     test_prior = source if off else None
     references = ladder(prior, source, only)
 
-    parts: dict[str, list[_Part]] = {n: [] for n in references}
+    parts: dict[str, list[Part]] = {n: [] for n in references}
     if test_prior:
         parts["bayes_test"] = []
-    of_networks: list[list[_Part]] = []
+    of_networks: list[list[Part]] = []
     example: Example | None = None
     for chunk, networks in chunks:
         symbols = np.asarray(chunk.symbols)
@@ -222,13 +178,13 @@ def score(
             log_q["bayes_test"] = test_prior.log_predictive(symbols)
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
         for name, rows in log_q.items():
-            parts[name].append(_score(rows, bayes, bayes_test, symbols, drawn, positions))
+            parts[name].append(score_part(rows, bayes, bayes_test, symbols, drawn, positions))
         for number, rows in enumerate(networks):
             if number == len(of_networks):
                 of_networks.append([])
-            part = _score(rows, bayes, bayes_test, symbols, drawn, positions)
+            part = score_part(rows, bayes, bayes_test, symbols, drawn, positions)
             if prior.second in log_q:
-                part.between = _between(rows, bayes, log_q[prior.second], drawn, positions)
+                part.between = score_between(rows, bayes, log_q[prior.second], drawn, positions)
             of_networks[number].append(part)
             if example is None:
                 example = _example(rows[0], log_q, prior, chunk)
@@ -236,125 +192,17 @@ def score(
     return Comparison(
         prior,
         source,
-        [_join(part) for part in of_networks],
-        {name: _join(part) for name, part in parts.items()},
+        [join(part) for part in of_networks],
+        {name: join(part) for name, part in parts.items()},
         length,
         list(seeds),
         example,
     )
 
 
-@dataclass
-class _Part:
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_test: np.ndarray | None
-    # Sums over streams of the gap by position, a stream's tasks averaged first, and of its square;
-    # and of the loss.
-    position_sum: np.ndarray
-    position_squares: np.ndarray
-    position_loss: np.ndarray
-    between: Between | None = None
-
-
-def _between(
-    log_q: np.ndarray, bayes: np.ndarray, second: np.ndarray, drawn: np.ndarray, positions: int
-) -> Between:
-    """The network's place between two exact predictors, on some streams."""
-    gap = kl(second[:, drawn], log_q[:, drawn])
-    slopes = derivatives(*(rows[:, drawn, :-1] for rows in (log_q, bayes, second)))
-    by_position = [
-        values.reshape(len(values), -1, positions, *values.shape[2:]).mean((0, 1))
-        if positions
-        else values[0]
-        for values in (gap, slopes)
-    ]
-    of_stream = slopes.mean(1) if positions else np.full((len(gap), slopes.shape[-1]), np.nan)
-    return Between(_mean(gap), of_stream, *by_position)
-
-
-def _score(
-    log_q: np.ndarray,
-    bayes: np.ndarray,
-    bayes_test: np.ndarray | None,
-    symbols: np.ndarray,
-    drawn: np.ndarray,
-    positions: int,
-) -> _Part:
-    log_drawn, log_bayes, targets = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
-    loss, gap = log_loss(log_drawn, targets), kl(log_bayes, log_drawn)
-    # A stream's tasks are averaged first: streams, not places, are independent.
-    by_stream, losses = (
-        values.reshape(len(values), -1, positions).mean(1) if positions else values
-        for values in (gap, loss)
-    )
-    reset = np.exp(log_q[..., -1])
-    has_reset = not drawn.all()
-    return _Part(
-        loss=_mean(loss),
-        gap=_mean(gap),
-        metrics={n: _mean(m.score(log_drawn, log_bayes, targets)) for n, m in METRICS.items()},
-        leak=_mean(reset[:, drawn & has_reset]),
-        miss=_mean(1 - reset[:, ~drawn]),
-        reset_cost=_mean(-log_sum(log_drawn[..., :-1])),
-        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
-        position_sum=by_stream.sum(0),
-        position_squares=(by_stream**2).sum(0),
-        position_loss=losses.sum(0),
-    )
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over places, NaN where there are none."""
-    return values.mean(-1) if values.shape[-1] else np.full(len(values), np.nan)
-
-
 def _positions(length: int, task_length: float) -> int:
     """Drawn places in one task, or in the stream where there is no RESET."""
     return length if math.isinf(task_length) else min(int(task_length) - 1, length)
-
-
-def _join_between(parts: list[Between]) -> Between:
-    weights = np.array([len(part.gap) for part in parts]) / sum(len(part.gap) for part in parts)
-    return Between(
-        np.concatenate([part.gap for part in parts]),
-        np.concatenate([part.slopes for part in parts]),
-        sum(w * part.gap_by_position for w, part in zip(weights, parts, strict=True)),
-        sum(w * part.slopes_by_position for w, part in zip(weights, parts, strict=True)),
-    )
-
-
-def _join(parts: list[_Part]) -> Scores:
-    def whole(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    between = [part.between for part in parts if part.between is not None]
-    total = np.sum([part.position_sum for part in parts], axis=0)
-    squares = np.sum([part.position_squares for part in parts], axis=0)
-    count = sum(len(part.loss) for part in parts)
-    mean = total / count
-    with np.errstate(invalid="ignore"):  # the oracle's gap can be infinite
-        variance = np.maximum(squares / count - mean**2, 0.0) * count / max(count - 1, 1)
-    return Scores(
-        loss=whole("loss"),
-        gap=whole("gap"),
-        metrics={
-            name: np.concatenate([part.metrics[name] for part in parts])
-            for name in parts[0].metrics
-        },
-        leak=whole("leak"),
-        miss=whole("miss"),
-        reset_cost=whole("reset_cost"),
-        gap_by_position=mean,
-        gap_by_position_se=np.sqrt(variance / count),
-        loss_by_position=np.sum([part.position_loss for part in parts], axis=0) / count,
-        gap_test=None if parts[0].gap_test is None else whole("gap_test"),
-        between=_join_between(between) if between else None,
-    )
 
 
 def _example(

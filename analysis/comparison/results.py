@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.comparison.between import least
-from analysis.comparison.compare import Comparison, Scores
+from analysis.comparison.compare import Comparison
 from analysis.comparison.metrics import METRICS
+from analysis.comparison.scores import Scores
 from analysis.intervals import (
     Estimate,
     OverSeeds,

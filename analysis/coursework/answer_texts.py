@@ -1,0 +1,119 @@
+"""What answers to the thought questions are made of: parts of the document in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
+
+from analysis.coursework import questions_figures as figures
+from analysis.report.formats import interval, nats, percent
+from analysis.report.report import Document, Panel, Table
+
+Member = TypeVar("Member")
+
+
+class Answer(NamedTuple):
+    """One question with what was measured."""
+
+    question: str
+    text: str
+    tables: list[Table]
+    panels: list[Panel]
+
+
+def price_text(training: Iterable[Document]) -> str:
+    """How much of the gap to Bayes with the test alpha the training prior alone costs."""
+    shares = [
+        r["gap_test.bayes"]["mean"] / r["gap_test.network"]["mean"]
+        for t in training
+        for r in t["rows"]
+        if r.get("gap_test.network", {}).get("mean")
+    ]
+    if not shares:
+        return ""
+    return (
+        "The price of the training prior, the same for Bayes with the training alpha, is "
+        f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}% of it."
+    )
+
+
+def own_row(training: Document) -> Document:
+    return training["rows"][0]
+
+
+def gap_closed(training: Document) -> Document:
+    return own_row(training)["gap_closed"]
+
+
+def share_text(training: Document) -> str:
+    """Of memoryless's gap, closed. Far below 0 the number says no more than that."""
+    share = gap_closed(training)["mean"]
+    if share is None and own_row(training)["gap.network"]["mean"] is None and training["T"] != 1:
+        return "-infinite"
+    return "below -100%" if share is not None and share < -1 else percent(share)
+
+
+def gap_text(training: Document) -> str:
+    return nats(own_row(training)["gap.network"]["mean"], no_gap(training))
+
+
+def no_gap(training: Document) -> str:
+    """What None says of a gap: it is infinite, but for tasks without a draw."""
+    return "-" if training["T"] == 1 else "infinite"
+
+
+def value_of(row: Document | None, name: str) -> float:
+    return figures.drawable(row[name]["mean"] if row else None)
+
+
+def bounds(estimate: Document) -> tuple[float, float]:
+    low, high = estimate["ci95"]
+    return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
+
+
+def effective_texts(training: Document) -> list[str]:
+    """A column an entry; dashes for networks that are certain of RESET somewhere."""
+    if training["effective_alpha"] is None:
+        return ["-"] * len(training["alpha"])
+    return [entry_text(entry) for entry in training["effective_alpha"]]
+
+
+def entry_text(estimate: Document) -> str:
+    return f"{figures_text(estimate['mean'])} {interval(estimate['ci95'], figures_text)}".strip()
+
+
+def figures_text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def has_several_unrolls(document: Document, training: Document) -> bool:
+    """Whether this prior and T were trained with several unrolls."""
+    same = [
+        t
+        for t in document["trainings"]
+        if (t["alpha"], t["T"]) == (training["alpha"], training["T"])
+    ]
+    return len(same) > 1
+
+
+def interval_text(document: Document) -> str:
+    seeds = len(document["seeds"])
+    if seeds > 1:
+        return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
+    return "One seed; 95% intervals over streams."
+
+
+def alpha_text(training: Document) -> str:
+    return numbers_text(training["alpha"])
+
+
+def numbers_text(values: Iterable[float]) -> str:
+    return ",".join(f"{v:g}" for v in values)
+
+
+def length_text(T: int | None) -> str:
+    return "inf" if T is None else str(T)
+
+
+def unique(values: Iterable[Member]) -> list[Member]:
+    return list(dict.fromkeys(values))
