@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from analysis.audit.count_vectors import counts_of
 from autoregressive.precision import float64
 from meta_learning.processes import Process
 from meta_learning.processes.machine import Machine
@@ -49,6 +50,10 @@ class Classes:
     def draws(self) -> np.ndarray:
         """The length of the histories in each class, int (classes,)."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
+    def counts(self, symbols: int) -> np.ndarray:
+        """The counts of the example of each class, int (classes, K)."""
+        return np.concatenate([counts_of(histories, symbols) for histories in self.example])
 
     @property
     def histories_by_length(self) -> np.ndarray:

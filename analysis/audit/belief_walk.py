@@ -96,8 +96,10 @@ def make_belief_plan(model: Model, process: Process, positions: int) -> Plan:
     most = _task_histories() // _TASK_NODES
     # At most so many levels below the frontier: (K^levels - 1) / (K - 1) histories each.
     levels = max(1, int(math.log(most * (K - 1) + 1, K) + 1e-9))
-    stem = max(0, positions - levels)
-    return Plan(K, positions, stem, positions - 1 - stem, block)
+    stem = min(max(0, positions - levels), positions - 1)
+    classes = find_classes(process, positions)
+    possible = None if classes is None else round(classes.histories.sum())
+    return Plan(K, positions, stem, positions - 1 - stem, block, possible)
 
 
 def node_numbers(model: Model, process: Process, positions: int) -> int:

@@ -37,7 +37,8 @@ class Plan:
     """How the tree of ``symbols`` branches and ``positions`` levels is walked.
 
     stem: the frontier's level. branch: levels below it. per_device: frontier nodes that one device
-    takes at once. None of it depends on how many devices there are.
+    takes at once. possible: histories that the process can make, where that is known not to be all. None
+    of it depends on how many devices there are.
     """
 
     symbols: int
@@ -45,10 +46,13 @@ class Plan:
     stem: int
     branch: int
     per_device: int
+    possible: int | None = None
 
     @property
     def nodes(self) -> int:
-        """Histories in all: (K^D - 1) / (K - 1)."""
+        """Histories in all: (K^D - 1) / (K - 1), unless fewer are possible."""
+        if self.possible is not None:
+            return self.possible
         return tree_nodes(self.symbols, self.positions)
 
     @property
