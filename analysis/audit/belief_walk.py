@@ -387,7 +387,7 @@ def score_children(
     state, logits = children(model, K, params, block.state)
     log_b, belief = machine_step(process, block.belief, size)
     log_p = (block.log_p[:, None] + log_b).reshape(-1)
-    belief = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), belief)
+    belief = jax.tree.map(lambda a: a.reshape(size * K, *a.shape[2:]), belief)
     following = jax.vmap(process.log_predictive_of, axis_size=size * K)(belief)
     values = node_values(logits.reshape(-1, K + 1))
     return Block(state, belief, log_p), Scored(log_p, following, values)
