@@ -171,11 +171,17 @@ class Tree:
             sums[:, draws] += np.asarray(rows)
         if last:
             return []
+        return self.blocks_of(block, draws, alive, cell)
+
+    def blocks_of(
+        self, block: Block, draws: int, alive: np.ndarray, cell: np.ndarray
+    ) -> list[Level]:
+        """The children of a block that are histories, in blocks. alive, cell: of the first of them."""
+        K, size, levels = self.plan.symbols, self.plan.per_device, []
         if not alive.all():
             kept = np.flatnonzero(alive)
-            block = _take(block, np.pad(kept, (0, len(log_p) - len(kept))), len(kept))
+            block = _take(block, np.pad(kept, (0, size * K - len(kept))), len(kept))
             cell = cell[kept]
-        size, levels = plan.per_device, []
         for index, part in enumerate(_split(block, K)):
             of = cell[index * size : (index + 1) * size]
             if len(of):

@@ -26,7 +26,7 @@ from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
 from analysis.comparison.results import finite
 from meta_learning.learner import Learner
-from meta_learning.processes import DirichletCategorical
+from meta_learning.processes import DirichletCategorical, Process
 from meta_learning.processes.machine import Machine
 from meta_learning.references import REFERENCES
 
@@ -120,7 +120,7 @@ def _distance_document(counts: CountsDistance | None) -> dict[str, object] | Non
 
 def measure_calibration(
     learner: Learner,
-    process: DirichletCategorical,
+    process: Process,
     *,
     key: Array,
     tasks: int = 1_000,
@@ -224,12 +224,12 @@ def _histories(histories: Sequence[int] | None, draws: int) -> tuple[int, ...]:
     return tuple(sorted(set(histories)))
 
 
-def _check(process: DirichletCategorical, tasks: int, rolls: int, past_tasks: int) -> None:
+def _check(process: Process, tasks: int, rolls: int, past_tasks: int) -> None:
     if tasks < 5 * BINS:
         raise ValueError(f"expected {5 * BINS} or more tasks; got {tasks}")
     if rolls < BINS - 1 or (rolls + 1) % BINS:
         raise ValueError(f"rolls must be one less than a multiple of {BINS}, as 99; got {rolls}")
-    if past_tasks < 0 or (past_tasks and math.isinf(process.T)):
+    if past_tasks < 0 or (past_tasks and math.isinf(process.task_length)):
         raise ValueError(
             f"past tasks must be 0 or more, and 0 where T is infinite; got {past_tasks}"
         )

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from analysis.audit.belief_walk import (
     make_belief_plan,
 )
 from analysis.audit.belief_walk import HISTORIES as NUMBER
-from analysis.audit.count_vectors import all_counts, tree_cells
+from analysis.audit.count_vectors import all_counts, count_vectors, tree_cells
 from analysis.audit.count_walk import CountWalk, make_plan
 from analysis.audit.decomposition import (
     Decomposition,
@@ -282,19 +283,17 @@ def _walk_of(
     return BeliefWalk(Tree(model, learner.params, process, plan), devices)
 
 
+@lru_cache(maxsize=16)
 def goes_by_counts(process: Process, draws: int) -> bool:
-    """Whether sums over reorderings do: beliefs are the counts, and nothing is impossible."""
+    """Whether sums over reorderings do: beliefs are the counts, and every symbol can always come."""
     if not is_exchangeable(process):
         return False
-    # What cannot come at first or after one symbol for long can never come.
     K = process.num_symbols
-    runs = np.repeat(np.arange(K)[:, None], draws, axis=1)
-    return bool(np.isfinite(exchangeable(process).log_predictive(_corners(runs, K))).all())
-
-
-def _corners(runs: np.ndarray, K: int) -> np.ndarray:
-    """Counts of nothing, and of the last but one of each run."""
-    return np.concatenate([np.zeros((1, K), np.int64), np.eye(K, dtype=np.int64) * (runs.shape[1] - 1)])
+    if tree_cells(K, draws) * (K + 2) > _MOST_SUMS:
+        return True  # and too many
+    # What cannot come after some counts cannot after more of them either.
+    last = exchangeable(process).log_predictive(count_vectors(draws - 1, K))
+    return bool(np.isfinite(last).all())
 
 
 def positions(model: Model, process: Process, draws: int | None = None) -> int:
