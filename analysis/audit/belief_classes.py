@@ -63,8 +63,8 @@ class Classes:
 
 @lru_cache(maxsize=4)
 def find_classes(process: Process, positions: int) -> Classes | None:
-    """The classes of histories of up to ``positions`` - 1 draws. None where ``process`` has no statistic,
-    or more than a million classes."""
+    """The classes of histories of up to ``positions`` - 1 draws. None where ``process`` has no
+    statistic, or more than a million classes."""
     if process.statistic(np.zeros((1, 1), np.int64)) is None:
         return None
     with float64():
@@ -72,7 +72,6 @@ def find_classes(process: Process, positions: int) -> Classes | None:
 
 
 def _find(process: Process, positions: int) -> Classes | None:
-    K = process.num_symbols
     begin = process.initial_belief(positions - 1)
     belief = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begin)
     log_p, histories = np.zeros(1), np.ones(1)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -282,7 +282,9 @@ class BeliefWalk(Walk):
             levels = [root] if plan.positions > 1 else []
             while levels and levels[0].draws < plan.stem and sum(n.count for n in levels) <= most:
                 levels = [child for level in levels for child in tree.expand(level, sums)]
-            blocks = [jax.tree.map(lambda a, n=n: np.asarray(a)[: n.count], n.block) for n in levels]
+            blocks = [
+                jax.tree.map(lambda a, n=n: np.asarray(a)[: n.count], n.block) for n in levels
+            ]
         if not levels:
             return sums.T, None, 0
         block = jax.tree.map(lambda *a: np.concatenate(a), *blocks)

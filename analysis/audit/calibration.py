@@ -42,7 +42,8 @@ class Calibration:
     (rolls + 1) with v uniform. p_values: (predictors, histories, K), Pearson's chi-square of the ranks
     in 20 bins; over tasks, which are independent. early_end: (predictors, histories), probability of a
     RESET before the task's end. distances: of the rolled counts from their exact distribution, by
-    predictor and history; None where they have too many values to be listed.
+    predictor and history; None where they have too many values to be listed, and for processes other
+    than DirichletCategorical.
     before: int (histories, tasks, K), counts of the history. observed: int (histories, tasks, K), the
     true counts of the rest. predicted: int (histories, tasks, rolls, K), the network's. draws: D, of a
     task.
@@ -134,7 +135,7 @@ def measure_calibration(
 
     tasks: independent ones, each in a stream of its own after ``past_tasks`` earlier tasks. rolls: R,
     one less than a multiple of 20. histories: draws before the rolls; None takes 0, a quarter and a half
-    of the task. draws: D, T - 1 unless T is infinite, where it must be given: the rolls end there.
+    of the task. draws: D, as in ``exact_gap``: the rolls end there.
     others: machines beside it, by name; None takes Bayes and memoryless.
     Errors: ValueError for T=1, another K than the network's, histories outside 0..D-1, past tasks
     where T is infinite, fewer than 100 tasks, other rolls, or logits that are not finite.
@@ -152,6 +153,8 @@ def measure_calibration(
     observed = np.stack([task[:, m:].sum(1) for m in histories])
     exact = [
         counts_distribution(process.alpha, n, draws - m)
+        if isinstance(process, DirichletCategorical)
+        else None
         for n, m in zip(before, histories, strict=True)
     ]
 

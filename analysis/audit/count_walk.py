@@ -3,7 +3,8 @@
 The walk goes breadth first from the state after a RESET down to a frontier (the stem), then from groups
 of frontier nodes down to the leaves (the branches), each in one compiled call whose arrays stay in a
 processor's cache. Histories that are reorderings of each other have equal counts. Sums over them are all
-that the gap and its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3, T=20.
+that the gap and its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3,
+T=20.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 Histories of length n = 0..D-1 precede the D draws of a task. The gap at position n is the mean of
 KL(Bayes || network) over all histories that the process can make, each weighed by its probability; the
-exact gap is the mean over positions. D is T - 1, and is chosen where T is infinite. The walk over the tree
-is ``analysis.audit.belief_walk``, or where beliefs are counts ``analysis.audit.count_walk``; what its
-sums say is ``analysis.audit.decomposition``. A walk that was stopped goes on where it was and ends with
-the same bits.
+exact gap is the mean over positions. D is T - 1, and is chosen where T is infinite. The walk over the
+tree is ``analysis.audit.belief_walk``, or where beliefs are counts ``analysis.audit.count_walk``; what
+its sums say is ``analysis.audit.decomposition``. A walk that was stopped goes on where it was and ends
+with the same bits.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from analysis.audit.belief_classes import Classes, find_classes
+from analysis.audit.belief_walk import HISTORIES as NUMBER
 from analysis.audit.belief_walk import (
     LEAK,
     LOG_Q,
@@ -31,7 +32,6 @@ from analysis.audit.belief_walk import (
     Tree,
     make_belief_plan,
 )
-from analysis.audit.belief_walk import HISTORIES as NUMBER
 from analysis.audit.count_vectors import all_counts, count_vectors, tree_cells
 from analysis.audit.count_walk import CountWalk, make_plan
 from analysis.audit.decomposition import (
@@ -323,7 +323,9 @@ def default_draws(process: Process) -> int:
     have at most 10 million histories. Where histories share no beliefs those that the process cannot
     make are counted, too."""
     K = process.num_symbols
-    whole = max(n for n in range(1, MOST_DRAWS + 1) if n == 1 or tree_nodes(K, n) <= MOST_BY_DEFAULT)
+    whole = max(
+        n for n in range(1, MOST_DRAWS + 1) if n == 1 or tree_nodes(K, n) <= MOST_BY_DEFAULT
+    )
     if whole == MOST_DRAWS or goes_by_counts(process, whole):
         return whole
     classes = find_classes(process, whole)

@@ -57,9 +57,7 @@ def worst_histories(
     if top < 1:
         raise ValueError(f"expected 1 or more histories; got {top}")
     D = positions(learner.model, process, draws)
-    tree = Tree(
-        learner.model, learner.params, process, make_belief_plan(learner.model, process, D)
-    )
+    tree = Tree(learner.model, learner.params, process, make_belief_plan(learner.model, process, D))
     best: dict[str, list[History]] = {"gap": [], "weight": []}
     with float64():
         root, at_root = tree.root()

@@ -21,6 +21,7 @@ from networks import deep, learner, naive_log_predictive
 from analysis.audit import exact_gap as module
 from analysis.audit import partial_sums
 from analysis.audit.count_vectors import all_counts
+from analysis.audit.count_walk import make_plan
 from analysis.audit.decomposition import (
     by_counts,
     by_position,
@@ -29,7 +30,7 @@ from analysis.audit.decomposition import (
     probabilities,
 )
 from analysis.audit.exact_gap import TERMS, cost, exact_gap
-from analysis.audit.prefix_tree import make_plan, node_values, tree_nodes
+from analysis.audit.prefix_tree import node_values, tree_nodes
 from analysis.comparison.compare import compare
 from autoregressive.cells import CELLS
 from meta_learning.processes import DirichletCategorical, FixedCategorical
@@ -113,7 +114,9 @@ def test_the_split_of_the_tree_does_not_matter(monkeypatch):
     done = []
     split = exact_gap(net, process, on_progress=lambda *now: done.append(now))
     np.testing.assert_allclose(split.by_position, whole.by_position, rtol=1e-6)
-    np.testing.assert_allclose(split.cells.order, whole.cells.order, rtol=1e-5, atol=1e-10)
+    np.testing.assert_allclose(
+        split.cells.same_belief, whole.cells.same_belief, rtol=1e-5, atol=1e-10
+    )
     assert done == sorted(done)
     assert done[-1] == (whole.nodes, whole.nodes)
 
@@ -164,7 +167,7 @@ def test_memoryless_has_its_exact_value(alpha, value):
     assert found.memoryless == pytest.approx(exact_losses(alpha, 20)[1], rel=1e-9)
     assert found.gap == pytest.approx(found.memoryless, rel=1e-12)
     assert found.gap_closed == pytest.approx(0, abs=1e-12)
-    assert found.terms["order"] == pytest.approx(0, abs=1e-15)
+    assert found.terms["same_belief"] == pytest.approx(0, abs=1e-15)
 
 
 @pytest.mark.parametrize("alpha", [(10.0, 1.0, 1.0), (0.3, 2.5), (1e6, 1e-6, 3.0)], ids=str)
