@@ -74,7 +74,8 @@ def find_classes(process: Process, positions: int) -> Classes | None:
 def _find(process: Process, positions: int) -> Classes | None:
     begin = process.initial_belief(positions - 1)
     belief = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begin)
-    log_p, histories = np.zeros(1), np.ones(1)
+    log_p: np.ndarray = np.zeros(1)
+    histories: np.ndarray = np.ones(1)
     examples = [np.zeros((1, 0), np.int64)]
     after, rows, log_ps, numbers, first = [], [], [], [], [0, 1]
     for length in range(positions):

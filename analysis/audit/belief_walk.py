@@ -68,13 +68,13 @@ class Block(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A block with what is known of it without a device. draws: the length of its histories. count:
+    """A block with what is known of it without a device. draws: the length of its histories. number:
     how many of its nodes are histories, the first ones. cell: int (count,), their classes, or their
     length where there are none."""
 
     block: Block
     draws: int
-    count: int
+    number: int
     cell: np.ndarray
 
 
@@ -166,7 +166,7 @@ class Tree:
             alive = cell >= 0
             _add_by_cell(sums, cell, np.asarray(rows), table.first[draws : draws + 2])
         else:
-            alive = ~np.isneginf(np.asarray(log_p)[: level.count * K])
+            alive = ~np.isneginf(np.asarray(log_p)[: level.number * K])
             cell = np.full(len(alive), draws)
             sums[:, draws] += np.asarray(rows)
         if last:
@@ -271,7 +271,7 @@ class BeliefWalk(Walk):
         self.header = {"process": tree.process.name, **tree.process.settings()}
         self.branch_sums = belief_sums
 
-    def stem(self) -> tuple[np.ndarray, Nodes, int]:
+    def stem(self) -> tuple[np.ndarray, Nodes | None, int]:
         tree, plan = self.tree, self.plan
         numbers = node_numbers(tree.model, tree.process, plan.positions)
         most = FRONTIER_NUMBERS // (numbers * plan.symbols)
@@ -280,10 +280,10 @@ class BeliefWalk(Walk):
             root, scored = tree.root()
             sums[:, :1] = tree.rows_of_root(scored)
             levels = [root] if plan.positions > 1 else []
-            while levels and levels[0].draws < plan.stem and sum(n.count for n in levels) <= most:
+            while levels and levels[0].draws < plan.stem and sum(n.number for n in levels) <= most:
                 levels = [child for level in levels for child in tree.expand(level, sums)]
             blocks = [
-                jax.tree.map(lambda a, n=n: np.asarray(a)[: n.count], n.block) for n in levels
+                jax.tree.map(lambda a, n=n: np.asarray(a)[: n.number], n.block) for n in levels
             ]
         if not levels:
             return sums.T, None, 0
@@ -383,7 +383,8 @@ def _root(
     def whole(a: Array, rest: float = 0) -> Array:
         return jnp.pad(a, ((0, size - 1), *[(0, 0)] * (a.ndim - 1)), constant_values=rest)
 
-    block = Block(*jax.tree.map(whole, (state, belief)), whole(log_p, -jnp.inf))
+    state, belief = jax.tree.map(whole, (state, belief))
+    block = Block(state, belief, whole(log_p, -jnp.inf))
     return block, Scored(log_p, log_b, node_values(logits))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,7 +33,7 @@ class PartialSums:
 
     def __init__(self, folder: Path | None, learner: Learner, walk: Walk):
         plan = walk.plan
-        self.header = {
+        self.header: dict[str, Any] = {
             "kind": "exact-gap",
             "walk": {"name": type(walk).__name__, **walk.header},
             "params": tensors_digest({k: np.asarray(v) for k, v in learner.params.items()}),

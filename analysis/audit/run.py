@@ -11,7 +11,8 @@ import jax
 from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import cost, exact_gap, positions
-from analysis.audit.nuts import judge_posterior
+from analysis.audit.nuts import PosteriorSample, judge_posterior
+from analysis.audit.nuts import check as check_posterior
 from analysis.audit.page import Audit
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
@@ -66,10 +67,14 @@ def audit(
         None if only_gap else off_prior([learner], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else _examine(learner, process, key),
-        judge_posterior(process, key=key, draws=positions(learner.model, process, draws))
-        if nuts
-        else None,
+        _judge(process, key, positions(learner.model, process, draws)) if nuts else None,
     )
+
+
+def _judge(process: Process, key: jax.Array, draws: int) -> PosteriorSample:
+    check_posterior(process)
+    assert isinstance(process, DirichletCategorical)  # so says check
+    return judge_posterior(process, key=key, draws=draws)
 
 
 def _examine(learner: Learner, process: Process, key: jax.Array) -> Hidden | None:

@@ -107,7 +107,7 @@ def _following(tree: Tree, nodes: _Length) -> _Length:
     for level in nodes.levels:
         block, found = _score(tree.model, tree.process, tree.params, level.block)
         # What fills up a block stands last.
-        found = jax.tree.map(lambda a, n=level.count * K: np.asarray(a)[:n], found)
+        found = jax.tree.map(lambda a, n=level.number * K: np.asarray(a)[:n], found)
         possible = ~np.isneginf(found.log_p)
         levels += tree.blocks_of(block, draws, possible, np.zeros(len(possible), np.int64))
         alive.append(possible)

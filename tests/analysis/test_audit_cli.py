@@ -34,7 +34,7 @@ def test_the_command_reports_the_exact_gap(network_file, tmp_path):
     assert {"exact_gap", "calibration", "posterior_predictive", "observed_data"} <= groups
     assert found["calibration"]["histories"] == [0, 1, 2]
     assert found["hidden_state"]["spectrum"].keys() == {"h", "c", "hc"}
-    parts = sum(part["mean"] for part in found["budget"].values())
+    parts = sum(found["budget"][part]["mean"] for part in ("leak", "same_belief", "rest"))
     assert parts == pytest.approx(found["gap"]["mean"], abs=1e-9)
     assert found["histories"] == 1 + 3 + 9
     assert found["carry_over"]["past_tasks"] >= 64
@@ -90,5 +90,13 @@ def test_bad_input_is_one_line(network_file, tmp_path):
     assert "histories" in refused(
         "audit", "--checkpoint", network_file, "--test-T", 60, "--out", out
     )
-    assert "inf" in refused("audit", "--checkpoint", network_file, "--test-T", "inf", "--out", out)
+    assert "fewer --draws" in refused(
+        "audit", "--checkpoint", network_file, "--test-T", "inf", "--draws", 60, "--out", out
+    )
+    assert "has 3 draws; got 2" in refused(
+        "audit", "--checkpoint", network_file, "--draws", 2, "--out", out
+    )
+    assert "change-points has none" in refused(
+        "audit", "--process", "change-points", "--test-T", 5, "--out", out
+    )
     assert not out.exists()
