@@ -71,7 +71,8 @@ def table(calibration: Calibration) -> Table:
         rows,
         f"{calibration.tasks:,} tasks; {past}after so many draws each predictor is rolled forward "
         f"{calibration.rolls} times to draw {calibration.draws}, symbols sampled from its own "
-        "probabilities without RESET's. p: the ranks of the true counts are uniform (chi-square in 20 bins, "
+        "probabilities without RESET's. p: the ranks of the true counts are uniform (chi-square in 20 "
+        "bins, "
         f"Bonferroni over symbols). {_COUNTS if exact else _NO_COUNTS} Early RESET: probability of a "
         "RESET before the end.",
     )

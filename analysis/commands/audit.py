@@ -81,8 +81,8 @@ def audit(
     The gap KL(Bayes || network) after a RESET is the exact mean over every history that the process can
     make, split into leak to RESET, different answers to the same belief (as to the same counts in
     another order), and the rest: a wrong function of the belief. What earlier tasks add to it through
-    RESET is sampled. T=20 with three symbols has 581 million histories and takes minutes; a stopped run goes on
-    where it was. Where T is inf the first draws are looked at. Beside it: how far is it from
+    RESET is sampled. T=20 with three symbols has 581 million histories and takes minutes; a stopped run
+    goes on where it was. Where T is inf the first draws are looked at. Beside it: how far is it from
     Bayes on other test streams, is the future that it implies calibrated, and what does its hidden
     state hold (as the command hidden)? With --nuts the exact posterior itself is judged: by sampling
     the process's NumPyro model. The report goes to --out (default: ./meta-learn-audit).

@@ -48,7 +48,7 @@ CASES = [
     (TaskPool((1, 1, 1), 3, 0, 6), None),
     (HiddenMarkov(((0.9, 0.1), (0.2, 0.8)), ((0.7, 0.2, 0.1), (0.1, 0.3, 0.6)), 6), None),
     (HiddenMarkov(edges=(((0.25, 0.25), (0, 0)), ((0, 0.5), (1, 0))), T=8), None),
-    (Mess3(0.6, 0.15, math.inf), 6),
+    (Mess3(0.5, 0.125, math.inf), 4),
     (ZeroOneRandom(0.25), 7),
     (GoldenMean(0.25), 7),
     (Even(0.4), 7),
@@ -263,7 +263,7 @@ def test_a_machine_that_is_wrong_is_an_error_and_names_it():
 
 
 def test_too_many_draws_and_draws_beside_a_T_are_one_clear_line():
-    with pytest.raises(ValueError, match=r"goes up to 24 draws: ask it at fewer --draws"):
+    with pytest.raises(ValueError, match=r"goes up to 23 draws: ask it at fewer --draws"):
         exact_gap.check(learner().model, Mess3(), 30)
     with pytest.raises(ValueError, match="T=5 has 4 draws; got 7: leave it out"):
         exact_gap.check(learner().model, Mess3(T=5), 7)

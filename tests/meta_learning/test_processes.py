@@ -16,7 +16,7 @@ from laws import (
 )
 from running import refused, run
 from scipy.stats import chisquare
-from words import PROBABILITY, paths, start_and_edges
+from words import PROBABILITY, STARTS_AND_EDGES, fractions, paths, start_and_edges, urn
 
 from meta_learning.processes import (
     PROCESSES,
