@@ -10,7 +10,7 @@ the initial state and of what is carried over RESET, with 95% intervals.
 
 instead: nanoseconds a history of every process, K=3, beside those of Dirichlet on as many draws, one
 after the other in turns so that what else the machine does falls on both; the least of five of each, and
-the median of their ratios. Nothing is compiled in what is timed, and the network has its initial weights.
+the median of their ratios. Nothing is compiled in what is timed; the network has its initial weights.
 """
 
 from __future__ import annotations

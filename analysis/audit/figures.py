@@ -83,9 +83,11 @@ def _draw_terms(axis: Axes, exact: ExactGap) -> None:
     if math.isfinite(exact.gap):
         axis.axhline(exact.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
-    closed = (
-        "" if exact.gap_closed is None else f",\n{_closed_text(exact.gap_closed)} of the gap closed"
-    )
+    closed = ""
+    if exact.gap_closed is not None:
+        closed = f",\n{_closed_text(exact.gap_closed)} of the gap closed"
+        if exact.gap_closed < 0:
+            closed = f",\nmore than memoryless's {exact.memoryless:.2e}"
     title = f"Exact gap {exact.gap:.2e} nats a draw{closed}"
     if math.isinf(exact.gap):
         title = "The exact gap is infinite:\nwhat is finite of it"
