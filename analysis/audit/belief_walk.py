@@ -395,7 +395,9 @@ def score_children(
     size, K = len(block.log_p), process.num_symbols
     state, logits = children(model, K, params, block.state)
     log_b, belief = machine_step(process, block.belief, size)
-    log_p = (block.log_p[:, None] + log_b).reshape(-1)
+    # What fills up a block has no history, whatever the machine says of it.
+    none = jnp.isneginf(block.log_p)[:, None]
+    log_p = jnp.where(none, -jnp.inf, block.log_p[:, None] + log_b).reshape(-1)
     belief = jax.tree.map(lambda a: a.reshape(size * K, *a.shape[2:]), belief)
     following = jax.vmap(process.log_predictive_of, axis_size=size * K)(belief)
     values = node_values(logits.reshape(-1, K + 1))
