@@ -94,7 +94,6 @@ def processes(draws: int) -> dict[str, Process]:
         "change-points": ChangePoints(),
         "fixed-categorical": FixedCategorical((0.2, 0.3, 0.5), T),
         "mixture": Mixture(T=T),
-        "mixture with zeros": Mixture(((0.5, 0.5, 0), (0, 0.25, 0.75), (0.5, 0, 0.5)), T),
         "task-pool": TaskPool(T=T),
     }
 
