@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from naive import logits_by_loops
 
-from analysis.audit import prefix_tree
+from analysis.audit import count_walk
 from meta_learning.learner import Learner, learner_model
 
 
@@ -25,5 +25,5 @@ def naive_log_predictive(net, history):
 
 def deep(monkeypatch, hidden=6):
     """Small chunks, so that a small tree has a stem and several chunks of branches."""
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS", {"cpu": 27 * hidden})
-    monkeypatch.setattr(prefix_tree, "_CHUNK_UNITS_ELSEWHERE", 27 * hidden)
+    monkeypatch.setattr(count_walk, "_CHUNK_UNITS", {"cpu": 27 * hidden})
+    monkeypatch.setattr(count_walk, "_CHUNK_UNITS_ELSEWHERE", 27 * hidden)

@@ -26,7 +26,7 @@ from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
 from analysis.comparison.results import finite
 from meta_learning.learner import Learner
-from meta_learning.processes import DirichletCategorical
+from meta_learning.processes import DirichletCategorical, Process
 from meta_learning.processes.machine import Machine
 from meta_learning.references import REFERENCES
 
@@ -42,7 +42,8 @@ class Calibration:
     (rolls + 1) with v uniform. p_values: (predictors, histories, K), Pearson's chi-square of the ranks
     in 20 bins; over tasks, which are independent. early_end: (predictors, histories), probability of a
     RESET before the task's end. distances: of the rolled counts from their exact distribution, by
-    predictor and history; None where they have too many values to be listed.
+    predictor and history; None where they have too many values to be listed, and for processes other
+    than DirichletCategorical.
     before: int (histories, tasks, K), counts of the history. observed: int (histories, tasks, K), the
     true counts of the rest. predicted: int (histories, tasks, rolls, K), the network's. draws: D, of a
     task.
@@ -120,7 +121,7 @@ def _distance_document(counts: CountsDistance | None) -> dict[str, object] | Non
 
 def measure_calibration(
     learner: Learner,
-    process: DirichletCategorical,
+    process: Process,
     *,
     key: Array,
     tasks: int = 1_000,
@@ -134,7 +135,7 @@ def measure_calibration(
 
     tasks: independent ones, each in a stream of its own after ``past_tasks`` earlier tasks. rolls: R,
     one less than a multiple of 20. histories: draws before the rolls; None takes 0, a quarter and a half
-    of the task. draws: D, T - 1 unless T is infinite, where it must be given: the rolls end there.
+    of the task. draws: D, as in ``exact_gap``: the rolls end there.
     others: machines beside it, by name; None takes Bayes and memoryless.
     Errors: ValueError for T=1, another K than the network's, histories outside 0..D-1, past tasks
     where T is infinite, fewer than 100 tasks, other rolls, or logits that are not finite.
@@ -152,6 +153,8 @@ def measure_calibration(
     observed = np.stack([task[:, m:].sum(1) for m in histories])
     exact = [
         counts_distribution(process.alpha, n, draws - m)
+        if isinstance(process, DirichletCategorical)
+        else None
         for n, m in zip(before, histories, strict=True)
     ]
 
@@ -224,12 +227,12 @@ def _histories(histories: Sequence[int] | None, draws: int) -> tuple[int, ...]:
     return tuple(sorted(set(histories)))
 
 
-def _check(process: DirichletCategorical, tasks: int, rolls: int, past_tasks: int) -> None:
+def _check(process: Process, tasks: int, rolls: int, past_tasks: int) -> None:
     if tasks < 5 * BINS:
         raise ValueError(f"expected {5 * BINS} or more tasks; got {tasks}")
     if rolls < BINS - 1 or (rolls + 1) % BINS:
         raise ValueError(f"rolls must be one less than a multiple of {BINS}, as 99; got {rolls}")
-    if past_tasks < 0 or (past_tasks and math.isinf(process.T)):
+    if past_tasks < 0 or (past_tasks and math.isinf(process.task_length)):
         raise ValueError(
             f"past tasks must be 0 or more, and 0 where T is infinite; got {past_tasks}"
         )

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from analysis.audit.future_counts import CountsDistance
 
 
+_COUNTS = (
+    "Counts: half the chi-square divergence of the rolled counts from DirichletMultinomial, nats a "
+    "future; the interval holds where it is small."
+)
+_NO_COUNTS = "The exact distribution of the counts has no short form here and is left out."
+
+
 def headline(calibration: Calibration) -> str:
     """The answer in a sentence or two."""
     p = calibration.p_value("network")
@@ -42,6 +49,7 @@ def table(calibration: Calibration) -> Table:
     from analysis.report.style import look
 
     rows = []
+    exact = any(distance is not None for row in calibration.distances for distance in row)
     for i, name in enumerate(calibration.predictors):
         for j, m in enumerate(calibration.histories):
             own = calibration.p_values[i, j]
@@ -62,11 +70,11 @@ def table(calibration: Calibration) -> Table:
         ["predictor", "after", "p", "counts, nats", "95% interval", "early RESET"],
         rows,
         f"{calibration.tasks:,} tasks; {past}after so many draws each predictor is rolled forward "
-        f"{calibration.rolls} times to the task's end, symbols sampled from its own probabilities "
-        "without RESET's. p: the ranks of the true counts are uniform (chi-square in 20 bins, "
-        "Bonferroni over symbols). Counts: half the chi-square divergence of the rolled counts from "
-        "DirichletMultinomial, nats a future; the interval holds where it is small. Early RESET: "
-        "probability of a RESET before the end.",
+        f"{calibration.rolls} times to draw {calibration.draws}, symbols sampled from its own "
+        "probabilities without RESET's. p: the ranks of the true counts are uniform (chi-square in 20 "
+        "bins, "
+        f"Bonferroni over symbols). {_COUNTS if exact else _NO_COUNTS} Early RESET: probability of a "
+        "RESET before the end.",
     )
 
 

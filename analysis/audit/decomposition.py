@@ -1,13 +1,17 @@
-"""Where the exact gap comes from, by position: RESET, the order of the draws, or the counts.
+"""Where the exact gap comes from, by position: RESET, what differs where beliefs do not, or the rest.
 
-For the histories h with counts n, all equally probable: r_h = q_h(RESET), q~_h = q_h / (1 - r_h) over
-the K symbols, G_n(k) = exp(mean of log q~_h(k)), Z_n = sum of G_n(k) <= 1, g_n = G_n / Z_n. Then exactly
+For the histories h of one length that share a belief, weighed by p(h): r_h = q_h(RESET),
+q~_h = q_h / (1 - r_h) over the K symbols, G(k) = exp(mean of log q~_h(k)), Z = sum of G(k) <= 1,
+g = G / Z. Then exactly
 
-    mean of KL(b_n || q_h) = mean of -log(1 - r_h)    leak: probability given to a RESET that cannot come
-                           + -log Z_n                 order: the answer depends on the order of the draws
-                           + KL(b_n || g_n)           counts: a wrong function of the counts
+    mean of KL(b || q_h) = mean of -log(1 - r_h)    leak: probability given to a RESET that cannot come
+                         + -log Z                   same belief: answers differ where Bayes's do not
+                         + KL(b || g)               rest: a wrong function of the belief
 
-with b_n the Bayes predictive; order is also the mean of KL(g_n || q~_h). No term is negative.
+with b the Bayes predictive; the second is also the mean of KL(g || q~_h). No term is negative. Where the
+belief is the counts, all orders of the same counts are equally probable: the second part is dependence
+on the order of the draws, the third a wrong function of the counts. Where hardly any two histories share
+a belief there is no second part, and the rest is the mean of KL(b || q~_h).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.audit.belief_walk import LEAK, MEMORYLESS, RESET, SYMBOLS
 from autoregressive.scores import kl
 from meta_learning.processes import Process, count_symbols
 
@@ -33,14 +38,19 @@ class Exchangeable:
     log_probability: Callable[[np.ndarray], np.ndarray]
 
 
-def exchangeable(process: Process) -> Exchangeable:
-    """The process by counts. Errors: ValueError where its beliefs are not a function of the counts."""
+def is_exchangeable(process: Process) -> bool:
+    """Whether a process's beliefs are the counts: its statistic says so."""
     K = process.num_symbols
     histories = np.array([[0, 1, 0], [0, 0, 1], [K - 1, 1, 1]])
     statistic = process.statistic(histories)
-    if statistic is None or not np.array_equal(statistic, count_symbols(histories, K)):
+    return statistic is not None and np.array_equal(statistic, count_symbols(histories, K))
+
+
+def exchangeable(process: Process) -> Exchangeable:
+    """The process by counts. Errors: ValueError where its beliefs are not a function of the counts."""
+    if not is_exchangeable(process):
         raise ValueError(
-            "the exact gap needs a process whose answer is a function of the counts, such as "
+            "expected a process whose answer is a function of the counts, such as "
             f"DirichletCategorical; got {type(process).__name__}"
         )
 
@@ -71,14 +81,15 @@ def _along_sorted(process: Process, counts: np.ndarray) -> tuple[np.ndarray, ...
 class Decomposition:
     """Terms of the gap in nats, float64, one a row: a row is a count vector or a position.
 
-    gap: mean of KL(Bayes || network). leak, order, counts: its parts. reset: mean probability of
-    RESET. memoryless: KL(Bayes || prior mean).
+    gap: mean of KL(Bayes || network). leak, same_belief, rest: its parts; same_belief is None where
+    histories share no beliefs. reset: mean probability of RESET. memoryless: KL(Bayes || its first
+    answer).
     """
 
     gap: np.ndarray
     leak: np.ndarray
-    order: np.ndarray
-    counts: np.ndarray
+    same_belief: np.ndarray | None
+    rest: np.ndarray
     reset: np.ndarray
     memoryless: np.ndarray
 
@@ -101,36 +112,59 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Decompo
     """The terms of each count vector.
 
     counts: (cells, K). sums: float64 (cells, K+2), over the histories with those counts, of
-    log q~_h(k), of -log(1 - r_h) and of r_h. Where a term is infinite so is the gap; what is left of
-    it, order and counts where no symbol has probability in all orders, does not exist: NaN.
-    Errors: as ``exchangeable``.
+    log q~_h(k), of -log(1 - r_h) and of r_h. Errors: as ``exchangeable``.
     """
     bayes = exchangeable(process)
     log_b, log_prior = (bayes.log_predictive(n) for n in (counts, np.zeros_like(counts[:1])))
     means = sums / histories(counts)[:, None]
-    log_g, leak, reset = means[:, :-2], means[:, -2], means[:, -1]
+    return by_belief(log_b, log_prior, means[:, :-2], means[:, -2], means[:, -1])
+
+
+def by_belief(
+    log_b: np.ndarray,
+    log_prior: np.ndarray,
+    log_g: np.ndarray,
+    leak: np.ndarray,
+    reset: np.ndarray,
+) -> Decomposition:
+    """The terms of each belief, from what is predicted with it, log_b (cells, K), and at first, (1, K),
+    and from means over the histories that share it: of log q~_h(k) (cells, K), of -log(1 - r_h) and of
+    r_h (cells,).
+
+    Where a term is infinite so is the gap; what is left of it where no symbol has probability after all
+    of a belief's histories does not exist: NaN.
+    """
     log_z = np.logaddexp.reduce(log_g, axis=-1)
-    some = np.isfinite(log_z)  # else the answers of the orders have no outcome in common
+    some = np.isfinite(log_z)  # else the answers of the histories have no outcome in common
     g = log_g - np.where(some, log_z, np.nan)[:, None]
     # Terms that are 0 in exact arithmetic come out at +-1e-16.
     return Decomposition(
         gap=leak + np.maximum(kl(log_b, log_g), 0.0),
         leak=leak,
-        order=np.where(np.isinf(leak), np.nan, np.maximum(-log_z, 0.0)),
-        counts=np.maximum(kl(log_b, g), 0.0),
+        same_belief=np.where(np.isinf(leak), np.nan, np.maximum(-log_z, 0.0)),
+        rest=np.maximum(kl(log_b, g), 0.0),
         reset=reset,
         memoryless=np.maximum(kl(log_b, log_prior), 0.0),
     )
 
 
-def by_position(process: Process, counts: np.ndarray, cells: Decomposition) -> Decomposition:
-    """The mean of each term at each position, arrays (D,): count vectors of as many draws, counts
-    (cells, K), weighed by their probability. Errors: as ``exchangeable``."""
-    draws = counts.sum(-1)
-    weights = probabilities(process, counts)
-    return Decomposition(
-        *(
-            np.bincount(draws, weights * getattr(cells, name))
-            for name in Decomposition.__annotations__
-        )
+def by_position(draws: np.ndarray, weights: np.ndarray, cells: Decomposition) -> Decomposition:
+    """The mean of each term at each position, arrays (D,), from those of cells of histories of ``draws``
+    draws, int (cells,), with probabilities ``weights`` among histories as long."""
+
+    def mean(name: str) -> np.ndarray:
+        values = getattr(cells, name)
+        # What has no weight counts for nothing, be it infinite.
+        return np.bincount(draws, np.where(weights > 0, weights * values, 0.0))
+
+    return Decomposition(*(mean(name) for name in Decomposition.__annotations__))
+
+
+def by_length(sums: np.ndarray) -> Decomposition:
+    """The terms at each position where histories share no beliefs, from the sums of a
+    ``belief_walk``, float64 (D, columns)."""
+    leak, reset, symbols, memoryless = (
+        sums[:, column] for column in (LEAK, RESET, SYMBOLS, MEMORYLESS)
     )
+    rest = np.where(np.isinf(leak), np.nan, symbols)
+    return Decomposition(leak + symbols, leak, None, rest, reset, memoryless)

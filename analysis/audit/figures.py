@@ -14,19 +14,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.audit.carry_over import CarryOver
-from analysis.audit.exact_gap import TERMS, ExactGap
+from analysis.audit.exact_gap import ExactGap
 from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
 
-# label, colour, hatch
-PARTS: dict[str, tuple[str, str, str]] = {
-    "counts": ("wrong function of the counts", BLUE, ""),
-    "order": ("depends on the order of the draws", SKY, "////"),
-    "leak": ("RESET where none can come", ORANGE, "...."),
+# colour, hatch
+PARTS: dict[str, tuple[str, str]] = {
+    "rest": (BLUE, ""),
+    "same_belief": (SKY, "////"),
+    "leak": (ORANGE, "...."),
 }
 
 
+def labels(exact: ExactGap) -> dict[str, str]:
+    """What each part that there is is called in the legend."""
+    names = {"leak": "RESET where none can come"}
+    if exact.counts is not None:
+        names["rest"] = "wrong function of the counts"
+        names["same_belief"] = "depends on the order of the draws"
+    elif exact.cells is not None:
+        names["rest"] = "wrong function of Bayes's belief"
+        names["same_belief"] = "differs where Bayes's belief does not"
+    else:
+        names["rest"] = "over the symbols"
+    return names
+
+
 def decomposition_figure(exact: ExactGap, carry_over: CarryOver | None = None) -> Figure:
-    """The exact gap by position as a stack of its three terms, and what is carried over RESET beside
+    """The exact gap by position as a stack of its parts, and what is carried over RESET beside
     it with 95% intervals. The two panels have scales of their own: either can be a hundred times the
     other."""
     with matplotlib.rc_context(STYLE):
@@ -49,16 +63,17 @@ def decomposition_figure(exact: ExactGap, carry_over: CarryOver | None = None) -
 def _draw_terms(axis: Axes, exact: ExactGap) -> None:
     positions = np.arange(1, len(exact.by_position) + 1)
     bottom = np.zeros(len(positions))
-    for name in sorted(TERMS, key=list(PARTS).index):
-        label, colour, hatch = PARTS[name]
-        values = getattr(exact.decomposition, name)
+    names = labels(exact)
+    for name in sorted(names, key=list(PARTS).index):
+        colour, hatch = PARTS[name]
+        values = exact.parts[name]
         values = np.where(np.isfinite(values), values, 0.0)  # what is infinite has no height
         axis.bar(
             positions,
             values,
             width=0.85,
             bottom=bottom,
-            label=f"{label}: {_percent(exact.terms[name], exact.gap)} of the gap",
+            label=f"{names[name]}: {_percent(exact.terms[name], exact.gap)} of the gap",
             color=colour,
             hatch=hatch,
             edgecolor=BLACK,
@@ -68,9 +83,11 @@ def _draw_terms(axis: Axes, exact: ExactGap) -> None:
     if math.isfinite(exact.gap):
         axis.axhline(exact.gap, color=BLACK, linestyle="--", linewidth=1, label="exact gap, mean")
     axis.grid(axis="x", visible=False)
-    closed = (
-        "" if exact.gap_closed is None else f",\n{_closed_text(exact.gap_closed)} of the gap closed"
-    )
+    closed = ""
+    if exact.gap_closed is not None:
+        closed = f",\n{_closed_text(exact.gap_closed)} of the gap closed"
+        if exact.gap_closed < 0:
+            closed = f",\nmore than memoryless's {exact.memoryless:.2e}"
     title = f"Exact gap {exact.gap:.2e} nats a draw{closed}"
     if math.isinf(exact.gap):
         title = "The exact gap is infinite:\nwhat is finite of it"

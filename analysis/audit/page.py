@@ -10,7 +10,6 @@ from analysis.audit import nuts_page as nuts_pages
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
-    dirichlet_name,
     finite,
     interval,
     nats,
@@ -31,13 +30,18 @@ if TYPE_CHECKING:
     from analysis.comparison.off_prior import OffPrior
     from analysis.hidden.examine import Hidden
     from meta_learning.learner import Learner
-    from meta_learning.processes import DirichletCategorical
+    from meta_learning.processes import Process
 
-TERMS = {
-    "leak": "leak: probability given to RESET",
-    "order": "dependence on the order",
-    "counts": "wrong function of the counts",
-}
+
+def term_names(exact: ExactGap) -> dict[str, str]:
+    """What each part of the gap is called, by its name in ``exact_gap.TERMS``."""
+    if exact.counts is not None:
+        same, rest = "dependence on the order", "wrong function of the counts"
+    else:
+        same, rest = "different answers to the same belief", "wrong function of the belief"
+    if exact.cells is None:
+        rest = "rest: KL over the symbols"
+    return {"leak": "leak: probability given to RESET", "same_belief": same, "rest": rest}
 
 
 class Audit(NamedTuple):
@@ -53,12 +57,13 @@ class Audit(NamedTuple):
     nuts: PosteriorSample | None = None
 
 
-def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> dict[str, object]:
+def document(audit: Audit, learner: Learner, process: Process) -> dict[str, object]:
     """Plain JSON values; gaps in nats a drawn symbol."""
     from analysis.hidden.results import document as hidden_document
 
     over = audit.carry_over
     return {
+        "process": process.name,
         **process.settings(),
         "cell": learner.settings["cell"],
         "hidden": learner.settings["hidden"],
@@ -84,7 +89,7 @@ def document(audit: Audit, learner: Learner, process: DirichletCategorical) -> d
 
 def headline(audit: Audit) -> str:
     """The answer in a few sentences."""
-    text = [_lead(audit.exact)]
+    text = [_lead(audit.exact, audit.carry_over is None)]
     if audit.off_prior is not None:
         text.append(off_prior_pages.headline(audit.off_prior))
     if audit.calibration is not None:
@@ -118,7 +123,7 @@ def panels(audit: Audit) -> list[Panel]:
     return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
 
 
-def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, seed: int) -> Report:
+def make_report(audit: Audit, learner: Learner, process: Process, seed: int) -> Report:
     """What there is to say of a network's audit. seed: of the test streams."""
     from analysis.hidden.results import to_datatree as hidden_tree
     from autoregressive.checkpoint import tensors_digest
@@ -156,23 +161,31 @@ def make_report(audit: Audit, learner: Learner, process: DirichletCategorical, s
     )
 
 
-def title_of(learner: Learner, process: DirichletCategorical) -> str:
-    network, prior = network_name(learner.settings), dirichlet_name(process.alpha)
-    return f"The audit of {network} on {prior}, T={process.T:g}"
+def title_of(learner: Learner, process: Process) -> str:
+    return f"The audit of {network_name(learner.settings)} on {process.title}"
 
 
-def _lead(exact: ExactGap) -> str:
+def _lead(exact: ExactGap, endless: bool) -> str:
+    draws = len(exact.by_position)
+    which = (
+        f"{exact.nodes:,} {'history' if exact.nodes == 1 else 'histories'} of a task after a RESET"
+    )
+    if endless:
+        which += f" (T is infinite: the first {draws} draws are looked at)"
     if math.isinf(exact.gap):
         return (
-            f"Over all {exact.nodes:,} histories of a task after a RESET there are some where the "
-            "network gives probability 0 to a symbol that Bayes does not rule out: its gap is infinite."
+            f"Over all {which} there are some where the network gives probability 0 to a symbol that "
+            "Bayes does not rule out: its gap is infinite."
         )
+    names = term_names(exact)
     largest = max(exact.terms, key=lambda name: exact.terms[name])
     closed = exact.gap_closed
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
+    if closed is not None and closed < 0:
+        share = f", more than memoryless's {nats(exact.memoryless)}"
     return (
-        f"Over all {exact.nodes:,} histories of a task after a RESET the gap to Bayes is exactly "
-        f"{nats(exact.gap)} nats a symbol{share}. Its largest part: {TERMS[largest]}, "
+        f"Over all {which} the gap to Bayes is exactly "
+        f"{nats(exact.gap)} nats a symbol{share}. Its largest part: {names[largest]}, "
         f"{nats(exact.terms[largest])}."
     )
 
@@ -184,12 +197,22 @@ def decomposition_table(exact: ExactGap, carry_over: CarryOver | None) -> Table:
         return percent(value / exact.gap) if 0 < exact.gap < math.inf else "-"
 
     rows = [["gap KL(Bayes || network)", said(exact.gap, nats), share(exact.gap)]]
-    rows += [[TERMS[name], said(value, nats), share(value)] for name, value in exact.terms.items()]
+    names = term_names(exact)
+    rows += [[names[name], said(value, nats), share(value)] for name, value in exact.terms.items()]
     rows.append(["gap of a memoryless predictor", nats(exact.memoryless), ""])
     note = (
-        "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The three parts "
-        "sum to the gap."
+        "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The parts sum to "
+        "the gap."
     )
+    if exact.cells is None:
+        note += (
+            " What differs where beliefs are equal is left out: no two histories share a belief."
+        )
+    elif exact.classes is not None:
+        note += (
+            f" The {exact.nodes:,} histories have {len(exact.classes.histories):,} different beliefs, "
+            "told apart by length; those that the process cannot make are not among them."
+        )
     if carry_over is not None:
         note += (
             (
@@ -213,7 +236,8 @@ def worst_table(worst: WorstHistories) -> Table:
         "The worst histories, by their gap at the next draw",
         ["symbols since RESET", "probability", "gap, nats"],
         rows,
-        f"Of all histories of up to {worst.longest} draws. Probability: of just these symbols.",
+        f"Of all histories of up to {worst.longest} draws that the process can make. Probability: of "
+        "just these symbols.",
     )
 
 
@@ -235,7 +259,7 @@ def _panel(exact: ExactGap, carry_over: CarryOver | None) -> Panel:
         "error-budget",
         decomposition_figure(exact, carry_over),
         "Stacked parts of the exact gap by position within the task; beside them the carry-over.",
-        "Where the error sits: the exact gap after a RESET by position, split into its three parts. "
+        "Where the error sits: the exact gap after a RESET by position, split into its parts. "
         "Where there is a second panel, it shows what earlier tasks change, with 95% intervals."
         + (" What is infinite is left out." if math.isinf(exact.gap) else ""),
     )

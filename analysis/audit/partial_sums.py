@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
-from analysis.audit.count_vectors import tree_cells
-from analysis.audit.prefix_tree import Plan
+from analysis.audit.prefix_tree import Walk
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
 from autoregressive.resume import cache_may_fail
@@ -24,16 +24,18 @@ _SAVE_EVERY_S = 2.0
 
 
 class PartialSums:
-    """Sums over histories by count vector, float64 (cells, K+2), and how many frontier nodes are in
-    them (-1: not even the stem).
+    """A walk's sums, float64 (cells, columns), how many frontier nodes are in them (-1: not even the
+    stem) and how many there are (-1: not known yet).
 
     folder: the cache; None keeps nothing. The file's name is a digest of the network's weights, the
-    tree and the versions. The process has no part in it: its weights come after the sums.
+    tree and the versions, and of the process where its weights are in the sums.
     """
 
-    def __init__(self, folder: Path | None, learner: Learner, plan: Plan):
-        self.header = {
+    def __init__(self, folder: Path | None, learner: Learner, walk: Walk):
+        plan = walk.plan
+        self.header: dict[str, Any] = {
             "kind": "exact-gap",
+            "walk": {"name": type(walk).__name__, **walk.header},
             "params": tensors_digest({k: np.asarray(v) for k, v in learner.params.items()}),
             "model": repr(learner.model),
             "plan": [plan.symbols, plan.positions, plan.stem, plan.branch, plan.per_device],
@@ -43,16 +45,15 @@ class PartialSums:
         name = settings_digest(self.header)
         self.path = None if folder is None else folder / "exact-gap" / f"{name}.safetensors"
         self.folder = folder
-        self.values = np.zeros((tree_cells(plan.symbols, plan.positions), plan.symbols + 2))
-        self.done = -1
+        self.values = np.zeros(walk.shape)
+        self.done, self.frontier = -1, -1
         self.saved = -1
         self.saved_at = time.monotonic()
 
-    def nodes_done(self, plan: Plan) -> int:
-        """Histories that are in the sums."""
-        if self.done < 0:
-            return 0
-        return plan.stem_nodes + self.done * plan.branch_nodes
+    @property
+    def complete(self) -> bool:
+        """Whether the sums hold the whole tree."""
+        return self.done == self.frontier >= 0
 
     def find(self) -> None:
         """Goes on from the file of the same network, tree and versions, if there is one."""
@@ -69,12 +70,19 @@ class PartialSums:
             or values is None
             or done is None
             or (values.shape, values.dtype) != (self.values.shape, self.values.dtype)
-            or (done.shape, done.dtype) != ((1,), np.int64)
+            or (done.shape, done.dtype) != ((2,), np.int64)
         ):
             log.warning("starting anew: %s was written by another version", self.path)
             return
-        self.values, self.done = values.copy(), int(done[0])
+        self.values = values.copy()
+        self.done, self.frontier = (int(number) for number in done)
         self.saved = self.done
+
+    def begin(self, stem: np.ndarray, frontier: int) -> None:
+        """The sums of the stem; ``frontier`` nodes are below it."""
+        self.values[:] = stem
+        self.frontier = frontier
+        self.advance(0)
 
     def advance(self, done: int) -> None:
         """The sums hold ``done`` frontier nodes; writes them if the last time was a while ago."""
@@ -86,7 +94,7 @@ class PartialSums:
         """Writes the sums, unless the file has them already."""
         if self.path is None or self.done == self.saved:
             return
-        tensors = {"sums": self.values, "done": np.array([self.done], np.int64)}
+        tensors = {"sums": self.values, "done": np.array([self.done, self.frontier], np.int64)}
         with cache_may_fail(self.folder):
             checkpoint.save(self.path, tensors, self.header)
         self.saved, self.saved_at = self.done, time.monotonic()

@@ -1,53 +1,35 @@
-"""Every history of one task, in one walk: sums over the histories that share their counts.
+"""The tree of all histories of one task, and the steps of a network along it.
 
 The histories of length n = 0..D-1 that precede D draws are the nodes of a tree; a node costs one cell
-step and one read-out. The walk goes breadth first from the state after a RESET down to a frontier (the
-stem), then from groups of frontier nodes down to the leaves (the branches), each in one compiled call
-whose arrays stay in a processor's cache. The network runs in float32; its logits are normalised and
-summed in float64, under a local switch that leaves JAX's own flag alone.
+step and one read-out. The network runs in float32; its logits are normalised and summed in float64,
+under a local switch that leaves JAX's own flag alone. There are two walks over the tree, and both begin
+at its root, the state after a RESET, and go on from a frontier of nodes in pieces that can be shared:
 
-Histories that are reorderings of each other have equal counts. Sums over them are all that the gap and
-its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3, T=20.
+- ``count_walk``, for processes whose beliefs are the counts: sums over reorderings, before any process
+  has been asked. They serve every process of that kind.
+- ``belief_walk``, for every process: its exact machine goes beside the network.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from analysis.audit.count_vectors import (
-    count_vectors,
-    counts_of,
-    draws_of,
-    fold,
-    rows_of,
-    tree_cells,
-)
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
-from autoregressive.precision import float64
 
-# Hidden units of a branch's last level: their arrays stay in a core's cache, or fill a GPU.
-_CHUNK_UNITS = {"cpu": 2**18}
-_CHUNK_UNITS_ELSEWHERE = 2**25
-# Hidden units of the frontier, whose states are all kept.
-_FRONTIER_UNITS = 2**22
-# Histories of one task for a worker: about a second.
-_TASK_HISTORIES = {"cpu": 2**21}
-_TASK_HISTORIES_ELSEWHERE = 2**27
-# States of many nodes as NumPy arrays (nodes, ...).
-States = tuple[np.ndarray, ...]
-# Chunks of a trial: some tenths of a second.
-_TRIAL_CHUNKS = 50
+# Nodes of the frontier, whose states are all kept: their numbers in all.
+FRONTIER_NUMBERS = 2**22
+# States, or beliefs, of many nodes: a tree of arrays (nodes, ...).
+Nodes = Any
 
 
 @dataclass(frozen=True)
@@ -55,7 +37,8 @@ class Plan:
     """How the tree of ``symbols`` branches and ``positions`` levels is walked.
 
     stem: the frontier's level. branch: levels below it. per_device: frontier nodes that one device
-    takes at once. None of it depends on how many devices there are.
+    takes at once. possible: histories that the process can make, where that is known not to be all. None
+    of it depends on how many devices there are.
     """
 
     symbols: int
@@ -63,10 +46,13 @@ class Plan:
     stem: int
     branch: int
     per_device: int
+    possible: int | None = None
 
     @property
     def nodes(self) -> int:
-        """Histories in all: (K^D - 1) / (K - 1)."""
+        """Histories in all: (K^D - 1) / (K - 1), unless fewer are possible."""
+        if self.possible is not None:
+            return self.possible
         return tree_nodes(self.symbols, self.positions)
 
     @property
@@ -85,39 +71,49 @@ class Plan:
         return tree_nodes(self.symbols, self.branch + 1) - 1
 
 
-def make_plan(model: Model, symbols: int, positions: int) -> Plan:
-    """Branches as deep as a device's cache holds, a stem above them whose frontier fits in memory."""
-    state = jax.eval_shape(model.initial_state)
-    hidden = max(model.cell.hidden, *(part.size for part in state))
-    units = _CHUNK_UNITS.get(jax.default_backend(), _CHUNK_UNITS_ELSEWHERE)
-    most = max(units // hidden, symbols)
-    branch = min(positions - 1, int(math.log(most, symbols) + 1e-9))
-    while symbols ** (positions - 1 - branch) > max(_FRONTIER_UNITS // hidden, symbols):
-        branch += 1
-    stem = positions - 1 - branch
-    return Plan(
-        symbols, positions, stem, branch, max(1, min(most // symbols**branch, symbols**stem))
-    )
+class Walk(ABC):
+    """A walk over a tree, and what it sums over the nodes.
+
+    plan: of the tree. shape: (cells, columns) of the sums, float64: a cell is a class of nodes. header:
+    what, beside network and plan, tells these sums from others; plain JSON values. branch_sums: a
+    function of a module, from a task to what ``add`` adds.
+    """
+
+    plan: Plan
+    shape: tuple[int, int]
+    header: dict[str, Any]
+    branch_sums: Callable[[Any], Any]
+
+    @abstractmethod
+    def stem(self) -> tuple[np.ndarray, Nodes, int]:
+        """Sums of the levels down to the frontier's, (cells, columns); the frontier's nodes, and how
+        many they are."""
+
+    @abstractmethod
+    def chunks(self, frontier: Nodes, start: int) -> Generator[Any, None, None]:
+        """What is below the frontier's nodes from ``start`` on, some nodes at a time, in order."""
+
+    @abstractmethod
+    def tasks(self, frontier: Nodes, start: int) -> Iterator[Any]:
+        """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
+
+    @abstractmethod
+    def add(self, sums: np.ndarray, start: int, chunk: Any) -> int:
+        """Adds a chunk that began at ``start`` to the sums. Returns its end."""
+
+    @abstractmethod
+    def nodes_done(self, sums: np.ndarray, done: int) -> int:
+        """Histories that are in the sums, where these hold ``done`` frontier nodes."""
+
+    @abstractmethod
+    def trial(self) -> tuple[float, int]:
+        """Seconds of the walk by the pace of a part of it, after that was compiled, and the bytes it
+        takes."""
 
 
 def tree_nodes(symbols: int, levels: int) -> int:
     """Nodes of the first ``levels`` levels of a tree with ``symbols`` branches."""
     return (symbols**levels - 1) // (symbols - 1)
-
-
-def _by_counts(values: Array, symbols: int, depth: int) -> Array:
-    """Sums over the orders of ``depth`` draws: (C, K^depth, V) -> (C, cells, V).
-
-    The last draw is the fastest index; draws join the counts one by one, last first.
-    """
-    width = values.shape[-1]
-    # Counts of one draw are its symbol, so the last draw is folded already.
-    for draws in range(1, depth):
-        pairs = values.reshape(-1, symbols * len(count_vectors(draws, symbols)), width)
-        # Gathers and no scatter: their order of summation is fixed.
-        picked = jnp.take(pairs, fold(draws, symbols), axis=1, mode="fill", fill_value=0)
-        values = picked.sum(2)
-    return values.reshape(-1, len(count_vectors(depth, symbols)), width)
 
 
 def node_values(logits: Array) -> Array:
@@ -147,172 +143,3 @@ def children(model: Model, symbols: int, params: Params, state: State) -> tuple[
     # One call a symbol, so that children share their parent's product with the recurrent weights.
     state, logits = jax.vmap(partial(model.step, params, state), out_axes=1)(inputs)
     return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:]), state), logits
-
-
-def _descend(
-    model: Model, symbols: int, depth: int, params: Params, state: State
-) -> tuple[list[Array], State]:
-    """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
-    sums, nodes = [], state[0].shape[0]
-    for level in range(1, depth + 1):
-        state, logits = children(model, symbols, params, state)
-        values = node_values(logits)
-        sums.append(_by_counts(values.reshape(nodes, -1, symbols + 2), symbols, level))
-    return sums, state
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _stem(model: Model, plan: Plan, params: Params) -> tuple[Array, State]:
-    """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
-    state, logits = after_reset(model, plan.symbols, params)
-    sums, state = _descend(model, plan.symbols, plan.stem, params, state)
-    return jnp.concatenate([node_values(logits), *(s[0] for s in sums)]), state
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _branches(model: Model, plan: Plan, mesh: Mesh, params: Params, state: State) -> Array:
-    """Sums below each of a chunk of frontier nodes: (C, cells of all levels below, K+2)."""
-
-    def one_device(params: Params, state: State) -> Array:
-        return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
-
-    over = PartitionSpec("branch")
-    # Every device runs the same program on as many nodes: their sums do not depend on the mesh.
-    return jax.shard_map(
-        one_device, mesh=mesh, in_specs=(PartitionSpec(), over), out_specs=over, check_vma=False
-    )(params, state)
-
-
-class Walk:
-    """One tree to be walked, and where its sums go.
-
-    devices: those that share the branches, each with its own frontier nodes. rows: int (cells of the
-    frontier, cells below), the rows of ``all_counts`` that a branch adds to. cell: int (frontier,),
-    each frontier node's row of ``rows``.
-    """
-
-    def __init__(self, model: Model, params: Params, plan: Plan, devices: Sequence[jax.Device]):
-        self.model, self.plan = model, plan
-        self.mesh = Mesh(np.array(devices), ("branch",))
-        self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
-        self.per_call = plan.per_device * len(devices)
-        self.rows = _branch_rows(plan)
-        counts = counts_of(draws_of(plan.stem, plan.symbols), plan.symbols)
-        where = rows_of(count_vectors(plan.stem, plan.symbols))
-        self.cell = np.array([where[row.tobytes()] for row in counts])
-
-    def stem(self) -> tuple[np.ndarray, States]:
-        """Sums of the stem's levels, float64 (cells, K+2), and the frontier's states in memory."""
-        with float64():
-            sums, state = _stem(self.model, self.plan, self.params)
-            return np.asarray(sums), jax.tree.map(np.asarray, state)
-
-    def branches(self, frontier: States, start: int) -> Array:
-        """Begins the chunk of frontier nodes from ``start`` on: (per_call, cells below, K+2).
-
-        A short last chunk is padded with zero states; ``add`` leaves their sums out.
-        """
-
-        chunk = _piece(frontier, start, self.per_call)
-        with float64():
-            return _branches(self.model, self.plan, self.mesh, self.params, chunk)
-
-    def trial(self) -> tuple[float, int]:
-        """Seconds of the walk by the pace of a chunk after it was compiled, and the bytes it takes.
-
-        Memory is what the compiled programs say that they need, the frontier and the sums.
-        """
-        plan, model = self.plan, self.model
-        states = jax.tree.map(np.asarray, model.initial_state((plan.frontier,)))
-        with float64():
-            programs = [_stem.lower(model, plan, self.params).compile()]
-            if plan.frontier:
-                chunk = jax.tree.map(np.asarray, model.initial_state((self.per_call,)))
-                arguments = (model, plan, self.mesh, self.params, chunk)
-                programs.append(_branches.lower(*arguments).compile())
-        needed = [program.memory_analysis() for program in programs]
-        # Two chunks are alive at once, each with its output.
-        held = sum(s.nbytes for s in jax.tree.leaves(states))
-        held += tree_cells(plan.symbols, plan.positions) * (plan.symbols + 2) * 8
-        held += max(n.temp_size_in_bytes + 2 * n.output_size_in_bytes for n in needed if n)
-
-        def seconds() -> float:
-            start = time.perf_counter()
-            if plan.frontier:
-                jax.block_until_ready([self.branches(states, 0) for _ in range(_TRIAL_CHUNKS)])
-            else:
-                self.stem()
-            return time.perf_counter() - start
-
-        seconds()
-        nodes = _TRIAL_CHUNKS * self.per_call * plan.branch_nodes or plan.nodes
-        # The least of three: other programs only ever slow one down.
-        return min(seconds() for _ in range(3)) * plan.nodes / nodes, held
-
-    def tasks(self, frontier: States, start: int) -> Iterator[BranchTask]:
-        """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
-        params, count = jax.tree.map(np.asarray, self.params), nodes_of_task(self.plan)
-        for first in range(start, self.plan.frontier, count):
-            nodes = min(count, self.plan.frontier - first)
-            states = jax.tree.map(lambda s, n=nodes, first=first: s[first : first + n], frontier)
-            yield BranchTask(self.model, params, self.plan, states, nodes)
-
-    def add(self, sums: np.ndarray, start: int, branches: np.ndarray | Array) -> int:
-        """Adds a chunk that began at ``start``, node by node, to sums (cells, K+2). Returns its end."""
-        end = min(start + len(branches), self.plan.frontier)
-        for cell, values in zip(self.cell[start:end], np.asarray(branches), strict=False):
-            sums[self.rows[cell]] += values
-        return end
-
-
-@dataclass(frozen=True)
-class BranchTask:
-    """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
-
-    model: Model
-    params: Params
-    plan: Plan
-    states: States
-    nodes: int
-
-
-def nodes_of_task(plan: Plan) -> int:
-    """Frontier nodes in one task: whole chunks of a device."""
-    histories = _TASK_HISTORIES.get(jax.default_backend(), _TASK_HISTORIES_ELSEWHERE)
-    return plan.per_device * max(1, histories // (plan.per_device * plan.branch_nodes))
-
-
-def branch_sums(task: BranchTask) -> np.ndarray:
-    """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
-    mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
-    sums, step = [], task.plan.per_device
-    with float64():
-        for start in range(0, task.nodes, step):
-            chunk = _piece(task.states, start, step)
-            sums.append(_branches(task.model, task.plan, mesh, task.params, chunk))
-        return np.concatenate(sums)[: task.nodes]
-
-
-def _piece(states: States, start: int, count: int) -> States:
-    """``count`` of the nodes' states from ``start`` on, padded with zeros."""
-
-    def piece(s: np.ndarray) -> np.ndarray:
-        part = s[start : start + count]
-        return np.pad(part, ((0, count - len(part)), *[(0, 0)] * (part.ndim - 1)))
-
-    return jax.tree.map(piece, states)
-
-
-def _branch_rows(plan: Plan) -> np.ndarray:
-    """``Walk.rows``."""
-    levels = [count_vectors(plan.stem + j, plan.symbols) for j in range(1, plan.branch + 1)]
-    own = [count_vectors(j, plan.symbols) for j in range(1, plan.branch + 1)]
-    first = tree_cells(plan.symbols, plan.stem + 1)
-    columns = []
-    for level, below in zip(levels, own, strict=True):
-        where = rows_of(level)
-        for counts in below:
-            reached = count_vectors(plan.stem, plan.symbols) + counts
-            columns.append([first + where[row.tobytes()] for row in reached])
-        first += len(level)
-    return np.array(columns, np.int64).T

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.audit.belief_classes import Classes
 from analysis.audit.calibration import Calibration
 from analysis.audit.carry_over import CarryOver
 from analysis.audit.decomposition import Decomposition
@@ -39,16 +40,18 @@ def to_datatree(
 ) -> xarray.DataTree:
     """The parts of an audit of one network; ``analysis.report.publish.write_netcdf`` writes it.
 
-    Groups: exact_gap and exact_gap_by_counts, in nats; carry_over; worst_histories; calibration (ranks
+    Groups: exact_gap and exact_gap_by_counts, or exact_gap_by_belief where the belief is not the counts,
+    in nats (neither where histories share no beliefs); carry_over; worst_histories; calibration (ranks
     of ``calibration``), posterior_predictive (its rolled counts; a draw is a roll), observed_data (the
     true counts) and constant_data (the counts before).
     """
     import xarray as xr
 
-    groups = {
-        "exact_gap": _exact_dataset(exact),
-        "exact_gap_by_counts": _by_counts_dataset(exact),
-    }
+    groups = {"exact_gap": _exact_dataset(exact)}
+    if exact.counts is not None:
+        groups["exact_gap_by_counts"] = _by_counts_dataset(exact, exact.counts)
+    elif exact.classes is not None:
+        groups["exact_gap_by_belief"] = _by_belief_dataset(exact, exact.classes)
     if carry_over is not None:
         groups["carry_over"] = _carry_over_dataset(carry_over)
     if worst is not None:
@@ -61,31 +64,48 @@ def to_datatree(
     return xr.DataTree.from_dict(groups)
 
 
-def _terms(decomposition: Decomposition, dim: str) -> dict[str, Variable]:
-    return {name: ((dim,), getattr(decomposition, name)) for name in Decomposition.__annotations__}
+def _terms(exact: ExactGap, of: Decomposition | None, dim: str) -> dict[str, Variable]:
+    found = {name: getattr(of, name) for name in Decomposition.__annotations__}
+    if exact.counts is not None:
+        found |= {"order": found["same_belief"], "counts": found["rest"]}
+    return {name: ((dim,), values) for name, values in found.items() if values is not None}
 
 
 def _exact_dataset(exact: ExactGap) -> xarray.Dataset:
     import xarray as xr
 
     return xr.Dataset(
-        _terms(exact.decomposition, "position"),
+        _terms(exact, exact.decomposition, "position"),
         {"position": np.arange(1, len(exact.by_position) + 1)},
         {**_NATS, "reset": "reset is a probability", "histories": exact.nodes},
     )
 
 
-def _by_counts_dataset(exact: ExactGap) -> xarray.Dataset:
+def _by_belief_dataset(exact: ExactGap, classes: Classes) -> xarray.Dataset:
     import xarray as xr
 
-    terms = _terms(exact.cells, "cell")
+    examples = [" ".join(map(str, row)) for rows in classes.example for row in rows.tolist()]
+    own = {
+        "example": (("cell",), np.array(examples)),
+        "histories": (("cell",), classes.histories),
+        "probability": (("cell",), exact.probability),
+        "bayes": (("cell", "symbol"), np.exp(classes.log_predictive)),
+    }
+    symbols = _symbols(classes.log_predictive.shape[1])
+    coords = {"symbol": symbols, "position": ("cell", classes.draws + 1)}
+    return xr.Dataset(own | _terms(exact, exact.cells, "cell"), coords, _NATS)
+
+
+def _by_counts_dataset(exact: ExactGap, counts: np.ndarray) -> xarray.Dataset:
+    import xarray as xr
+
+    terms = _terms(exact, exact.cells, "cell")
     terms["counts_term"] = terms.pop("counts")
     own = {
-        "counts": (("cell", "symbol"), exact.counts),
+        "counts": (("cell", "symbol"), counts),
         "probability": (("cell",), exact.probability),
     }
-    position = exact.counts.sum(-1) + 1
-    coords = {"symbol": _symbols(exact.counts.shape[1]), "position": ("cell", position)}
+    coords = {"symbol": _symbols(counts.shape[1]), "position": ("cell", counts.sum(-1) + 1)}
     return xr.Dataset(own | terms, coords, _NATS)
 
 

@@ -11,15 +11,16 @@ import jax
 from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import cost, exact_gap, positions
-from analysis.audit.nuts import judge_posterior
+from analysis.audit.nuts import PosteriorSample, judge_posterior
+from analysis.audit.nuts import check as check_posterior
 from analysis.audit.page import Audit
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
-from analysis.hidden.examine import examine
+from analysis.hidden.examine import Hidden, examine
 from analysis.progress import LONG_S, duration, meter, say
 from autoregressive.cache import cache_folder
 from meta_learning.learner import TEST, Learner
-from meta_learning.processes import DirichletCategorical
+from meta_learning.processes import DirichletCategorical, Process
 
 # Seconds from which on it is said what a walk over all histories takes.
 _WORTH_SAYING_S = 5.0
@@ -27,7 +28,7 @@ _WORTH_SAYING_S = 5.0
 
 def audit(
     learner: Learner,
-    process: DirichletCategorical,
+    process: Process,
     *,
     seed: int,
     draws: int | None = None,
@@ -58,23 +59,32 @@ def audit(
             workers=workers,
         )
     key = jax.random.fold_in(jax.random.key(seed), TEST)
-    endless = math.isinf(process.T)
+    endless = math.isinf(process.task_length)
     return Audit(
         exact,
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
         None if only_gap else off_prior([learner], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
-        None if only_gap else examine(learner, process, key=key),
-        judge_posterior(process, key=key, draws=positions(learner.model, process, draws))
-        if nuts
-        else None,
+        None if only_gap else _examine(learner, process, key),
+        _judge(process, key, positions(learner.model, process, draws)) if nuts else None,
     )
+
+
+def _judge(process: Process, key: jax.Array, draws: int) -> PosteriorSample:
+    check_posterior(process)
+    assert isinstance(process, DirichletCategorical)  # so says check
+    return judge_posterior(process, key=key, draws=draws)
+
+
+def _examine(learner: Learner, process: Process, key: jax.Array) -> Hidden | None:
+    """What the state holds, of processes whose hidden state is examined."""
+    return examine(learner, process, key=key) if isinstance(process, DirichletCategorical) else None
 
 
 @contextmanager
 def _progress(
-    learner: Learner, process: DirichletCategorical, draws: int | None, quiet: bool, shared: bool
+    learner: Learner, process: Process, draws: int | None, quiet: bool, shared: bool
 ) -> Iterator[Callable[[int, int], None]]:
     """Says what a long walk takes before it starts, and shows a bar on a terminal."""
     from rich.progress import TextColumn

@@ -8,14 +8,9 @@ from operator import attrgetter
 
 import jax
 import numpy as np
-from jax import Array
 
-from analysis.audit.count_vectors import counts_of, draws_of
-from analysis.audit.decomposition import Exchangeable, exchangeable
+from analysis.audit.belief_walk import Level, Scored, Tree, make_belief_plan, score_children
 from analysis.audit.exact_gap import positions
-from analysis.audit.prefix_tree import after_reset, children, node_values, tree_nodes
-from autoregressive.cells.base import Params, State
-from autoregressive.model import Model
 from autoregressive.precision import float64
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -56,43 +51,44 @@ def worst_histories(
 ) -> WorstHistories:
     """The ``top`` histories of ``process`` by gap, and by probability times gap.
 
-    Looks at all histories of a task, or where those are more than 1e6 at the shorter ones among them.
-    draws: as in ``exact_gap``. Errors: ValueError as there, or top < 1.
+    Looks at all histories of a task that the process can make, or where those are more than 1e6 at the
+    shorter ones among them. draws: as in ``exact_gap``. Errors: ValueError as there, or top < 1.
     """
     if top < 1:
         raise ValueError(f"expected 1 or more histories; got {top}")
-    K, longest = process.num_symbols, positions(learner.model, process, draws) - 1
-    bayes = exchangeable(process)
+    D = positions(learner.model, process, draws)
+    tree = Tree(learner.model, learner.params, process, make_belief_plan(learner.model, process, D))
     best: dict[str, list[History]] = {"gap": [], "weight": []}
     with float64():
-        state, values = _root(learner.model, K, learner.params)
-        level = 0
+        root, at_root = tree.root()
+        nodes = _Length([root], np.zeros((1, 0), np.int8), at_root)
+        seen = 0
         while True:
-            scored = _Level(bayes, draws_of(level, K), K, np.asarray(values))
             for name, scores in {
-                "gap": scored.gap,
-                "weight": scored.gap * scored.probability,
+                "gap": nodes.gap,
+                "weight": nodes.gap * nodes.probability,
             }.items():
                 rows = np.argsort(-scores, kind="stable")[:top]
-                joined = best[name] + [scored.history(row) for row in rows]
+                joined = best[name] + [nodes.history(row) for row in rows]
                 best[name] = sorted(joined, key=attrgetter(name), reverse=True)[:top]
-            if level == longest or tree_nodes(K, level + 2) > MOST_NODES:
+            seen, length = seen + len(nodes.symbols), nodes.symbols.shape[1]
+            if length == D - 1 or seen + len(nodes.symbols) * process.num_symbols > MOST_NODES:
                 break
-            state, values = _below(learner.model, K, learner.params, state)
-            level += 1
-    return WorstHistories(best["gap"], best["weight"], level)
+            nodes = _following(tree, nodes)
+    return WorstHistories(best["gap"], best["weight"], length)
 
 
-class _Level:
-    """All histories of one length, scored."""
+class _Length:
+    """All histories of one length, scored. levels: their blocks. symbols: (n, length)."""
 
-    def __init__(self, bayes: Exchangeable, symbols: np.ndarray, K: int, values: np.ndarray):
-        counts = counts_of(symbols, K)
-        self.symbols, self.log_b = symbols, bayes.log_predictive(counts)
+    def __init__(self, levels: list[Level], symbols: np.ndarray, scored: Scored):
+        K = scored.log_b.shape[1]
+        values = np.asarray(scored.values)
+        self.levels, self.symbols, self.log_b = levels, symbols, np.asarray(scored.log_b)
         self.log_q = values[:, :K] - values[:, K : K + 1]
         self.reset = values[:, K + 1]
         self.gap = kl(self.log_b, self.log_q)
-        self.probability = np.exp(bayes.log_probability(counts))
+        self.probability = np.exp(np.asarray(scored.log_p))
 
     def history(self, row: int) -> History:
         return History(
@@ -104,13 +100,22 @@ class _Level:
         )
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _root(model: Model, symbols: int, params: Params) -> tuple[State, Array]:
-    state, logits = after_reset(model, symbols, params)
-    return state, node_values(logits)
+def _following(tree: Tree, nodes: _Length) -> _Length:
+    """The histories that are one draw longer."""
+    K, draws = tree.plan.symbols, nodes.symbols.shape[1] + 1
+    levels, alive, scored = [], [], []
+    for level in nodes.levels:
+        block, found = _score(tree.model, tree.process, tree.params, level.block)
+        # What fills up a block stands last.
+        found = jax.tree.map(lambda a, n=level.number * K: np.asarray(a)[:n], found)
+        possible = ~np.isneginf(found.log_p)
+        levels += tree.blocks_of(block, draws, possible, np.zeros(len(possible), np.int64))
+        alive.append(possible)
+        scored.append(jax.tree.map(lambda a, keep=possible: a[keep], found))
+    symbols = np.repeat(nodes.symbols, K, axis=0)
+    drawn = np.tile(np.arange(K, dtype=np.int16), len(nodes.symbols))[:, None]
+    symbols = np.concatenate([symbols, drawn], axis=1)[np.concatenate(alive)]
+    return _Length(levels, symbols, jax.tree.map(lambda *a: np.concatenate(a), *scored))
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _below(model: Model, symbols: int, params: Params, state: State) -> tuple[State, Array]:
-    state, logits = children(model, symbols, params, state)
-    return state, node_values(logits.reshape(-1, symbols + 1))
+_score = partial(jax.jit, static_argnums=(0, 1))(score_children)

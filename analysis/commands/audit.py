@@ -9,15 +9,15 @@ import click
 
 from analysis.commands.networks import (
     NetworkOptions,
+    at_task_length,
     find_networks,
     network_options,
-    only_dirichlet,
 )
 from analysis.commands.options import TASK_LENGTH, shared_options, worker_options
 from analysis.output import finish
 
 if TYPE_CHECKING:
-    from meta_learning.processes import DirichletCategorical, Process
+    from meta_learning.processes import Process
 
 DEFAULT_OUT = Path("meta-learn-audit")
 
@@ -28,6 +28,8 @@ Examples:
   meta-learn audit --experiment M1
   meta-learn audit --checkpoint meta-learn-report/network-seed0.safetensors
   meta-learn audit --checkpoint m2/network-seed0.safetensors --test-T 12
+  meta-learn audit --process mess3 --draws 12
+  meta-learn audit --process markov-chain --T 10 --only-gap
   meta-learn audit --experiment M2 --only-gap --workers 4
   meta-learn audit --experiment M1 --only-gap --nuts
 """
@@ -38,7 +40,11 @@ Examples:
 @click.option(
     "--test-T", "test_task_length", type=TASK_LENGTH, help="Task length of the audit.  [as trained]"
 )
-@click.option("--draws", type=click.IntRange(1), help="Draws to look at where T is inf.")
+@click.option(
+    "--draws",
+    type=click.IntRange(1),
+    help="Draws to look at where T is inf.  [at most 20, and 10 million histories]",
+)
 @click.option(
     "--tasks",
     default=10_000,
@@ -72,24 +78,22 @@ def audit(
 ) -> None:
     """Where does a network differ from Bayes? Over all histories of a task, without sampling error.
 
-    The gap KL(Bayes || network) after a RESET is the exact mean over every history of a task, split
-    into leak to RESET, dependence on the order of the symbols, and a wrong function of their counts.
-    What earlier tasks add to it through RESET is sampled. T=20 with three symbols has 581 million
-    histories and takes minutes; a stopped run goes on where it was. Beside it: how far is it from
+    The gap KL(Bayes || network) after a RESET is the exact mean over every history that the process can
+    make, split into leak to RESET, different answers to the same belief (as to the same counts in
+    another order), and the rest: a wrong function of the belief. What earlier tasks add to it through
+    RESET is sampled. T=20 with three symbols has 581 million histories and takes minutes; a stopped run
+    goes on where it was. Where T is inf the first draws are looked at. Beside it: how far is it from
     Bayes on other test streams, is the future that it implies calibrated, and what does its hidden
     state hold (as the command hidden)? With --nuts the exact posterior itself is judged: by sampling
     the process's NumPyro model. The report goes to --out (default: ./meta-learn-audit).
     """
     from analysis.audit.exact_gap import check
     from analysis.audit.nuts import check as check_posterior
-    from meta_learning.processes import DirichletCategorical
 
-    def process_of(process: Process) -> DirichletCategorical:
+    def process_of(process: Process) -> Process:
         if nuts:
             check_posterior(process)
-        process = only_dirichlet(process)
-        T = process.T if test_task_length is None else test_task_length
-        return DirichletCategorical(process.alpha, T)
+        return process if test_task_length is None else at_task_length(process, test_task_length)
 
     out = out or (None if as_json else DEFAULT_OUT)
     (learner,), process = find_networks(

@@ -230,6 +230,17 @@ def key_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def at_task_length(process: Process, T: float) -> Process:
+    """The process at another T. Errors: UsageError where it has none."""
+    if "T" not in process.parameters:
+        raise click.UsageError(
+            f"--test-T is for processes with a T; {process.name} has none, its tasks never end: use "
+            "--draws"
+        )
+    with usage_errors():
+        return process.replace({"T": T})
+
+
 def only_dirichlet(process: Process) -> DirichletCategorical:
     """The process, where a command needs tasks whose symbols are exchangeable. Errors: UsageError."""
     from meta_learning.processes import DirichletCategorical

@@ -1,19 +1,22 @@
 """Where a network breaks: test streams that its training process does not make.
 
-Other priors at the trained T, the trained prior at other T, and tasks whose p is always the same. The
-reference 'bayes' believes in the training alpha and knows the test streams' T; 'bayes_test' is Bayes
-with the test streams' own alpha, the best predictor there.
+Other priors at the trained T, the trained prior at other T, and tasks whose p is always the same; of
+processes other than Dirichlet's, in place of other priors those of their own references that are
+processes. The reference 'bayes' believes in the training process and knows the test streams' T;
+'bayes_test' is Bayes of the test streams' own process, the best predictor there. Streams that the
+training process cannot make are left out: Bayes has nothing to say there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
+import numpy as np
 
-from analysis.comparison.compare import compare
+from analysis.comparison.compare import compare, drawn_chunks
 from analysis.comparison.results import estimate_all
 from analysis.intervals import Estimate
 from analysis.report.report import Document
@@ -22,8 +25,8 @@ from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
+    Machine,
     Process,
-    json_task_length,
 )
 from meta_learning.training import stream_length
 
@@ -33,8 +36,8 @@ TASK_LENGTHS = (2, 5, 20, 50, math.inf)
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of test stream. kind: "own", "alpha", "p" or "T". estimates: those of
-    ``estimate_all``."""
+    """One kind of test stream. kind: "own", "alpha", "p", "T", or the name of a reference. estimates:
+    those of ``estimate_all``."""
 
     kind: str
     source: Process
@@ -44,12 +47,13 @@ class Row:
     @property
     def name(self) -> str:
         """What differs from training: "alpha=1.3,1.3,1.3", "p=1,0,0", "T=5"."""
-        if isinstance(self.source, FixedCategorical):
+        if self.kind == "p" and isinstance(self.source, FixedCategorical):
             return f"p={_numbers(self.source.p)}"
         if self.kind == "T":
             return f"T={self.source.task_length:g}"
-        assert isinstance(self.source, DirichletCategorical)
-        return f"alpha={_numbers(self.source.alpha)}"
+        if self.kind == "alpha" and isinstance(self.source, DirichletCategorical):
+            return f"alpha={_numbers(self.source.alpha)}"
+        return _words(self.kind)
 
     @property
     def infinite(self) -> bool:
@@ -95,25 +99,27 @@ class Row:
 
 @dataclass(frozen=True)
 class OffPrior:
-    """All rows of networks trained on one process. interval: what the intervals are over."""
+    """All rows of networks trained on one process. interval: what the intervals are over. left_out:
+    names of test streams that the process cannot make."""
 
-    process: DirichletCategorical
+    process: Process
     rows: list[Row]
     interval: str
+    left_out: list[str] = field(default_factory=list)
 
     def document(self) -> Document:
         """Plain JSON values."""
         return {
-            "alpha": list(self.process.alpha),
-            "T": json_task_length(self.process.T),
+            **self.process.settings(),
             "interval": self.interval,
+            "left_out": self.left_out,
             "rows": [row.document() for row in self.rows],
         }
 
 
 def off_prior(
     learners: Sequence[Learner],
-    process: DirichletCategorical,
+    process: Process,
     *,
     key: jax.Array,
     streams: int = 1_000,
@@ -125,10 +131,15 @@ def off_prior(
     the first symbol, p at two corners and at the centre, and task lengths from 2 to inf.
     Errors: ValueError where a source has another K.
     """
-    rows = []
+    rows, left_out = [], []
     sources = sources or default_sources(process)
     for number, (kind, source) in enumerate(sources):
-        prior = DirichletCategorical(process.alpha, source.task_length)
+        prior = process
+        if source.task_length != process.task_length:
+            prior = process.replace({"T": source.task_length})
+        if not _can_make(prior, source, key, streams):
+            left_out.append(Row(kind, source, streams, {}).name)
+            continue
         with part(SCORING, number * streams, streams, len(sources) * streams):
             comparison = compare(
                 [learner.log_predictive for learner in learners],
@@ -139,25 +150,48 @@ def off_prior(
                 length=stream_length(source.task_length),
             )
         rows.append(Row(kind, source, streams, estimate_all(comparison)))
-    return OffPrior(process, rows, "seeds" if len(learners) > 1 else "streams")
+    return OffPrior(process, rows, "seeds" if len(learners) > 1 else "streams", left_out)
 
 
-def default_sources(process: DirichletCategorical) -> list[tuple[str, Process]]:
+def _can_make(process: Process, source: Process, key: jax.Array, streams: int) -> bool:
+    """Whether ``process`` gives the test streams of ``source`` a probability above 0."""
+    if source == process or process.num_symbols != source.num_symbols:
+        return True  # or a comparison says what is wrong
+    for chunk in drawn_chunks(source, key, streams, stream_length(source.task_length)):
+        symbols = np.asarray(chunk.symbols)
+        rows = Machine.log_predictive(process, symbols)
+        if np.isneginf(np.take_along_axis(rows, symbols[..., None], -1)).any():
+            return False
+    return True
+
+
+def default_sources(process: Process) -> list[tuple[str, Process]]:
     """The test streams of ``off_prior``, the process's own first."""
     return [("own", process), *_others(process)]
 
 
-def _others(process: DirichletCategorical) -> Iterator[tuple[str, Process]]:
-    K, T = process.num_symbols, process.T
-    for alpha in ((10.0, *(1.0,) * (K - 1)), *((a,) * K for a in _FLAT)):
-        if alpha != process.alpha:
-            yield "alpha", DirichletCategorical(alpha, T)
+def _others(process: Process) -> Iterator[tuple[str, Process]]:
+    K, T = process.num_symbols, process.task_length
+    if isinstance(process, DirichletCategorical):
+        for alpha in ((10.0, *(1.0,) * (K - 1)), *((a,) * K for a in _FLAT)):
+            if alpha != process.alpha:
+                yield "alpha", DirichletCategorical(alpha, T)
+    else:
+        for name, machine in process.ladder().items():
+            if isinstance(machine, Process):
+                yield name, machine
     first, last = (1.0, *(0.0,) * (K - 1)), (*(0.0,) * (K - 1), 1.0)
     for p in (first, last, (1 / K,) * K):
-        yield "p", FixedCategorical(p, T)
-    for other in TASK_LENGTHS:
+        if FixedCategorical(p, T) != process:
+            yield "p", FixedCategorical(p, T)
+    for other in TASK_LENGTHS if "T" in process.parameters else ():
         if other != T:
-            yield "T", DirichletCategorical(process.alpha, other)
+            yield "T", process.replace({"T": other})
+
+
+def _words(reference: str) -> str:
+    """A reference's name in a table: "wrong model" of "bayes_wrong_model"."""
+    return reference.removeprefix("bayes_").replace("_", " ")
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -22,6 +22,8 @@ _LADDER = {
 def headline(off: OffPrior) -> str:
     """Where the network is furthest from the Bayes of its own prior."""
     own, *others = off.rows
+    if not others:
+        return "Off the training prior: the process can make no other test streams."
     worst = max(others, key=_gap)
     endless = [row.name for row in off.rows if row.infinite]
     if endless:
@@ -53,8 +55,8 @@ def tables(off: OffPrior) -> list[Table]:
             "Losses off the training prior, nats a drawn symbol",
             ["test streams", *_LADDER.values()],
             losses,
-            "Bayes: with the training alpha; Bayes (test): with the test streams' alpha, the best "
-            "predictor there. Both are told the test streams' T.",
+            "Bayes: of the training process; Bayes (test): of the test streams' own, the best "
+            "predictor there. Both are told the test streams' T." + _left_out(off),
         ),
         Table(
             "Gaps off the training prior, nats a drawn symbol",
@@ -80,6 +82,12 @@ def panel(off: OffPrior) -> Panel:
         "95% interval; square: its part over the symbols; cross: memoryless's gap."
         + (" An infinite gap has no dot." if any(row.infinite for row in off.rows) else ""),
     )
+
+
+def _left_out(off: OffPrior) -> str:
+    if not off.left_out:
+        return ""
+    return f" Left out, since the training process cannot make them: {', '.join(off.left_out)}."
 
 
 def _gap(row: Row) -> float:

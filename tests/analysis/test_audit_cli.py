@@ -8,6 +8,7 @@ from running import refused, run
 
 from analysis.arviz_versions import arviz
 from analysis.audit.exact_gap import exact_gap
+from analysis.comparison import off_prior
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 
@@ -34,7 +35,7 @@ def test_the_command_reports_the_exact_gap(network_file, tmp_path):
     assert {"exact_gap", "calibration", "posterior_predictive", "observed_data"} <= groups
     assert found["calibration"]["histories"] == [0, 1, 2]
     assert found["hidden_state"]["spectrum"].keys() == {"h", "c", "hc"}
-    parts = sum(part["mean"] for part in found["budget"].values())
+    parts = sum(found["budget"][part]["mean"] for part in ("leak", "same_belief", "rest"))
     assert parts == pytest.approx(found["gap"]["mean"], abs=1e-9)
     assert found["histories"] == 1 + 3 + 9
     assert found["carry_over"]["past_tasks"] >= 64
@@ -90,5 +91,45 @@ def test_bad_input_is_one_line(network_file, tmp_path):
     assert "histories" in refused(
         "audit", "--checkpoint", network_file, "--test-T", 60, "--out", out
     )
-    assert "inf" in refused("audit", "--checkpoint", network_file, "--test-T", "inf", "--out", out)
+    assert "fewer --draws" in refused(
+        "audit", "--checkpoint", network_file, "--test-T", "inf", "--draws", 60, "--out", out
+    )
+    assert "has 3 draws; got 2" in refused(
+        "audit", "--checkpoint", network_file, "--draws", 2, "--out", out
+    )
+    assert "change-points has none" in refused(
+        "audit", "--process", "change-points", "--test-T", 5, "--out", out
+    )
     assert not out.exists()
+
+
+def test_a_process_without_counts_has_the_whole_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(off_prior, "TASK_LENGTHS", (2,))  # each takes its own compilation
+    out = tmp_path / "out"
+    arguments = ("--process", "golden-mean", "--draws", 5, "--out", out, "--quiet")
+    tiny = ("--recipe", "coursework", "--iterations", 6, "--batch-size", 4, "--unroll", 8)
+    result = run("audit", *arguments, *tiny, "--hidden", 4)
+    assert result.exit_code == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
+    found = json.loads((out / "audit.json").read_text())
+    assert (found["process"], found["p"], found["T"], found["draws"]) == (
+        "golden-mean",
+        0.5,
+        None,
+        5,
+    )
+    # Of one to four draws without two zeros in a row: Fibonacci's numbers.
+    assert found["histories"] == 1 + 2 + 3 + 5 + 8
+    assert found["budget"].keys() == {"leak", "same_belief", "rest"}
+    parts = sum(part["mean"] for part in found["budget"].values())
+    assert parts == pytest.approx(found["gap"]["mean"], rel=1e-9)
+    assert found["carry_over"] is None
+    assert found["calibration"]["predictors"]["bayes"]["p_value"] > 1e-4
+    assert found["calibration"]["predictors"]["network"]["by_history"][0]["counts"] is None
+    assert found["off_prior"]["left_out"] == ["p=1,0", "p=0.5,0.5"]
+    assert {"own", "bayes_wrong_model"} < {row["kind"] for row in found["off_prior"]["rows"]}
+    assert "first 5 draws are looked at" in " ".join(result.stdout.split())
+    names = {path.name for path in out.iterdir()}
+    assert {"error-budget.png", "calibration.png", "off-prior.png", "audit.nc"} <= names
+    groups = set(arviz().from_netcdf(out / "audit.nc").groups())
+    assert {"exact_gap", "exact_gap_by_belief", "worst_histories", "calibration"} <= groups

@@ -21,6 +21,7 @@ from networks import deep, learner, naive_log_predictive
 from analysis.audit import exact_gap as module
 from analysis.audit import partial_sums
 from analysis.audit.count_vectors import all_counts
+from analysis.audit.count_walk import CountWalk, make_plan
 from analysis.audit.decomposition import (
     by_counts,
     by_position,
@@ -28,11 +29,11 @@ from analysis.audit.decomposition import (
     histories,
     probabilities,
 )
-from analysis.audit.exact_gap import TERMS, cost, exact_gap
-from analysis.audit.prefix_tree import make_plan, node_values, tree_nodes
+from analysis.audit.exact_gap import TERMS, cost, default_draws, exact_gap
+from analysis.audit.prefix_tree import node_values, tree_nodes
 from analysis.comparison.compare import compare
 from autoregressive.cells import CELLS
-from meta_learning.processes import DirichletCategorical, FixedCategorical
+from meta_learning.processes import DirichletCategorical
 
 
 def sequence_probability(alpha, history):
@@ -113,7 +114,9 @@ def test_the_split_of_the_tree_does_not_matter(monkeypatch):
     done = []
     split = exact_gap(net, process, on_progress=lambda *now: done.append(now))
     np.testing.assert_allclose(split.by_position, whole.by_position, rtol=1e-6)
-    np.testing.assert_allclose(split.cells.order, whole.cells.order, rtol=1e-5, atol=1e-10)
+    np.testing.assert_allclose(
+        split.cells.same_belief, whole.cells.same_belief, rtol=1e-5, atol=1e-10
+    )
     assert done == sorted(done)
     assert done[-1] == (whole.nodes, whole.nodes)
 
@@ -164,7 +167,7 @@ def test_memoryless_has_its_exact_value(alpha, value):
     assert found.memoryless == pytest.approx(exact_losses(alpha, 20)[1], rel=1e-9)
     assert found.gap == pytest.approx(found.memoryless, rel=1e-12)
     assert found.gap_closed == pytest.approx(0, abs=1e-12)
-    assert found.terms["order"] == pytest.approx(0, abs=1e-15)
+    assert found.terms["same_belief"] == pytest.approx(0, abs=1e-15)
 
 
 @pytest.mark.parametrize("alpha", [(10.0, 1.0, 1.0), (0.3, 2.5), (1e6, 1e-6, 3.0)], ids=str)
@@ -243,7 +246,7 @@ def test_a_killed_walk_resumes_to_the_same_bits(tmp_path, monkeypatch):
     for name, value in vars(whole.cells).items():
         assert value.tobytes() == getattr(resumed.cells, name).tobytes()
     # A finished walk is not made again, under another alpha neither.
-    monkeypatch.setattr(module, "_walk_of", lambda *a: pytest.fail("walked again"))
+    monkeypatch.setattr(CountWalk, "stem", lambda self: pytest.fail("walked again"))
     again = exact_gap(net, DirichletCategorical((1, 1, 1), 8), folder=tmp_path)
     assert again.gap != whole.gap
 
@@ -266,10 +269,10 @@ SHARDED = """
 import json, sys, jax
 sys.path.insert(0, sys.argv[1])
 from networks import learner
-from analysis.audit import prefix_tree
+from analysis.audit import count_walk
 from analysis.audit.exact_gap import exact_gap
 from meta_learning.processes import DirichletCategorical
-prefix_tree._CHUNK_UNITS = {"cpu": 9 * 6}
+count_walk._CHUNK_UNITS = {"cpu": 9 * 6}
 process = DirichletCategorical((10, 1, 1), 7)
 one, two = (exact_gap(learner(), process, devices=jax.devices()[:n]) for n in (1, 2))
 print(json.dumps([len(jax.devices()), one.by_position.tolist(), two.by_position.tolist()]))
@@ -293,10 +296,11 @@ def test_cost_is_told_before():
     assert 1e5 < before.bytes < 1e9
 
 
-def test_infinite_tasks_need_a_number_of_draws():
+def test_of_infinite_tasks_the_first_draws_are_looked_at():
     net = learner()
-    with pytest.raises(ValueError, match="how many draws"):
-        exact_gap(net, DirichletCategorical((10, 1, 1), math.inf))
+    # 3^15 has 7 million histories before it, 3^16 21 million; of two symbols 20 draws have a million.
+    assert default_draws(DirichletCategorical((10, 1, 1), math.inf)) == 15
+    assert default_draws(DirichletCategorical((10, 1), math.inf)) == 20
     endless = exact_gap(net, DirichletCategorical((10, 1, 1), math.inf), draws=4)
     assert endless.gap == exact_gap(net, DirichletCategorical((10, 1, 1), 5)).gap
 
@@ -308,7 +312,6 @@ def test_infinite_tasks_need_a_number_of_draws():
         (DirichletCategorical((10, 1), 5), "2 symbols, the network was trained with 3"),
         (DirichletCategorical((10, 1, 1), 25), r"1.4e\+11 histories.*goes up to T=24"),
         (DirichletCategorical((10, 1, 1), 100_000), "goes up to T=24"),
-        (FixedCategorical((0.2, 0.3, 0.5), 5), "FixedCategorical"),
     ],
     ids=str,
 )
@@ -339,6 +342,8 @@ def test_the_document_is_plain_json():
     document = json.loads(json.dumps(found.document(), allow_nan=False))
     assert document["gap"]["mean"] == found.gap
     assert sum(document["budget"][name]["mean"] for name in TERMS) == pytest.approx(found.gap)
+    assert document["budget"]["order"] == document["budget"]["same_belief"]
+    assert document["budget"]["counts"] == document["budget"]["rest"]
     two = exact_gap(learner(2), DirichletCategorical((3, 1), 2))
     assert two.document()["gap_closed"] is None
 
@@ -349,4 +354,5 @@ def test_by_position_weighs_counts_by_their_probability():
     ones = by_counts(
         process, counts, np.tile([-1.0, -1.0, 1.0, 0.5], (6, 1)) * histories(counts)[:, None]
     )
-    np.testing.assert_allclose(by_position(process, counts, ones).reset, 0.5, rtol=1e-14)
+    found = by_position(counts.sum(-1), probabilities(process, counts), ones)
+    np.testing.assert_allclose(found.reset, 0.5, rtol=1e-14)

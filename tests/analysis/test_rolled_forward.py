@@ -189,7 +189,6 @@ def test_edges():
     "T, more, message",
     [
         (1, {}, "T must be 2"),
-        (math.inf, {}, "T is infinite"),
         (math.inf, {"draws": 5, "past_tasks": 1}, "past tasks"),
         (5, {"tasks": 99}, "100 or more tasks"),
         (5, {"rolls": 98}, "multiple of 20"),

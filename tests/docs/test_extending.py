@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import xarray
 from conftest import TINY, TRAIN
+from enumeration import assert_as_by_hand
 from registries import FOLDER, REGISTRIES, registries_as_they_were
 from running import run
 
@@ -88,6 +89,11 @@ def sticky(process, draws):
 @pytest.mark.parametrize("process", STICKY, ids=repr)
 def test_the_process_obeys_the_laws(added, process, law):
     law(process)
+
+
+def test_a_process_of_ones_own_has_the_whole_exact_gap():
+    for process, draws in ((STICKY[0], None), (STICKY[1], 5)):
+        assert_as_by_hand(process, draws, sticky)
 
 
 @pytest.mark.parametrize("process", [*STICKY, Sticky(T=1), Sticky(T=2)], ids=repr)

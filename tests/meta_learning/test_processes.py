@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 from fractions import Fraction
-from functools import cache
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from laws import (
 )
 from running import refused, run
 from scipy.stats import chisquare
+from words import PROBABILITY, STARTS_AND_EDGES, fractions, paths, start_and_edges, urn
 
 from meta_learning.processes import (
     PROCESSES,
@@ -29,175 +29,12 @@ from meta_learning.processes import (
     MarkovChain,
     Mess3,
     Mixture,
-    RandomRandomXor,
     TaskPool,
     ZeroOneRandom,
     process_kind,
 )
 
 EXAMPLES = [example for kind in PROCESSES.values() for example in kind.examples()]
-
-
-def fractions(values):
-    """Floats or rows of them as the exact fractions they are."""
-    if isinstance(values, tuple | list):
-        return [fractions(v) for v in values]
-    return Fraction(values)
-
-
-def urn(alpha, counts, symbol):
-    """The rule of succession."""
-    return (alpha[symbol] + counts.count(symbol)) / (sum(alpha) + len(counts))
-
-
-def change_points(process, draws):
-    """p(draws): the sum over every set of change points of the stretches' probabilities."""
-    alpha, hazard = fractions(process.alpha), Fraction(process.hazard)
-    total = Fraction(0)
-    for changes in itertools.product((False, True), repeat=max(len(draws) - 1, 0)):
-        weight, stretch = Fraction(1), []
-        for t, x in enumerate(draws):
-            if t:
-                weight *= hazard if changes[t - 1] else 1 - hazard
-                stretch = [] if changes[t - 1] else stretch
-            weight *= urn(alpha, stretch, x)
-            stretch = [*stretch, x]
-        total += weight
-    return total
-
-
-def markov_chain(process, draws):
-    """p(draws): first symbols by the known law, then an urn for every symbol before."""
-    alpha, weight = fractions(process.alpha), Fraction(1)
-    urns = [[] for _ in alpha]
-    for before, x in itertools.pairwise([None, *draws]):
-        if before is None:
-            weight *= Fraction(process.start[x])
-        else:
-            weight *= urn(alpha[before], urns[before], x)
-            urns[before].append(x)
-    return weight
-
-
-def mixture(process, draws):
-    """p(draws): the sum over components."""
-    rows, weights = fractions(process.p), fractions(process.weights)
-    return sum(w * math.prod(p[x] for x in draws) for w, p in zip(weights, rows, strict=True))
-
-
-def task_pool(process, draws):
-    """p(draws): the mean over the pool."""
-    rows = fractions(tuple(map(tuple, process.components.tolist())))
-    return sum(math.prod(p[x] for x in draws) for p in rows) / Fraction(len(rows))
-
-
-def emitted_by_states(process):
-    """A state shows a symbol and is then left."""
-    if process.edges is not None:
-        return fractions(process.start), {
-            (i, x, j): Fraction(v)
-            for x, matrix in enumerate(process.edges)
-            for i, row in enumerate(matrix)
-            for j, v in enumerate(row)
-        }
-    A, B = fractions(process.transition), fractions(process.emission)
-    states = range(len(A))
-    return fractions(process.start), {
-        (i, x, j): B[i][x] * A[i][j] for i in states for x in range(len(B[i])) for j in states
-    }
-
-
-def of_mess3(process):
-    """A move, then the symbol of the state that is entered, or another one."""
-    a, x = fractions((process.a, process.x))
-    three = range(3)
-    return [Fraction(1, 3)] * 3, {
-        (i, k, j): (1 - 2 * x if i == j else x) * (a if k == j else (1 - a) / 2)
-        for i in three
-        for k in three
-        for j in three
-    }
-
-
-def of_z1r(process):
-    p = Fraction(process.p)
-    edges = {(0, 0, 1): 1, (1, 1, 2): 1, (2, 0, 0): p, (2, 1, 0): 1 - p}
-    return [Fraction(1, 3)] * 3, edges
-
-
-def of_golden_mean(process):
-    """The other state is left at once: the free one has share 1 / (1 + (1 - p))."""
-    p = Fraction(process.p)
-    return [1 / (2 - p), (1 - p) / (2 - p)], {(0, 1, 0): p, (0, 0, 1): 1 - p, (1, 1, 0): 1}
-
-
-def of_even(process):
-    p = Fraction(process.p)
-    return [1 / (2 - p), (1 - p) / (2 - p)], {(0, 0, 0): p, (0, 1, 1): 1 - p, (1, 1, 0): 1}
-
-
-def of_rrxor(process):
-    """States: what is known of the bits of this round."""
-    names = {(): 0, (0,): 1, (1,): 2, ("xor", 0): 3, ("xor", 1): 4}
-    half, edges = Fraction(1, 2), {}
-    for bit in (0, 1):
-        edges[0, bit, names[bit,]] = half
-        edges[names["xor", bit], bit, 0] = 1
-        for second in (0, 1):
-            edges[names[bit,], second, names["xor", bit ^ second]] = half
-    return [Fraction(1, 3), *[Fraction(1, 6)] * 4], edges
-
-
-STARTS_AND_EDGES = {
-    HiddenMarkov: emitted_by_states,
-    Mess3: of_mess3,
-    ZeroOneRandom: of_z1r,
-    GoldenMean: of_golden_mean,
-    Even: of_even,
-    RandomRandomXor: of_rrxor,
-}
-
-
-@cache
-def start_and_edges(process):
-    start, edges = STARTS_AND_EDGES[type(process)](process)
-    return start, {edge: p for edge, p in edges.items() if p}
-
-
-def paths(process, draws):
-    """The last state and the probability of every hidden path that shows the draws."""
-    start, edges = start_and_edges(process)
-    found = [(z, p) for z, p in enumerate(start) if p]
-    for x in draws:
-        found = [(j, p * q) for z, p in found for (i, k, j), q in edges.items() if (i, k) == (z, x)]
-    return found
-
-
-def hidden_markov(process, draws):
-    """p(draws): the sum over every hidden path."""
-    return sum((p for _, p in paths(process, draws)), start=Fraction(0))
-
-
-def dirichlet(process, draws):
-    """p(draws): an urn."""
-    alpha = fractions(process.alpha)
-    return math.prod((urn(alpha, draws[:t], x) for t, x in enumerate(draws)), start=Fraction(1))
-
-
-def fixed(process, draws):
-    """p(draws): a product."""
-    return math.prod((Fraction(process.p[x]) for x in draws), start=Fraction(1))
-
-
-PROBABILITY = {
-    DirichletCategorical: dirichlet,
-    FixedCategorical: fixed,
-    ChangePoints: change_points,
-    MarkovChain: markov_chain,
-    Mixture: mixture,
-    TaskPool: task_pool,
-    **dict.fromkeys(STARTS_AND_EDGES, hidden_markov),
-}
 NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     ChangePoints((2.0, 0.5), 0.0),
     ChangePoints((2.0, 0.5), 1.0),

@@ -71,7 +71,7 @@ def against_bayes(run: Run) -> Result:
             sentences.append(
                 f"{title}: {percent(compared['gap_closed']['mean'])} of memoryless's gap closed; "
                 f"most of what is left ({percent(exact.terms[largest] / exact.gap)}) is "
-                f"{audit_pages.TERMS[largest]}."
+                f"{audit_pages.term_names(exact)[largest]}."
             )
         panels.append(
             Panel(

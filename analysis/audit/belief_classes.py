@@ -1,0 +1,151 @@
+"""Histories of one length that share a belief: the classes over which the order part is taken.
+
+A process's ``statistic`` is equal for histories whose beliefs are equal, so that what follows a class
+is that of any history in it. Classes are found length by length, each from one history of those before
+it: their number is that of the different beliefs, not that of the histories. What a process cannot make
+is in no class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from analysis.audit.count_vectors import counts_of
+from autoregressive.precision import float64
+from meta_learning.processes import Process
+from meta_learning.processes.machine import Machine
+from meta_learning.processes.types import Belief
+
+# More classes than these are not told apart: their sums would not fit in memory.
+MOST_CLASSES = 2**20
+# Classes in one compiled call.
+_AT_ONCE = 2**10
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of all lengths n = 0..D-1, length by length.
+
+    first: int (D + 1,), where the classes of each length begin, and their number. after: int (classes,
+    K), the class that follows with each symbol; -1 where it cannot come, and after the last length.
+    log_predictive: float64 (classes, K), nats. log_probability: of each class among histories as long,
+    nats (classes,). histories: how many each holds, float64 (classes,). example: one history of each,
+    an array (classes, n) a length.
+    """
+
+    first: np.ndarray
+    after: np.ndarray
+    log_predictive: np.ndarray
+    log_probability: np.ndarray
+    histories: np.ndarray
+    example: list[np.ndarray]
+
+    @property
+    def draws(self) -> np.ndarray:
+        """The length of the histories in each class, int (classes,)."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
+    def counts(self, symbols: int) -> np.ndarray:
+        """The counts of the example of each class, int (classes, K)."""
+        return np.concatenate([counts_of(histories, symbols) for histories in self.example])
+
+    @property
+    def histories_by_length(self) -> np.ndarray:
+        """How many histories of each length the process can make, float64 (D,)."""
+        return np.add.reduceat(self.histories, self.first[:-1])
+
+
+@lru_cache(maxsize=4)
+def find_classes(process: Process, positions: int) -> Classes | None:
+    """The classes of histories of up to ``positions`` - 1 draws. None where ``process`` has no
+    statistic, or more than a million classes."""
+    if process.statistic(np.zeros((1, 1), np.int64)) is None:
+        return None
+    with float64():
+        return _find(process, positions)
+
+
+def _find(process: Process, positions: int) -> Classes | None:
+    begin = process.initial_belief(positions - 1)
+    belief = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begin)
+    log_p: np.ndarray = np.zeros(1)
+    histories: np.ndarray = np.ones(1)
+    examples = [np.zeros((1, 0), np.int64)]
+    after, rows, log_ps, numbers, first = [], [], [], [], [0, 1]
+    for length in range(positions):
+        log_b, following = _follow(process, belief, len(log_p))
+        rows.append(log_b)
+        log_ps.append(log_p)
+        numbers.append(histories)
+        if length == positions - 1:
+            after.append(np.full(log_b.shape, -1))
+            break
+        parent, symbol = np.nonzero(~np.isneginf(log_b))
+        drawn = np.concatenate([examples[-1][parent], symbol[:, None]], axis=1)
+        _, chosen, which = np.unique(
+            np.asarray(process.statistic(drawn)), axis=0, return_index=True, return_inverse=True
+        )
+        which = which.reshape(-1)
+        after.append(np.full(log_b.shape, -1))
+        after[-1][parent, symbol] = first[-1] + which
+        first.append(first[-1] + len(chosen))
+        if first[-1] > MOST_CLASSES:
+            return None
+        reached = log_p[parent] + log_b[parent, symbol]
+        log_p = _log_sum(reached, which, len(chosen))
+        histories = np.bincount(which, histories[parent], len(chosen))
+        examples.append(drawn[chosen])
+        at = parent[chosen], symbol[chosen]
+        belief = jax.tree.map(lambda leaf, at=at: leaf[at], following)
+    return Classes(
+        np.array(first),
+        np.concatenate(after),
+        np.concatenate(rows),
+        np.concatenate(log_ps),
+        np.concatenate(numbers),
+        examples,
+    )
+
+
+def _log_sum(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """The logarithm of the sum of exp(values) in each group."""
+    most = np.full(groups, -np.inf)
+    np.maximum.at(most, group, values)
+    return most + np.log(np.bincount(group, np.exp(values - most[group]), groups))
+
+
+def _follow(machine: Machine, belief: Belief, number: int) -> tuple[np.ndarray, Belief]:
+    """``machine_step`` of ``number`` beliefs, as NumPy arrays."""
+    parts = []
+    for start in range(0, number, _AT_ONCE):
+        piece = jax.tree.map(lambda leaf, s=start: leaf[s : s + _AT_ONCE], belief)
+        count = min(_AT_ONCE, number - start)
+        # Every call has as many rows, so that one compiled program serves all.
+        pad = _AT_ONCE - count
+        padded = jax.tree.map(lambda a, n=pad: np.pad(a, ((0, n), *[(0, 0)] * (a.ndim - 1))), piece)
+        said = _step(machine, padded)
+        parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], said))
+    return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+
+def machine_step(machine: Machine, belief: Belief, number: int) -> tuple[Array, Belief]:
+    """For beliefs of ``number`` histories, arrays (N, ...): log p of the next symbol (N, K), and the
+    beliefs after each of the symbols, arrays (N, K, ...)."""
+    symbols = jnp.arange(machine.num_symbols, dtype=jnp.int32)
+
+    def one(belief: Belief) -> tuple[Array, Belief]:
+        after = jax.vmap(lambda symbol: machine.update(belief, symbol))(symbols)
+        return machine.log_predictive_of(belief), after
+
+    return jax.vmap(one, axis_size=number)(belief)
+
+
+@partial(jax.jit, static_argnums=0)
+def _step(machine: Machine, belief: Belief) -> tuple[Array, Belief]:
+    return machine_step(machine, belief, _AT_ONCE)

@@ -1,0 +1,266 @@
+"""The walk for processes whose beliefs are the counts: sums over the histories that share them.
+
+The walk goes breadth first from the state after a RESET down to a frontier (the stem), then from groups
+of frontier nodes down to the leaves (the branches), each in one compiled call whose arrays stay in a
+processor's cache. Histories that are reorderings of each other have equal counts. Sums over them are all
+that the gap and its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3,
+T=20.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from analysis.audit.count_vectors import (
+    count_vectors,
+    counts_of,
+    draws_of,
+    fold,
+    rows_of,
+    tree_cells,
+)
+from analysis.audit.prefix_tree import (
+    FRONTIER_NUMBERS,
+    Plan,
+    Walk,
+    after_reset,
+    children,
+    node_values,
+)
+from autoregressive.cells.base import Params, State
+from autoregressive.model import Model
+from autoregressive.precision import float64
+
+# Hidden units of a branch's last level: their arrays stay in a core's cache, or fill a GPU.
+_CHUNK_UNITS = {"cpu": 2**18}
+_CHUNK_UNITS_ELSEWHERE = 2**25
+# Histories of one task for a worker: about a second.
+_TASK_HISTORIES = {"cpu": 2**21}
+_TASK_HISTORIES_ELSEWHERE = 2**27
+# States of many nodes as NumPy arrays (nodes, ...).
+States = tuple[np.ndarray, ...]
+# Chunks of a trial: some tenths of a second.
+_TRIAL_CHUNKS = 50
+
+
+def make_plan(model: Model, symbols: int, positions: int) -> Plan:
+    """Branches as deep as a device's cache holds, a stem above them whose frontier fits in memory."""
+    state = jax.eval_shape(model.initial_state)
+    hidden = max(model.cell.hidden, *(part.size for part in state))
+    units = _CHUNK_UNITS.get(jax.default_backend(), _CHUNK_UNITS_ELSEWHERE)
+    most = max(units // hidden, symbols)
+    branch = min(positions - 1, int(math.log(most, symbols) + 1e-9))
+    while symbols ** (positions - 1 - branch) > max(FRONTIER_NUMBERS // hidden, symbols):
+        branch += 1
+    stem = positions - 1 - branch
+    return Plan(
+        symbols, positions, stem, branch, max(1, min(most // symbols**branch, symbols**stem))
+    )
+
+
+def _by_counts(values: Array, symbols: int, depth: int) -> Array:
+    """Sums over the orders of ``depth`` draws: (C, K^depth, V) -> (C, cells, V).
+
+    The last draw is the fastest index; draws join the counts one by one, last first.
+    """
+    width = values.shape[-1]
+    # Counts of one draw are its symbol, so the last draw is folded already.
+    for draws in range(1, depth):
+        pairs = values.reshape(-1, symbols * len(count_vectors(draws, symbols)), width)
+        # Gathers and no scatter: their order of summation is fixed.
+        picked = jnp.take(pairs, fold(draws, symbols), axis=1, mode="fill", fill_value=0)
+        values = picked.sum(2)
+    return values.reshape(-1, len(count_vectors(depth, symbols)), width)
+
+
+def _descend(
+    model: Model, symbols: int, depth: int, params: Params, state: State
+) -> tuple[list[Array], State]:
+    """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
+    sums, nodes = [], state[0].shape[0]
+    for level in range(1, depth + 1):
+        state, logits = children(model, symbols, params, state)
+        values = node_values(logits)
+        sums.append(_by_counts(values.reshape(nodes, -1, symbols + 2), symbols, level))
+    return sums, state
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _stem(model: Model, plan: Plan, params: Params) -> tuple[Array, State]:
+    """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
+    state, logits = after_reset(model, plan.symbols, params)
+    sums, state = _descend(model, plan.symbols, plan.stem, params, state)
+    return jnp.concatenate([node_values(logits), *(s[0] for s in sums)]), state
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _branches(model: Model, plan: Plan, mesh: Mesh, params: Params, state: State) -> Array:
+    """Sums below each of a chunk of frontier nodes: (C, cells of all levels below, K+2)."""
+
+    def one_device(params: Params, state: State) -> Array:
+        return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
+
+    over = PartitionSpec("branch")
+    # Every device runs the same program on as many nodes: their sums do not depend on the mesh.
+    return jax.shard_map(
+        one_device, mesh=mesh, in_specs=(PartitionSpec(), over), out_specs=over, check_vma=False
+    )(params, state)
+
+
+class CountWalk(Walk):
+    """Sums by counts: a cell is a row of ``count_vectors.all_counts``, a column one of ``node_values``.
+
+    devices: those that share the branches, each with its own frontier nodes. rows: int (cells of the
+    frontier, cells below), the rows of ``all_counts`` that a branch adds to. cell: int (frontier,),
+    each frontier node's row of ``rows``.
+    """
+
+    def __init__(self, model: Model, params: Params, plan: Plan, devices: Sequence[jax.Device]):
+        self.model, self.plan = model, plan
+        self.shape = (tree_cells(plan.symbols, plan.positions), plan.symbols + 2)
+        self.header: dict[str, Any] = {}
+        self.branch_sums = branch_sums
+        self.mesh = Mesh(np.array(devices), ("branch",))
+        self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
+        self.per_call = plan.per_device * len(devices)
+        self.rows = _branch_rows(plan)
+        counts = counts_of(draws_of(plan.stem, plan.symbols), plan.symbols)
+        where = rows_of(count_vectors(plan.stem, plan.symbols))
+        self.cell = np.array([where[row.tobytes()] for row in counts])
+
+    def stem(self) -> tuple[np.ndarray, States, int]:
+        sums = np.zeros(self.shape)
+        with float64():
+            found, state = _stem(self.model, self.plan, self.params)
+            sums[: len(found)] = found
+            return sums, jax.tree.map(np.asarray, state), self.plan.frontier
+
+    def nodes_done(self, sums: np.ndarray, done: int) -> int:
+        return self.plan.stem_nodes + done * self.plan.branch_nodes
+
+    def chunks(self, frontier: States, start: int) -> Generator[Array, None, None]:
+        current = None
+        for first in range(start, self.plan.frontier, self.per_call):
+            # One chunk runs while the one before it is added.
+            following = self.branches(frontier, first)
+            if current is not None:
+                yield current
+            current = following
+        if current is not None:
+            yield current
+
+    def branches(self, frontier: States, start: int) -> Array:
+        """Begins the chunk of frontier nodes from ``start`` on: (per_call, cells below, K+2).
+
+        A short last chunk is padded with zero states; ``add`` leaves their sums out.
+        """
+
+        chunk = _piece(frontier, start, self.per_call)
+        with float64():
+            return _branches(self.model, self.plan, self.mesh, self.params, chunk)
+
+    def trial(self) -> tuple[float, int]:
+        # Memory is what the compiled programs say that they need, the frontier and the sums.
+        plan, model = self.plan, self.model
+        states = jax.tree.map(np.asarray, model.initial_state((plan.frontier,)))
+        with float64():
+            programs = [_stem.lower(model, plan, self.params).compile()]
+            if plan.frontier:
+                chunk = jax.tree.map(np.asarray, model.initial_state((self.per_call,)))
+                arguments = (model, plan, self.mesh, self.params, chunk)
+                programs.append(_branches.lower(*arguments).compile())
+        needed = [program.memory_analysis() for program in programs]
+        # Two chunks are alive at once, each with its output.
+        held = sum(s.nbytes for s in jax.tree.leaves(states))
+        held += tree_cells(plan.symbols, plan.positions) * (plan.symbols + 2) * 8
+        held += max(n.temp_size_in_bytes + 2 * n.output_size_in_bytes for n in needed if n)
+
+        def seconds() -> float:
+            start = time.perf_counter()
+            if plan.frontier:
+                jax.block_until_ready([self.branches(states, 0) for _ in range(_TRIAL_CHUNKS)])
+            else:
+                self.stem()
+            return time.perf_counter() - start
+
+        seconds()
+        nodes = _TRIAL_CHUNKS * self.per_call * plan.branch_nodes or plan.nodes
+        # The least of three: other programs only ever slow one down.
+        return min(seconds() for _ in range(3)) * plan.nodes / nodes, held
+
+    def tasks(self, frontier: States, start: int) -> Iterator[BranchTask]:
+        params, count = jax.tree.map(np.asarray, self.params), nodes_of_task(self.plan)
+        for first in range(start, self.plan.frontier, count):
+            nodes = min(count, self.plan.frontier - first)
+            states = jax.tree.map(lambda s, n=nodes, first=first: s[first : first + n], frontier)
+            yield BranchTask(self.model, params, self.plan, states, nodes)
+
+    def add(self, sums: np.ndarray, start: int, branches: np.ndarray | Array) -> int:
+        end = min(start + len(branches), self.plan.frontier)
+        for cell, values in zip(self.cell[start:end], np.asarray(branches), strict=False):
+            sums[self.rows[cell]] += values
+        return end
+
+
+@dataclass(frozen=True)
+class BranchTask:
+    """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
+
+    model: Model
+    params: Params
+    plan: Plan
+    states: States
+    nodes: int
+
+
+def nodes_of_task(plan: Plan) -> int:
+    """Frontier nodes in one task: whole chunks of a device."""
+    histories = _TASK_HISTORIES.get(jax.default_backend(), _TASK_HISTORIES_ELSEWHERE)
+    return plan.per_device * max(1, histories // (plan.per_device * plan.branch_nodes))
+
+
+def branch_sums(task: BranchTask) -> np.ndarray:
+    """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
+    mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
+    sums, step = [], task.plan.per_device
+    with float64():
+        for start in range(0, task.nodes, step):
+            chunk = _piece(task.states, start, step)
+            sums.append(_branches(task.model, task.plan, mesh, task.params, chunk))
+        return np.concatenate(sums)[: task.nodes]
+
+
+def _piece(states: States, start: int, count: int) -> States:
+    """``count`` of the nodes' states from ``start`` on, padded with zeros."""
+
+    def piece(s: np.ndarray) -> np.ndarray:
+        part = s[start : start + count]
+        return np.pad(part, ((0, count - len(part)), *[(0, 0)] * (part.ndim - 1)))
+
+    return jax.tree.map(piece, states)
+
+
+def _branch_rows(plan: Plan) -> np.ndarray:
+    """``Walk.rows``."""
+    levels = [count_vectors(plan.stem + j, plan.symbols) for j in range(1, plan.branch + 1)]
+    own = [count_vectors(j, plan.symbols) for j in range(1, plan.branch + 1)]
+    first = tree_cells(plan.symbols, plan.stem + 1)
+    columns = []
+    for level, below in zip(levels, own, strict=True):
+        where = rows_of(level)
+        for counts in below:
+            reached = count_vectors(plan.stem, plan.symbols) + counts
+            columns.append([first + where[row.tobytes()] for row in reached])
+        first += len(level)
+    return np.array(columns, np.int64).T
