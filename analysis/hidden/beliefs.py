@@ -43,7 +43,9 @@ class Columns:
     def write(self, numbers: Any, tasks: int) -> np.ndarray:
         """Numbers of ``tasks`` beliefs as float64 (tasks, columns)."""
         out = [np.zeros((tasks, 0))]
-        for leaf, kind, values in zip(jax.tree.leaves(numbers), self.kinds, self.values, strict=True):
+        for leaf, kind, values in zip(
+            jax.tree.leaves(numbers), self.kinds, self.values, strict=True
+        ):
             flat = np.asarray(leaf).reshape(len(leaf), -1)
             if kind.kind == "f":
                 out.append(flat.astype(np.float64))

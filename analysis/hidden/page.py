@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from analysis.hidden.effects_page import interventions_table, simulation_table
+from analysis.hidden.interventions import belief_name
+from analysis.hidden.names import belief_titles, column_title, target_title
 from analysis.hidden.results import document, to_datatree
+from analysis.hidden.simulation import Simulation
 from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
 from analysis.report.report import Panel, Report, Table
+from meta_learning.processes import DirichletCategorical
 
 if TYPE_CHECKING:
     from analysis.hidden.examine import Hidden
@@ -18,14 +23,15 @@ if TYPE_CHECKING:
 # Probes are listed by symbol up to so many of them, and directions of each part of the state.
 _SYMBOLS_LISTED = 4
 _DIRECTIONS_LISTED = 5
-_OF_SYMBOL = {"counts": "count of", "posterior_mean": "posterior mean"}
 
 
 def title_of(hidden: Hidden) -> str:
     """Whose state it is, for headings."""
-    settings, process = hidden.settings, hidden.process
-    network, prior = network_name(settings), dirichlet_name(process.alpha)
-    return f"The hidden state of {network} trained on {prior}, T={process.T:g}"
+    process, network = hidden.process, network_name(hidden.settings)
+    title = process.title
+    if isinstance(process, DirichletCategorical):
+        title = f"{dirichlet_name(process.alpha)}, T={process.T:g}"
+    return f"The hidden state of {network} trained on {title}"
 
 
 def headline(hidden: Hidden) -> str:
@@ -38,29 +44,67 @@ def headline(hidden: Hidden) -> str:
             f"directions ranked by what the prediction feels, "
             f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
         )
+    target = next(iter(hidden.place_only))
     trained, untrained = (
-        hidden.probes[network][hidden.whole]["counts"].r2 for network in ("trained", "untrained")
+        hidden.probes[network][hidden.whole][target].r2 for network in ("trained", "untrained")
     )
-    if trained.mean is not None:
+    what = target_title(hidden.process, target)
+    if trained.mean is not None and what != "place in task":
         parts.append(
-            "A linear probe reads the counts from the state with R² = "
+            f"A linear probe reads the {what} from the state with R² = "
             f"{_between(trained, _r2)}; before training {_between(untrained, _r2)}."
         )
-    if hidden.interventions is not None:
-        effects = hidden.interventions.mean
-        parts.append(
-            "Exchanging the state for that of the same counts in another order changes the "
-            f"predictions that follow by {_between(effects['same_counts'], nats)} nats a symbol, for "
-            f"that of other counts by {_between(effects['other_counts'], nats)}."
-        )
+    if (effects := hidden.interventions) is not None:
+        parts.append(_swapped(effects))
+    if isinstance(hidden.simulation, Simulation):
+        kls = hidden.simulation.mean["bayes_from_state"]["trained"]
+        itself = hidden.simulation.identity["trained"]["network_bayes"]
+        if kls["bayes"].mean is not None and itself.mean is not None:
+            parts.append(
+                "Bayes that goes on from what a line reads off the state is "
+                f"{nats(kls['bayes'].mean)} nats a symbol from Bayes and {nats(kls['network'].mean)} "
+                f"from the network, which is {nats(itself.mean)} from Bayes."
+            )
     return " ".join(parts) or "These streams leave nothing to tell histories apart."
+
+
+def _swapped(effects: Interventions) -> str:
+    """What an exchanged state changes, in a sentence."""
+    noun, mean = effects.noun, effects.mean
+    says = {
+        "same_counts": "that of the same counts in another order",
+        "same_belief": "that of another history with the same belief",
+        "nearest_belief": "that of the history with the nearest belief",
+    }
+    first = next((kind for kind in says if kind in mean), None)
+    other = mean.get(effects.other)
+    if first is None:
+        return (
+            f"Exchanging the state for that of another {noun} changes the predictions that follow by "
+            f"{_between(other, nats)} nats a symbol."
+            if other is not None
+            else ""
+        )
+    sentence = (
+        f"Exchanging the state for {says[first]} changes the predictions that follow by "
+        f"{_between(mean[first], nats)} nats a symbol"
+    )
+    near = mean.get("nearest_belief_bayes")
+    if near is not None and first == "nearest_belief":
+        sentence += f" (Bayes's by {nats(near.mean, 'infinitely many')})"
+    if other is not None:
+        of = f"other {noun}" if noun == "counts" else f"an other {noun}"
+        sentence += f", for that of {of.replace('an other', 'another')} by {_between(other, nats)}"
+    return f"{sentence}."
 
 
 def tables(hidden: Hidden) -> list[Table]:
     """The numbers as text."""
     out = [_dimensions_table(hidden), _direction_table(hidden), _probe_table(hidden)]
     if hidden.interventions is not None:
-        out.append(_interventions_table(hidden.interventions))
+        out.append(interventions_table(hidden.interventions))
+    if isinstance(hidden.simulation, Simulation):
+        out.append(simulation_table(hidden.simulation))
     if hidden.carry_over.kl.mean is not None:
         out.append(_carry_over_table(hidden))
     return [*out, _jacobian_table(hidden)]
@@ -91,13 +135,14 @@ def _dimensions_table(hidden: Hidden) -> Table:
 
 def _direction_table(hidden: Hidden) -> Table:
     rows = []
+    noun = belief_name(hidden.process)
     for space, causes in hidden.causes.items():
         if len(space) > 1:
             continue
         sizes = hidden.dimensions[space].eigenvalues
         part = sizes / max(sizes.sum(), 1e-300)
         for n in range(min(_DIRECTIONS_LISTED, len(causes["place"].by_column))):
-            scores = [causes[name].by_column[n] for name in ("place", "counts", "stream")]
+            scores = [causes[name].by_column[n] for name in ("place", "belief", "stream")]
             rows.append(
                 [
                     f"{space}, direction {n + 1}",
@@ -107,58 +152,40 @@ def _direction_table(hidden: Hidden) -> Table:
             )
     return Table(
         "What the leading directions follow (R²)",
-        ["direction", "of variance", "place in task", "+ counts", "+ place in stream"],
+        ["direction", "of variance", "place in task", f"+ {noun}", "+ place in stream"],
         rows,
-        "Each column adds a cause: the mean at each place of the task, a line in counts and "
-        "posterior mean, the mean at each place of the stream. What is left to 1 is none of these: "
+        "Each column adds a cause: the mean at each place of the task, a line in "
+        f"{belief_titles(hidden.process).replace(', ', ' and ')}, the mean at each place of the stream. What is left to 1 is none of these: "
         "order, past tasks, curvature. The JSON has intervals.",
     )
 
 
 def _probe_table(hidden: Hidden) -> Table:
-    from analysis.hidden.figures import TARGETS
-
-    rows = []
-    trained, untrained = (hidden.probes[n][hidden.whole] for n in ("trained", "untrained"))
+    process, rows = hidden.process, []
+    of_networks = {name: spaces[hidden.whole] for name, spaces in hidden.probes.items()}
     for target, alone in hidden.place_only.items():
-        scores = (trained[target], untrained[target])
-        rows.append([TARGETS[target], *(_both(s.r2, _r2) for s in scores), _short(alone.r2.mean)])
-        if 1 < len(alone.by_column) <= _SYMBOLS_LISTED:
+        scores = [of[target] for of in of_networks.values()]
+        cells = [_cell(s.r2, n) for n, s in enumerate(scores)]
+        rows.append([target_title(process, target), *cells, _short(alone.r2.mean)])
+        columns = len(alone.by_column)
+        if 1 < columns <= _SYMBOLS_LISTED:
             for k, place_only in enumerate(alone.by_column):
-                cells = [_both(s.by_column[k], _r2) for s in scores]
-                rows.append([f"{_OF_SYMBOL[target]} {k}", *cells, _short(place_only.mean)])
+                cells = [_cell(s.by_column[k], n) for n, s in enumerate(scores)]
+                title = column_title(process, target, k, columns)
+                rows.append([title, *cells, _short(place_only.mean)])
     return Table(
         f"Linear probes of the whole state: R² on {hidden.held_out} held-out streams",
-        ["target", "trained [95%]", "untrained [95%]", "place"],
+        ["target", "trained [95%]", *[name for name in of_networks if name != "trained"], "place"],
         rows,
         "Least squares with an intercept, drawn places. Untrained: the network that training "
         "started from, same probe, same streams. Place: the target's mean at each place of the "
-        "task.",
+        f"task. {hidden.early} The JSON has all intervals.",
     )
 
 
-def _interventions_table(effects: Interventions) -> Table:
-    names = {
-        "same_counts": "same counts",
-        "other_counts": "other counts",
-        "other_counts_bayes": "other, Bayes",
-        "other_counts_h": "other, h only",
-        "other_counts_c": "other, c only",
-    }
-    rows = [
-        [name, _both(effects.mean[kind], nats), _both(effects.ratio.get(kind), nats)]
-        for kind, name in names.items()
-        if kind in effects.mean
-    ]
-    return Table(
-        "State of another history: KL(own || swapped) over the rest of the task, nats",
-        ["history with", "nats a symbol [95%]", "ratio to other counts [95%]"],
-        rows,
-        f"{effects.tasks} tasks from the initial state on, swapped after {effects.draws[0]} to "
-        f"{effects.draws[-1]} draws; the same tasks in every row, intervals over tasks. Same counts: "
-        "in another order. Bayes: the change in the exact predictive, which is 0 for the same "
-        "counts. h only, c only: the other part of the state stays.",
-    )
+def _cell(estimate: Estimate, number: int) -> str:
+    """The trained network's with its interval; of the others the value."""
+    return _both(estimate, _r2) if number == 0 else _r2(estimate.mean)
 
 
 def _carry_over_table(hidden: Hidden) -> Table:
@@ -188,7 +215,7 @@ def _jacobian_table(hidden: Hidden) -> Table:
     for jacobian in hidden.jacobians:
         is_reset = jacobian.symbol == hidden.process.num_symbols
         scales = jacobian.timescales
-        slow = int((scales > hidden.process.T).sum())
+        slow = int((scales > hidden.process.task_length).sum())
         rows.append(
             [
                 "RESET" if is_reset else str(jacobian.symbol),
@@ -210,7 +237,7 @@ def _jacobian_table(hidden: Hidden) -> Table:
 
 def panels(hidden: Hidden) -> list[Panel]:
     """The figures of the report."""
-    from analysis.hidden import figures
+    from analysis.hidden import belief_figures, figures
 
     out = [
         Panel(
@@ -226,15 +253,14 @@ def panels(hidden: Hidden) -> list[Panel]:
             "directions",
             figures.meaning(hidden),
             "Stacked bars: how much of each leading direction follows the place in the task, the "
-            "counts, the place in the stream, or none of them.",
+            "belief, the place in the stream, or none of them.",
             "What the leading directions follow, by variance. Each shade is what a cause adds to "
             "those below it; place in the stream is of no use to a Bayesian.",
         ),
         Panel(
             "trajectories",
             figures.trajectories(hidden),
-            "Scatter of states in two leading directions, coloured by place and by the count of "
-            "each symbol.",
+            "Scatter of states in two leading directions, coloured by place and by Bayes's belief.",
             "h at drawn places of held-out streams. Above: the two directions of most variance. "
             "Below: the two that the prediction feels most, in standard deviations. Lines: the "
             "first task of three streams, from the dot on; later RESETs need not lead to the dot.",
@@ -249,15 +275,38 @@ def panels(hidden: Hidden) -> list[Panel]:
             "log concentration and place, and so has no mark there.",
         ),
     ]
+    if hidden.readings is not None:
+        out.append(
+            Panel(
+                "belief",
+                belief_figures.belief(hidden),
+                "Dots of Bayes's belief after every history, exact and as linear probes of the trained "
+                "and the untrained network read it.",
+                belief_figures.belief_caption(hidden),
+            )
+        )
     if hidden.interventions is not None:
         out.append(
             Panel(
                 "swaps",
                 figures.interventions(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
-                "symbols since: far smaller for the same counts than for other counts.",
+                "symbols since, by kind of the other history.",
                 "What another history's state changes. Bands: 95% intervals over tasks. A network that "
-                "is Bayes would lie on Bayes's curve for other counts, and at 0 for the same ones.",
+                "is Bayes would lie on Bayes's curves, which are at 0 for the same "
+                f"{hidden.interventions.noun}.",
+            )
+        )
+    if isinstance(hidden.simulation, Simulation):
+        out.append(
+            Panel(
+                "simulation",
+                belief_figures.simulation(hidden),
+                "KL from Bayes that runs on from the network's state, and from the network that runs on "
+                "from Bayes's belief, by when they start, on a log axis.",
+                "Left: Bayes runs on from what a line reads off the network's state. Right: the network "
+                "runs on from the state that a line makes of Bayes's belief. Dotted: "
+                "the network itself from Bayes.",
             )
         )
     out.append(

@@ -64,9 +64,7 @@ def same_belief(
     return found, has
 
 
-def nearest_belief(
-    process: Process, symbols: np.ndarray, n: int
-) -> tuple[np.ndarray, np.ndarray]:
+def nearest_belief(process: Process, symbols: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """For each task the index of the one with the nearest belief after ``n`` draws, by the distance of
     ``Machine.to_numbers``; and whether there is one (B,)."""
     numbers = beliefs_after(process, symbols, n).numbers

@@ -163,7 +163,9 @@ class ChangePoints(Process):
         w = jnp.where(starts <= place, w, 0.0)
         w = jnp.where(w.sum() > 0, w, jnp.where(starts <= place, 1.0, 0.0))
         total = counts.sum(-1, keepdims=True)
-        shares = jnp.where(total > 0, counts / jnp.where(total > 0, total, 1.0), 1 / self.num_symbols)
+        shares = jnp.where(
+            total > 0, counts / jnp.where(total > 0, total, 1.0), 1 / self.num_symbols
+        )
         since = jnp.maximum(place - starts, 0)[:, None]
         return Starts(place, jnp.log(w) - jnp.log(w.sum()), since * shares)
 
