@@ -126,11 +126,14 @@ def _thinned(readings: Readings) -> Readings:
 
 
 def _colours(exact: np.ndarray) -> np.ndarray:
-    """RGB of each belief: of two or three outcomes their colours mixed; of more, those of the three
-    directions along which they differ most."""
+    """RGB of each belief: of two or three outcomes their colours mixed, in the range that comes up; of
+    more, those of the three directions along which they differ most."""
     if exact.shape[1] <= 3:
         corners = np.array([matplotlib.colors.to_rgb(c) for c in _CORNER_COLOURS])
-        return np.clip(exact @ corners[: exact.shape[1]], 0, 1)
+        low, high = exact.min(0), exact.max(0)
+        weights = (exact - low) / np.where(high > low, high - low, 1)
+        weights = weights / np.maximum(weights.sum(1, keepdims=True), 1e-9)
+        return np.clip(weights @ corners[: exact.shape[1]], 0, 1)
     along = (exact - exact.mean(0)) @ _directions(exact)[:, :3]
     low, high = np.quantile(along, [0.02, 0.98], axis=0)
     return np.clip((along - low) / np.where(high > low, high - low, 1), 0, 1) * 0.85

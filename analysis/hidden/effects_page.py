@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from analysis.hidden.simulation import Simulation
     from analysis.intervals import Estimate
 
-_LABELS = {"trained": "trained", "early": "early", "untrained": "untrained"}
-
 
 def interventions_table(effects: Interventions) -> Table:
     """The effects of swapped states."""
@@ -76,24 +74,32 @@ def _kinds_note(effects: Interventions) -> str:
 
 def simulation_table(found: Simulation) -> Table:
     """Simulation both ways, for each network."""
-    rows = []
-    ways = {"bayes_from_state": "Bayes, from state", "network_from_belief": "network, from belief"}
-    for way, title in ways.items():
-        for name, kls in found.mean[way].items():
-            rows.append([f"{title}: {_LABELS[name]}", both(kls["network"]), both(kls["bayes"])])
-    for name, kls in found.identity.items():
-        rows.append([f"Bayes itself: {_LABELS[name]}", both(kls["network_bayes"]), "0"])
-    for name, kls in found.identity.items():
-        rows.append([f"network itself: {_LABELS[name]}", "0", both(kls["bayes_network"])])
+    identity = found.identity
+    state, belief = found.mean["bayes_from_state"], found.mean["network_from_belief"]
+    rows = [
+        _row("network || Bayes from state", {k: v["network"] for k, v in state.items()}),
+        _row("Bayes || Bayes from state", {k: v["bayes"] for k, v in state.items()}),
+        _row("network || Bayes", {k: v["network_bayes"] for k, v in identity.items()}),
+        _row("network || it from belief", {k: v["network"] for k, v in belief.items()}),
+        _row("Bayes || it from belief", {k: v["bayes"] for k, v in belief.items()}),
+        _row("Bayes || network", {k: v["bayes_network"] for k, v in identity.items()}),
+    ]
+    others = [name for name in identity if name != "trained"]
     return Table(
-        "Simulation both ways: KL from it over the rest of the task, nats a symbol",
-        ["what runs on, of which network", "KL(network || it) [95%]", "KL(Bayes || it) [95%]"],
+        "Simulation both ways: KL over the rest of the task, nats a symbol",
+        ["KL(.. || ..)", "trained [95%]", *others],
         rows,
-        f"After {_listed(found.draws)} draws a line maps the state to Bayes's belief, or the belief to "
-        f"the state, and Bayes, or the network, runs on from there. Lines: least squares on "
-        f"{found.fitted:,} other tasks; {found.held_out:,} held out, intervals over them. Over the symbols "
-        "that can come, RESET left out. Itself: what a perfect map would give.",
+        f"After {_listed(found.draws)} draws a line maps the network's state to Bayes's belief, or the "
+        "belief to a state, and Bayes, or the network (it), runs on from there. The rows without a map "
+        "are what a perfect one would give; Bayes || Bayes and network || network are 0. Lines: least "
+        f"squares on {found.fitted:,} other tasks; {found.held_out:,} held out, intervals over them. "
+        "Over the symbols that can come, RESET left out.",
     )
+
+
+def _row(title: str, kls: dict[str, Estimate]) -> list[str]:
+    """The trained network's with its interval; of the others the value."""
+    return [title, *(both(e) if k == "trained" else nats(e.mean) for k, e in kls.items())]
 
 
 def _listed(numbers: object) -> str:

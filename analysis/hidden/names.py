@@ -36,7 +36,9 @@ def column_title(process: Process, target: str, column: int, columns: int) -> st
 
 def belief_titles(process: Process) -> str:
     """The coordinates that a cause of directions is a line in."""
-    return "counts, posterior mean" if isinstance(process, DirichletCategorical) else "the belief"
+    return (
+        "counts and posterior mean" if isinstance(process, DirichletCategorical) else "the belief"
+    )
 
 
 def _known(process: Process, target: str) -> str:

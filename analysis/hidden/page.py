@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from analysis.hidden.effects_page import interventions_table, simulation_table
-from analysis.hidden.interventions import belief_name
-from analysis.hidden.names import belief_titles, column_title, target_title
+from analysis.hidden.names import target_title
 from analysis.hidden.results import document, to_datatree
 from analysis.hidden.simulation import Simulation
-from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
+from analysis.hidden.tables import (
+    both,
+    carry_over_table,
+    count_text,
+    dimensions_table,
+    direction_table,
+    jacobian_table,
+    probe_table,
+    r2_text,
+)
+from analysis.report.formats import dirichlet_name, nats, network_name
 from analysis.report.report import Panel, Report, Table
 from meta_learning.processes import DirichletCategorical
 
@@ -19,10 +28,6 @@ if TYPE_CHECKING:
     from analysis.hidden.interventions import Interventions
     from analysis.intervals import Estimate
     from meta_learning.learner import Learner
-
-# Probes are listed by symbol up to so many of them, and directions of each part of the state.
-_SYMBOLS_LISTED = 4
-_DIRECTIONS_LISTED = 5
 
 
 def title_of(hidden: Hidden) -> str:
@@ -40,9 +45,9 @@ def headline(hidden: Hidden) -> str:
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
-            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance; of "
+            f"{both(h['variance'].needed, count_text)} directions of h carry 99% of its variance; of "
             f"directions ranked by what the prediction feels, "
-            f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
+            f"{both(h['ranked_prediction'].needed, count_text)} carry 99% of the prediction."
         )
     target = next(iter(hidden.place_only))
     trained, untrained = (
@@ -52,7 +57,7 @@ def headline(hidden: Hidden) -> str:
     if trained.mean is not None and what != "place in task":
         parts.append(
             f"A linear probe reads the {what} from the state with R² = "
-            f"{_between(trained, _r2)}; before training {_between(untrained, _r2)}."
+            f"{_between(trained, r2_text)}; before training {_between(untrained, r2_text)}."
         )
     if (effects := hidden.interventions) is not None:
         parts.append(_swapped(effects))
@@ -100,139 +105,14 @@ def _swapped(effects: Interventions) -> str:
 
 def tables(hidden: Hidden) -> list[Table]:
     """The numbers as text."""
-    out = [_dimensions_table(hidden), _direction_table(hidden), _probe_table(hidden)]
+    out = [dimensions_table(hidden), direction_table(hidden), probe_table(hidden)]
     if hidden.interventions is not None:
         out.append(interventions_table(hidden.interventions))
     if isinstance(hidden.simulation, Simulation):
         out.append(simulation_table(hidden.simulation))
     if hidden.carry_over.kl.mean is not None:
-        out.append(_carry_over_table(hidden))
-    return [*out, _jacobian_table(hidden)]
-
-
-def _dimensions_table(hidden: Hidden) -> Table:
-    from analysis.hidden.states import space_title
-
-    columns = ("variance", "prediction", "prediction_with_reset", "ranked_prediction")
-    rows = []
-    for space, dimensions in hidden.dimensions.items():
-        shares = dimensions.shares
-        cells = [_both(shares[c].needed, _count) if c in shares else "" for c in columns]
-        rows.append([space_title(space), str(len(dimensions.eigenvalues)), *cells])
-    whole = hidden.dimensions["h"].shares["prediction"].whole
-    return Table(
-        "How many directions carry 99%",
-        ["state", "size", "of variance", "of prediction", "with RESETs", "ranked by it"],
-        rows,
-        "Directions by variance, found on half of the streams and judged on the other; [95% "
-        "interval over its streams]. Prediction: KL(whole state's || projected state's prediction) "
-        f"against that of the mean state, {nats(whole)} nats at drawn places; with RESETs: "
-        "at all places. Ranked by it: directions of h in the order of what the prediction feels. "
-        "The read-out sees h only: c alone has no column of prediction. -: nothing to carry, or more "
-        "than 64.",
-    )
-
-
-def _direction_table(hidden: Hidden) -> Table:
-    rows = []
-    noun = belief_name(hidden.process)
-    for space, causes in hidden.causes.items():
-        if len(space) > 1:
-            continue
-        sizes = hidden.dimensions[space].eigenvalues
-        part = sizes / max(sizes.sum(), 1e-300)
-        for n in range(min(_DIRECTIONS_LISTED, len(causes["place"].by_column))):
-            scores = [causes[name].by_column[n] for name in ("place", "belief", "stream")]
-            rows.append(
-                [
-                    f"{space}, direction {n + 1}",
-                    f"{100 * part[n]:.1f}%",
-                    *(_r2(e.mean) for e in scores),
-                ]
-            )
-    return Table(
-        "What the leading directions follow (R²)",
-        ["direction", "of variance", "place in task", f"+ {noun}", "+ place in stream"],
-        rows,
-        "Each column adds a cause: the mean at each place of the task, a line in "
-        f"{belief_titles(hidden.process).replace(', ', ' and ')}, the mean at each place of the stream. What is left to 1 is none of these: "
-        "order, past tasks, curvature. The JSON has intervals.",
-    )
-
-
-def _probe_table(hidden: Hidden) -> Table:
-    process, rows = hidden.process, []
-    of_networks = {name: spaces[hidden.whole] for name, spaces in hidden.probes.items()}
-    for target, alone in hidden.place_only.items():
-        scores = [of[target] for of in of_networks.values()]
-        cells = [_cell(s.r2, n) for n, s in enumerate(scores)]
-        rows.append([target_title(process, target), *cells, _short(alone.r2.mean)])
-        columns = len(alone.by_column)
-        if 1 < columns <= _SYMBOLS_LISTED:
-            for k, place_only in enumerate(alone.by_column):
-                cells = [_cell(s.by_column[k], n) for n, s in enumerate(scores)]
-                title = column_title(process, target, k, columns)
-                rows.append([title, *cells, _short(place_only.mean)])
-    return Table(
-        f"Linear probes of the whole state: R² on {hidden.held_out} held-out streams",
-        ["target", "trained [95%]", *[name for name in of_networks if name != "trained"], "place"],
-        rows,
-        "Least squares with an intercept, drawn places. Untrained: the network that training "
-        "started from, same probe, same streams. Place: the target's mean at each place of the "
-        f"task. {hidden.early} The JSON has all intervals.",
-    )
-
-
-def _cell(estimate: Estimate, number: int) -> str:
-    """The trained network's with its interval; of the others the value."""
-    return _both(estimate, _r2) if number == 0 else _r2(estimate.mean)
-
-
-def _carry_over_table(hidden: Hidden) -> Table:
-    from analysis.hidden.states import space_title
-
-    rows = [
-        [
-            f"variance of {space_title(space)}, after / before",
-            percent(e.mean),
-            interval(e.ci95, percent),
-        ]
-        for space, e in hidden.carry_over.variance.items()
-    ]
-    kl = hidden.carry_over.kl
-    rows.append(["KL(first prediction || after RESET)", nats(kl.mean), interval(kl.ci95)])
-    return Table(
-        "What passes a RESET",
-        ["quantity", "value", "95% interval"],
-        rows,
-        "Variance between streams at the same place: after a RESET it can only be about past tasks. "
-        "KL in nats, from the stream's first prediction to the first after each of its RESETs.",
-    )
-
-
-def _jacobian_table(hidden: Hidden) -> Table:
-    rows = []
-    for jacobian in hidden.jacobians:
-        is_reset = jacobian.symbol == hidden.process.num_symbols
-        scales = jacobian.timescales
-        slow = int((scales > hidden.process.task_length).sum())
-        rows.append(
-            [
-                "RESET" if is_reset else str(jacobian.symbol),
-                f"{jacobian.spectral_radius:.5f}",
-                *[f"{t:.1f}" for t in scales[:3]],
-                str(slow),
-                f"{jacobian.gain:.3f}",
-            ]
-        )
-    return Table(
-        "Eigenvalues of the step at the state after RESET",
-        ["input", "radius", "longest", "second", "third", "over T", "gain"],
-        rows,
-        "Radius: the largest |lambda|. Longest, second, third: -1 / log|lambda| in symbols; over T: "
-        "how many are longer than a task. Gain: the largest singular value, the most one step can "
-        "stretch a difference. Exact, at the one state that the initial state and RESET lead to.",
-    )
+        out.append(carry_over_table(hidden))
+    return [*out, jacobian_table(hidden)]
 
 
 def panels(hidden: Hidden) -> list[Panel]:
@@ -338,25 +218,6 @@ def make_report(hidden: Hidden, learner: Learner, seed: int) -> Report:
         seeds=[own],
         run={"test_seed": seed},
     )
-
-
-def _both(estimate: Estimate | None, form: Callable[[float | None], str]) -> str:
-    """A value and its interval in one cell."""
-    if estimate is None or estimate.mean is None:
-        return "" if estimate is None else "-"
-    return f"{form(estimate.mean)} {interval(estimate.ci95, form)}"
-
-
-def _r2(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"
-
-
-def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _between(estimate: Estimate, form: Callable[[float | None], str]) -> str:

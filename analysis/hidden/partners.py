@@ -32,7 +32,7 @@ def partners(rng: np.random.Generator, process: Process, symbols: np.ndarray, n:
     histories = symbols[:, :n]
     statistic = process.statistic(histories)
     if statistic is not None:
-        same, has_same = same_belief(rng, process, histories)
+        same, has_same = same_belief(rng, process, histories, statistic)
         other, has_other = other_row(rng, statistic)
     else:
         same, has_same = histories, np.zeros(len(histories), bool)
@@ -45,10 +45,10 @@ def partners(rng: np.random.Generator, process: Process, symbols: np.ndarray, n:
 
 
 def same_belief(
-    rng: np.random.Generator, process: Process, histories: np.ndarray
+    rng: np.random.Generator, process: Process, histories: np.ndarray, statistic: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each history (B, n) exchanged for another of the same statistic, and whether there is one."""
-    statistic = process.statistic(histories)
+    """Each history (B, n) exchanged for another of the same ``statistic`` (B, m), and whether there is
+    one."""
     if _equal(process.statistic(np.sort(histories, axis=1)), statistic).all():
         found, has = other_order(rng, histories)
         return found, has & _equal(process.statistic(found), statistic)

@@ -46,7 +46,10 @@ def probe_targets(process: Process, symbols: np.ndarray) -> dict[str, np.ndarray
     The process's own ``coordinates``; "predictive", the exact probabilities of the next symbol, where
     they are not among them as "posterior_mean"; "place", within the task, from 1.
     """
-    targets = process.coordinates_along(symbols)
+    found = process.coordinates_along(symbols)
+    # Compiled functions sort names: here they stand as the process lists them, the foremost first.
+    names = process.coordinates(process.initial_belief(1))
+    targets = {name: found[name] for name in names}
     if PREDICTIVE not in targets:
         rows = np.exp(process.log_predictive(symbols))[..., :-1]
         # What is said of a symbol where RESET is certain is not looked at.

@@ -193,8 +193,9 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             f"share_{name}": ((f"first_{len(s.share)}",), s.share)
             for name, s in dimensions.shares.items()
         }
+        names = {"belief": "counts"} if by_counts else {}
         explained_by = {
-            f"explained_by_{'counts' if cause == 'belief' and by_counts else cause}": (
+            f"explained_by_{names.get(cause, cause)}": (
                 ("leading", "bound"),
                 [e.bounds for e in score.by_column],
             )

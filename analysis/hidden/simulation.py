@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 import jax
 import numpy as np
@@ -149,9 +150,7 @@ def _summary(
         for name in names
         for of in ("network", "bayes")
     }
-    found = estimates(
-        values | every, {name: lambda m, name=name: m[name] for name in values | every}
-    )
+    found = estimates(values | every, {name: itemgetter(name) for name in values | every})
     return Simulation(
         fitted=fit,
         held_out=tasks,
