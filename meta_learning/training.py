@@ -110,7 +110,7 @@ def train(
 
 def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: int) -> Learner:
     """``learner`` as it was after the first ``iterations`` of its training by ``recipe``: its seed, the
-    same streams and schedule. Its history is empty.
+    same streams and schedule, to rounding. Its history is empty.
 
     Errors: TrainingDiverged.
     """

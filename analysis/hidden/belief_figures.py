@@ -19,16 +19,18 @@ _CORNERS = np.array([[0.5, np.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
 _CORNER_COLOURS = (VERMILLION, BLUE, GREEN)
 # Dots of a panel: more would hide each other.
 _MOST_DOTS = 40_000
+# Beliefs in all, up to which a dot of each is drawn large.
+_FEW = 64
 
 
 def belief(hidden: Hidden) -> Figure:
     """The distribution that Bayes holds after each history, exact and as probes read it, coloured by the
-    exact one. Three outcomes: the triangle. Two: exact along, read across. More: the two directions
+    exact one. Three outcomes: the triangle. Two: exact along, read upwards. More: the two directions
     along which the exact ones differ most."""
     readings = hidden.readings
     assert readings is not None, "no belief that moves"
     readings = _thinned(readings)
-    colours = _colours(readings.exact)
+    colours, few = _colours(readings.exact), _few(readings.exact)
     panels = {name: readings.read[name] for name in NETWORKS if name in readings.read}
     size = readings.exact.shape[1]
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
@@ -37,14 +39,15 @@ def belief(hidden: Hidden) -> Figure:
         axes = list(figure.subplots(1, count, squeeze=False)[0])
         if size == 2:
             for axis, (name, read) in zip(axes, panels.items(), strict=True):
-                _across(axis, hidden, readings, name, read, colours)
+                _across(axis, hidden, readings, name, read, colours, few)
             axes[0].set_ylabel("read by a probe")
             return figure
         shown = {"exact": readings.exact} | panels
         flat = _triangle if size == 3 else _plane(readings.exact)
-        low, high = _window(flat(readings.exact), size)
+        low, high = _window([flat(values) for values in shown.values()], size)
         for axis, (name, values) in zip(axes, shown.items(), strict=True):
-            axis.scatter(*flat(values).T, c=colours, s=0.6, linewidths=0, rasterized=True)
+            dot = 14 if few and name == "exact" else 0.6
+            axis.scatter(*flat(values).T, c=colours, s=dot, linewidths=0, rasterized=True)
             title = "exact" if name == "exact" else f"read: {NETWORKS[name]}"
             axis.set_title(title, loc="center")
             axis.set_aspect("equal")
@@ -69,8 +72,10 @@ def belief_caption(hidden: Hidden) -> str:
     size = readings.exact.shape[1]
     dots = f"Bayes's {what}, a dot a history of the held-out streams, coloured by the exact values"
     if size == 2:
+        aside = " Dots are spread sideways at random." if _few(readings.exact) else ""
         return (
-            f"{dots}: exact along, what a probe of the state reads across. On the line it is exact."
+            f"{dots}: exact along, what a probe of the state reads upwards. On the line it is right."
+            f"{aside}"
         )
     how = (
         "the distance from the side opposite a corner is that corner's probability"
@@ -125,6 +130,11 @@ def _thinned(readings: Readings) -> Readings:
     return Readings(readings.target, readings.exact[kept], read)
 
 
+def _few(exact: np.ndarray) -> bool:
+    """Whether there are so few beliefs that their dots lie on one another."""
+    return len(np.unique(exact.round(9), axis=0)) <= _FEW
+
+
 def _colours(exact: np.ndarray) -> np.ndarray:
     """RGB of each belief: of two or three outcomes their colours mixed, in the range that comes up; of
     more, those of the three directions along which they differ most."""
@@ -159,12 +169,15 @@ class _plane:
         return (values - self.mean) @ self.directions
 
 
-def _window(exact: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lower left and the upper right corner of what is shown."""
+def _window(shown: list[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lower left and the upper right corner of what is shown: the exact ones, which come first, and
+    nearly all that is read."""
     if size == 3:
         return np.array([-0.12, -0.16]), np.array([1.12, 1.02])
-    low, high = exact.min(0), exact.max(0)
-    centre, half = (low + high) / 2, 0.62 * max(high - low)
+    edges = [np.quantile(values, [0.005, 0.995], axis=0) for values in shown[1:]]
+    every = np.concatenate([shown[0], *edges])
+    low, high = every.min(0), every.max(0)
+    centre, half = (low + high) / 2, 0.55 * max(high - low)
     return centre - half, centre + half
 
 
@@ -203,11 +216,19 @@ def _across(
     name: str,
     read: np.ndarray,
     colours: np.ndarray,
+    few: bool,
 ) -> None:
-    """The exact probability of the first of two outcomes along, what is read across."""
+    """The exact probability of the first of two outcomes along, what is read upwards."""
+    aside = np.random.default_rng(0).uniform(-0.04, 0.04, len(read)) if few else 0.0
     axis.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
     axis.scatter(
-        readings.exact[:, 0], read[:, 0], c=colours, s=2, linewidths=0, rasterized=True, zorder=3
+        readings.exact[:, 0] + aside,
+        read[:, 0],
+        c=colours,
+        s=2,
+        linewidths=0,
+        rasterized=True,
+        zorder=3,
     )
     axis.set_title(NETWORKS[name], loc="center")
     axis.set_xlim(-0.15, 1.15)

@@ -7,6 +7,7 @@ the largest that were seen after as many draws, and an integer is the value of i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ class Columns:
         for leaf, kind, values in zip(
             jax.tree.leaves(numbers), self.kinds, self.values, strict=True
         ):
-            flat = np.asarray(leaf).reshape(len(leaf), -1)
+            flat = _flat(np.asarray(leaf))
             if kind.kind == "f":
                 out.append(flat.astype(np.float64))
             else:
@@ -85,7 +86,7 @@ def columns_of(numbers: Any) -> Columns:
             "a belief holds numbers that are not finite: to_numbers and from_numbers of the process "
             "can put finite ones in their place"
         )
-    flat = [a.reshape(len(a), -1) for a in arrays]
+    flat = [_flat(a) for a in arrays]
     whole = [
         [np.unique(column) for column in f.T] if a.dtype.kind != "f" else []
         for f, a in zip(flat, arrays, strict=True)
@@ -98,6 +99,11 @@ def columns_of(numbers: Any) -> Columns:
         [f.max(0) for f in flat],
         whole,
     )
+
+
+def _flat(leaf: np.ndarray) -> np.ndarray:
+    """(tasks, ..) as (tasks, numbers), of which there may be none."""
+    return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
 
 
 def beliefs_after(process: Process, symbols: np.ndarray, n: int) -> Held:

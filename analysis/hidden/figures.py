@@ -254,6 +254,8 @@ def interventions(hidden: Hidden) -> Figure:
                 (right, np.arange(len(effects.by_lag[kind])), effects.by_lag[kind]),
             ):
                 mean, low, high = band(curve)
+                if np.isnan(mean).all():  # infinite, or exactly 0
+                    continue
                 axis.plot(x, mean, color=colour, linestyle=line, marker=marker, label=label)
                 axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
         left.set_yscale("log")

@@ -174,7 +174,7 @@ def panels(hidden: Hidden) -> list[Panel]:
                 "symbols since, by kind of the other history.",
                 "What another history's state changes. Bands: 95% intervals over tasks. A network that "
                 "is Bayes would lie on Bayes's curves, which are at 0 for the same "
-                f"{hidden.interventions.noun}.",
+                f"{hidden.interventions.noun}. What is infinite or 0 is not drawn.",
             )
         )
     if isinstance(hidden.simulation, Simulation):

@@ -126,7 +126,7 @@ def jacobian_table(hidden: Hidden) -> Table:
             [
                 "RESET" if is_reset else str(jacobian.symbol),
                 f"{jacobian.spectral_radius:.5f}",
-                *[f"{t:.1f}" for t in scales[:3]],
+                *([f"{t:.1f}" for t in scales[:3]] + [""] * 3)[:3],
                 str(slow),
                 f"{jacobian.gain:.3f}",
             ]
