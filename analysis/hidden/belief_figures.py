@@ -172,10 +172,9 @@ class _plane:
 def _window(shown: list[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
     """The lower left and the upper right corner of what is shown: the exact ones, which come first, and
     nearly all that is read."""
-    if size == 3:
-        return np.array([-0.12, -0.16]), np.array([1.12, 1.02])
     edges = [np.quantile(values, [0.005, 0.995], axis=0) for values in shown[1:]]
-    every = np.concatenate([shown[0], *edges])
+    first = np.array([[-0.1, -0.12], [1.1, 1.0]]) if size == 3 else shown[0]
+    every = np.concatenate([first, *edges])
     low, high = every.min(0), every.max(0)
     centre, half = (low + high) / 2, 0.55 * max(high - low)
     return centre - half, centre + half
@@ -193,7 +192,7 @@ def _corner_names(hidden: Hidden, target: str) -> list[str]:
 
 def _frame(axis: Axes, names: list[str]) -> None:
     """The triangle with its corners named, in place of axes."""
-    axis.plot(*_CORNERS[[0, 1, 2, 0]].T, color=BLACK, linewidth=0.8)
+    axis.plot(*_CORNERS[[0, 1, 2, 0]].T, color=BLACK, linewidth=0.8, zorder=3)
     axis.axis("off")
     places = ("center", "left", "right")
     for (x, y), name, colour, where in zip(_CORNERS, names, _CORNER_COLOURS, places, strict=True):
@@ -206,6 +205,8 @@ def _frame(axis: Axes, names: list[str]) -> None:
             va="bottom" if above else "top",
             fontsize=8,
             color=colour,
+            zorder=4,
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )
 
 

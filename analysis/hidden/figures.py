@@ -215,7 +215,13 @@ def probes(hidden: Hidden) -> Figure:
             for offset, (name, (_, colour, marker)) in enumerate(looks.items()):
                 scores = hidden.place_only if name == "place" else hidden.probes[name][space]
                 for row, target in enumerate(targets):
-                    _left_over(axis, scores[target].r2, row + 0.17 * (offset - 1), colour, marker)
+                    _left_over(
+                        axis,
+                        scores[target].r2,
+                        row + 0.17 * (offset - (len(looks) - 1) / 2),
+                        colour,
+                        marker,
+                    )
             axis.set_xscale("log")
             axis.set_title(f"from {space_title(space)}")
             axis.set_xlabel("1 - R², held-out streams")

@@ -68,9 +68,9 @@ def places_in_task(process: Process, length: int) -> np.ndarray:
 def linear_probe(x: np.ndarray, y: np.ndarray, held_out_x: np.ndarray) -> np.ndarray:
     """Least squares from x (B, L, D) to y (B, L, n); the answer at held_out_x (B', L, D)."""
     mean_x, mean_y = x.mean((0, 1)), y.mean((0, 1))
-    flat = (x - mean_x).reshape(-1, x.shape[-1])
+    flat = (x - mean_x).reshape(math.prod(x.shape[:-1]), x.shape[-1])  # D may be 0
     weights, *_ = np.linalg.lstsq(
-        flat, (y - mean_y).reshape(len(flat), -1), rcond=_SMALLEST_SINGULAR_VALUE
+        flat, (y - mean_y).reshape(len(flat), y.shape[-1]), rcond=_SMALLEST_SINGULAR_VALUE
     )
     return (held_out_x - mean_x) @ weights + mean_y
 
