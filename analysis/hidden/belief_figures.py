@@ -54,7 +54,8 @@ def belief(hidden: Hidden) -> Figure:
             axis.set_xlim(low[0], high[0])
             axis.set_ylim(low[1], high[1])
             if size == 3:
-                _frame(axis, _corner_names(hidden, readings.target))
+                # Elsewhere names would hide dots.
+                _frame(axis, _corner_names(hidden, readings.target) if name == "exact" else [])
             else:
                 axis.set_xlabel("direction 1")
         if size > 3:
@@ -193,6 +194,9 @@ def _corner_names(hidden: Hidden, target: str) -> list[str]:
 def _frame(axis: Axes, names: list[str]) -> None:
     """The triangle with its corners named, in place of axes."""
     axis.plot(*_CORNERS[[0, 1, 2, 0]].T, color=BLACK, linewidth=0.8, zorder=3)
+    if not names:
+        axis.axis("off")
+        return
     axis.axis("off")
     places = ("center", "left", "right")
     for (x, y), name, colour, where in zip(_CORNERS, names, _CORNER_COLOURS, places, strict=True):
