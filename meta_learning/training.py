@@ -18,7 +18,7 @@ from autoregressive.model import Model
 from autoregressive.pace import TRAINING as PACE_OF_TRAINING
 from autoregressive.pace import tell
 from autoregressive.resume import History
-from autoregressive.training import TrainState
+from autoregressive.training import TrainState, fit
 from autoregressive.training_runs import (
     Settings,
     Stop,
@@ -28,7 +28,15 @@ from autoregressive.training_runs import (
     get_seed,
 )
 from autoregressive.versions import versions
-from meta_learning.learner import HELD_OUT, Learner, encode, learner_model, make_trainer
+from meta_learning.learner import (
+    HELD_OUT,
+    INIT,
+    TRAINING,
+    Learner,
+    encode,
+    learner_model,
+    make_trainer,
+)
 from meta_learning.processes import Process, drawn_places
 from meta_learning.recipes import Recipe
 
@@ -100,6 +108,23 @@ def train(
         return _train_together(process, recipe, missing, folder, on_point)
 
     return find_or_train(Learner, wanted, folder, train_missing)
+
+
+def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: int) -> Learner:
+    """``learner`` as it was after the first ``iterations`` of its training by ``recipe``: its seed, the
+    same streams and schedule, to rounding. Its history is empty.
+
+    Errors: TrainingDiverged.
+    """
+    key = jax.random.key(learner.settings["seed"])
+    trainer = make_trainer(process, learner.model, recipe)
+    params = learner.model.init(jax.random.fold_in(key, INIT), recipe.timescale)
+    state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
+    keys = jax.random.fold_in(key, TRAINING)[None]
+    for progress in fit(trainer, state, keys, None, [iterations]):
+        state = progress.state
+    params = get_seed(trainer.averaged(state), 0)
+    return Learner(learner.model, params, learner.num_symbols, learner.settings)
 
 
 def _train_together(

@@ -219,6 +219,23 @@ def statistics_are_equal_where_beliefs_are(process):
         np.testing.assert_array_equal(same_belief, same_statistic)
 
 
+def numbers_bring_a_belief_back(process):
+    """Finite, as a state holds them, and of the same predictive, but for what float32 leaves of a 0."""
+    T = process.task_length
+    length = SHORT - 1 if math.isinf(T) else min(SHORT - 1, int(T) - 1)
+    draws = histories(process, length) if length else np.zeros((1, 0), int)
+    with float64():
+        says = jax.jit(jax.vmap(process.log_predictive_of))
+        there = jax.jit(jax.vmap(process.to_numbers))
+        back = jax.jit(jax.vmap(process.from_numbers))
+        for n, belief in enumerate(beliefs_along(process, draws)):
+            can = possible_histories(process, draws[:, :n])
+            numbers = there(belief)
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(numbers))
+            p, q = (np.exp(says(b))[can] for b in (belief, back(numbers)))
+            np.testing.assert_allclose(p, q, rtol=0, atol=1e-5)
+
+
 def coordinates_are_finite_vectors_of_the_past(process):
     symbols = sampled(process, 4).symbols
     for name, values in process.coordinates_along(symbols).items():
@@ -270,6 +287,7 @@ OF_PROCESSES = (
     streams_that_cannot_be_made_are_refused,
     the_machine_agrees_with_the_rows_step_by_step,
     statistics_are_equal_where_beliefs_are,
+    numbers_bring_a_belief_back,
     coordinates_are_finite_vectors_of_the_past,
     settings_bring_a_process_back,
     the_oracle_is_no_worse_and_references_no_better_than_bayes,

@@ -10,7 +10,6 @@ from analysis.commands.networks import (
     NetworkOptions,
     find_networks,
     network_options,
-    only_dirichlet,
 )
 from analysis.commands.options import shared_options
 from analysis.output import finish
@@ -22,6 +21,7 @@ Examples:
 
 \b
   meta-learn hidden --experiment M2
+  meta-learn hidden --process mess3
   meta-learn hidden --alpha 1.3,1.3,1.3 --T 20 --cell gru
   meta-learn hidden --checkpoint m2/network-seed0.safetensors --out m2-hidden
 """
@@ -49,8 +49,9 @@ def hidden(
 
     Trains a network as compare does (or finds it in the cache, or loads --checkpoint), and looks at
     its state: how many directions carry its variance and the prediction, what a linear probe reads
-    from it, what swapping the states of two histories changes, and the eigenvalues of its step. The
-    report goes to --out (default: ./meta-learn-hidden).
+    from it of Bayes's belief, what swapping the states of two histories changes, whether Bayes can go
+    on from the state and the network from the belief, and the eigenvalues of its step. Any process.
+    The report goes to --out (default: ./meta-learn-hidden).
     """
     out = out or (None if as_json else DEFAULT_OUT)
     from analysis.hidden.examine import check_can_examine, examine
@@ -60,7 +61,7 @@ def hidden(
         [seed],
         out,
         quiet,
-        lambda model, process: check_can_examine(model, only_dirichlet(process), streams),
+        lambda model, process: check_can_examine(model, process, streams),
     )
 
     import jax

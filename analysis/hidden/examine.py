@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from analysis.hidden.controls import early_learner, initial_learner
 from analysis.hidden.dimensions import (
     Dimensions,
     Principal,
@@ -23,26 +24,25 @@ from analysis.hidden.probes import (
     explain_directions,
     place_probe,
     places_in_task,
-    probe,
     probe_targets,
     r_squared,
+    read_off,
 )
+from analysis.hidden.simulation import NoSimulation, Simulation, measure_simulation
 from analysis.hidden.states import States, part_names, states_along
 from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.model import Model
 from autoregressive.scores import kl
-from meta_learning.learner import INIT, Learner
-from meta_learning.processes import (
-    DirichletCategorical,
-    drawn_places,
-    task_counts,
-)
+from meta_learning.learner import Learner
+from meta_learning.processes import Process, drawn_places, task_counts
 from meta_learning.training import stream_length
 
 # All states of a run, in numbers: 1 GiB in float64.
 MOST_NUMBERS = 2**27
 _SHOWN_STREAMS = 200
 _EXPLAINED_DIRECTIONS = 6
+# Columns of a coordinate by which states are shaded.
+_SHADES = 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Trajectories:
 
     by_variance, by_prediction: coordinates (streams, L, 2), the latter of unit variance. counts:
     before each place (streams, L, K). place: within the task, from 1, (L,). drawn: bool (L,).
+    shade: the coordinate of the belief that a figure shades by, its name and (streams, L, columns).
     """
 
     by_variance: np.ndarray
@@ -58,6 +59,21 @@ class Trajectories:
     counts: np.ndarray
     place: np.ndarray
     drawn: np.ndarray
+    shade: tuple[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """A distribution that Bayes holds, and what a probe of the whole state reads of it, at drawn places
+    of held-out streams.
+
+    target: its name among the probes' targets. exact: (histories, n), rows sum to 1. read: network ->
+    (histories, n).
+    """
+
+    target: str
+    exact: np.ndarray
+    read: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -77,23 +93,27 @@ class StateCarryOver:
 class Hidden:
     """Everything about one network's state.
 
-    streams: in all; half of them fit, half are held out. dimensions: by space. probes: "trained" and
-    "untrained" -> space -> target -> score. place_only: target -> score of the place alone.
-    causes: space -> what its leading directions are explained by. interventions: None where no
-    task is long enough.
+    streams: in all; half of them fit, half are held out. dimensions: by space. probes: "trained",
+    "early" where it is known how the network was trained, and "untrained" -> space -> target -> score.
+    early: what "early" is, or why it is not there. place_only: target -> score of the place alone.
+    causes: space -> what its leading directions are explained by. readings: None where Bayes's belief
+    is no distribution, or always the same. interventions: None where no task is long enough.
     """
 
-    process: DirichletCategorical
+    process: Process
     settings: dict[str, Any]
     streams: int
     length: int
     dimensions: dict[str, Dimensions]
     trajectories: Trajectories
     probes: dict[str, dict[str, dict[str, Score]]]
+    early: str
     place_only: dict[str, Score]
+    readings: Readings | None
     causes: dict[str, dict[str, Score]]
     carry_over: StateCarryOver
     interventions: Interventions | None
+    simulation: Simulation | NoSimulation
     jacobians: list[StepJacobian]
 
     @property
@@ -107,18 +127,17 @@ class Hidden:
         return self.streams - self.streams // 2
 
 
-def examine(
-    learner: Learner, process: DirichletCategorical, *, key: jax.Array, streams: int = 2_000
-) -> Hidden:
+def examine(learner: Learner, process: Process, *, key: jax.Array, streams: int = 2_000) -> Hidden:
     """All figures of one network on ``streams`` streams of the process it was trained on.
 
     Errors: ValueError where the network has no recurrent cell, tasks have no drawn symbol, streams
     < 4, or the states would take more than MOST_NUMBERS numbers.
     """
     check_can_examine(learner.model, process, streams)
-    length = stream_length(process.T)
-    drawn = drawn_places(length, process.T)
+    length = stream_length(process.task_length)
+    drawn = drawn_places(length, process.task_length)
     key_streams, key_interventions = jax.random.split(key)
+    key_simulation = jax.random.fold_in(key, 1)
     symbols = np.asarray(process.sample(key_streams, streams, length))
     half = streams // 2
     halves = slice(0, half), slice(half, None)
@@ -132,14 +151,22 @@ def examine(
     targets = {name: values[:, drawn] for name, values in probe_targets(process, symbols).items()}
     fit_y, held_out_y = ({k: v[chosen] for k, v in targets.items()} for chosen in halves)
     place = places_in_task(process, length)
-    untrained = states_along(initial_learner(learner), symbols)
-    probes = {
-        name: {
-            space: probe(fit_y, held_out_y, *(states.space(space)[c][:, drawn] for c in halves))
-            for space in states.spaces
-        }
-        for name, states in (("trained", trained), ("untrained", untrained))
-    }
+    early = early_learner(learner, process)
+    learners = {"trained": learner, "early": early.learner, "untrained": initial_learner(learner)}
+    there = {name: one for name, one in learners.items() if one is not None}
+    probes: dict[str, dict[str, dict[str, Score]]] = {}
+    read: dict[str, dict[str, np.ndarray]] = {}
+    for name, one in there.items():
+        states = trained if name == "trained" else states_along(one, symbols)
+        probes[name] = {}
+        for space in states.spaces:
+            fit_x, held_out_x = (states.space(space)[chosen][:, drawn] for chosen in halves)
+            # The last space is that of the whole state.
+            read[name] = read_off(fit_y, fit_x, held_out_x)
+            probes[name][space] = {
+                target: r_squared(held_out_y[target], answer)
+                for target, answer in read[name].items()
+            }
     return Hidden(
         process=process,
         settings=learner.settings,
@@ -148,6 +175,8 @@ def examine(
         dimensions=dimensions,
         trajectories=_trajectories(learner, process, fitted, held_out, axes["h"]),
         probes=probes,
+        early=early.says,
+        readings=_readings(held_out_y, read),
         place_only={
             name: r_squared(held_out_y[name], place_probe(fit_y[name], place[drawn]))
             for name in targets
@@ -164,15 +193,16 @@ def examine(
         },
         carry_over=state_carry_over(process, held_out),
         interventions=measure_interventions(learner, process, key_interventions, streams),
+        simulation=measure_simulation(there, process, key_simulation, streams - half),
         jacobians=step_jacobians(learner),
     )
 
 
-def check_can_examine(model: Model, process: DirichletCategorical, streams: int) -> None:
+def check_can_examine(model: Model, process: Process, streams: int) -> None:
     """Errors: ValueError, as ``examine``: worth asking before a network is trained."""
     part_names(model)
-    length = stream_length(process.T)
-    if not drawn_places(length, process.T).any():
+    length = stream_length(process.task_length)
+    if not drawn_places(length, process.task_length).any():
         raise ValueError("tasks of T=1 have no drawn symbol: there is nothing for a state to hold")
     if streams < 4:
         raise ValueError(f"streams are split in two halves of two or more; got {streams}")
@@ -188,19 +218,6 @@ def check_can_examine(model: Model, process: DirichletCategorical, streams: int)
         )
 
 
-def initial_learner(learner: Learner) -> Learner:
-    """The network that training started from: the same architecture, seed and initial time scale."""
-    recipe = learner.settings.get("recipe", {})
-    how = recipe.get("optimization")
-    longest = how.get("timescale") if isinstance(how, dict) else None
-    timescale = None
-    if isinstance(longest, int | float) and longest > 0:
-        timescale = float(min(longest, recipe.get("unroll", longest)))
-    key = jax.random.fold_in(jax.random.key(learner.settings.get("seed", 0)), INIT)
-    params = learner.model.init(key, timescale)
-    return Learner(learner.model, params, learner.num_symbols, learner.settings)
-
-
 def _coordinates(values: np.ndarray, axes: Principal, count: int) -> np.ndarray:
     return (values - axes.mean) @ axes.directions[:, :count]
 
@@ -211,34 +228,60 @@ def _two(coordinates: np.ndarray) -> np.ndarray:
     return np.pad(coordinates, ((0, 0), (0, 0), (0, missing)))[..., :2]
 
 
+def _readings(
+    exact: dict[str, np.ndarray], read: dict[str, dict[str, np.ndarray]]
+) -> Readings | None:
+    """The first target whose columns are a distribution that moves, and not only from one corner to
+    another."""
+    for name, values in exact.items():
+        if values.shape[-1] < 2:
+            continue
+        rows = values.reshape(-1, values.shape[-1])
+        sums = np.abs(rows.sum(1) - 1).max() < 1e-9 and rows.min() >= 0
+        corners = (rows.max(1) > 1 - 1e-9).all()
+        if sums and not corners and np.ptp(rows, axis=0).max() > 1e-9:
+            answers = {one: of[name].reshape(rows.shape) for one, of in read.items()}
+            return Readings(name, rows, answers)
+    return None
+
+
+def _shade(process: Process, symbols: np.ndarray) -> tuple[str, np.ndarray]:
+    """The first coordinate of the belief, or the next where it has too many columns to show."""
+    targets = {k: v for k, v in probe_targets(process, symbols).items() if k != "place"}
+    name = next((k for k, v in targets.items() if v.shape[-1] <= _SHADES), next(iter(targets)))
+    return name, targets[name]
+
+
 def _trajectories(
     learner: Learner,
-    process: DirichletCategorical,
+    process: Process,
     fitted: States,
     held_out: States,
     axes: Principal,
 ) -> Trajectories:
     length = fitted.symbols.shape[1]
-    drawn = drawn_places(length, process.T)
+    drawn = drawn_places(length, process.task_length)
     felt = prediction_basis(learner, fitted.space("h")[:, drawn])
     shown = held_out.streams(slice(0, _SHOWN_STREAMS))
     h = shown.space("h")
     return Trajectories(
         _two(_coordinates(h, axes, 2)),
         _two((h - felt.mean) @ felt.encode[:2].T),
-        task_counts(shown.symbols, process.num_symbols, process.T),
+        task_counts(shown.symbols, process.num_symbols, process.task_length),
         places_in_task(process, length),
         drawn,
+        _shade(process, shown.symbols),
     )
 
 
-def state_carry_over(process: DirichletCategorical, states: States) -> StateCarryOver:
+def state_carry_over(process: Process, states: States) -> StateCarryOver:
     """What passes a RESET, from states along streams of ``process``."""
     length = states.symbols.shape[1]
-    if math.isinf(process.T) or length <= process.T:
+    T = process.task_length
+    if math.isinf(T) or length <= T:
         none = Estimate(None, None, None)
         return StateCarryOver({space: none for space in states.spaces}, none)
-    T = int(process.T)
+    T = int(T)
     spread: dict[str, np.ndarray] = {}
     for space in states.spaces:
         values = states.space(space)

@@ -15,6 +15,7 @@ from matplotlib.typing import LineStyleType
 
 from analysis.hidden.dimensions import ENOUGH
 from analysis.hidden.examine import Hidden
+from analysis.hidden.names import belief_titles, column_title, target_title
 from analysis.hidden.states import space_title
 from analysis.intervals import Estimate
 from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
@@ -27,21 +28,17 @@ _SHARES: dict[str, tuple[str, str, LineStyleType, str]] = {
     "ranked_prediction": ("prediction, directions ranked by it", VERMILLION, "-.", "^"),
 }
 _KINDS = {
-    "other_counts": ("other counts", VERMILLION, "-", "o"),
-    "other_counts_bayes": ("other counts, Bayes", BLACK, "--", ""),
-    "other_counts_c": ("other counts, c only", SKY, "-.", "v"),
-    "other_counts_h": ("other counts, h only", PURPLE, ":", "^"),
-    "same_counts": ("same counts, other order", BLUE, "-", "s"),
-}
-TARGETS = {
-    "counts": "counts",
-    "posterior_mean": "posterior mean",
-    "log_concentration": "log concentration",
-    "place": "place in task",
+    "other_{}": ("other {}", VERMILLION, "-", "o"),
+    "other_{}_bayes": ("other {}, Bayes", BLACK, "--", ""),
+    "other_{}_c": ("other {}, c only", SKY, "-.", "v"),
+    "other_{}_h": ("other {}, h only", PURPLE, ":", "^"),
+    "same_{}": ("same {}, other history", BLUE, "-", "s"),
+    "nearest_{}": ("nearest {}", BLUE, "-", "s"),
+    "nearest_{}_bayes": ("nearest {}, Bayes", GREEN, ":", ""),
 }
 _CAUSES = {
     "place": ("place in the task", BLACK, ""),
-    "counts": ("+ counts, posterior mean", VERMILLION, "//"),
+    "belief": ("+ {}", VERMILLION, "//"),
     "stream": ("+ place in the stream", SKY, ".."),
     "rest": ("the rest", "#ffffff", ""),
 }
@@ -91,14 +88,19 @@ def dimensions(hidden: Hidden) -> Figure:
 
 
 def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
-    """h at drawn places in two leading directions, coloured by place and by counts: by variance
+    """h at drawn places in two leading directions, coloured by place and by the belief: by variance
     above, by what the prediction feels below. Lines follow the first task of some streams."""
     shown = hidden.trajectories
     drawn = shown.drawn
     length = int(np.argmin(drawn)) if not drawn.all() else len(drawn)
-    symbols = min(shown.counts.shape[-1], _MOST_PANELS)
-    colours = {"place in the task": np.broadcast_to(shown.place, shown.counts.shape[:2])}
-    colours |= {f"count of symbol {k}": shown.counts[..., k] for k in range(symbols)}
+    target, values = shown.shade
+    columns = values.shape[-1]
+    colours = {"place in the task": np.broadcast_to(shown.place, values.shape[:2])}
+    colours |= {
+        column_title(hidden.process, target, k, columns): values[..., k]
+        for k in range(min(columns, _MOST_PANELS))
+    }
+    whole = [name for name, values in colours.items() if np.all(values == np.round(values))]
     rows = {"by variance": shown.by_variance, "by prediction": shown.by_prediction}
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(2.1 * len(colours) + 0.6, 5.0))
@@ -136,8 +138,7 @@ def trajectories(hidden: Hidden, lines: int = 3) -> Figure:
                         fraction=0.05,
                         pad=0.02,
                     )
-                    bar.ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-                    bar.set_label("symbols")
+                    bar.ax.xaxis.set_major_locator(MaxNLocator(integer=title in whole, nbins=5))
             axes[row, 0].set_ylabel(f"direction 2 {ranking}")
     return figure
 
@@ -182,7 +183,12 @@ def meaning(hidden: Hidden) -> Figure:
             axis.grid(axis="x", visible=False)
         axes[0].set_ylabel("share of the direction's variance")
         handles = [
-            Patch(facecolor=colour, hatch=hatch, edgecolor="#666666", label=label)
+            Patch(
+                facecolor=colour,
+                hatch=hatch,
+                edgecolor="#666666",
+                label=label.format(belief_titles(hidden.process)),
+            )
             for label, colour, hatch in _CAUSES.values()
         ]
         columns = 4 if len(spaces) > 1 else 2
@@ -195,9 +201,11 @@ def probes(hidden: Hidden) -> Figure:
     the place alone, a panel a space."""
     looks = {
         "trained": ("trained", VERMILLION, "o"),
+        "early": ("early in training", GREEN, "D"),
         "untrained": ("untrained", BLUE, "s"),
         "place": ("the place alone", BLACK, "^"),
     }
+    looks = {k: v for k, v in looks.items() if k == "place" or k in hidden.probes}
     with matplotlib.rc_context(STYLE):
         spaces = list(hidden.dimensions)
         figure = Figure(figsize=(max(4.8, 2.4 * len(spaces) + 0.8), 2.9))
@@ -207,18 +215,24 @@ def probes(hidden: Hidden) -> Figure:
             for offset, (name, (_, colour, marker)) in enumerate(looks.items()):
                 scores = hidden.place_only if name == "place" else hidden.probes[name][space]
                 for row, target in enumerate(targets):
-                    _left_over(axis, scores[target].r2, row + 0.2 * (offset - 1), colour, marker)
+                    _left_over(
+                        axis,
+                        scores[target].r2,
+                        row + 0.17 * (offset - (len(looks) - 1) / 2),
+                        colour,
+                        marker,
+                    )
             axis.set_xscale("log")
             axis.set_title(f"from {space_title(space)}")
             axis.set_xlabel("1 - R², held-out streams")
-            axis.set_yticks(range(len(targets)), [TARGETS[t] for t in targets])
+            axis.set_yticks(range(len(targets)), [target_title(hidden.process, t) for t in targets])
             axis.set_ylim(len(targets) - 0.5, -0.5)
             axis.grid(axis="y", visible=False)
         handles = [
             Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
             for label, colour, marker in looks.values()
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -237,14 +251,17 @@ def interventions(hidden: Hidden) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.6))
         left, right = figure.subplots(1, 2, sharey=True)
-        for kind, (label, colour, line, marker) in _KINDS.items():
+        for name, (title, colour, line, marker) in _KINDS.items():
+            kind, label = name.format(effects.noun), title.format(effects.noun)
             if kind not in effects.by_draws:
                 continue
             for axis, x, curve in (
                 (left, effects.draws, effects.by_draws[kind]),
                 (right, np.arange(len(effects.by_lag[kind])), effects.by_lag[kind]),
             ):
-                mean, low, high = _band(curve)
+                mean, low, high = band(curve)
+                if np.isnan(mean).all():  # infinite, or exactly 0
+                    continue
                 axis.plot(x, mean, color=colour, linestyle=line, marker=marker, label=label)
                 axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
         left.set_yscale("log")
@@ -260,7 +277,7 @@ def interventions(hidden: Hidden) -> Figure:
     return figure
 
 
-def _band(curve: Sequence[Estimate]) -> np.ndarray:
+def band(curve: Sequence[Estimate]) -> np.ndarray:
     """Means and bounds as arrays; what cannot stand on a log axis is left out."""
     values = np.array([[np.nan if v is None else v for v in (e.mean, *e.ci95)] for e in curve]).T
     return np.where(values > 1e-15, values, np.nan)
@@ -302,8 +319,8 @@ def eigenvalues(hidden: Hidden) -> Figure:
             lower.plot(
                 np.arange(1, len(scales) + 1), scales, color=VERMILLION, marker=".", linewidth=0.8
             )
-            if np.isfinite(hidden.process.T):
-                lower.axhline(hidden.process.T, color=BLACK, linestyle=":", linewidth=1)
+            if np.isfinite(hidden.process.task_length):
+                lower.axhline(hidden.process.task_length, color=BLACK, linestyle=":", linewidth=1)
             lower.set_yscale("log")
             lower.set_xlabel("rank of λ")
             lower.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -5,9 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from analysis.hidden.effects_page import interventions_table, simulation_table
+from analysis.hidden.names import target_title
 from analysis.hidden.results import document, to_datatree
-from analysis.report.formats import dirichlet_name, interval, nats, network_name, percent
+from analysis.hidden.simulation import Simulation
+from analysis.hidden.tables import (
+    both,
+    carry_over_table,
+    count_text,
+    dimensions_table,
+    direction_table,
+    jacobian_table,
+    probe_table,
+    r2_text,
+)
+from analysis.report.formats import dirichlet_name, nats, network_name
 from analysis.report.report import Panel, Report, Table
+from meta_learning.processes import DirichletCategorical
 
 if TYPE_CHECKING:
     from analysis.hidden.examine import Hidden
@@ -15,17 +29,14 @@ if TYPE_CHECKING:
     from analysis.intervals import Estimate
     from meta_learning.learner import Learner
 
-# Probes are listed by symbol up to so many of them, and directions of each part of the state.
-_SYMBOLS_LISTED = 4
-_DIRECTIONS_LISTED = 5
-_OF_SYMBOL = {"counts": "count of", "posterior_mean": "posterior mean"}
-
 
 def title_of(hidden: Hidden) -> str:
     """Whose state it is, for headings."""
-    settings, process = hidden.settings, hidden.process
-    network, prior = network_name(settings), dirichlet_name(process.alpha)
-    return f"The hidden state of {network} trained on {prior}, T={process.T:g}"
+    process, network = hidden.process, network_name(hidden.settings)
+    title = process.title
+    if isinstance(process, DirichletCategorical):
+        title = f"{dirichlet_name(process.alpha)}, T={process.T:g}"
+    return f"The hidden state of {network} trained on {title}"
 
 
 def headline(hidden: Hidden) -> str:
@@ -34,183 +45,79 @@ def headline(hidden: Hidden) -> str:
     parts = []
     if h["ranked_prediction"].needed.mean is not None:
         parts.append(
-            f"{_both(h['variance'].needed, _count)} directions of h carry 99% of its variance; of "
+            f"{both(h['variance'].needed, count_text)} directions of h carry 99% of its variance; of "
             f"directions ranked by what the prediction feels, "
-            f"{_both(h['ranked_prediction'].needed, _count)} carry 99% of the prediction."
+            f"{both(h['ranked_prediction'].needed, count_text)} carry 99% of the prediction."
         )
+    target = next(iter(hidden.place_only))
     trained, untrained = (
-        hidden.probes[network][hidden.whole]["counts"].r2 for network in ("trained", "untrained")
+        hidden.probes[network][hidden.whole][target].r2 for network in ("trained", "untrained")
     )
-    if trained.mean is not None:
+    what = target_title(hidden.process, target)
+    if trained.mean is not None and what != "place in task":
         parts.append(
-            "A linear probe reads the counts from the state with R² = "
-            f"{_between(trained, _r2)}; before training {_between(untrained, _r2)}."
+            f"A linear probe reads the {what} from the state with R² = "
+            f"{_between(trained, r2_text)}; before training {_between(untrained, r2_text)}."
         )
-    if hidden.interventions is not None:
-        effects = hidden.interventions.mean
-        parts.append(
-            "Exchanging the state for that of the same counts in another order changes the "
-            f"predictions that follow by {_between(effects['same_counts'], nats)} nats a symbol, for "
-            f"that of other counts by {_between(effects['other_counts'], nats)}."
-        )
+    if (effects := hidden.interventions) is not None:
+        parts.append(_swapped(effects))
+    if isinstance(hidden.simulation, Simulation):
+        kls = hidden.simulation.mean["bayes_from_state"]["trained"]
+        itself = hidden.simulation.identity["trained"]["network_bayes"]
+        if kls["bayes"].mean is not None and itself.mean is not None:
+            parts.append(
+                "Bayes that goes on from what a line reads off the state is "
+                f"{nats(kls['bayes'].mean)} nats a symbol from Bayes and {nats(kls['network'].mean)} "
+                f"from the network, which is {nats(itself.mean)} from Bayes."
+            )
     return " ".join(parts) or "These streams leave nothing to tell histories apart."
+
+
+def _swapped(effects: Interventions) -> str:
+    """What an exchanged state changes, in a sentence."""
+    noun, mean = effects.noun, effects.mean
+    says = {
+        "same_counts": "that of the same counts in another order",
+        "same_belief": "that of another history with the same belief",
+        "nearest_belief": "that of the history with the nearest belief",
+    }
+    first = next((kind for kind in says if kind in mean), None)
+    other = mean.get(effects.other)
+    if first is None:
+        return (
+            f"Exchanging the state for that of another {noun} changes the predictions that follow by "
+            f"{_between(other, nats)} nats a symbol."
+            if other is not None
+            else ""
+        )
+    sentence = (
+        f"Exchanging the state for {says[first]} changes the predictions that follow by "
+        f"{_between(mean[first], nats)} nats a symbol"
+    )
+    near = mean.get("nearest_belief_bayes")
+    if near is not None and first == "nearest_belief":
+        sentence += f" (Bayes's by {nats(near.mean, 'infinitely many')})"
+    if other is not None:
+        of = f"other {noun}" if noun == "counts" else f"an other {noun}"
+        sentence += f", for that of {of.replace('an other', 'another')} by {_between(other, nats)}"
+    return f"{sentence}."
 
 
 def tables(hidden: Hidden) -> list[Table]:
     """The numbers as text."""
-    out = [_dimensions_table(hidden), _direction_table(hidden), _probe_table(hidden)]
+    out = [dimensions_table(hidden), direction_table(hidden), probe_table(hidden)]
     if hidden.interventions is not None:
-        out.append(_interventions_table(hidden.interventions))
+        out.append(interventions_table(hidden.interventions))
+    if isinstance(hidden.simulation, Simulation):
+        out.append(simulation_table(hidden.simulation))
     if hidden.carry_over.kl.mean is not None:
-        out.append(_carry_over_table(hidden))
-    return [*out, _jacobian_table(hidden)]
-
-
-def _dimensions_table(hidden: Hidden) -> Table:
-    from analysis.hidden.states import space_title
-
-    columns = ("variance", "prediction", "prediction_with_reset", "ranked_prediction")
-    rows = []
-    for space, dimensions in hidden.dimensions.items():
-        shares = dimensions.shares
-        cells = [_both(shares[c].needed, _count) if c in shares else "" for c in columns]
-        rows.append([space_title(space), str(len(dimensions.eigenvalues)), *cells])
-    whole = hidden.dimensions["h"].shares["prediction"].whole
-    return Table(
-        "How many directions carry 99%",
-        ["state", "size", "of variance", "of prediction", "with RESETs", "ranked by it"],
-        rows,
-        "Directions by variance, found on half of the streams and judged on the other; [95% "
-        "interval over its streams]. Prediction: KL(whole state's || projected state's prediction) "
-        f"against that of the mean state, {nats(whole)} nats at drawn places; with RESETs: "
-        "at all places. Ranked by it: directions of h in the order of what the prediction feels. "
-        "The read-out sees h only: c alone has no column of prediction. -: nothing to carry, or more "
-        "than 64.",
-    )
-
-
-def _direction_table(hidden: Hidden) -> Table:
-    rows = []
-    for space, causes in hidden.causes.items():
-        if len(space) > 1:
-            continue
-        sizes = hidden.dimensions[space].eigenvalues
-        part = sizes / max(sizes.sum(), 1e-300)
-        for n in range(min(_DIRECTIONS_LISTED, len(causes["place"].by_column))):
-            scores = [causes[name].by_column[n] for name in ("place", "counts", "stream")]
-            rows.append(
-                [
-                    f"{space}, direction {n + 1}",
-                    f"{100 * part[n]:.1f}%",
-                    *(_r2(e.mean) for e in scores),
-                ]
-            )
-    return Table(
-        "What the leading directions follow (R²)",
-        ["direction", "of variance", "place in task", "+ counts", "+ place in stream"],
-        rows,
-        "Each column adds a cause: the mean at each place of the task, a line in counts and "
-        "posterior mean, the mean at each place of the stream. What is left to 1 is none of these: "
-        "order, past tasks, curvature. The JSON has intervals.",
-    )
-
-
-def _probe_table(hidden: Hidden) -> Table:
-    from analysis.hidden.figures import TARGETS
-
-    rows = []
-    trained, untrained = (hidden.probes[n][hidden.whole] for n in ("trained", "untrained"))
-    for target, alone in hidden.place_only.items():
-        scores = (trained[target], untrained[target])
-        rows.append([TARGETS[target], *(_both(s.r2, _r2) for s in scores), _short(alone.r2.mean)])
-        if 1 < len(alone.by_column) <= _SYMBOLS_LISTED:
-            for k, place_only in enumerate(alone.by_column):
-                cells = [_both(s.by_column[k], _r2) for s in scores]
-                rows.append([f"{_OF_SYMBOL[target]} {k}", *cells, _short(place_only.mean)])
-    return Table(
-        f"Linear probes of the whole state: R² on {hidden.held_out} held-out streams",
-        ["target", "trained [95%]", "untrained [95%]", "place"],
-        rows,
-        "Least squares with an intercept, drawn places. Untrained: the network that training "
-        "started from, same probe, same streams. Place: the target's mean at each place of the "
-        "task.",
-    )
-
-
-def _interventions_table(effects: Interventions) -> Table:
-    names = {
-        "same_counts": "same counts",
-        "other_counts": "other counts",
-        "other_counts_bayes": "other, Bayes",
-        "other_counts_h": "other, h only",
-        "other_counts_c": "other, c only",
-    }
-    rows = [
-        [name, _both(effects.mean[kind], nats), _both(effects.ratio.get(kind), nats)]
-        for kind, name in names.items()
-        if kind in effects.mean
-    ]
-    return Table(
-        "State of another history: KL(own || swapped) over the rest of the task, nats",
-        ["history with", "nats a symbol [95%]", "ratio to other counts [95%]"],
-        rows,
-        f"{effects.tasks} tasks from the initial state on, swapped after {effects.draws[0]} to "
-        f"{effects.draws[-1]} draws; the same tasks in every row, intervals over tasks. Same counts: "
-        "in another order. Bayes: the change in the exact predictive, which is 0 for the same "
-        "counts. h only, c only: the other part of the state stays.",
-    )
-
-
-def _carry_over_table(hidden: Hidden) -> Table:
-    from analysis.hidden.states import space_title
-
-    rows = [
-        [
-            f"variance of {space_title(space)}, after / before",
-            percent(e.mean),
-            interval(e.ci95, percent),
-        ]
-        for space, e in hidden.carry_over.variance.items()
-    ]
-    kl = hidden.carry_over.kl
-    rows.append(["KL(first prediction || after RESET)", nats(kl.mean), interval(kl.ci95)])
-    return Table(
-        "What passes a RESET",
-        ["quantity", "value", "95% interval"],
-        rows,
-        "Variance between streams at the same place: after a RESET it can only be about past tasks. "
-        "KL in nats, from the stream's first prediction to the first after each of its RESETs.",
-    )
-
-
-def _jacobian_table(hidden: Hidden) -> Table:
-    rows = []
-    for jacobian in hidden.jacobians:
-        is_reset = jacobian.symbol == hidden.process.num_symbols
-        scales = jacobian.timescales
-        slow = int((scales > hidden.process.T).sum())
-        rows.append(
-            [
-                "RESET" if is_reset else str(jacobian.symbol),
-                f"{jacobian.spectral_radius:.5f}",
-                *[f"{t:.1f}" for t in scales[:3]],
-                str(slow),
-                f"{jacobian.gain:.3f}",
-            ]
-        )
-    return Table(
-        "Eigenvalues of the step at the state after RESET",
-        ["input", "radius", "longest", "second", "third", "over T", "gain"],
-        rows,
-        "Radius: the largest |lambda|. Longest, second, third: -1 / log|lambda| in symbols; over T: "
-        "how many are longer than a task. Gain: the largest singular value, the most one step can "
-        "stretch a difference. Exact, at the one state that the initial state and RESET lead to.",
-    )
+        out.append(carry_over_table(hidden))
+    return [*out, jacobian_table(hidden)]
 
 
 def panels(hidden: Hidden) -> list[Panel]:
     """The figures of the report."""
-    from analysis.hidden import figures
+    from analysis.hidden import belief_figures, figures
 
     out = [
         Panel(
@@ -226,15 +133,14 @@ def panels(hidden: Hidden) -> list[Panel]:
             "directions",
             figures.meaning(hidden),
             "Stacked bars: how much of each leading direction follows the place in the task, the "
-            "counts, the place in the stream, or none of them.",
+            "belief, the place in the stream, or none of them.",
             "What the leading directions follow, by variance. Each shade is what a cause adds to "
             "those below it; place in the stream is of no use to a Bayesian.",
         ),
         Panel(
             "trajectories",
             figures.trajectories(hidden),
-            "Scatter of states in two leading directions, coloured by place and by the count of "
-            "each symbol.",
+            "Scatter of states in two leading directions, coloured by place and by Bayes's belief.",
             "h at drawn places of held-out streams. Above: the two directions of most variance. "
             "Below: the two that the prediction feels most, in standard deviations. Lines: the "
             "first task of three streams, from the dot on; later RESETs need not lead to the dot.",
@@ -249,15 +155,38 @@ def panels(hidden: Hidden) -> list[Panel]:
             "log concentration and place, and so has no mark there.",
         ),
     ]
+    if hidden.readings is not None:
+        out.append(
+            Panel(
+                "belief",
+                belief_figures.belief(hidden),
+                "Dots of Bayes's belief after every history, exact and as linear probes of the trained "
+                "and the untrained network read it.",
+                belief_figures.belief_caption(hidden),
+            )
+        )
     if hidden.interventions is not None:
         out.append(
             Panel(
                 "swaps",
                 figures.interventions(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
-                "symbols since: far smaller for the same counts than for other counts.",
+                "symbols since, by kind of the other history.",
                 "What another history's state changes. Bands: 95% intervals over tasks. A network that "
-                "is Bayes would lie on Bayes's curve for other counts, and at 0 for the same ones.",
+                "is Bayes would lie on Bayes's curves, which are at 0 for the same "
+                f"{hidden.interventions.noun}. What is infinite or 0 is not drawn.",
+            )
+        )
+    if isinstance(hidden.simulation, Simulation):
+        out.append(
+            Panel(
+                "simulation",
+                belief_figures.simulation(hidden),
+                "KL from Bayes that runs on from the network's state, and from the network that runs on "
+                "from Bayes's belief, by when they start, on a log axis.",
+                "Left: Bayes runs on from what a line reads off the network's state. Right: the network "
+                "runs on from the state that a line makes of Bayes's belief. Dotted: "
+                "the network itself from Bayes.",
             )
         )
     out.append(
@@ -289,25 +218,6 @@ def make_report(hidden: Hidden, learner: Learner, seed: int) -> Report:
         seeds=[own],
         run={"test_seed": seed},
     )
-
-
-def _both(estimate: Estimate | None, form: Callable[[float | None], str]) -> str:
-    """A value and its interval in one cell."""
-    if estimate is None or estimate.mean is None:
-        return "" if estimate is None else "-"
-    return f"{form(estimate.mean)} {interval(estimate.ci95, form)}"
-
-
-def _r2(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"
-
-
-def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _between(estimate: Estimate, form: Callable[[float | None], str]) -> str:

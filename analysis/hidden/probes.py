@@ -7,11 +7,12 @@ of squares about the held-out mean), over drawn places, with a 95% interval from
 held-out streams. R^2 of several columns together adds up both sums over the columns.
 
 A leading direction of the state is explained the other way round (``explain_directions``): how much of
-its variance is a function of the place within the task, how much more is linear in the counts and the
-posterior mean, how much more follows the place in the stream.
+its variance is a function of the place within the task, how much more is linear in the coordinates
+of Bayes's belief, how much more follows the place in the stream.
 
-Two references say what an R^2 is worth. The untrained network is the one that training started from,
-probed in the same way. The place alone predicts a target by its mean at each place within the task.
+Three references say what an R^2 is worth. The untrained network is the one that training started from,
+the early one that after a small part of the training, both probed in the same way. The place alone
+predicts a target by its mean at each place within the task.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.intervals import Estimate, Statistic, estimates
-from meta_learning.processes import DirichletCategorical
+from meta_learning.processes import Process
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
+# The coordinate that processes call the exact predictive by.
+PREDICTIVE = "posterior_mean"
 # Symbols int (B, L), and coordinates of the states along them (B, L, n).
 Fit = tuple[np.ndarray, np.ndarray]
 
@@ -37,31 +40,37 @@ class Score(NamedTuple):
     by_column: list[Estimate]
 
 
-def probe_targets(process: DirichletCategorical, symbols: np.ndarray) -> dict[str, np.ndarray]:
+def probe_targets(process: Process, symbols: np.ndarray) -> dict[str, np.ndarray]:
     """What a state might hold, before each place. symbols: int (B, L). Each float64 (B, L, columns).
 
-    "counts": of each symbol in the current task. "posterior_mean": the exact Bayes predictive
-    (alpha_k + n_k) / (sum(alpha) + n). "log_concentration": log(sum(alpha) + n). "place": within the
-    task, from 1.
+    The process's own ``coordinates``; "predictive", the exact probabilities of the next symbol, where
+    they are not among them as "posterior_mean"; "place", within the task, from 1.
     """
-    targets = process.coordinates_along(symbols)
-    length = np.shape(symbols)[-1]
-    place = places_in_task(process, length)[:, None].astype(np.float64)
+    found = process.coordinates_along(symbols)
+    # Compiled functions sort names: here they stand as the process lists them, the foremost first.
+    names = process.coordinates(process.initial_belief(1))
+    targets = {name: found[name] for name in names}
+    if PREDICTIVE not in targets:
+        rows = np.exp(process.log_predictive(symbols))[..., :-1]
+        # What is said of a symbol where RESET is certain is not looked at.
+        targets = targets | {"predictive": rows}
+    place = places_in_task(process, np.shape(symbols)[-1])[:, None].astype(np.float64)
     return targets | {"place": np.broadcast_to(place, (*np.shape(symbols), 1))}
 
 
-def places_in_task(process: DirichletCategorical, length: int) -> np.ndarray:
+def places_in_task(process: Process, length: int) -> np.ndarray:
     """The place within the task, from 1, of every place of a stream. int (length,)."""
     places = np.arange(length)
-    return 1 + (places if math.isinf(process.T) else places % int(process.T))
+    T = process.task_length
+    return 1 + (places if math.isinf(T) else places % int(T))
 
 
 def linear_probe(x: np.ndarray, y: np.ndarray, held_out_x: np.ndarray) -> np.ndarray:
     """Least squares from x (B, L, D) to y (B, L, n); the answer at held_out_x (B', L, D)."""
     mean_x, mean_y = x.mean((0, 1)), y.mean((0, 1))
-    flat = (x - mean_x).reshape(-1, x.shape[-1])
+    flat = (x - mean_x).reshape(math.prod(x.shape[:-1]), x.shape[-1])  # D may be 0
     weights, *_ = np.linalg.lstsq(
-        flat, (y - mean_y).reshape(len(flat), -1), rcond=_SMALLEST_SINGULAR_VALUE
+        flat, (y - mean_y).reshape(len(flat), y.shape[-1]), rcond=_SMALLEST_SINGULAR_VALUE
     )
     return (held_out_x - mean_x) @ weights + mean_y
 
@@ -112,33 +121,40 @@ def probe(
     held_out_x: np.ndarray,
 ) -> dict[str, Score]:
     """A linear probe from x to every target: name -> score."""
+    answers = read_off(fit, x, held_out_x)
+    return {name: r_squared(held_out[name], answers[name]) for name in fit}
+
+
+def read_off(
+    fit: Mapping[str, np.ndarray], x: np.ndarray, held_out_x: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What a linear probe, fitted from x to every target, answers at ``held_out_x``."""
     joint = np.concatenate(list(fit.values()), axis=-1)
     answers = linear_probe(x, joint, held_out_x)
-    edges = np.cumsum([0, *(y.shape[-1] for y in fit.values())])
-    return {
-        name: r_squared(held_out[name], answers[..., start:end])
-        for name, start, end in zip(fit, edges[:-1], edges[1:], strict=True)
-    }
+    edges = np.cumsum([y.shape[-1] for y in fit.values()])[:-1]
+    return dict(zip(fit, np.split(answers, edges, axis=-1), strict=True))
 
 
-def explain_directions(process: DirichletCategorical, fit: Fit, held_out: Fit) -> dict[str, Score]:
+def explain_directions(process: Process, fit: Fit, held_out: Fit) -> dict[str, Score]:
     """What coordinates of the state are explained by, as R^2 of ever larger sets of causes.
 
     fit, held_out: symbols int (B, L) and coordinates (B, L, n). "place": the mean at each place within
-    the task. "counts": besides, least squares on counts and posterior mean. "stream": the same, with
-    the mean at each place of the stream instead of each place of the task.
+    the task. "belief": besides, least squares on the coordinates of Bayes's belief. "stream": the
+    same, with the mean at each place of the stream instead of each place of the task.
     """
-    names = ("counts", "posterior_mean")
-    causes, other_causes = (
-        np.concatenate([probe_targets(process, symbols)[name] for name in names], axis=-1)
-        for symbols, _ in (fit, held_out)
-    )
+    causes, other_causes = (_belief(process, symbols) for symbols, _ in (fit, held_out))
     y, other_y = fit[1], held_out[1]
     length = y.shape[1]
     places = {"place": places_in_task(process, length), "stream": np.arange(length)}
     by_place = {k: (place_probe(causes, at), place_probe(y, at)) for k, at in places.items()}
     # Least squares beside a mean at each place: both sides less those means (Frisch and Waugh).
     answers = {"place": np.broadcast_to(by_place["place"][1], other_y.shape)}
-    for name, (mean_x, mean_y) in zip(("counts", "stream"), by_place.values(), strict=True):
+    for name, (mean_x, mean_y) in zip(("belief", "stream"), by_place.values(), strict=True):
         answers[name] = linear_probe(causes - mean_x, y - mean_y, other_causes - mean_x) + mean_y
     return {name: r_squared(other_y, answer) for name, answer in answers.items()}
+
+
+def _belief(process: Process, symbols: np.ndarray) -> np.ndarray:
+    """All coordinates of the belief, (B, L, columns)."""
+    targets = probe_targets(process, symbols)
+    return np.concatenate([v for name, v in targets.items() if name != "place"], axis=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from analysis.hidden.examine import Hidden
 from analysis.hidden.interventions import Interventions
 from analysis.hidden.jacobian import StepJacobian
 from analysis.hidden.probes import Score
+from analysis.hidden.simulation import NoSimulation, Simulation
 from analysis.intervals import BOUNDS, Estimate
-from meta_learning.processes import json_task_length
+from meta_learning.processes import DirichletCategorical, json_task_length
 
 if TYPE_CHECKING:
     import xarray
@@ -23,9 +25,11 @@ def document(hidden: Hidden) -> dict[str, Any]:
     """The JSON document of ``meta-learn hidden --json``; None stands for what does not exist."""
     process, settings = hidden.process, hidden.settings
     recipe = settings.get("recipe", {})
+    known = {"alpha": list(process.alpha)} if isinstance(process, DirichletCategorical) else {}
     return {
-        "alpha": list(process.alpha),
-        "T": json_task_length(process.T),
+        **known,
+        "process": {"name": process.name, **process.settings()},
+        "T": json_task_length(process.task_length),
         "cell": settings["cell"],
         "hidden": settings["hidden"],
         "recipe": recipe.get("name"),
@@ -35,10 +39,13 @@ def document(hidden: Hidden) -> dict[str, Any]:
         "interval": "streams",
         "spectrum": {name: _dimensions_document(s) for name, s in hidden.dimensions.items()},
         "directions": {
-            space: {
-                cause: [_estimate_document(e) for e in score.by_column]
-                for cause, score in causes.items()
-            }
+            space: _by_both_names(
+                {
+                    cause: [_estimate_document(e) for e in score.by_column]
+                    for cause, score in causes.items()
+                },
+                {"belief": "counts"} if known else {},
+            )
             for space, causes in hidden.causes.items()
         },
         "probes": {
@@ -51,6 +58,7 @@ def document(hidden: Hidden) -> dict[str, Any]:
             }
             for target in hidden.place_only
         },
+        "early": hidden.early,
         "carried_through_reset": {
             "variance": {k: _estimate_document(e) for k, e in hidden.carry_over.variance.items()},
             "kl": _estimate_document(hidden.carry_over.kl),
@@ -58,8 +66,15 @@ def document(hidden: Hidden) -> dict[str, Any]:
         "swaps": None
         if hidden.interventions is None
         else _interventions_document(hidden.interventions),
+        "simulation": simulation_document(hidden.simulation),
         "jacobian": [_jacobian_document(j) for j in hidden.jacobians],
     }
+
+
+def _by_both_names(numbers: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Numbers by their names, and again by the other names that some have: of dirichlet-categorical,
+    whose belief is its counts."""
+    return numbers | {names[k]: v for k, v in numbers.items() if k in names}
 
 
 def _estimate_document(estimate: Estimate) -> dict[str, object]:
@@ -87,14 +102,49 @@ def _dimensions_document(dimensions: Dimensions) -> dict[str, object]:
 
 
 def _interventions_document(effects: Interventions) -> dict[str, object]:
-    return {
+    kinds = {kind: kind.replace("counts", "belief") for kind in effects.mean}
+    kinds = {kind: name for kind, name in kinds.items() if name != kind}
+    ratio = {k: _estimate_document(e) for k, e in effects.ratio.items()}
+    numbers = {
         "tasks": effects.tasks,
+        "pairs": effects.pairs,
         "kl": {kind: _estimate_document(e) for kind, e in effects.mean.items()},
-        "ratio_to_other_counts": {k: _estimate_document(e) for k, e in effects.ratio.items()},
+        "ratio_to_other_belief": _by_both_names(ratio, kinds),
         "draws": effects.draws.tolist(),
         "kl_by_draws": {k: _curve_document(v) for k, v in effects.by_draws.items()},
         "chosen_draws": effects.chosen,
         "kl_by_lag": {k: _curve_document(v) for k, v in effects.by_lag.items()},
+    }
+    if effects.noun == "counts":
+        numbers["ratio_to_other_counts"] = ratio
+    for name in ("kl", "kl_by_draws", "kl_by_lag"):
+        numbers[name] = _by_both_names(numbers[name], kinds)
+    return numbers
+
+
+def simulation_document(simulation: Simulation | NoSimulation) -> dict[str, object]:
+    """The numbers of a simulation, or why there is none."""
+    if isinstance(simulation, NoSimulation):
+        return {"none": simulation.reason}
+    return {
+        "fitted": simulation.fitted,
+        "held_out": simulation.held_out,
+        "draws": simulation.draws.tolist(),
+        **{
+            way: {
+                name: {f"kl_{of}": _estimate_document(e) for of, e in kls.items()}
+                for name, kls in networks.items()
+            }
+            for way, networks in simulation.mean.items()
+        },
+        "identity": {
+            name: {f"kl_{of}": _estimate_document(e) for of, e in kls.items()}
+            for name, kls in simulation.identity.items()
+        },
+        "by_draws": {
+            way: {f"kl_{of}": _curve_document(curve) for of, curve in curves.items()}
+            for way, curves in simulation.by_draws.items()
+        },
     }
 
 
@@ -109,10 +159,12 @@ def _jacobian_document(jacobian: StepJacobian) -> dict[str, object]:
 
 
 def to_datatree(hidden: Hidden) -> xarray.DataTree:
-    """Labelled arrays, as ArviZ opens them: groups trajectories, spectrum_*, probes, swaps, jacobian."""
+    """Labelled arrays, as ArviZ opens them: groups trajectories, spectrum_*, probes,
+    readings, simulation, swaps, jacobian."""
     import xarray as xr
 
     shown = hidden.trajectories
+    by_counts = isinstance(hidden.process, DirichletCategorical)
     symbols = [*map(str, range(hidden.process.num_symbols))]
     groups = {
         "trajectories": xr.Dataset(
@@ -128,6 +180,10 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
                 "counts": (("stream", "place", "symbol"), shown.counts.astype(np.int32)),
                 "place_in_task": (("place",), shown.place),
                 "drawn": (("place",), shown.drawn),
+                shown.shade[0] if shown.shade[0] != "counts" else "belief": (
+                    ("stream", "place", "column"),
+                    shown.shade[1],
+                ),
             },
             {"symbol": symbols},
         )
@@ -137,8 +193,12 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             f"share_{name}": ((f"first_{len(s.share)}",), s.share)
             for name, s in dimensions.shares.items()
         }
+        names = {"belief": "counts"} if by_counts else {}
         explained_by = {
-            f"explained_by_{cause}": (("leading", "bound"), [e.bounds for e in score.by_column])
+            f"explained_by_{names.get(cause, cause)}": (
+                ("leading", "bound"),
+                [e.bounds for e in score.by_column],
+            )
             for cause, score in hidden.causes[space].items()
         }
         groups[f"spectrum_{space}"] = xr.Dataset(
@@ -165,6 +225,25 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             "bound": list(BOUNDS),
         },
     )
+    if (readings := hidden.readings) is not None:
+        groups["readings"] = xr.Dataset(
+            {"exact": (("history", "column"), readings.exact.astype(np.float32))}
+            | {
+                f"read_{name}": (("history", "column"), values.astype(np.float32))
+                for name, values in readings.read.items()
+            },
+            attrs={"target": readings.target},
+        )
+    if isinstance(hidden.simulation, Simulation):
+        groups["simulation"] = xr.Dataset(
+            {
+                f"{way}_kl_{of}": (("draws", "bound"), [e.bounds for e in curve])
+                for way, curves in hidden.simulation.by_draws.items()
+                for of, curve in curves.items()
+            },
+            {"draws": hidden.simulation.draws, "bound": list(BOUNDS)},
+            {"units": "nats"},
+        )
     if hidden.interventions is not None:
         effects = hidden.interventions
         groups["swaps"] = xr.Dataset(

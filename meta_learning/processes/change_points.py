@@ -151,6 +151,24 @@ class ChangePoints(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
+    def to_numbers(self, belief: Starts) -> Starts:
+        """w(s) in the place of its logarithm, and the counts times w(s): what they add to means."""
+        w = jax.nn.softmax(belief.log_weights)
+        return Starts(belief.place, w, w[:, None] * belief.counts)
+
+    def from_numbers(self, numbers: Starts) -> Starts:
+        """Normalised, as many counts since each start as draws came."""
+        place, w, counts = (jnp.maximum(leaf, 0) for leaf in numbers)
+        starts = jnp.arange(len(w))
+        w = jnp.where(starts <= place, w, 0.0)
+        w = jnp.where(w.sum() > 0, w, jnp.where(starts <= place, 1.0, 0.0))
+        total = counts.sum(-1, keepdims=True)
+        shares = jnp.where(
+            total > 0, counts / jnp.where(total > 0, total, 1.0), 1 / self.num_symbols
+        )
+        since = jnp.maximum(place - starts, 0)[:, None]
+        return Starts(place, jnp.log(w) - jnp.log(w.sum()), since * shares)
+
     def ladder(self) -> dict[str, Machine]:
         """Bayes that believes in no change points, and Bayes with a wrong hazard: a tenth of it, or
         0.1 where it is 0."""

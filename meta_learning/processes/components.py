@@ -113,6 +113,10 @@ class Components(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
+    def from_numbers(self, numbers: Array) -> Array:
+        """Whole counts, where a component's probability is 0: else the least rest would rule it out."""
+        return numbers if np.all(self.components) else jnp.round(numbers)
+
     def statistic(self, symbols: ArrayLike) -> np.ndarray:
         return count_symbols(symbols, self.num_symbols)
 

@@ -29,6 +29,9 @@ from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.mixed_states import belief_table
 from meta_learning.processes.types import ArrayLike, Belief, Entry, Latent, Matrices, Sites
 
+# Of a belief that is read off a network's state: what float32 leaves of a 0.
+SMALLEST = 1e-6
+
 
 @dataclass(frozen=True)
 class HiddenStates(Process):
@@ -110,6 +113,16 @@ class HiddenStates(Process):
             "state_probabilities": jnp.exp(belief),
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
+
+    def to_numbers(self, belief: Array) -> Array:
+        """p(state | x_<t), (S,)."""
+        return jnp.exp(belief)
+
+    def from_numbers(self, numbers: Array) -> Array:
+        """Normalised; no state is less likely than ``SMALLEST``, so that one symbol that a reading
+        rules out by its rounding leaves a belief."""
+        p = jnp.maximum(numbers, SMALLEST)
+        return jnp.log(p) - jnp.log(p.sum())
 
     def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
         """The number of the belief, (..., 1), of a process that has few in all; -1 after what cannot

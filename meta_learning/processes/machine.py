@@ -63,6 +63,17 @@ class Machine(ABC):
         """What a network's state might hold of the belief, by name: float vectors."""
         return {}
 
+    def to_numbers(self, belief: Belief) -> Belief:
+        """The belief in finite numbers of which a mean makes sense, such as probabilities in the place
+        of their logarithms: what is read off a network's state. Any pytree of arrays; integers are told
+        apart, never averaged."""
+        return belief
+
+    def from_numbers(self, numbers: Belief) -> Belief:
+        """A belief out of what ``to_numbers`` gives. Numbers that were read off a state come near
+        it only: each lies between the least and the largest that were seen, no more is sure."""
+        return numbers
+
     def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
         """Integers that are equal for histories of one length exactly where their beliefs are.
 

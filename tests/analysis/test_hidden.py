@@ -16,7 +16,7 @@ from naive import STEPS
 from running import run
 
 from analysis.hidden import examine as hidden
-from analysis.hidden import interventions, probes
+from analysis.hidden import interventions, partners, probes
 from analysis.hidden import results as hidden_results
 from analysis.hidden.dimensions import (
     measure_dimensions,
@@ -50,7 +50,16 @@ FILES = {
     *(
         f"{stem}.{kind}"
         for kind in ("png", "svg")
-        for stem in ("spectrum", "directions", "trajectories", "probes", "swaps", "eigenvalues")
+        for stem in (
+            "spectrum",
+            "directions",
+            "trajectories",
+            "probes",
+            "belief",
+            "swaps",
+            "simulation",
+            "eigenvalues",
+        )
     ),
 }
 
@@ -264,9 +273,9 @@ def test_causes_of_a_direction():
     found = explain_directions(PROCESS, *zip(parted(symbols), parted(y), strict=True))
     rows = {name: [e.mean for e in score.by_column] for name, score in found.items()}
     one = pytest.approx(1, abs=1e-9)
-    assert rows["place"][0] == rows["counts"][0] == rows["stream"][0] == one
-    assert rows["place"][1] < 0.9 and rows["counts"][1] == one
-    assert rows["counts"][2] < 0.9 and rows["stream"][2] == one
+    assert rows["place"][0] == rows["belief"][0] == rows["stream"][0] == one
+    assert rows["place"][1] < 0.9 and rows["belief"][1] == one
+    assert rows["belief"][2] < 0.9 and rows["stream"][2] == one
     assert max(row[3] for row in rows.values()) < 0.01
 
 
@@ -305,20 +314,21 @@ def test_a_swapped_state_is_another_history(cell):
 def test_partners():
     rng = np.random.default_rng(0)
     histories = rng.integers(0, 3, (200, 4))
-    ordered, has_order = interventions.other_order(rng, histories)
+    ordered, has_order = partners.other_order(rng, histories)
     np.testing.assert_array_equal(np.sort(ordered, 1), np.sort(histories, 1))
     np.testing.assert_array_equal(has_order, np.ptp(histories, axis=1) > 0)
     assert (ordered != histories)[has_order].any(1).all()
-    partner, has_partner = interventions.other_counts(rng, histories, 3)
+    counts = PROCESS.statistic(histories)
+    partner, has_partner = partners.other_row(rng, counts)
     assert has_partner.all()
     assert (np.sort(histories[partner], 1) != np.sort(histories, 1)).any(1).all()
     alike = np.zeros((5, 4), int)
-    assert not interventions.other_counts(rng, alike, 3)[1].any()
+    assert not partners.other_row(rng, alike)[1].any()
 
 
 def test_orders_are_uniform_among_the_others():
     rng = np.random.default_rng(0)
-    ordered, _ = interventions.other_order(rng, np.tile([0, 1, 2], (6_000, 1)))
+    ordered, _ = partners.other_order(rng, np.tile([0, 1, 2], (6_000, 1)))
     found = np.unique(ordered, axis=0, return_counts=True)[1]
     assert len(found) == 5
     assert abs(found - 1_200).max() < 5 * math.sqrt(1_200)
@@ -421,10 +431,12 @@ def test_the_command(network_file, tmp_path):
     assert found["spectrum"].keys() == {"h", "c", "hc"}
     assert found["probes"].keys() == {"counts", "posterior_mean", "log_concentration", "place"}
     assert len(found["probes"]["counts"]["untrained"]["hc"]["by_symbol"]) == 3
+    assert found["swaps"]["kl"]["same_counts"] == found["swaps"]["kl"]["same_belief"]
+    assert found["directions"]["h"]["counts"] == found["directions"]["h"]["belief"]
     assert found["swaps"]["draws"] == [2]
     assert [len(j["eigenvalues"]) for j in found["jacobian"]] == [8] * 4
     page = (out / "report.html").read_text("utf-8")
-    assert page.count("<img") == page.count("alt=") == 6
+    assert page.count("<img") == page.count("alt=") == 8
     import xarray as xr
 
     with xr.open_datatree(out / "hidden.nc", engine="h5netcdf") as tree:

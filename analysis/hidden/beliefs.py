@@ -1,0 +1,158 @@
+"""Bayes's beliefs as vectors, there and back: what a straight line can map.
+
+A belief is any pytree. ``Machine.to_numbers`` makes its numbers finite; here they become columns:
+a number as it is, an integer as a 1 at its value. Back again a number is held between the least and
+the largest that were seen after as many draws, and an integer is the value of its largest column.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from autoregressive.precision import float64
+from meta_learning.processes import Process
+
+
+class Held(NamedTuple):
+    """What Bayes holds of many tasks after as many draws. numbers: ``Machine.to_numbers`` of every
+    belief, leaves (tasks, ..). coordinates: float64 (tasks, n) by name."""
+
+    numbers: Any
+    coordinates: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How numbers stand in a vector. low, high: of each number seen, one array a leaf; of an integer
+    ``values`` has those seen in their place, one array an entry."""
+
+    tree: Any
+    shapes: list[tuple[int, ...]]
+    kinds: list[np.dtype[Any]]
+    low: list[np.ndarray]
+    high: list[np.ndarray]
+    values: list[list[np.ndarray]]
+
+    def write(self, numbers: Any, tasks: int) -> np.ndarray:
+        """Numbers of ``tasks`` beliefs as float64 (tasks, columns)."""
+        out = [np.zeros((tasks, 0))]
+        for leaf, kind, values in zip(
+            jax.tree.leaves(numbers), self.kinds, self.values, strict=True
+        ):
+            flat = _flat(np.asarray(leaf))
+            if kind.kind == "f":
+                out.append(flat.astype(np.float64))
+            else:
+                out += [flat[:, [i]] == seen for i, seen in enumerate(values)]
+        return np.concatenate(out, axis=1)
+
+    def read(self, columns: np.ndarray) -> Any:
+        """Columns (tasks, columns), which may be off, as numbers."""
+        leaves, at = [], 0
+        for shape, kind, low, high, values in zip(
+            self.shapes, self.kinds, self.low, self.high, self.values, strict=True
+        ):
+            if kind.kind == "f":
+                width = int(np.prod(shape))
+                flat = np.clip(columns[:, at : at + width], low, high)
+                at += width
+            else:
+                entries = []
+                for seen in values:
+                    entries.append(seen[columns[:, at : at + len(seen)].argmax(1)])
+                    at += len(seen)
+                flat = np.stack(entries, axis=1) if entries else np.zeros((len(columns), 0))
+            leaves.append(flat.reshape(len(columns), *shape).astype(kind))
+        return jax.tree.unflatten(self.tree, leaves)
+
+
+def columns_of(numbers: Any) -> Columns:
+    """The columns that hold the numbers of beliefs, leaves (tasks, ..).
+
+    Errors: ValueError where a number is not finite: the process has no ``to_numbers`` of its own yet.
+    """
+    leaves, tree = jax.tree.flatten(numbers)
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    if not all(np.isfinite(a).all() for a in arrays):
+        raise ValueError(
+            "a belief holds numbers that are not finite: to_numbers and from_numbers of the process "
+            "can put finite ones in their place"
+        )
+    flat = [_flat(a) for a in arrays]
+    whole = [
+        [np.unique(column) for column in f.T] if a.dtype.kind != "f" else []
+        for f, a in zip(flat, arrays, strict=True)
+    ]
+    return Columns(
+        tree,
+        [a.shape[1:] for a in arrays],
+        [a.dtype for a in arrays],
+        [f.min(0) for f in flat],
+        [f.max(0) for f in flat],
+        whole,
+    )
+
+
+def _flat(leaf: np.ndarray) -> np.ndarray:
+    """(tasks, ..) as (tasks, numbers), of which there may be none."""
+    return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
+
+
+def beliefs_after(process: Process, symbols: np.ndarray, n: int) -> Held:
+    """What Bayes holds after the first ``n`` draws of tasks. symbols: int (tasks, draws)."""
+    with float64():
+        held = _after(process, jnp.asarray(symbols, jnp.int32), n)
+        return Held(*jax.tree.map(np.asarray, held))
+
+
+def bayes_from(process: Process, numbers: Any, rest: np.ndarray) -> np.ndarray:
+    """Bayes running on from ``numbers``, leaves (tasks, ..), over the symbols that follow, int (tasks,
+    R): row 0 is what the belief itself predicts. Returns float64 (tasks, R, K), nats."""
+    with float64():
+        numbers = jax.tree.map(jnp.asarray, numbers)
+        return np.asarray(_on(process, numbers, jnp.asarray(rest, jnp.int32)))
+
+
+def nearest(columns: np.ndarray, histories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each belief, a row of ``columns`` (tasks, m), the index of the nearest in the Euclidean
+    distance that another history led to; and whether there is one (tasks,). histories: (tasks, n)."""
+    _, which = np.unique(histories, axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    square = (columns**2).sum(1)
+    found = np.arange(len(columns))
+    rows = max(1, 2**22 // max(len(columns), 1))
+    for start in range(0, len(columns), rows):
+        part = slice(start, start + rows)
+        distance = square[None] - 2 * columns[part] @ columns.T
+        distance[which[part, None] == which[None]] = np.inf
+        found[part] = distance.argmin(1)
+    return found, which[found] != which
+
+
+@partial(jax.jit, static_argnums=0)
+def _after(process: Process, symbols: Array, n: int) -> tuple[Any, dict[str, Array]]:
+    def one(row: Array) -> tuple[Any, dict[str, Array]]:
+        begin = process.initial_belief(row.shape[-1])
+        held = lax.fori_loop(0, n, lambda t, belief: process.update(belief, row[t]), begin)
+        return process.to_numbers(held), process.coordinates(held)
+
+    return jax.vmap(one)(symbols)
+
+
+@partial(jax.jit, static_argnums=0)
+def _on(process: Process, numbers: Any, rest: Array) -> Array:
+    def one(numbers: Any, row: Array) -> Array:
+        def step(belief: Any, symbol: Array) -> tuple[Any, Array]:
+            return process.update(belief, symbol), process.log_predictive_of(belief)
+
+        return lax.scan(step, process.from_numbers(numbers), row)[1]
+
+    return jax.vmap(one)(numbers, rest)

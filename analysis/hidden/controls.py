@@ -1,0 +1,65 @@
+"""Networks beside the trained one that say what a figure is worth: before, and early in, training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+
+from autoregressive.optimization import Optimization
+from meta_learning.learner import INIT, Learner
+from meta_learning.processes import Process
+from meta_learning.recipes import Recipe
+from meta_learning.training import train_start
+
+# The share of its iterations after which a network is "early".
+EARLY = 0.02
+
+
+class Early(NamedTuple):
+    """A network early in its training, and what it is in a few words; None where there is none, and
+    why."""
+
+    learner: Learner | None
+    says: str
+
+
+def initial_learner(learner: Learner) -> Learner:
+    """The network that training started from: the same architecture, seed and initial time scale."""
+    recipe = learner.settings.get("recipe", {})
+    how = recipe.get("optimization")
+    longest = how.get("timescale") if isinstance(how, dict) else None
+    timescale = None
+    if isinstance(longest, int | float) and longest > 0:
+        timescale = float(min(longest, recipe.get("unroll", longest)))
+    key = jax.random.fold_in(jax.random.key(learner.settings.get("seed", 0)), INIT)
+    params = learner.model.init(key, timescale)
+    return Learner(learner.model, params, learner.num_symbols, learner.settings)
+
+
+def early_learner(learner: Learner, process: Process) -> Early:
+    """The network after the first ``EARLY`` of its iterations: trained again so far, with the seed, the
+    streams and the schedule that its settings tell."""
+    recipe = _recipe(learner)
+    if recipe is None:
+        return Early(None, "How the network was trained is not known: none early in training here.")
+    iterations = max(1, round(EARLY * recipe.iterations))
+    if iterations >= recipe.iterations:
+        return Early(None, "The network was trained for one iteration: there is none earlier.")
+    early = train_start(learner, process, recipe, iterations)
+    return Early(
+        early,
+        f"Early: the same training, stopped after {iterations:,} of {recipe.iterations:,} iterations.",
+    )
+
+
+def _recipe(learner: Learner) -> Recipe | None:
+    """What the settings say of the training; None where they do not, or not as we do."""
+    settings = learner.settings
+    if not {"recipe", "seed"} <= settings.keys():
+        return None
+    try:
+        recipe = dict(settings["recipe"])
+        return Recipe(**recipe | {"optimization": Optimization(**recipe["optimization"])})
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,176 @@
+"""Simulation both ways (Mikulik et al. 2020): can Bayes go on from the network's state, and the network
+from Bayes's belief?
+
+After n draws of a task a line, fitted on other tasks by least squares, one for each n, maps
+
+- the network's state to the columns of Bayes's belief (``beliefs``): Bayes runs on from there over the
+  rest of the task, "that" in KL(network || that) and KL(Bayes || that);
+- Bayes's belief and its coordinates to the network's state: the network runs on, the same two KL.
+
+Nats a symbol, over the drawn symbols that can come: what a network says of RESET and of others is left
+out and the rest normalised, or KL(network || Bayes) would be infinite. The mean is over held-out
+tasks, n, and the drawn places from n on. The identity is the network itself in the place of "that", or
+Bayes itself: what a perfect map gives. A simulation that is near the network and near Bayes says that
+the state holds the belief and that the network uses it as Bayes does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+
+import jax
+import numpy as np
+
+from analysis.hidden.beliefs import Held, bayes_from, beliefs_after, columns_of
+from analysis.hidden.interventions import predictions_after
+from analysis.hidden.probes import linear_probe
+from analysis.hidden.states import states_along
+from analysis.intervals import Estimate, estimates
+from autoregressive.scores import kl
+from meta_learning.learner import Learner
+from meta_learning.processes import Process
+from meta_learning.training import stream_length
+
+MOST_PLACES = 5
+# Tasks to fit on for each number that a line has to find.
+_TASKS_A_NUMBER = 4
+# Numbers of all states along the tasks: 1 GiB in float32.
+_MOST_NUMBERS = 2**28
+WAYS = ("bayes_from_state", "network_from_belief")
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """fitted, held_out: tasks. draws: the n after which a state or a belief is mapped, (P,). mean:
+    way -> network -> "network" and "bayes": KL of each from the simulation, nats a symbol. identity:
+    network -> KL(network || Bayes), "network_bayes", and KL(Bayes || network), "bayes_network".
+    by_draws: of the trained network, way -> "network" and "bayes" -> an estimate for each n."""
+
+    fitted: int
+    held_out: int
+    draws: np.ndarray
+    mean: dict[str, dict[str, dict[str, Estimate]]]
+    identity: dict[str, dict[str, Estimate]]
+    by_draws: dict[str, dict[str, list[Estimate]]]
+
+
+@dataclass(frozen=True)
+class NoSimulation:
+    """Why there is none, in a sentence."""
+
+    reason: str
+
+
+def measure_simulation(
+    learners: Mapping[str, Learner], process: Process, key: jax.Array, tasks: int = 1_000
+) -> Simulation | NoSimulation:
+    """Simulates each of ``learners``, "trained" first, on ``tasks`` held-out tasks. Fitted on as many,
+    or on more where lines have many numbers. An endless task is cut at 100 draws."""
+    T = process.task_length
+    span = stream_length(T) if math.isinf(T) else int(T) - 1
+    if span < 2:
+        return NoSimulation("tasks of one draw have no rest to run on over")
+    draws = np.unique(np.linspace(1, span - 1, min(MOST_PLACES, span - 1)).round().astype(int))
+    fit = _tasks_to_fit(learners["trained"], process, span, tasks)
+    symbols = np.asarray(process.sample(key, fit + tasks, span))
+    bayes = process.log_predictive(symbols)
+    held = {n: beliefs_after(process, symbols, n) for n in map(int, draws)}
+    try:
+        columns = {n: columns_of(held[n].numbers) for n in held}
+    except ValueError as error:
+        return NoSimulation(f"{process.name}: {error}")
+    values: dict[str, np.ndarray] = {}
+    for name, learner in learners.items():
+        states = states_along(learner, symbols)
+        whole = states.space(states.whole)
+        own = _can_come(states.log_q, bayes)[fit:]
+        exact = _can_come(bayes, bayes)[fit:]
+        values[f"identity {name} network_bayes"] = _mean(own, exact, draws)
+        values[f"identity {name} bayes_network"] = _mean(exact, own, draws)
+        widths = np.cumsum([part.shape[-1] for part in states.parts.values()])[:-1]
+        for n in map(int, draws):
+            written = columns[n].write(held[n].numbers, len(symbols))
+            rest = np.zeros_like(symbols[fit:])
+            rest[:, : span - n] = symbols[fit:, n:]
+            mapped = columns[n].read(_map(whole[:, n], written, fit))
+            that = bayes_from(process, mapped, rest)[:, : span - n]
+            causes = _causes(written, held[n])
+            state = _map(causes, whole[:, n], fit).astype(np.float32)
+            back = predictions_after(
+                learner, tuple(np.split(state, widths, axis=1)), symbols[fit:], n
+            )
+            back = _can_come(back, bayes[fit:, n:])
+            for way, ours in zip(WAYS, (that, back), strict=True):
+                values[f"{way} {name} network {n}"] = kl(own[:, n:], ours).mean(1)
+                values[f"{way} {name} bayes {n}"] = kl(exact[:, n:], ours).mean(1)
+    return _summary([*learners], fit, tasks, draws, values)
+
+
+def _tasks_to_fit(learner: Learner, process: Process, span: int, tasks: int) -> int:
+    width = sum(part.size for part in learner.model.initial_state())
+    held = jax.eval_shape(lambda: process.initial_belief(span))
+    entries = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held))
+    most = max(tasks, _MOST_NUMBERS // (span * (width + entries)))
+    return min(max(tasks, _TASKS_A_NUMBER * max(width, entries)), most)
+
+
+def _map(x: np.ndarray, y: np.ndarray, fit: int) -> np.ndarray:
+    """A line from x (B, D) to y (B, m), fitted on the first ``fit`` rows, at the others."""
+    return linear_probe(x[:fit, None], y[:fit, None], x[fit:, None])[:, 0]
+
+
+def _causes(written: np.ndarray, held: Held) -> np.ndarray:
+    """What a state is mapped from: the belief's columns and its coordinates, each of spread 1."""
+    causes = np.concatenate([written, *held.coordinates.values()], axis=1)
+    spread = causes.std(0)
+    return (causes - causes.mean(0)) / np.where(spread > 1e-9, spread, np.inf)
+
+
+def _can_come(log_q: np.ndarray, bayes: np.ndarray) -> np.ndarray:
+    """log q of the drawn symbols that can come, normalised; -inf at others. (.., K+1) -> (.., K)."""
+    kept = np.where(np.isneginf(bayes[..., :-1]), -np.inf, log_q[..., :-1])
+    return kept - np.logaddexp.reduce(kept, axis=-1, keepdims=True)
+
+
+def _mean(log_p: np.ndarray, log_q: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """KL over the rest of each task, the mean over the places n of ``draws``. (B,)."""
+    terms = kl(log_p, log_q)
+    return np.mean([terms[:, n:].mean(1) for n in draws], axis=0)
+
+
+def _summary(
+    names: list[str], fit: int, tasks: int, draws: np.ndarray, values: dict[str, np.ndarray]
+) -> Simulation:
+    every = {
+        f"{way} {name} {of}": np.mean([values[f"{way} {name} {of} {n}"] for n in draws], axis=0)
+        for way in WAYS
+        for name in names
+        for of in ("network", "bayes")
+    }
+    found = estimates(values | every, {name: itemgetter(name) for name in values | every})
+    return Simulation(
+        fitted=fit,
+        held_out=tasks,
+        draws=draws,
+        mean={
+            way: {
+                name: {of: found[f"{way} {name} {of}"] for of in ("network", "bayes")}
+                for name in names
+            }
+            for way in WAYS
+        },
+        identity={
+            name: {of: found[f"identity {name} {of}"] for of in ("network_bayes", "bayes_network")}
+            for name in names
+        },
+        by_draws={
+            way: {
+                of: [found[f"{way} {names[0]} {of} {n}"] for n in draws]
+                for of in ("network", "bayes")
+            }
+            for way in WAYS
+        },
+    )
