@@ -1,5 +1,7 @@
 """Commands run in this process, for the tests of every command."""
 
+from pathlib import Path
+
 from click.testing import CliRunner, Result
 
 from analysis.cli import main
@@ -29,3 +31,11 @@ def assert_refused(result, *codes, says=""):
     assert len([x for x in lines if x]) == 1, result.stderr
     assert lines[-1].startswith("Error: ")
     assert says in lines[-1]
+
+
+def groups_of(path: Path) -> set[str]:
+    """The names of a netCDF's groups, as ArviZ opens it, below 1.0 or from there on."""
+    from analysis.arviz_versions import arviz
+
+    groups = arviz().from_netcdf(path).groups
+    return {name.strip("/") for name in (groups() if callable(groups) else groups)}

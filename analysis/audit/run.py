@@ -16,7 +16,7 @@ from analysis.audit.nuts import check as check_posterior
 from analysis.audit.page import Audit
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
-from analysis.hidden.examine import Hidden, examine
+from analysis.hidden.examine import examine
 from analysis.progress import LONG_S, duration, meter, say
 from autoregressive.cache import cache_folder
 from meta_learning.learner import TEST, Learner
@@ -43,8 +43,7 @@ def audit(
 
     seed: of the sampled parts. draws: those looked at where T is infinite. tasks: for the carry-over.
     only_gap: leaves out other test streams, the implied future and the hidden state. nuts: samples some
-    posteriors beside the exact ones. quiet: without
-    progress on stderr. scheduler, workers: where the exact gap is walked (``analysis.workers``).
+    posteriors beside the exact ones. quiet: without progress on stderr. scheduler, workers: where the exact gap is walked (``analysis.workers``).
     Errors: those of the parts. What a stopped walk has done is kept in the cache.
     """
     shared = scheduler is not None or workers is not None
@@ -66,7 +65,7 @@ def audit(
         worst_histories(learner, process, draws=draws),
         None if only_gap else off_prior([learner], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
-        None if only_gap else _examine(learner, process, key),
+        None if only_gap else examine(learner, process, key=key),
         _judge(process, key, positions(learner.model, process, draws)) if nuts else None,
     )
 
@@ -75,11 +74,6 @@ def _judge(process: Process, key: jax.Array, draws: int) -> PosteriorSample:
     check_posterior(process)
     assert isinstance(process, DirichletCategorical)  # so says check
     return judge_posterior(process, key=key, draws=draws)
-
-
-def _examine(learner: Learner, process: Process, key: jax.Array) -> Hidden | None:
-    """What the state holds, of processes whose hidden state is examined."""
-    return examine(learner, process, key=key) if isinstance(process, DirichletCategorical) else None
 
 
 @contextmanager

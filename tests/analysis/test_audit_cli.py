@@ -4,9 +4,8 @@ import json
 import math
 
 import pytest
-from running import refused, run
+from running import groups_of, refused, run
 
-from analysis.arviz_versions import arviz
 from analysis.audit.exact_gap import exact_gap
 from analysis.comparison import off_prior
 from meta_learning.learner import Learner
@@ -31,7 +30,7 @@ def test_the_command_reports_the_exact_gap(network_file, tmp_path):
     found = json.loads((tmp_path / "out" / "audit.json").read_text())
     exact = exact_gap(Learner.load(network_file), DirichletCategorical((10, 1, 1), 4))
     assert found["gap"]["mean"] == pytest.approx(exact.gap, rel=1e-9)
-    groups = set(arviz().from_netcdf(tmp_path / "out" / "audit.nc").groups())
+    groups = groups_of(tmp_path / "out" / "audit.nc")
     assert {"exact_gap", "calibration", "posterior_predictive", "observed_data"} <= groups
     assert found["calibration"]["histories"] == [0, 1, 2]
     assert found["hidden_state"]["spectrum"].keys() == {"h", "c", "hc"}
@@ -131,5 +130,5 @@ def test_a_process_without_counts_has_the_whole_report(tmp_path, monkeypatch):
     assert "first 5 draws are looked at" in " ".join(result.stdout.split())
     names = {path.name for path in out.iterdir()}
     assert {"error-budget.png", "calibration.png", "off-prior.png", "audit.nc"} <= names
-    groups = set(arviz().from_netcdf(out / "audit.nc").groups())
+    groups = groups_of(out / "audit.nc")
     assert {"exact_gap", "exact_gap_by_belief", "worst_histories", "calibration"} <= groups
