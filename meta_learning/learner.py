@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, Integer, PRNGKeyArray
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params
 from autoregressive.header import get_text, get_whole
 from autoregressive.model import Model, make_model
@@ -20,7 +21,7 @@ from autoregressive.pace import SCORING, tell
 from autoregressive.scores import normalised
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
-from meta_learning.processes.types import ArrayLike, Json, Settings
+from meta_learning.processes.types import ArrayLike, Json, Settings, Symbols
 from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
@@ -36,7 +37,9 @@ def learner_model(num_symbols: int, cell: str = "lstm", hidden: int = 32) -> Mod
     return make_model(cell, hidden, num_symbols + 1, num_symbols + 1)
 
 
-def encode(symbols: Array, num_symbols: int) -> Array:
+def encode(
+    symbols: Integer[AnyArray, "*batch length"], num_symbols: int
+) -> Float32[Array, "*batch length {num_symbols+1}"]:
     """The network's inputs RESET, x_1, .., x_{L-1}, one-hot: (B, L) -> float32 (B, L, K+1)."""
     start = jnp.full((*symbols.shape[:-1], 1), num_symbols, symbols.dtype)
     shifted = jnp.concatenate([start, symbols[..., :-1]], axis=-1)
@@ -56,12 +59,14 @@ class Learner(Network):
     curves = ("symbols", "train_loss", "held_out_loss", "held_out_gap")
     floors = ("bayes_loss",)
     model: Model
-    params: dict[str, Array]
+    params: Params
     num_symbols: int
     settings: Settings
     history: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
+    def log_predictive(
+        self, symbols: Symbols
+    ) -> Float64[np.ndarray, "*streams length {self.num_symbols+1}"]:
         """log q(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         The network runs in float32; its logits are normalised in float64, so every row sums to 1.
@@ -78,10 +83,12 @@ class Learner(Network):
             tell(SCORING, where.stop, len(flat))
         return out.reshape(*symbols.shape, self.num_symbols + 1)
 
-    def run(self, rows: np.ndarray) -> Array:
+    def run(
+        self, rows: Integer[np.ndarray, "n length"]
+    ) -> Float[Array, "n length {self.num_symbols+1}"]:
         return _logits(self.model, self.num_symbols, self.params, rows)
 
-    def check(self, rows: ArrayLike) -> np.ndarray:
+    def check(self, rows: ArrayLike) -> Integer[np.ndarray, "*streams length"]:
         """The symbols as an array. Errors: ValueError as for ``log_predictive``."""
         symbols = np.asarray(rows)
         if symbols.ndim < 1 or symbols.shape[-1] < 1 or symbols.dtype.kind not in "iu":
@@ -103,7 +110,9 @@ class Learner(Network):
         return model, {"num_symbols": num_symbols}
 
 
-def log_probabilities(logits: np.ndarray) -> np.ndarray:
+def log_probabilities(
+    logits: Float[np.ndarray, "*places outcomes"],
+) -> Float64[np.ndarray, "*places outcomes"]:
     """A network's logits (..., K+1) as float64 log-probabilities; a logit of -inf is probability 0.
     Errors: ValueError where a row is no distribution: NaN, or its largest logit infinite."""
     if not np.isfinite(logits.max(-1)).all():
@@ -114,7 +123,9 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     return normalised(logits)
 
 
-def _logits_of(model: Model, num_symbols: int, params: Params, symbols: Array) -> Array:
+def _logits_of(
+    model: Model, num_symbols: int, params: Params, symbols: Integer[AnyArray, "*batch length"]
+) -> Float[Array, "*batch length {num_symbols+1}"]:
     return model.logits(params, encode(symbols, num_symbols))
 
 
@@ -122,8 +133,12 @@ _logits = jax.jit(_logits_of, static_argnums=(0, 1))
 
 
 def losses(
-    model: Model, num_symbols: int, params: Params, symbols: Array, drawn: np.ndarray
-) -> tuple[Array, Array]:
+    model: Model,
+    num_symbols: int,
+    params: Params,
+    symbols: Integer[AnyArray, "batch length"],
+    drawn: Bool[np.ndarray, " length"],
+) -> tuple[Float32[Array, ""], Float32[Array, ""]]:
     """Mean of -log q over all places, and over the drawn ones, in nats: scalars, float32.
 
     symbols: int (B, L). drawn: bool (L,), ``drawn_places``; where there is none the second is 0.
@@ -142,11 +157,15 @@ def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
     """
     drawn = drawn_places(recipe.unroll, process.task_length)
 
-    def loss(params: Params, symbols: Array) -> tuple[Array, Array]:
+    def loss(
+        params: Params, symbols: Integer[Array, "batch length"]
+    ) -> tuple[Float32[Array, ""], Float32[Array, ""]]:
         return losses(model, process.num_symbols, params, symbols, drawn)
 
-    def draw(data: Any, key: Array, start: Array, n: int) -> Array:
-        def one(iteration: Array) -> Array:
+    def draw(
+        data: None, key: PRNGKeyArray, start: Int[Array, ""], n: int
+    ) -> Int32[Array, "n batch length"]:
+        def one(iteration: Int[Array, ""]) -> Int32[Array, "batch length"]:
             key_now = jax.random.fold_in(key, iteration)
             return process.sample(key_now, recipe.batch_size, recipe.unroll)
 

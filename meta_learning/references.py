@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64, Integer
 
 from meta_learning.processes.base import Process, Streams
 from meta_learning.processes.machine import HORIZON, Machine
+from meta_learning.processes.types import Symbol
 
-Predictor = Callable[[Streams], np.ndarray]
+Predictor = Callable[[Streams], Float64[np.ndarray, "batch length outcomes"]]
 
 
 def ladder(
@@ -60,16 +62,22 @@ class Reference(Machine):
 class Memoryless(Reference):
     """Always the distribution of a task's first symbol: what is known before any."""
 
-    def initial_belief(self, draws: int = HORIZON) -> Array:
+    def initial_belief(self, draws: int = HORIZON) -> Float[Array, " {self.num_symbols}"]:
         return self.prior.log_predictive_of(self.prior.initial_belief(0))
 
-    def update(self, belief: Array, symbol: Array) -> Array:
+    def update(
+        self, belief: Float[Array, " {self.num_symbols}"], symbol: Symbol
+    ) -> Float[Array, " {self.num_symbols}"]:
         return belief
 
-    def log_predictive_of(self, belief: Array) -> Array:
+    def log_predictive_of(
+        self, belief: Float[Array, " {self.num_symbols}"]
+    ) -> Float[Array, " {self.num_symbols}"]:
         return belief
 
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         return np.broadcast_to(self.log_first(), (*draws.shape, self.num_symbols))
 
 

@@ -6,13 +6,15 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float, Float32, Integer
 
+from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
 from autoregressive.model import Model
 from autoregressive.pace import TRAINING as PACE_OF_TRAINING
@@ -48,6 +50,9 @@ _CHUNK_WORK = 10**10
 HELD_OUT_SYMBOLS = 51_200
 # Hidden numbers of the held-out streams that are in memory at once.
 _HELD_OUT_UNITS = 2**24
+
+# Of one seed, or of all.
+LossAndGap = tuple[Float32[Array, "*seeds"], Float32[Array, "*seeds"]]
 
 
 class Point(NamedTuple):
@@ -190,7 +195,7 @@ def _stops(model: Model, recipe: Recipe, seeds: int, points: set[int]) -> list[i
 
 def _held_out(
     process: Process, model: Model, run: TrainingRun
-) -> tuple[Callable[[TrainState], tuple[Array, Array]], list[float]]:
+) -> tuple[Callable[[TrainState], LossAndGap], list[float]]:
     """What scores a state of all seeds on held-out streams of each, and Bayes's loss there.
 
     The function gives the loss at drawn places and the gap KL(Bayes || network) there, each (seeds,).
@@ -211,11 +216,17 @@ def _held_out(
     pieces = _held_out_pieces(streams, length * model.cell.hidden)
 
     @jax.jit
-    def evaluate(state: TrainState) -> tuple[Array, Array]:
-        def one(seed: Any) -> tuple[Array, Array]:
+    def evaluate(state: TrainState) -> LossAndGap:
+        def one(
+            seed: tuple[
+                Params, Integer[Array, "streams length"], Float[Array, "streams drawn outcomes"]
+            ],
+        ) -> LossAndGap:
             params, symbols, p = seed
 
-            def score(streams: tuple[Array, Array]) -> tuple[Array, Array]:
+            def score(
+                streams: tuple[Integer[Array, "some length"], Float[Array, "some drawn outcomes"]],
+            ) -> LossAndGap:
                 symbols, p = streams
                 log_q = jax.nn.log_softmax(
                     model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
@@ -244,7 +255,11 @@ def _held_out_pieces(streams: int, units: int) -> int:
     )
 
 
-def _bayes_loss(log_bayes: np.ndarray, symbols: np.ndarray, drawn: np.ndarray) -> float:
+def _bayes_loss(
+    log_bayes: Float[np.ndarray, "streams length outcomes"],
+    symbols: Integer[np.ndarray, "streams length"],
+    drawn: Bool[np.ndarray, " length"],
+) -> float:
     """Bayes's mean loss at drawn places, NaN where there are none."""
     picked = np.take_along_axis(log_bayes, symbols[..., None], -1)[..., 0][:, drawn]
     return float(-picked.mean()) if picked.size else float("nan")

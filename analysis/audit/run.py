@@ -43,7 +43,8 @@ def audit(
 
     seed: of the sampled parts. draws: those looked at where T is infinite. tasks: for the carry-over.
     only_gap: leaves out other test streams, the implied future and the hidden state. nuts: samples some
-    posteriors beside the exact ones. quiet: without progress on stderr. scheduler, workers: where the exact gap is walked (``analysis.workers``).
+    posteriors beside the exact ones. quiet: without progress on stderr. scheduler, workers: where the
+    exact gap is walked (``analysis.workers``).
     Errors: those of the parts. What a stopped walk has done is kept in the cache.
     """
     shared = scheduler is not None or workers is not None

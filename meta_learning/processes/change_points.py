@@ -22,14 +22,16 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array, lax
+from jaxtyping import Float, Float64, Int, Integer
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.precision import float64
 from meta_learning.processes.base import Process, Streams, draws_in_task
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine, log_normalise
 from meta_learning.processes.parameters import ALPHA, Parameter, read_number, show
 from meta_learning.processes.places import with_reset
-from meta_learning.processes.types import ArrayLike, Belief, Latent, Sites
+from meta_learning.processes.types import Belief, Coordinates, Latent, Sites, Symbol
 
 
 class Starts(NamedTuple):
@@ -37,9 +39,9 @@ class Starts(NamedTuple):
     log_weights: log w(s), nats, -inf for a start that has not come (capacity,). counts: of each symbol
     since each start (capacity, K)."""
 
-    place: Array
-    log_weights: Array
-    counts: Array
+    place: Int[Array, ""]
+    log_weights: Float[Array, " capacity"]
+    counts: Float[Array, "capacity symbols"]
 
 
 def _check_hazard(hazard: float, name: str) -> float:
@@ -81,12 +83,12 @@ class ChangePoints(Process):
 
     def model(
         self,
-        symbols: ArrayLike | None = None,
+        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
         *,
         streams: int = 1,
         tasks: int = 1,
         draws: int | None = None,
-    ) -> Array | None:
+    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         n = draws_in_task(math.inf, draws)
         places = jnp.arange(n)[:, None, None]
         with (
@@ -111,7 +113,7 @@ class ChangePoints(Process):
         counts = jnp.zeros((draws + 1, self.num_symbols))
         return Starts(jnp.zeros((), int), log_weights, counts)
 
-    def update(self, belief: Starts, symbol: Array) -> Starts:
+    def update(self, belief: Starts, symbol: Symbol) -> Starts:
         place, log_w, counts = belief
         starts = jnp.arange(len(log_w))
         came = jax.nn.one_hot(symbol, self.num_symbols, dtype=counts.dtype)
@@ -125,7 +127,7 @@ class ChangePoints(Process):
         counts = counts + jnp.where((starts <= place)[:, None], came[None], 0.0)
         return Starts(place + 1, log_w, counts)
 
-    def log_predictive_of(self, belief: Starts) -> Array:
+    def log_predictive_of(self, belief: Starts) -> Float[Array, " {self.num_symbols}"]:
         weights = jnp.asarray(self.alpha)[None] + belief.counts
         # The weights of starts can differ by any factor, predictives of one place by a bounded one:
         # their mean may be taken outside logarithms.
@@ -133,15 +135,19 @@ class ChangePoints(Process):
         log_p = log_normalise(share @ weights)
         return jnp.where(belief.place < len(share), log_p, jnp.nan)
 
-    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
+    def log_predictive_given(
+        self, latent: Latent, belief: Belief, place: Int[Array, ""]
+    ) -> Float[Array, " {self.num_symbols}"]:
         return log_normalise(latent[place])
 
-    def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
+    def log_predictive_given_latent(
+        self, streams: Streams
+    ) -> Float64[np.ndarray, "batch length {self.num_symbols+1}"]:
         with float64():
             p = np.asarray(streams.latent, np.float64)
             return with_reset(np.asarray(log_normalise(p)), math.inf)
 
-    def coordinates(self, belief: Starts) -> dict[str, Array]:
+    def coordinates(self, belief: Starts) -> Coordinates:
         """run_length (1,): draws since p changed last, expected. counts (K,): of each symbol since
         then, expected. posterior_mean (K,): the predictive."""
         w = jax.nn.softmax(belief.log_weights)

@@ -15,13 +15,14 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int, Int64, Integer, Shaped
 
-from autoregressive.broadcast import align
+from autoregressive.broadcast import AnyArray, align
 from autoregressive.precision import float64
 from meta_learning.processes.base import Process
 from meta_learning.processes.machine import HORIZON
 from meta_learning.processes.places import count_symbols, counts_before
-from meta_learning.processes.types import ArrayLike, Belief, Latent
+from meta_learning.processes.types import Belief, Coordinates, Latent, Symbol, Symbols
 
 # Rows of counts in one compiled call times components: what it holds stays small.
 _AT_ONCE = 2**20
@@ -34,12 +35,12 @@ class Components(Process):
     latent_name = "each task's component"
 
     @property
-    def components(self) -> np.ndarray:
+    def components(self) -> Float64[np.ndarray, "components symbols"]:
         """p of every component, float64 (components, K)."""
         raise NotImplementedError
 
     @property
-    def component_prior(self) -> np.ndarray:
+    def component_prior(self) -> Float64[np.ndarray, " components"]:
         """The probability of each component, float64 (components,)."""
         raise NotImplementedError
 
@@ -56,13 +57,17 @@ class Components(Process):
         p = jnp.asarray(components)[latent]
         return dist.Categorical(p) if np.all(components) else dist.Categorical(logits=jnp.log(p))
 
-    def initial_belief(self, draws: int = HORIZON) -> Array:
+    def initial_belief(self, draws: int = HORIZON) -> Float[Array, " {self.num_symbols}"]:
         return jnp.zeros(self.num_symbols)
 
-    def update(self, belief: Array, symbol: Array) -> Array:
+    def update(
+        self, belief: Float[Array, " {self.num_symbols}"], symbol: Symbol
+    ) -> Float[Array, " {self.num_symbols}"]:
         return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
 
-    def log_weights(self, counts: ArrayLike) -> Array:
+    def log_weights(
+        self, counts: Shaped[AnyArray, "*batch {self.num_symbols}"]
+    ) -> Float[Array, "*batch components"]:
         """log p(component | counts) in nats: (..., K) -> (..., components)."""
         p, counts = self.components, jnp.asarray(counts, float)
         prior = _log(self.component_prior)
@@ -75,7 +80,9 @@ class Components(Process):
         total = jax.nn.logsumexp(log_w, axis=-1, keepdims=True)
         return jnp.where(jnp.isneginf(total), prior, log_w - total)
 
-    def log_predictive_of(self, belief: Belief) -> Array:
+    def log_predictive_of(
+        self, belief: Shaped[Array, "*batch {self.num_symbols}"]
+    ) -> Float[Array, "*batch {self.num_symbols}"]:
         p, log_w = self.components, self.log_weights(belief)
         if np.all(p):
             return jnp.log(jnp.exp(log_w) @ jnp.asarray(p))
@@ -83,7 +90,9 @@ class Components(Process):
         log_w = log_w[..., None]
         return jax.nn.logsumexp(log_w + align(_log(p), log_w), axis=-2)
 
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         """Once for every count that comes up: they are fewer than places are."""
         counts = counts_before(draws, self.num_symbols).reshape(-1, self.num_symbols)
         base = draws.shape[-1]
@@ -102,10 +111,12 @@ class Components(Process):
             )
         return found[place.reshape(draws.shape)]
 
-    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
+    def log_predictive_given(
+        self, latent: Latent, belief: Belief, place: Int[Array, ""]
+    ) -> Float[Array, " {self.num_symbols}"]:
         return jnp.log(jnp.asarray(self.components))[latent]
 
-    def coordinates(self, belief: Array) -> dict[str, Array]:
+    def coordinates(self, belief: Float[Array, " {self.num_symbols}"]) -> Coordinates:
         """component_weights (components,), counts (K,) and posterior_mean (K,), the predictive."""
         return {
             "component_weights": jnp.exp(self.log_weights(belief)),
@@ -117,14 +128,16 @@ class Components(Process):
         """Whole counts, where a component's probability is 0: else the least rest would rule it out."""
         return numbers if np.all(self.components) else jnp.round(numbers)
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"]:
         return count_symbols(symbols, self.num_symbols)
 
 
 @partial(jax.jit, static_argnums=0)
-def _predictive(process: Components, counts: Array) -> Array:
+def _predictive(
+    process: Components, counts: Integer[Array, "rows symbols"]
+) -> Float[Array, "rows symbols"]:
     return process.log_predictive_of(counts)
 
 
-def _log(p: ArrayLike) -> Array:
+def _log(p: Float[np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.log(jnp.asarray(p))

@@ -12,9 +12,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.precision import float64
-from meta_learning.processes.base import Process
+from meta_learning.processes.base import Interval, Process
 from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.parameters import (
     ALPHA,
@@ -30,7 +32,7 @@ from meta_learning.processes.places import (
     task_counts,
 )
 from meta_learning.processes.succession import log_succession
-from meta_learning.processes.types import ArrayLike, Belief, Latent
+from meta_learning.processes.types import ArrayLike, Coordinates, Latent, Symbol, Symbols
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,26 @@ class DirichletCategorical(Process):
     def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
         return dist.Categorical(latent)
 
-    def initial_belief(self, draws: int = HORIZON) -> Array:
+    def initial_belief(self, draws: int = HORIZON) -> Float[Array, " {self.num_symbols}"]:
         return jnp.zeros(self.num_symbols)
 
-    def update(self, belief: Array, symbol: Array) -> Array:
+    def update(
+        self, belief: Float[Array, " {self.num_symbols}"], symbol: Symbol
+    ) -> Float[Array, " {self.num_symbols}"]:
         return belief + jax.nn.one_hot(symbol, self.num_symbols, dtype=belief.dtype)
 
-    def log_predictive_of(self, belief: Belief) -> Array:
+    def log_predictive_of(
+        self, belief: Shaped[AnyArray, "*batch {self.num_symbols}"]
+    ) -> Float[Array, "*batch {self.num_symbols}"]:
         return log_succession(self.alpha, belief)
 
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         with float64():
             return np.asarray(self.log_predictive_of(counts_before(draws, self.num_symbols)))
 
-    def coordinates(self, belief: Array) -> dict[str, Array]:
+    def coordinates(self, belief: Float[Array, " {self.num_symbols}"]) -> Coordinates:
         """counts (K,), posterior_mean (K,) and log_concentration (1,), log sum(alpha + n)."""
         return {
             "counts": belief,
@@ -86,7 +94,7 @@ class DirichletCategorical(Process):
             "log_concentration": jnp.log(math.fsum(self.alpha) + belief.sum(keepdims=True)),
         }
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"]:
         return count_symbols(symbols, self.num_symbols)
 
     def posterior(self, counts: ArrayLike) -> dist.Dirichlet:
@@ -109,7 +117,7 @@ class DirichletCategorical(Process):
             "kt": self.replace({"alpha": (0.5,) * self.num_symbols}),
         }
 
-    def posterior_interval(self, symbols: ArrayLike) -> tuple[np.ndarray, np.ndarray] | None:
+    def posterior_interval(self, symbols: Symbols) -> tuple[Interval, Interval] | None:
         """Quantiles of the marginals Beta(alpha_k + n_k, sum(alpha + n) - alpha_k - n_k): low and high
         (..., L, K), NaN at RESETs."""
         # scipy.stats.beta.ppf is this function; scipy.stats takes a third of a second to import.

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jax import Array
+from jaxtyping import PRNGKeyArray
 
 from meta_learning.processes.base import Process
 
@@ -19,7 +19,7 @@ class EntropyRate(NamedTuple):
 
 
 def entropy_rate(
-    process: Process, key: Array, *, streams: int = 200, horizon: int = 300
+    process: Process, key: PRNGKeyArray, *, streams: int = 200, horizon: int = 300
 ) -> EntropyRate:
     """The mean entropy of the exact predictive at long horizon, over sampled streams.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int64, Integer
 
 from meta_learning.processes.base import Process, Streams
 from meta_learning.processes.machine import HORIZON
@@ -21,7 +22,7 @@ from meta_learning.processes.parameters import (
     read_numbers,
     show,
 )
-from meta_learning.processes.types import ArrayLike, Latent, Sites
+from meta_learning.processes.types import Latent, Sites, Symbol, Symbols
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,26 @@ class FixedCategorical(Process):
         plates = (len(sites[name]["value"]) for name in ("stream", "task"))
         return jnp.broadcast_to(jnp.asarray(self.p), (*plates, self.num_symbols))
 
-    def initial_belief(self, draws: int = HORIZON) -> Array:
+    def initial_belief(self, draws: int = HORIZON) -> Float[Array, "0"]:
         return jnp.zeros(0)
 
-    def update(self, belief: Array, symbol: Array) -> Array:
+    def update(self, belief: Float[Array, "0"], symbol: Symbol) -> Float[Array, "0"]:
         return belief
 
-    def log_predictive_of(self, belief: Array) -> Array:
+    def log_predictive_of(self, belief: Float[Array, "0"]) -> Float[Array, " {self.num_symbols}"]:
         return jnp.log(jnp.asarray(self.p))
 
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         return np.broadcast_to(self.log_first(), (*draws.shape, self.num_symbols))
 
-    def log_predictive_given_latent(self, streams: Streams) -> np.ndarray:
+    def log_predictive_given_latent(
+        self, streams: Streams
+    ) -> Float64[np.ndarray, "batch length {self.num_symbols+1}"]:
         return self.log_predictive(streams.symbols)
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"]:
         return np.zeros((*np.shape(symbols)[:-1], 1), np.int64)
 
     @classmethod

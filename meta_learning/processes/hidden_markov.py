@@ -17,8 +17,10 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Integer
 from numpyro.contrib.control_flow import scan
 
+from autoregressive.broadcast import AnyArray
 from meta_learning.processes.base import Process, draws_in_task
 from meta_learning.processes.hidden_states import HiddenStates
 from meta_learning.processes.parameters import (
@@ -33,7 +35,7 @@ from meta_learning.processes.parameters import (
     read_rows,
     stationary,
 )
-from meta_learning.processes.types import ArrayLike, Entry, Json, Matrices, Settings
+from meta_learning.processes.types import Entry, Json, Matrices, Settings
 
 Rows = tuple[tuple[float, ...], ...]
 _TRANSITION = ((0.95, 0.05, 0.0), (0.0, 0.95, 0.05), (0.05, 0.0, 0.95))
@@ -127,7 +129,7 @@ class HiddenMarkov(HiddenStates):
         ]
 
     @property
-    def matrices(self) -> np.ndarray:
+    def matrices(self) -> Float64[np.ndarray, "symbols states states"]:
         if self.edges is not None:
             return np.asarray(self.edges)
         return np.asarray(self.emission).T[:, :, None] * np.asarray(self.transition)
@@ -154,19 +156,21 @@ class HiddenMarkov(HiddenStates):
 
     def model(
         self,
-        symbols: ArrayLike | None = None,
+        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
         *,
         streams: int = 1,
         tasks: int = 1,
         draws: int | None = None,
-    ) -> Array | None:
+    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         n = draws_in_task(self.T, draws)
         if n == 0 or self.edges is not None:
             return super().model(symbols, streams=streams, tasks=tasks, draws=draws)
         # By logits: the sampler for probabilities can return a first state of probability 0.
         moves, first = (jnp.log(jnp.asarray(p)) for p in (self.transition, self.start))
 
-        def step(logits: Array, _: None) -> tuple[Array, Array]:
+        def step(
+            logits: Float[Array, "streams tasks states"], _: None
+        ) -> tuple[Float[Array, "streams tasks states"], Integer[Array, "streams tasks"]]:
             z = numpyro.sample("z", dist.Categorical(logits=logits))
             return moves[z], z
 

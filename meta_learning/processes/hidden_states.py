@@ -22,12 +22,23 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int, Int64, Integer
 from numpyro.contrib.control_flow import scan
 
+from autoregressive.broadcast import AnyArray
 from meta_learning.processes.base import Process, draws_in_task, draws_last
 from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.mixed_states import belief_table
-from meta_learning.processes.types import ArrayLike, Belief, Entry, Latent, Matrices, Sites
+from meta_learning.processes.types import (
+    Belief,
+    Coordinates,
+    Entry,
+    Latent,
+    Matrices,
+    Sites,
+    Symbol,
+    Symbols,
+)
 
 # Of a belief that is read off a network's state: what float32 leaves of a 0.
 SMALLEST = 1e-6
@@ -56,7 +67,7 @@ class HiddenStates(Process):
         raise NotImplementedError
 
     @property
-    def matrices(self) -> np.ndarray:
+    def matrices(self) -> Float64[np.ndarray, "symbols states states"]:
         """T^(x)_ij = p(symbol x, next state j | state i), float64 (K, S, S)."""
         return np.asarray(self.edges_as(float), np.float64)
 
@@ -66,12 +77,12 @@ class HiddenStates(Process):
 
     def model(
         self,
-        symbols: ArrayLike | None = None,
+        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
         *,
         streams: int = 1,
         tasks: int = 1,
         draws: int | None = None,
-    ) -> Array | None:
+    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         n = draws_in_task(self.task_length, draws)
         if n == 0:
             numpyro.deterministic("z", jnp.zeros((0, streams, tasks), jnp.int32))
@@ -79,7 +90,10 @@ class HiddenStates(Process):
         # By logits: the sampler for probabilities can return an outcome of probability 0.
         shows, moves = _log(self.matrices.sum(-1).T), _log(self.matrices)
 
-        def step(logits: Array, observed: Array | None) -> tuple[Array, Array]:
+        def step(
+            logits: Float[Array, "streams tasks states"],
+            observed: Integer[AnyArray, "streams tasks"] | None,
+        ) -> tuple[Float[Array, "streams tasks states"], Integer[Array, "streams tasks"]]:
             z = numpyro.sample("z", dist.Categorical(logits=logits))
             x = numpyro.sample("x", dist.Categorical(logits=shows[z]), obs=observed)
             return moves[x, z], x
@@ -91,23 +105,27 @@ class HiddenStates(Process):
     def latent_of(self, sites: Sites) -> Latent:
         return draws_last(sites["z"]["value"])
 
-    def initial_belief(self, draws: int = HORIZON) -> Array:
+    def initial_belief(self, draws: int = HORIZON) -> Float[Array, " states"]:
         return _log(self.first_state())
 
-    def update(self, belief: Array, symbol: Array) -> Array:
+    def update(self, belief: Float[Array, " states"], symbol: Symbol) -> Float[Array, " states"]:
         after = jax.nn.logsumexp(belief[:, None] + _log(self.matrices)[symbol], axis=0)
         total = jax.nn.logsumexp(after)
         return jnp.where(jnp.isneginf(total), belief, after - total)
 
-    def log_predictive_of(self, belief: Array) -> Array:
+    def log_predictive_of(
+        self, belief: Float[Array, " states"]
+    ) -> Float[Array, " {self.num_symbols}"]:
         return jax.nn.logsumexp(belief[None] + _log(self.matrices.sum(-1)), axis=-1)
 
-    def log_predictive_given(self, latent: Latent, belief: Belief, place: Array) -> Array:
+    def log_predictive_given(
+        self, latent: Latent, belief: Belief, place: Int[Array, ""]
+    ) -> Float[Array, " {self.num_symbols}"]:
         # A task without draws has no state, and what is said of its RESET is not read.
         state = jnp.append(latent, 0)[place]
         return _log(self.matrices.sum(-1))[:, state]
 
-    def coordinates(self, belief: Array) -> dict[str, Array]:
+    def coordinates(self, belief: Float[Array, " states"]) -> Coordinates:
         """state_probabilities (S,), p(state | x_<t), and posterior_mean (K,), the predictive."""
         return {
             "state_probabilities": jnp.exp(belief),
@@ -124,7 +142,7 @@ class HiddenStates(Process):
         p = jnp.maximum(numbers, SMALLEST)
         return jnp.log(p) - jnp.log(p.sum())
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"] | None:
         """The number of the belief, (..., 1), of a process that has few in all; -1 after what cannot
         come. None where they go on for ever, as those of Mess3 do."""
         table = _beliefs(self)
@@ -142,6 +160,10 @@ class HiddenStates(Process):
         return {"last_symbol_only": LastSymbol(self), "bayes_wrong_model": self.wrong()}
 
 
+# p(state) without the last symbol, and after it.
+Marginals = tuple[Float[Array, " states"], Float[Array, " states"]]
+
+
 @dataclass(frozen=True)
 class LastSymbol(Machine):
     """A hidden Markov model filtered from the last symbol and its place alone. Belief: p(state)
@@ -157,28 +179,30 @@ class LastSymbol(Machine):
     def task_length(self) -> float:
         return self.of.task_length
 
-    def initial_belief(self, draws: int = HORIZON) -> tuple[Array, Array]:
+    def initial_belief(self, draws: int = HORIZON) -> Marginals:
         start = jnp.asarray(self.of.first_state())
         return start, start
 
-    def update(self, belief: tuple[Array, Array], symbol: Array) -> tuple[Array, Array]:
+    def update(self, belief: Marginals, symbol: Symbol) -> Marginals:
         matrices = jnp.asarray(self.of.matrices)
         marginal, _ = belief
         after, moved = marginal @ matrices[symbol], marginal @ matrices.sum(0)
         total = after.sum()
         return moved, jnp.where(total > 0, after / total, moved)
 
-    def log_predictive_of(self, belief: tuple[Array, Array]) -> Array:
+    def log_predictive_of(self, belief: Marginals) -> Float[Array, " {self.num_symbols}"]:
         return jnp.log(jnp.asarray(self.of.matrices).sum(-1) @ belief[1])
 
 
 @lru_cache(maxsize=64)
-def _beliefs(process: HiddenStates) -> np.ndarray | None:
+def _beliefs(process: HiddenStates) -> Int64[np.ndarray, "beliefs symbols"] | None:
     from fractions import Fraction
 
     return belief_table(process.edges_as(Fraction), process.first_state())
 
 
-def _log(p: ArrayLike) -> Array:
+def _log(
+    p: Float[np.ndarray, "*shape"] | tuple[float, ...],
+) -> Float[Array, "*shape"]:
     with np.errstate(divide="ignore"):
         return jnp.asarray(np.log(p))

@@ -16,10 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Float64, Int, Int64, Integer, Shaped
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.precision import float64
 from meta_learning.processes.places import check_symbols, join_tasks, split_tasks, with_reset
-from meta_learning.processes.types import ArrayLike, Belief, Latent
+from meta_learning.processes.types import ArrayLike, Belief, Coordinates, Latent, Symbol, Symbols
 
 # Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and in what
 # it returns, so that long streams fit in memory.
@@ -51,15 +53,15 @@ class Machine(ABC):
         only beliefs that would grow with them, such as run lengths, use it."""
 
     @abstractmethod
-    def update(self, belief: Belief, symbol: Array) -> Belief:
+    def update(self, belief: Belief, symbol: Symbol) -> Belief:
         """The belief after a drawn symbol, an int scalar. After one of probability 0 it means nothing,
         but is finite."""
 
     @abstractmethod
-    def log_predictive_of(self, belief: Belief) -> Array:
+    def log_predictive_of(self, belief: Belief) -> Float[Array, "*batch {self.num_symbols}"]:
         """log p of the next drawn symbol, nats (K,); -inf for one that cannot come."""
 
-    def coordinates(self, belief: Belief) -> dict[str, Array]:
+    def coordinates(self, belief: Belief) -> Coordinates:
         """What a network's state might hold of the belief, by name: float vectors."""
         return {}
 
@@ -74,7 +76,7 @@ class Machine(ABC):
         it only: each lies between the least and the largest that were seen, no more is sure."""
         return numbers
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray | None:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"] | None:
         """Integers that are equal for histories of one length exactly where their beliefs are.
 
         symbols: int (..., n), a task's first draws. Returns int64 (..., m); None where hardly any two
@@ -82,17 +84,21 @@ class Machine(ABC):
         """
         return None
 
-    def log_first(self) -> np.ndarray:
+    def log_first(self) -> Float64[np.ndarray, " {self.num_symbols}"]:
         """log p of a task's first symbol in nats, float64 (K,): what is known before any symbol."""
         with float64():
             return np.asarray(_first(self))
 
-    def log_predictive_along(self, draws: np.ndarray) -> np.ndarray:
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         """log p of each draw of one task given those before. draws: int (..., n), n >= 1, in 0..K-1.
         Returns float64 (..., n, K). A vectorised formula may stand in its place where it is faster."""
         return _along(self, "log_predictive_of", draws)
 
-    def log_predictive(self, symbols: ArrayLike) -> np.ndarray:
+    def log_predictive(
+        self, symbols: Symbols
+    ) -> Float64[np.ndarray, "*streams length {self.num_symbols+1}"]:
         """The exact log p(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
         Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.
@@ -103,25 +109,34 @@ class Machine(ABC):
         rows = self.log_predictive_along(self._draws(symbols))
         return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
 
-    def coordinates_along(self, symbols: ArrayLike) -> dict[str, np.ndarray]:
+    def coordinates_along(
+        self, symbols: Symbols
+    ) -> dict[str, Float64[np.ndarray, "*streams length _"]]:
         """``coordinates`` before each place of streams: of x_<t of its task. symbols: int (..., L),
         L >= 1. Each float64 (..., L, n). Errors: as ``log_predictive``."""
         symbols = check_symbols(symbols, self.num_symbols, self.task_length)
         found = _along(self, "coordinates", self._draws(symbols))
         return {name: join_tasks(rows, symbols.shape[-1]) for name, rows in found.items()}
 
-    def _draws(self, symbols: np.ndarray) -> np.ndarray:
+    def _draws(
+        self, symbols: Integer[np.ndarray, "*streams length"]
+    ) -> Integer[np.ndarray, "*streams tasks span"]:
         """Streams by task, with a symbol in the place of RESET: what is said after it is not read."""
         return split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
 
 
-def log_normalise(p: ArrayLike) -> Array:
+def log_normalise(p: Shaped[AnyArray, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
     """log p over the last axis. Draws are made in float32; normalised here they are exact."""
     p = jnp.asarray(p)
     return jnp.log(p) - jnp.log(p.sum(-1, keepdims=True))
 
 
-def _along(machine: Machine, function: str, draws: np.ndarray, latent: Latent = None) -> Any:
+def _along(
+    machine: Machine,
+    function: str,
+    draws: Integer[np.ndarray, "*tasks n"],
+    latent: Latent = None,
+) -> Any:
     """A method of the machine's belief before each draw. draws: int (..., n). latent: arrays
     (..., anything), an entry a task. Returns arrays (..., n, anything)."""
     shape, length = draws.shape, draws.shape[-1]
@@ -159,18 +174,20 @@ def _wide(tasks: int) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def _first(machine: Machine) -> Array:
+def _first(machine: Machine) -> Float[Array, " {machine.num_symbols}"]:
     return machine.log_predictive_of(machine.initial_belief(0))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _scan(machine: Machine, function: str, draws: Array, latent: Latent) -> Any:
+def _scan(machine: Machine, function: str, draws: Integer[Array, "tasks n"], latent: Latent) -> Any:
     """draws: int (tasks, n). Returns arrays (tasks, n, anything)."""
     of = getattr(machine, function)
     length = draws.shape[-1]
 
-    def one(symbols: Array, latent: Latent) -> Any:
-        def step(belief: Belief, seen: tuple[Array, Array]) -> tuple[Belief, Belief]:
+    def one(symbols: Integer[Array, " n"], latent: Latent) -> Any:
+        def step(
+            belief: Belief, seen: tuple[Int[Array, ""], Integer[Array, ""]]
+        ) -> tuple[Belief, Belief]:
             place, symbol = seen
             said = of(belief) if latent is None else of(latent, belief, place)
             return machine.update(belief, symbol), said
@@ -181,7 +198,9 @@ def _scan(machine: Machine, function: str, draws: Array, latent: Latent) -> Any:
     return jax.vmap(one)(draws, latent)
 
 
-def along_latent(machine: Any, draws: np.ndarray, latent: Latent) -> np.ndarray:
+def along_latent(
+    machine: Machine, draws: Integer[np.ndarray, "batch tasks n"], latent: Latent
+) -> Float64[np.ndarray, "batch tasks n {machine.num_symbols}"]:
     """``log_predictive_given`` of each draw of tasks whose latent values are known.
 
     draws: int (batch, tasks, n). latent: (batch, tasks, ...). Returns float64 (batch, tasks, n, K).

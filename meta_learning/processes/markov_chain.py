@@ -21,8 +21,10 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int, Int64, Integer
 from numpyro.contrib.control_flow import scan
 
+from autoregressive.broadcast import AnyArray
 from meta_learning.processes.base import Process, draws_in_task
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine, log_normalise
@@ -36,14 +38,14 @@ from meta_learning.processes.parameters import (
     stationary,
 )
 from meta_learning.processes.succession import log_succession
-from meta_learning.processes.types import ArrayLike, Latent, Sites
+from meta_learning.processes.types import Coordinates, Latent, Sites, Symbol, Symbols
 
 
 class Transitions(NamedTuple):
     """Belief: how often k followed j, counts (K, K) by [j, k]; and the last symbol, K before any."""
 
-    counts: Array
-    last: Array
+    counts: Float[Array, "symbols symbols"]
+    last: Int[Array, ""]
 
 
 def _check_rows(alpha: Sequence[Any], name: str) -> tuple[tuple[float, ...], ...]:
@@ -94,26 +96,32 @@ class MarkovChain(Process):
         return f"Markov chains with rows from Dirichlet({prior}), T={json_task_length(self.T) or 'inf'}"
 
     @property
-    def start(self) -> np.ndarray:
+    def start(self) -> Float64[np.ndarray, " {self.num_symbols}"]:
         """The distribution of a task's first symbol (K,)."""
         alpha = np.asarray(self.alpha)
         return np.asarray(stationary(alpha / alpha.sum(-1, keepdims=True), ""))
 
     def model(
         self,
-        symbols: ArrayLike | None = None,
+        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
         *,
         streams: int = 1,
         tasks: int = 1,
         draws: int | None = None,
-    ) -> Array | None:
+    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         n = draws_in_task(self.T, draws)
         with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
             rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(self.alpha)).to_event(1))
         if n == 0:
             return None
 
-        def step(p: Array, observed: Array | None) -> tuple[Array, Array]:
+        def step(
+            p: Float[Array, "streams tasks symbols"],
+            observed: Integer[AnyArray, "streams tasks"] | None,
+        ) -> tuple[
+            Float[Array, "streams tasks symbols"],
+            Integer[Array, "streams tasks"],
+        ]:
             x = numpyro.sample("x", dist.Categorical(p), obs=observed)
             return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
 
@@ -127,7 +135,7 @@ class MarkovChain(Process):
         K = self.num_symbols
         return Transitions(jnp.zeros((K, K)), jnp.full((), K, jnp.int32))
 
-    def update(self, belief: Transitions, symbol: Array) -> Transitions:
+    def update(self, belief: Transitions, symbol: Symbol) -> Transitions:
         # one_hot of K, before any symbol, is 0: no transition is counted.
         before, after = (
             jax.nn.one_hot(s, self.num_symbols, dtype=belief.counts.dtype)
@@ -136,15 +144,17 @@ class MarkovChain(Process):
         counts = belief.counts + before[:, None] * after[None]
         return Transitions(counts, jnp.asarray(symbol, jnp.int32))
 
-    def log_predictive_of(self, belief: Transitions) -> Array:
+    def log_predictive_of(self, belief: Transitions) -> Float[Array, " {self.num_symbols}"]:
         row = log_succession(jnp.asarray(self.alpha)[belief.last], belief.counts[belief.last])
         return jnp.where(belief.last == self.num_symbols, jnp.log(jnp.asarray(self.start)), row)
 
-    def log_predictive_given(self, latent: Latent, belief: Transitions, place: Array) -> Array:
+    def log_predictive_given(
+        self, latent: Latent, belief: Transitions, place: Int[Array, ""]
+    ) -> Float[Array, " {self.num_symbols}"]:
         start = jnp.log(jnp.asarray(self.start))
         return jnp.where(belief.last == self.num_symbols, start, log_normalise(latent[belief.last]))
 
-    def coordinates(self, belief: Transitions) -> dict[str, Array]:
+    def coordinates(self, belief: Transitions) -> Coordinates:
         """transition_counts (K * K,), last_symbol (K,) with a 1 at it, posterior_mean (K,), the
         predictive."""
         K = self.num_symbols
@@ -154,7 +164,7 @@ class MarkovChain(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def statistic(self, symbols: ArrayLike) -> np.ndarray:
+    def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"]:
         """Transition counts (K * K), row by row, and the last symbol, K before any."""
         symbols, K = np.asarray(symbols), self.num_symbols
         moves = K * symbols[..., :-1] + symbols[..., 1:]

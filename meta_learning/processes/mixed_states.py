@@ -12,13 +12,16 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 # More beliefs than this are taken for endlessly many. Numbers grow with their number, and so does work.
 MOST = 64
 _WORK = 2**20
 
 
-def belief_table(edges: Any, start: Sequence[Any]) -> np.ndarray | None:
+def belief_table(
+    edges: Any, start: Sequence[Any]
+) -> Int64[np.ndarray, "beliefs {len(edges)}"] | None:
     """Which belief comes after which: int64 (beliefs + 1, K), the start's first.
 
     edges: T^(x)_ij as Fractions, nested (K, S, S). start: p(first state), (S,). -1 stands for a symbol

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Float64
 
 from meta_learning.processes.base import Process
 from meta_learning.processes.components import Components
@@ -66,11 +67,11 @@ class Mixture(Components):
         return f"a mixture of {len(self.p)} categoricals, T={json_task_length(self.T) or 'inf'}"
 
     @property
-    def components(self) -> np.ndarray:
+    def components(self) -> Float64[np.ndarray, "components symbols"]:
         return np.asarray(self.p)
 
     @property
-    def component_prior(self) -> np.ndarray:
+    def component_prior(self) -> Float64[np.ndarray, " components"]:
         return np.asarray(self.weights)
 
     def ladder(self) -> dict[str, Machine]:

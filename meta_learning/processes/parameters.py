@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from meta_learning.processes.types import ArrayLike, Json
+from meta_learning.processes.types import Json
 
 # Test streams hold whole tasks: a longer one is better asked for as endless.
 MOST_TASK_LENGTH = 100_000
@@ -170,7 +171,7 @@ def check_task_length(T: float, name: str = "T") -> float:
     return int(T)
 
 
-def stationary(transition: ArrayLike, advice: str) -> tuple[float, ...]:
+def stationary(transition: Float[np.ndarray, "states states"], advice: str) -> tuple[float, ...]:
     """The distribution that a transition matrix keeps: start = start A. Errors: ValueError with
     ``advice`` where there are several."""
     matrix = np.asarray(transition, np.float64)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64, Integer, Shaped
 
-from meta_learning.processes.types import ArrayLike
+from meta_learning.processes.types import Symbols
 
 
-def drawn_places(length: int, task_length: float) -> np.ndarray:
+def drawn_places(length: int, task_length: float) -> Bool[np.ndarray, " {length}"]:
     """Which places of a stream hold a drawn symbol (True) and which a RESET. bool (length,)."""
     places = np.arange(length)
     if math.isinf(task_length):
@@ -20,7 +21,9 @@ def drawn_places(length: int, task_length: float) -> np.ndarray:
     return places % int(task_length) != int(task_length) - 1
 
 
-def split_tasks(values: np.ndarray, task_length: float) -> np.ndarray:
+def split_tasks(
+    values: Shaped[np.ndarray, "*streams length"], task_length: float
+) -> Shaped[np.ndarray, "*streams tasks span"]:
     """Places (..., L) by task (..., tasks, span), L >= 1; the last task is filled up with zeros."""
     length = values.shape[-1]
     span = length if math.isinf(task_length) else min(int(task_length), length)
@@ -28,17 +31,23 @@ def split_tasks(values: np.ndarray, task_length: float) -> np.ndarray:
     return padded.reshape(*values.shape[:-1], -1, span)
 
 
-def join_tasks(rows: np.ndarray, length: int) -> np.ndarray:
+def join_tasks(
+    rows: Shaped[np.ndarray, "*streams tasks span n"], length: int
+) -> Shaped[np.ndarray, "*streams {length} n"]:
     """Back from ``split_tasks``, of rows: (..., tasks, span, n) -> (..., length, n)."""
     return rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])[..., :length, :]
 
 
-def count_symbols(symbols: ArrayLike, num_symbols: int) -> np.ndarray:
+def count_symbols(
+    symbols: Symbols, num_symbols: int
+) -> Int64[np.ndarray, "*streams {num_symbols}"]:
     """How often each symbol came in all. symbols: int (..., n). Returns int64 (..., K)."""
     return (np.asarray(symbols)[..., None] == np.arange(num_symbols)).sum(-2)
 
 
-def counts_before(draws: np.ndarray, num_symbols: int) -> np.ndarray:
+def counts_before(
+    draws: Integer[np.ndarray, "*tasks n"], num_symbols: int
+) -> Int64[np.ndarray, "*tasks n {num_symbols}"]:
     """Counts of each symbol before each draw of one task. int (..., n) -> int64 (..., n, K)."""
     counts = np.zeros((*draws.shape, num_symbols), np.int64)
     for k in range(num_symbols):
@@ -46,7 +55,9 @@ def counts_before(draws: np.ndarray, num_symbols: int) -> np.ndarray:
     return counts
 
 
-def task_counts(symbols: ArrayLike, num_symbols: int, task_length: float) -> np.ndarray:
+def task_counts(
+    symbols: Symbols, num_symbols: int, task_length: float
+) -> Int64[np.ndarray, "*streams length {num_symbols}"]:
     """Counts of each symbol in the current task before each place. int64 (..., L, K).
 
     symbols: int (..., L). RESET clears the counts and is never counted.
@@ -59,7 +70,9 @@ def task_counts(symbols: ArrayLike, num_symbols: int, task_length: float) -> np.
     return join_tasks(counts, symbols.shape[-1])
 
 
-def with_reset(log_p: np.ndarray, task_length: float) -> np.ndarray:
+def with_reset(
+    log_p: Float[np.ndarray, "*streams length symbols"], task_length: float
+) -> Float[np.ndarray, "*streams length symbols+1"]:
     """Adds RESET to rows over the K symbols: (..., L, K) -> (..., L, K+1), known T."""
     out = np.concatenate([log_p, np.full((*log_p.shape[:-1], 1), -np.inf)], axis=-1)
     reset = ~drawn_places(log_p.shape[-2], task_length)
@@ -68,7 +81,9 @@ def with_reset(log_p: np.ndarray, task_length: float) -> np.ndarray:
     return out
 
 
-def check_symbols(symbols: ArrayLike, num_symbols: int, task_length: float) -> np.ndarray:
+def check_symbols(
+    symbols: Symbols, num_symbols: int, task_length: float
+) -> Integer[np.ndarray, "*streams length"]:
     """The symbols as an array.
 
     Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float, Shaped
 
-from autoregressive.broadcast import align
-from meta_learning.processes.types import ArrayLike
+from autoregressive.broadcast import AnyArray, align
 
 
-def log_succession(alpha: ArrayLike, counts: ArrayLike) -> Array:
+def log_succession(
+    alpha: Shaped[AnyArray, "*#batch symbols"] | Sequence[float] | float,
+    counts: Shaped[AnyArray, "*#batch symbols"] | Sequence[float],
+) -> Float[Array, "*batch symbols"]:
     """log of (alpha_k + n_k) / sum(alpha + n), the mean of Dirichlet(alpha + n), in nats.
 
-    alpha, counts: (..., K), which may be broadcast. Returns (..., K).
+    alpha, counts: (..., K), which may be broadcast; alpha may be one number. Returns (..., K).
     """
     alpha, counts = jnp.asarray(alpha), jnp.asarray(counts)
     weights = align(alpha, counts) + align(counts, alpha)

@@ -14,6 +14,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64
 
 from meta_learning.processes.base import Process
 from meta_learning.processes.components import Components
@@ -28,6 +29,7 @@ from meta_learning.processes.parameters import (
     read_number,
     show,
 )
+from meta_learning.processes.types import Coordinates
 
 # More weights than these are no coordinates that a network of some hundred units could hold.
 MOST_COORDINATES = 64
@@ -78,12 +80,12 @@ class TaskPool(Components):
         )
 
     @property
-    def components(self) -> np.ndarray:
+    def components(self) -> Float64[np.ndarray, "{self.pool} {self.num_symbols}"]:
         # A copy: of one array JAX remembers what it made of it, in float32 or float64.
         return draw_pool(self.alpha, self.pool, self.pool_seed).copy()
 
     @property
-    def component_prior(self) -> np.ndarray:
+    def component_prior(self) -> Float64[np.ndarray, " {self.pool}"]:
         return np.full(self.pool, 1 / self.pool)
 
     @property
@@ -91,7 +93,7 @@ class TaskPool(Components):
         """What the pool was drawn from: Bayes of infinitely many tasks."""
         return DirichletCategorical(self.alpha, self.T)
 
-    def coordinates(self, belief: Array) -> dict[str, Array]:
+    def coordinates(self, belief: Float[Array, " {self.num_symbols}"]) -> Coordinates:
         """counts (K,), posterior_mean (K,), the predictive, and prior_mean (K,), that of the prior;
         component_weights (pool,) of pools of up to ``MOST_COORDINATES``."""
         found = {
@@ -113,7 +115,9 @@ class TaskPool(Components):
 
 
 @lru_cache(maxsize=64)
-def draw_pool(alpha: tuple[float, ...], pool: int, seed: int) -> np.ndarray:
+def draw_pool(
+    alpha: tuple[float, ...], pool: int, seed: int
+) -> Float64[np.ndarray, "{pool} {len(alpha)}"]:
     """``pool`` draws from Dirichlet(alpha), float64 (pool, K), not writable.
 
     Made of the bits of NumPy's Philox generator, which are the same in all its versions, as the

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxtyping import PyTree
-from numpy.typing import ArrayLike
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Integer, PyTree, Shaped
+from numpy import typing as npt
 
-__all__ = ["ArrayLike", "Belief", "Entry", "Json", "Latent", "Matrices", "Settings", "Sites"]
+from autoregressive.broadcast import AnyArray
+
+__all__ = [
+    "ArrayLike",
+    "Belief",
+    "Coordinates",
+    "Entry",
+    "Json",
+    "Latent",
+    "Matrices",
+    "Settings",
+    "Sites",
+    "Symbol",
+    "Symbols",
+]
 
 # What a machine holds of a task so far: any tree of arrays.
-Belief = PyTree
+Belief = PyTree[Shaped[AnyArray, "..."]]
 # What a task's symbols depend on: a tree of arrays, or None where nothing is given.
-Latent = PyTree
+Latent = PyTree[Shaped[AnyArray, "..."]]
+# What a network's state might hold of a belief, by name.
+Coordinates = dict[str, Float[Array, " _"]]
 # The sites of a NumPyro trace by name, each with its "type" and "value".
 Sites = Mapping[str, Mapping[str, Any]]
 # A plain JSON value, and an object of them.
@@ -23,3 +41,17 @@ Settings = dict[str, Any]
 # A number as floats or exact fractions, and T^(x)_ij nested (K, S, S) of them.
 Entry = type[float] | type[Fraction]
 Matrices = Any
+
+if TYPE_CHECKING:
+    ArrayLike = npt.ArrayLike
+    Symbols = ArrayLike
+    Symbol = Array
+else:
+    # NumPy's own name leaves tuples out when it is checked.
+    ArrayLike = Shaped[AnyArray, "..."] | Sequence | bool | int | float | np.generic
+    # Streams of symbols, also as lists. What is no stream gets one of our own errors.
+    Symbols = (
+        Shaped[AnyArray, "*streams length"] | Shaped[AnyArray, ""] | Sequence | int | np.generic
+    )
+    # One symbol, as a machine takes it in.
+    Symbol = Integer[AnyArray, ""] | int
