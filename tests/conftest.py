@@ -21,10 +21,7 @@ def quick_to_compile() -> str:
 
 
 # Shapes and types of every function of these packages are checked at every call.
-jaxtyping.install_import_hook(["autoregressive", "meta_learning"], "checks.checked")
-
-# No array gets new axes in silence, in the tests and in the programs that they start.
-os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+jaxtyping.install_import_hook(["autoregressive"], "checks.checked")
 
 # Tests compile for longer than they compute: without LLVM's later passes and XLA's newer code generator
 # compiling takes about two fifths less. Last bits may differ from those of a user's programs; where bits
