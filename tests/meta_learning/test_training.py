@@ -206,7 +206,7 @@ from meta_learning import recipes
 # A shell's background job, such as a test run may be, starts with Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 recipes._SYMBOLS_PER_POINT = 64
-resume.SAVE_EVERY_S = 0.0
+resume.SAVE_EVERY_S, resume._SAVING_SHARE = 0.0, float("inf")
 keep = resume.Unfinished.keep
 
 def keep_and_wait(self, *state, **how):
