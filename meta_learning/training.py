@@ -190,8 +190,8 @@ def _held_out(
         def one(seed: Any) -> tuple[Array, Array]:
             params, symbols, p = seed
 
-            def score(streams: tuple[Array, Array]) -> tuple[Array, Array]:
-                symbols, p = streams
+            def score(piece: tuple[Array, Array]) -> tuple[Array, Array]:
+                symbols, p = piece
                 log_q = jax.nn.log_softmax(
                     model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
                 )
