@@ -100,7 +100,7 @@ def on_unseen_p(document: Document) -> Answer:
         figures.gap_along_p(curves),
         "Gap against the probability of symbol 0 for three training priors, on a log axis.",
         "Tasks that always have p = (w, (1-w)/2, (1-w)/2), T=20: KL(Bayes with the training alpha || "
-        "network). Bands: 95% intervals over seeds; one that reaches zero is cut at a hundredth of the "
-        "mean.",
+        "network). Bands: 95% intervals over seeds; one that reaches below a hundredth of the mean is "
+        "cut there.",
     )
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])
