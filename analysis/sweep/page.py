@@ -160,7 +160,7 @@ def panels(tree: xarray.DataTree) -> list[Panel]:
                     figures.gap_along(tree, name),
                     f"Gap to Bayes against {figures.axis_title(name)}, a curve for each network.",
                     f"The gap against {figures.axis_title(name)}, with 95% intervals; one that "
-                    "reaches below a tenth of the mean is cut there.",
+                    "reaches zero is cut at a tenth of the mean.",
                 )
             )
         if "share_first" in intervals and "pool" in figures.curve_axes(tree):
