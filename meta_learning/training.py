@@ -225,9 +225,9 @@ def _held_out(
             params, symbols, p = seed
 
             def score(
-                streams: tuple[Integer[Array, "some length"], Float[Array, "some drawn outcomes"]],
+                piece: tuple[Integer[Array, "some length"], Float[Array, "some drawn outcomes"]],
             ) -> LossAndGap:
-                symbols, p = streams
+                symbols, p = piece
                 log_q = jax.nn.log_softmax(
                     model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
                 )

@@ -39,20 +39,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 pytest.register_assert_rewrite("laws")
 
 # A network and a comparison small enough to train in seconds.
-TINY = (
-    "--recipe",
-    "coursework",
-    "--iterations",
-    "6",
-    "--batch-size",
-    "4",
-    "--unroll",
-    "8",
-    "--hidden",
-    "4",
-    "--streams",
-    "60",
-)
+QUICK = ("--recipe", "coursework", "--batch-size", "4", "--unroll", "8")
+TINY = (*QUICK, "--iterations", "6", "--hidden", "4", "--streams", "60")
 TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
 
 

@@ -13,7 +13,14 @@ from analysis.commands.networks import (
     network_options,
     refuse_options,
 )
-from analysis.commands.options import ALPHA, PROBABILITIES, TASK_LENGTH, shared_options
+from analysis.commands.options import (
+    ALPHA,
+    PROBABILITIES,
+    TASK_LENGTH,
+    seeds_option,
+    shared_options,
+    streams_option,
+)
 from analysis.console import usage_errors
 from analysis.output import finish, prepare
 
@@ -47,16 +54,8 @@ Examples:
     help="Task length of the test streams.  [as trained]",
 )
 @click.option("--p", type=PROBABILITIES, help="Test streams whose p is always this: 1,0,0.")
-@click.option(
-    "--seeds",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Networks to train, with seeds from --seed on.",
-)
-@click.option(
-    "--streams", default=10_000, show_default=True, type=click.IntRange(2), help="Test streams."
-)
+@seeds_option("Networks to train, with seeds from --seed on.")
+@streams_option()
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),

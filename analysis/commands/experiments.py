@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.options import cell_options, shared_options
+from analysis.commands.options import (
+    cell_options,
+    recipe_option,
+    seeds_option,
+    shared_options,
+    streams_option,
+)
 from analysis.console import usage_errors
 from analysis.output import finish, prepare
 from analysis.progress import say, scoring_progress
@@ -29,29 +35,11 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option(
-    "--recipe",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="How to train: default or coursework.",
-)
+@recipe_option
 @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
 @cell_options
-@click.option(
-    "--seeds",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Networks of each model.",
-)
-@click.option(
-    "--streams",
-    default=4_000,
-    show_default=True,
-    type=click.IntRange(2),
-    help="Test streams of each kind.",
-)
+@seeds_option("Networks of each model.")
+@streams_option("Test streams of each kind.", 4_000)
 @shared_options
 def experiments(
     recipe: str,

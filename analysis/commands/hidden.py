@@ -11,7 +11,7 @@ from analysis.commands.networks import (
     find_networks,
     network_options,
 )
-from analysis.commands.options import shared_options
+from analysis.commands.options import shared_options, streams_option
 from analysis.output import finish
 
 DEFAULT_OUT = Path("meta-learn-hidden")
@@ -29,13 +29,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @network_options
-@click.option(
-    "--streams",
-    default=2_000,
-    show_default=True,
-    type=click.IntRange(4),
-    help="Test streams, and tasks whose states are swapped.",
-)
+@streams_option("Test streams, and tasks whose states are swapped.", 2_000, 4)
 @shared_options
 def hidden(
     network: NetworkOptions,

@@ -17,6 +17,7 @@ from analysis.commands.options import (
     Given,
     MemberOption,
     cell_options,
+    recipe_option,
 )
 from analysis.console import usage_errors
 from analysis.output import prepare
@@ -112,13 +113,7 @@ def network_options(command: Command) -> Command:
         type=click.Path(path_type=Path),
         help="A saved network, instead of training one.",
     )
-    @click.option(
-        "--recipe",
-        default="default",
-        show_default=True,
-        metavar="NAME",
-        help="How to train: default or coursework.",
-    )
+    @recipe_option
     @click.option("--budget", type=click.IntRange(1), help="Training symbols.  [6,400,000]")
     @click.option("--iterations", type=click.IntRange(1), help="Instead of a budget.")
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")

@@ -125,6 +125,33 @@ def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
     return wrapped
 
 
+def recipe_option(command: Command) -> Command:
+    """--recipe: how it is trained."""
+    return click.option(
+        "--recipe",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="How to train: default or coursework.",
+    )(command)
+
+
+def seeds_option(text: str, default: int = 1) -> Callable[[Command], Command]:
+    """--seeds: how many networks. text: its help."""
+    return click.option(
+        "--seeds", default=default, show_default=True, type=click.IntRange(1, 1000), help=text
+    )
+
+
+def streams_option(
+    text: str = "Test streams.", default: int = 10_000, least: int = 2
+) -> Callable[[Command], Command]:
+    """--streams: how many are sampled. text: its help. least: the fewest that give an answer."""
+    return click.option(
+        "--streams", default=default, show_default=True, type=click.IntRange(least), help=text
+    )
+
+
 def cell_options(command: Command) -> Command:
     """--cell and --hidden: what is trained."""
     hidden = click.option(

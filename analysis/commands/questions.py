@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.options import shared_options
+from analysis.commands.options import seeds_option, shared_options, streams_option
 from analysis.console import usage_errors
 from analysis.output import command_line, finish, prepare
 from analysis.progress import say, scoring_progress
@@ -37,20 +37,8 @@ Examples:
     type=click.IntRange(400),
     help="Training symbols of every network.",
 )
-@click.option(
-    "--seeds",
-    default=3,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Networks of every setting.",
-)
-@click.option(
-    "--streams",
-    default=1_000,
-    show_default=True,
-    type=click.IntRange(2),
-    help="Test streams of each kind.",
-)
+@seeds_option("Networks of every setting.", 3)
+@streams_option("Test streams of each kind.", 1_000)
 @shared_options
 def questions(
     budget: int,

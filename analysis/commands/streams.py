@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from analysis.commands.networks import ProcessOptions, chosen_process, process_options
-from analysis.commands.options import shared_options_of
+from analysis.commands.options import shared_options_of, streams_option
 from analysis.console import usage_errors
 from analysis.output import print_json
 
@@ -25,9 +25,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @process_options
-@click.option(
-    "--streams", default=10_000, show_default=True, type=click.IntRange(2), help="Test streams."
-)
+@streams_option()
 @shared_options_of("File to write.  [streams.npz]", "What was written as one JSON document.")
 def streams(
     chosen: ProcessOptions,

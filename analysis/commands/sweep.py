@@ -12,7 +12,10 @@ from analysis.commands.options import (
     ALPHA,
     TASK_LENGTH,
     MemberOption,
+    recipe_option,
+    seeds_option,
     shared_options,
+    streams_option,
     worker_options,
 )
 from analysis.console import usage_errors
@@ -88,30 +91,12 @@ Examples:
     type=click.IntRange(1),
     help="Training symbols, instead of iterations. *  [6,400,000]",
 )
-@click.option(
-    "--recipe",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="How to train: default or coursework.",
-)
+@recipe_option
 @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
 @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option(
-    "--seeds",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Networks at each point of the grid, with seeds from --seed on.",
-)
-@click.option(
-    "--streams",
-    default=10_000,
-    show_default=True,
-    type=click.IntRange(2),
-    help="Test streams of each point.",
-)
+@seeds_option("Networks at each point of the grid, with seeds from --seed on.")
+@streams_option("Test streams of each point.")
 @shared_options
 @worker_options
 def sweep(

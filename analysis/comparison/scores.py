@@ -12,33 +12,6 @@ from autoregressive.scores import kl, log_loss, log_sum
 
 
 @dataclass
-class Scores:
-    """One predictor on the test streams; every array has one entry a stream, or one a position.
-
-    loss: mean of -log q at drawn places, nats. gap: mean of KL(Bayes || q) there over all K + 1
-    outcomes, nats. metrics: the mean of each of ``METRICS`` there. leak: mean probability of RESET at
-    drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places. reset_cost: mean
-    of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that is about when a
-    task ends; what is left is the KL over the K symbols, renormalised. gap_by_position,
-    loss_by_position: means over tasks and streams at each draw of a task; gap_by_position_se: the
-    standard error over streams. gap_test: as gap, from Bayes of the streams' own process; None where
-    that is the prior or has nothing to learn. NaN where there is no such place.
-    """
-
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_by_position: np.ndarray
-    gap_by_position_se: np.ndarray
-    loss_by_position: np.ndarray
-    gap_test: np.ndarray | None = None
-    between: Between | None = None
-
-
-@dataclass
 class Between:
     """One network between Bayes and the process's ``second`` exact predictor.
 
@@ -53,12 +26,17 @@ class Between:
     slopes_by_position: np.ndarray
 
 
-@dataclass
-class Part:
-    """What ``Scores`` holds, of some of the streams.
+@dataclass(kw_only=True)
+class ByStream:
+    """One predictor on test streams; every array has one entry a stream.
 
-    position_sum, position_squares, position_loss: sums over these streams of the gap by position, a
-    stream's tasks averaged first, of its square, and of the loss.
+    loss: mean of -log q at drawn places, nats. gap: mean of KL(Bayes || q) there over all K + 1
+    outcomes, nats. metrics: the mean of each of ``METRICS`` there. leak: mean probability of RESET at
+    drawn places, where there is a RESET at all. miss: mean of 1 - it at RESET places. reset_cost: mean
+    of -log(1 - probability of RESET) at drawn places, nats: the part of the gap that is about when a
+    task ends; what is left is the KL over the K symbols, renormalised. gap_test: as gap, from Bayes of
+    the streams' own process; None where that is the prior or has nothing to learn. NaN where there is
+    no such place.
     """
 
     loss: np.ndarray
@@ -67,11 +45,34 @@ class Part:
     leak: np.ndarray
     miss: np.ndarray
     reset_cost: np.ndarray
-    gap_test: np.ndarray | None
+    gap_test: np.ndarray | None = None
+    between: Between | None = None
+
+
+@dataclass(kw_only=True)
+class Scores(ByStream):
+    """One predictor on all test streams.
+
+    gap_by_position, loss_by_position: means over tasks and streams at each draw of a task, NaN where
+    there is no such place; gap_by_position_se: the standard error over streams.
+    """
+
+    gap_by_position: np.ndarray
+    gap_by_position_se: np.ndarray
+    loss_by_position: np.ndarray
+
+
+@dataclass(kw_only=True)
+class Part(ByStream):
+    """One predictor on some of the streams.
+
+    position_sum, position_squares, position_loss: sums over these streams of the gap by position, a
+    stream's tasks averaged first, of its square, and of the loss.
+    """
+
     position_sum: np.ndarray
     position_squares: np.ndarray
     position_loss: np.ndarray
-    between: Between | None = None
 
 
 def score_part(
@@ -82,6 +83,8 @@ def score_part(
     drawn: np.ndarray,
     positions: int,
 ) -> Part:
+    """A predictor's rows (streams, L, K+1) on some streams, against those of Bayes. drawn: bool (L,).
+    positions: drawn places in a task; 0 where there are none."""
     log_drawn, log_bayes, targets = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
     loss, gap = log_loss(log_drawn, targets), kl(log_bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
@@ -122,6 +125,8 @@ def score_between(
 
 
 def join(parts: list[Part]) -> Scores:
+    """The scores on the streams of all parts, in their order."""
+
     def whole(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 
@@ -146,11 +151,11 @@ def join(parts: list[Part]) -> Scores:
         gap_by_position_se=np.sqrt(variance / count),
         loss_by_position=np.sum([part.position_loss for part in parts], axis=0) / count,
         gap_test=None if parts[0].gap_test is None else whole("gap_test"),
-        between=_joinscore_between(between) if between else None,
+        between=_join_between(between) if between else None,
     )
 
 
-def _joinscore_between(parts: list[Between]) -> Between:
+def _join_between(parts: list[Between]) -> Between:
     weights = np.array([len(part.gap) for part in parts]) / sum(len(part.gap) for part in parts)
     return Between(
         np.concatenate([part.gap for part in parts]),

@@ -38,10 +38,12 @@ def price_text(training: Iterable[Document]) -> str:
 
 
 def own_row(training: Document) -> Document:
+    """What was measured on the training prior's own streams."""
     return training["rows"][0]
 
 
 def gap_closed(training: Document) -> Document:
+    """The estimate of the share of memoryless's gap that is closed."""
     return own_row(training)["gap_closed"]
 
 
@@ -54,6 +56,7 @@ def share_text(training: Document) -> str:
 
 
 def gap_text(training: Document) -> str:
+    """The gap to Bayes on its own streams, nats."""
     return nats(own_row(training)["gap.network"]["mean"], no_gap(training))
 
 
@@ -63,10 +66,12 @@ def no_gap(training: Document) -> str:
 
 
 def value_of(row: Document | None, name: str) -> float:
+    """A mean to draw; NaN where there is none."""
     return figures.drawable(row[name]["mean"] if row else None)
 
 
 def bounds(estimate: Document) -> tuple[float, float]:
+    """The interval's ends; the mean twice where there is no interval."""
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
@@ -79,10 +84,12 @@ def effective_texts(training: Document) -> list[str]:
 
 
 def entry_text(estimate: Document) -> str:
+    """A mean with its interval."""
     return f"{figures_text(estimate['mean'])} {interval(estimate['ci95'], figures_text)}".strip()
 
 
 def figures_text(value: float | None) -> str:
+    """Three figures."""
     return "-" if value is None else f"{value:.3g}"
 
 
@@ -97,6 +104,7 @@ def has_several_unrolls(document: Document, training: Document) -> bool:
 
 
 def interval_text(document: Document) -> str:
+    """What the intervals of a table are over."""
     seeds = len(document["seeds"])
     if seeds > 1:
         return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
@@ -104,16 +112,20 @@ def interval_text(document: Document) -> str:
 
 
 def alpha_text(training: Document) -> str:
+    """The training prior: "10,1,1"."""
     return numbers_text(training["alpha"])
 
 
 def numbers_text(values: Iterable[float]) -> str:
+    """Numbers with commas between them."""
     return ",".join(f"{v:g}" for v in values)
 
 
 def length_text(T: int | None) -> str:
+    """T, which is None where it is infinite."""
     return "inf" if T is None else str(T)
 
 
 def unique(values: Iterable[Member]) -> list[Member]:
+    """Each value once, in the order of its first coming."""
     return list(dict.fromkeys(values))

@@ -25,6 +25,7 @@ from analysis.report.report import Document, Panel, Table
 
 
 def on_edges(document: Document) -> Answer:
+    """Tasks of RESET only, and tasks without an end."""
     (one,) = (t for t in document["trainings"] if t["T"] == 1)
     endless = [t for t in document["trainings"] if t["T"] is None]
     endless.sort(key=lambda t: (t["alpha"][0] < 2, t["unroll"]))
@@ -82,6 +83,7 @@ def on_edges(document: Document) -> Answer:
 
 
 def on_task_length(document: Document) -> Answer:
+    """Networks at other task lengths than their own."""
     long = [t for t in document["trainings"] if t["unroll"] == 100 and t["T"] != 1]
     by_alpha = {
         a: [t for t in long if alpha_text(t) == a] for a in unique(alpha_text(t) for t in long)
@@ -150,6 +152,7 @@ def on_task_length(document: Document) -> Answer:
 
 
 def on_unroll(document: Document) -> Answer:
+    """Unrolls shorter and longer than a task."""
     training = [
         t
         for t in document["trainings"]
@@ -205,6 +208,7 @@ def on_unroll(document: Document) -> Answer:
 
 
 def on_harder(document: Document) -> Answer:
+    """Losses and gaps of longer tasks."""
     priors = document["exact"]["priors"][:2]
     networks = {(tuple(t["alpha"]), t["T"]): t for t in document["trainings"] if t["unroll"] == 100}
     rows, curves = [], {}

@@ -19,6 +19,7 @@ from analysis.report.report import Document, Panel, Table
 
 
 def on_prior(document: Document) -> Answer:
+    """The prior that each network behaves like."""
     training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = [[alpha_text(t), *effective_texts(t), gap_text(t), share_text(t)] for t in training]
     flat = document["exact"]["priors"][-1]
@@ -45,6 +46,7 @@ def on_prior(document: Document) -> Answer:
 
 
 def on_unseen_p(document: Document) -> Answer:
+    """The gap on tasks that always have the same p."""
     training = [t for t in document["trainings"] if t["T"] == 20 and t["unroll"] == 100]
     rows = []
     for t in training:
@@ -98,7 +100,7 @@ def on_unseen_p(document: Document) -> Answer:
         figures.gap_along_p(curves),
         "Gap against the probability of symbol 0 for three training priors, on a log axis.",
         "Tasks that always have p = (w, (1-w)/2, (1-w)/2), T=20: KL(Bayes with the training alpha || "
-        "network). Bands: 95% intervals over seeds; one that reaches zero is cut at a hundredth of the "
-        "mean.",
+        "network). Bands: 95% intervals over seeds; one that reaches below a hundredth of the mean is "
+        "cut there.",
     )
     return Answer("How well do they generalise to unseen p?", text, [table], [panel])

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from analysis.coursework.exact_losses import bayes_losses, excess
 from analysis.report.report import Document
@@ -89,7 +89,7 @@ def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
     logits, targets: (n, places). The loss is -log of the probability of what came.
     """
     z = np.asarray(logits, np.float64)
-    once = 1 / (1 + np.exp(-z))
+    once = expit(z)
     right = float(nats(z, targets).mean())
     # sigmoid(p) has the logit p.
     twice = float(nats(once, targets).mean())

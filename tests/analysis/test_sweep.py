@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 import xarray
+from conftest import QUICK
 from running import assert_refused, refused, run
 
 from analysis import workers
@@ -23,20 +24,7 @@ from autoregressive.training import TrainingDiverged
 from meta_learning import training
 from meta_learning.recipes import make_recipe
 
-SMALL = (
-    "--recipe",
-    "coursework",
-    "--iterations",
-    "6",
-    "--batch-size",
-    "4",
-    "--unroll",
-    "8",
-    "--seeds",
-    "2",
-    "--streams",
-    "60",
-)
+SMALL = (*QUICK, "--iterations", "6", "--seeds", "2", "--streams", "60")
 GRID = ("--alpha", "10,1,1", "--T", "4", "--hidden", "3", "--hidden", "2", *SMALL)
 RESULTS = ("sweep.json", "sweep.nc", "gap-map.png", "gap-along-hidden.svg")
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import numpyro.handlers
 import pytest
+from conftest import QUICK
 from running import refused, run
 
 from meta_learning.processes import (
@@ -240,20 +241,7 @@ def test_the_entropy_rate_lies_between_its_bounds():
 
 
 def test_compare_takes_edges_and_names(tmp_path):
-    tiny = (
-        "--recipe",
-        "coursework",
-        "--iterations",
-        "3",
-        "--batch-size",
-        "4",
-        "--unroll",
-        "8",
-        "--hidden",
-        "4",
-        "--streams",
-        "20",
-    )
+    tiny = (*QUICK, "--iterations", "3", "--hidden", "4", "--streams", "20")
     out = tmp_path / "out"
     result = run(
         "compare",

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from conftest import QUICK
 from laws import (
     every_short_history_agrees_with_exact_fractions,
     the_oracle_is_no_worse_and_references_no_better_than_bayes,
@@ -262,20 +263,7 @@ def test_latent_changes_come_at_the_hazard():
 
 @pytest.mark.parametrize("name", ["change-points", "markov-chain"])
 def test_compare_takes_every_process(name, tmp_path):
-    tiny = (
-        "--recipe",
-        "coursework",
-        "--iterations",
-        "3",
-        "--batch-size",
-        "4",
-        "--unroll",
-        "8",
-        "--hidden",
-        "4",
-        "--streams",
-        "40",
-    )
+    tiny = (*QUICK, "--iterations", "3", "--hidden", "4", "--streams", "40")
     out = tmp_path / "out"
     result = run("compare", "--process", name, *tiny, "--out", out)
     assert result.exit_code == 0, result.stderr
