@@ -29,8 +29,15 @@ def quick_to_compile() -> list[str]:
     return [f"--{name}={wanted[name]}" for name in known]
 
 
-# Shapes and types of every function of these packages are checked at every call.
-jaxtyping.install_import_hook(["autoregressive", "meta_learning"], "checks.checked")
+# Shapes and types of every function of these packages are checked at every call. Pages and labelled
+# results have no arrays, and name types that are loaded late.
+NUMBERS = ("between", "compare", "learners", "metrics", "off_prior", "predictions", "scores")
+CHECKED = [
+    "autoregressive",
+    "meta_learning",
+    *(f"analysis.comparison.{name}" for name in (*NUMBERS, "streams_file", "simplex_figures")),
+]
+jaxtyping.install_import_hook(CHECKED, "checks.checked")
 
 # No array gets new axes in silence, in the tests and in the programs that they start.
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import jax
+from jaxtyping import PRNGKeyArray
 
 from analysis.comparison.compare import compare
 from analysis.comparison.results import estimate_all
@@ -115,7 +115,7 @@ def off_prior(
     learners: Sequence[Learner],
     process: DirichletCategorical,
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     streams: int = 1_000,
     sources: Sequence[tuple[str, Process]] | None = None,
 ) -> OffPrior:

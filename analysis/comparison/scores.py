@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.between import derivatives
 from analysis.comparison.metrics import METRICS
 from autoregressive.scores import kl, log_loss, log_sum
+
+# log q of every outcome, nats.
+Rows = Float[np.ndarray, "streams length outcomes"]
 
 
 @dataclass
@@ -25,16 +29,16 @@ class Scores:
     that is the prior or has nothing to learn. NaN where there is no such place.
     """
 
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_by_position: np.ndarray
-    gap_by_position_se: np.ndarray
-    loss_by_position: np.ndarray
-    gap_test: np.ndarray | None = None
+    loss: Float64[np.ndarray, " streams"]
+    gap: Float64[np.ndarray, " streams"]
+    metrics: dict[str, Float64[np.ndarray, " streams"]]
+    leak: Float64[np.ndarray, " streams"]
+    miss: Float64[np.ndarray, " streams"]
+    reset_cost: Float64[np.ndarray, " streams"]
+    gap_by_position: Float64[np.ndarray, " positions"]
+    gap_by_position_se: Float64[np.ndarray, " positions"]
+    loss_by_position: Float64[np.ndarray, " positions"]
+    gap_test: Float64[np.ndarray, " streams"] | None = None
     between: Between | None = None
 
 
@@ -47,10 +51,10 @@ class Between:
     tasks and streams, (positions,) and (positions, nodes).
     """
 
-    gap: np.ndarray
-    slopes: np.ndarray
-    gap_by_position: np.ndarray
-    slopes_by_position: np.ndarray
+    gap: Float64[np.ndarray, " streams"]
+    slopes: Float64[np.ndarray, "streams nodes"]
+    gap_by_position: Float64[np.ndarray, " positions"]
+    slopes_by_position: Float64[np.ndarray, "positions nodes"]
 
 
 @dataclass
@@ -61,25 +65,25 @@ class Part:
     stream's tasks averaged first, of its square, and of the loss.
     """
 
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_test: np.ndarray | None
-    position_sum: np.ndarray
-    position_squares: np.ndarray
-    position_loss: np.ndarray
+    loss: Float64[np.ndarray, " streams"]
+    gap: Float64[np.ndarray, " streams"]
+    metrics: dict[str, Float64[np.ndarray, " streams"]]
+    leak: Float64[np.ndarray, " streams"]
+    miss: Float64[np.ndarray, " streams"]
+    reset_cost: Float64[np.ndarray, " streams"]
+    gap_test: Float64[np.ndarray, " streams"] | None
+    position_sum: Float64[np.ndarray, " positions"]
+    position_squares: Float64[np.ndarray, " positions"]
+    position_loss: Float64[np.ndarray, " positions"]
     between: Between | None = None
 
 
 def score_part(
-    log_q: np.ndarray,
-    bayes: np.ndarray,
-    bayes_test: np.ndarray | None,
-    symbols: np.ndarray,
-    drawn: np.ndarray,
+    log_q: Rows,
+    bayes: Rows,
+    bayes_test: Rows | None,
+    symbols: Integer[np.ndarray, "streams length"],
+    drawn: Bool[np.ndarray, " length"],
     positions: int,
 ) -> Part:
     log_drawn, log_bayes, targets = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
@@ -106,7 +110,11 @@ def score_part(
 
 
 def score_between(
-    log_q: np.ndarray, bayes: np.ndarray, second: np.ndarray, drawn: np.ndarray, positions: int
+    log_q: Rows,
+    bayes: Rows,
+    second: Rows,
+    drawn: Bool[np.ndarray, " length"],
+    positions: int,
 ) -> Between:
     """The network's place between two exact predictors, on some streams."""
     gap = kl(second[:, drawn], log_q[:, drawn])
@@ -122,7 +130,7 @@ def score_between(
 
 
 def join(parts: list[Part]) -> Scores:
-    def whole(name: str) -> np.ndarray:
+    def whole(name: str) -> Float64[np.ndarray, " streams"]:
         return np.concatenate([getattr(part, name) for part in parts])
 
     between = [part.between for part in parts if part.between is not None]
@@ -160,6 +168,6 @@ def _joinscore_between(parts: list[Between]) -> Between:
     )
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: Float64[np.ndarray, "streams places"]) -> Float64[np.ndarray, " streams"]:
     """Mean over places, NaN where there are none."""
     return values.mean(-1) if values.shape[-1] else np.full(len(values), np.nan)
