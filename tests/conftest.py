@@ -20,8 +20,18 @@ def quick_to_compile() -> str:
     return flags if release > (0, 10) else f"{flags} --xla_cpu_use_fusion_emitters=false"
 
 
-# Shapes and types of every function of these packages are checked at every call.
-jaxtyping.install_import_hook(["autoregressive"], "checks.checked")
+# Shapes and types of every function of these packages are checked at every call. Pages and labelled
+# results have no arrays, and name types that are loaded late.
+NUMBERS = ("between", "compare", "learners", "metrics", "off_prior", "predictions", "scores")
+CHECKED = [
+    "autoregressive",
+    "meta_learning",
+    *(f"analysis.comparison.{name}" for name in (*NUMBERS, "streams_file", "simplex_figures")),
+]
+jaxtyping.install_import_hook(CHECKED, "checks.checked")
+
+# No array gets new axes in silence, in the tests and in the programs that they start.
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
 # Tests compile for longer than they compute: without LLVM's later passes and XLA's newer code generator
 # compiling takes about two fifths less. Last bits may differ from those of a user's programs; where bits

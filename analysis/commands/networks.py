@@ -27,7 +27,7 @@ from analysis.training_progress import train_with_progress
 if TYPE_CHECKING:
     from autoregressive.model import Model
     from meta_learning.learner import Learner
-    from meta_learning.processes import DirichletCategorical, Process
+    from meta_learning.processes import Process
 
 
 @dataclass(frozen=True)
@@ -234,18 +234,6 @@ def at_task_length(process: Process, T: float) -> Process:
         )
     with usage_errors():
         return process.replace({"T": T})
-
-
-def only_dirichlet(process: Process) -> DirichletCategorical:
-    """The process, where a command needs tasks whose symbols are exchangeable. Errors: UsageError."""
-    from meta_learning.processes import DirichletCategorical
-
-    if not isinstance(process, DirichletCategorical):
-        raise click.UsageError(
-            f"this command needs {DirichletCategorical.name}, whose symbols can change places; got "
-            f"{process.name}: meta-learn compare takes it"
-        )
-    return process
 
 
 def _process_of(learner: Learner, path: Path) -> Process:

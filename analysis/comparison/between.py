@@ -8,11 +8,10 @@ there is one least w, and means of derivatives are all that has to be kept of th
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import Float64, Shaped
 
-from autoregressive.scores import normalised
+from autoregressive.scores import Places, normalised
 
 # Where the derivative is known; between them it is a polynomial through the nearest so many.
 NODES = np.linspace(0.0, 1.0, 33)
@@ -21,9 +20,11 @@ _POINTS = 6
 _FLOOR = -100.0
 # Two predictors are taken for equal below this mean derivative, nats.
 _EQUAL = 1e-12
+# Log-probabilities of the symbols, nats.
+Rows = Shaped[np.ndarray, "*places symbols"]
 
 
-def share(log_q: Any, log_first: Any, log_second: Any) -> float:
+def share(log_q: Rows, log_first: Rows, log_second: Rows) -> float:
     """The share w in [0, 1] of ``log_first`` in ``log_q``, of the mean over all rows.
 
     All: log-probabilities (..., K), nats, without RESET; they are normalised. NaN where both ends agree
@@ -33,7 +34,9 @@ def share(log_q: Any, log_first: Any, log_second: Any) -> float:
     return float(least(slopes.reshape(-1, len(NODES)).mean(0)))
 
 
-def derivatives(log_q: Any, log_first: Any, log_second: Any) -> np.ndarray:
+def derivatives(
+    log_q: Rows, log_first: Rows, log_second: Rows
+) -> Float64[np.ndarray, "*places nodes"]:
     """d KL(q || m_w) / dw of every row at w = ``NODES``, nats: (..., K) -> (..., nodes)."""
     log_p, log_other = (np.maximum(normalised(rows), _FLOOR) for rows in (log_first, log_second))
     ratio = log_p - log_other
@@ -45,7 +48,7 @@ def derivatives(log_q: Any, log_first: Any, log_second: Any) -> np.ndarray:
     return out
 
 
-def least(slopes: Any) -> np.ndarray:
+def least(slopes: Float64[np.ndarray, "*places nodes"]) -> Float64[np.ndarray, "*places"]:
     """The w at which derivatives that grow with w are 0, or the end that is nearer to it.
 
     slopes: at ``NODES``, (..., nodes). Returns (...), NaN where all are 0 or one is no number.
@@ -67,7 +70,7 @@ def least(slopes: Any) -> np.ndarray:
     return np.where(known, found, np.nan)
 
 
-def _polynomial(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _polynomial(values: Float64[np.ndarray, "*places points"], at: Places) -> Places:
     """The polynomial (Lagrange's) through values at 0, 1, 2, ... values: (..., _POINTS)."""
     total = np.zeros(np.shape(at))
     for k in range(_POINTS):

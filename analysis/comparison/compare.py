@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 
 import jax
 import numpy as np
+from jaxtyping import Float, Float64, Integer, PRNGKeyArray
 
-from analysis.comparison.scores import Part, Scores, join, score_between, score_part
+from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
 from analysis.report.report import Document
 from autoregressive.pace import SCORING, part, tell
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
 
-Predictor = Callable[[np.ndarray], np.ndarray]
+# Symbols (streams, L) -> log q.
+Predictor = Callable[[Integer[np.ndarray, "streams length"]], Rows]
 _CHUNK_SYMBOLS = 250_000
 
 
@@ -35,12 +37,12 @@ class Example:
     process has no such p.
     """
 
-    symbols: np.ndarray
-    network: np.ndarray
-    bayes: np.ndarray
-    oracle: np.ndarray
-    low: np.ndarray | None
-    high: np.ndarray | None
+    symbols: Integer[np.ndarray, " length"]
+    network: Float[np.ndarray, "length outcomes"]
+    bayes: Float64[np.ndarray, "length outcomes"]
+    oracle: Float64[np.ndarray, "length outcomes"]
+    low: Float64[np.ndarray, "length symbols"] | None
+    high: Float64[np.ndarray, "length symbols"] | None
 
 
 @dataclass
@@ -76,7 +78,7 @@ def compare(
     prior: Process,
     source: Process,
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     streams: int = 10_000,
     length: int,
     seeds: Sequence[int] = (0,),
@@ -95,7 +97,7 @@ def compare(
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
     done = 0
 
-    def rows(network: Predictor, symbols: np.ndarray) -> np.ndarray:
+    def rows(network: Predictor, symbols: Integer[np.ndarray, "n length"]) -> Rows:
         nonlocal done
         with part(SCORING, done, len(symbols), streams * len(networks)):
             log_q = network(symbols)
@@ -110,7 +112,9 @@ def compare(
     return score(prior, source, chunks, length=length, seeds=seeds, only=only)
 
 
-def drawn_chunks(source: Process, key: jax.Array, streams: int, length: int) -> Iterator[Streams]:
+def drawn_chunks(
+    source: Process, key: PRNGKeyArray, streams: int, length: int
+) -> Iterator[Streams]:
     """``streams`` streams of ``source`` as NumPy arrays, some at a time; those of ``compare``."""
     per_chunk = chunk_rows(streams, length)
     starts = range(0, streams, per_chunk)
@@ -135,7 +139,7 @@ def chunk_rows(streams: int, length: int) -> int:
 def score(
     prior: Process,
     source: Process,
-    chunks: Iterable[tuple[Streams, Iterable[np.ndarray]]],
+    chunks: Iterable[tuple[Streams, Iterable[Rows]]],
     *,
     length: int,
     seeds: Sequence[int] = (0,),
@@ -206,7 +210,10 @@ def _positions(length: int, task_length: float) -> int:
 
 
 def _example(
-    network: np.ndarray, log_q: dict[str, np.ndarray], prior: Process, chunk: Streams
+    network: Float[np.ndarray, "length outcomes"],
+    log_q: dict[str, Rows],
+    prior: Process,
+    chunk: Streams,
 ) -> Example:
     symbols = np.asarray(chunk.symbols[0])
     low, high = prior.posterior_interval(symbols) or (None, None)

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float64, Integer
 
 from autoregressive.scores import brier
 
 # (log q, log Bayes, what came) at drawn places -> a number at each place. log q and log Bayes:
 # float64 (streams, places, K+1), nats; what came: int (streams, places). Returns (streams, places).
-Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+_Rows = Float[np.ndarray, "streams places outcomes"]
+Score = Callable[
+    [_Rows, _Rows, Integer[np.ndarray, "streams places"]], Float64[np.ndarray, "streams places"]
+]
 
 
 class Metric(NamedTuple):

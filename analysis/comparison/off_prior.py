@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from analysis.comparison.compare import compare, drawn_chunks
 from analysis.comparison.results import estimate_all
@@ -121,7 +121,7 @@ def off_prior(
     learners: Sequence[Learner],
     process: Process,
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     streams: int = 1_000,
     sources: Sequence[tuple[str, Process]] | None = None,
 ) -> OffPrior:
@@ -153,7 +153,7 @@ def off_prior(
     return OffPrior(process, rows, "seeds" if len(learners) > 1 else "streams", left_out)
 
 
-def _can_make(process: Process, source: Process, key: jax.Array, streams: int) -> bool:
+def _can_make(process: Process, source: Process, key: PRNGKeyArray, streams: int) -> bool:
     """Whether ``process`` gives the test streams of ``source`` a probability above 0."""
     if source == process or process.num_symbols != source.num_symbols:
         return True  # or a comparison says what is wrong

@@ -18,9 +18,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from analysis.comparison.array_files import Stored, open_arrays
 from analysis.comparison.compare import Comparison, chunk_rows, score
+from analysis.comparison.scores import Rows
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
 from autoregressive.scores import kl, normalised
@@ -36,7 +38,9 @@ _FLOOR = -60.0
 _LAG_STREAMS = 500
 
 
-def read_predictions(path: Path, streams: StreamsFile) -> np.ndarray:
+def read_predictions(
+    path: Path, streams: StreamsFile
+) -> Float[np.ndarray, "{streams.symbols.shape[0]} {streams.length} outcomes"]:
     """The log-probabilities (rows, L, K+1) of a predictions file, as they are stored.
 
     Errors: DataError, one line, where an array is missing or of another shape or type, where symbols
@@ -61,7 +65,7 @@ def read_predictions(path: Path, streams: StreamsFile) -> np.ndarray:
     return log_q
 
 
-def check_rows(log_q: np.ndarray) -> None:
+def check_rows(log_q: Float[np.ndarray, "rows length outcomes"]) -> None:
     """Errors: DataError unless every row (streams, L, K+1) is the logarithm of probabilities that sum
     to 1 within ``SUM_TOLERANCE``; -inf stands for probability 0."""
     for start, rows in _parts(log_q):
@@ -81,7 +85,9 @@ def check_rows(log_q: np.ndarray) -> None:
             )
 
 
-def check_no_look_ahead(log_q: np.ndarray, streams: StreamsFile) -> None:
+def check_no_look_ahead(
+    log_q: Float[np.ndarray, "rows length outcomes"], streams: StreamsFile
+) -> None:
     """Errors: DataError where two streams with the same x_<t have other rows t (rows, L, K+1)."""
     worst, where, at_once = 0.0, (0, 0, 0, 0), True
     for first, second, shared in streams.pairs:
@@ -111,7 +117,7 @@ def check_no_look_ahead(log_q: np.ndarray, streams: StreamsFile) -> None:
     )
 
 
-def lags(log_q: np.ndarray, streams: StreamsFile) -> bool:
+def lags(log_q: Float[np.ndarray, "rows length outcomes"], streams: StreamsFile) -> bool:
     """Whether rows seem to be one place late: row t + 1 nearer to Bayes at place t than row t is.
 
     Nearer: less than half of the mean KL from Bayes, over all places, RESET included. A row that has
@@ -128,7 +134,7 @@ def lags(log_q: np.ndarray, streams: StreamsFile) -> bool:
 
 def compare_predictions(
     streams: StreamsFile,
-    log_q: np.ndarray,
+    log_q: Float[np.ndarray, "rows length outcomes"],
     prior: Process | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Comparison:
@@ -146,7 +152,7 @@ def compare_predictions(
     symbols, latent = streams.test_streams()
     size = chunk_rows(streams.streams, streams.length)
 
-    def chunks() -> Iterator[tuple[Streams, list[np.ndarray]]]:
+    def chunks() -> Iterator[tuple[Streams, list[Rows]]]:
         for start in range(0, streams.streams, size):
             here = slice(start, min(start + size, streams.streams))
             yield Streams(symbols[here], latent[here]), [normalised(log_q[here])]
@@ -192,7 +198,9 @@ def _advice(shape: tuple[int, ...], wanted: tuple[int, ...], streams: StreamsFil
     return ": are these predictions of other streams?"
 
 
-def _check_symbols(path: Path, symbols: np.ndarray, streams: StreamsFile) -> None:
+def _check_symbols(
+    path: Path, symbols: Integer[np.ndarray, "rows length"], streams: StreamsFile
+) -> None:
     wrong = symbols != streams.symbols
     if wrong.any():
         row, place = np.argwhere(wrong)[0]
@@ -207,7 +215,7 @@ def _shown(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _parts(log_q: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _parts(log_q: Float[np.ndarray, "rows length outcomes"]) -> Iterator[tuple[int, Rows]]:
     """Some rows at a time in float64, with the number of the first."""
     size = chunk_rows(len(log_q), log_q.shape[1])
     for start in range(0, len(log_q), size):

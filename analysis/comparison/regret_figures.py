@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -103,6 +104,6 @@ def _along(axis: Axes, example: Example, subject: str, places: int) -> None:
     axis.legend(loc="best")
 
 
-def _drawable(values: np.ndarray) -> np.ndarray:
+def _drawable(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """What is infinite cannot be drawn."""
     return np.where(np.isfinite(values), values, np.nan)

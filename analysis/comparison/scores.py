@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.between import derivatives
 from analysis.comparison.metrics import METRICS
 from autoregressive.scores import kl, log_loss, log_sum
+
+# log q of every outcome, nats.
+Rows = Float[np.ndarray, "streams length outcomes"]
 
 
 @dataclass
@@ -20,10 +24,10 @@ class Between:
     tasks and streams, (positions,) and (positions, nodes).
     """
 
-    gap: np.ndarray
-    slopes: np.ndarray
-    gap_by_position: np.ndarray
-    slopes_by_position: np.ndarray
+    gap: Float64[np.ndarray, " streams"]
+    slopes: Float64[np.ndarray, "streams nodes"]
+    gap_by_position: Float64[np.ndarray, " positions"]
+    slopes_by_position: Float64[np.ndarray, "positions nodes"]
 
 
 @dataclass(kw_only=True)
@@ -39,13 +43,13 @@ class ByStream:
     no such place.
     """
 
-    loss: np.ndarray
-    gap: np.ndarray
-    metrics: dict[str, np.ndarray]
-    leak: np.ndarray
-    miss: np.ndarray
-    reset_cost: np.ndarray
-    gap_test: np.ndarray | None = None
+    loss: Float64[np.ndarray, " streams"]
+    gap: Float64[np.ndarray, " streams"]
+    metrics: dict[str, Float64[np.ndarray, " streams"]]
+    leak: Float64[np.ndarray, " streams"]
+    miss: Float64[np.ndarray, " streams"]
+    reset_cost: Float64[np.ndarray, " streams"]
+    gap_test: Float64[np.ndarray, " streams"] | None = None
     between: Between | None = None
 
 
@@ -57,9 +61,9 @@ class Scores(ByStream):
     there is no such place; gap_by_position_se: the standard error over streams.
     """
 
-    gap_by_position: np.ndarray
-    gap_by_position_se: np.ndarray
-    loss_by_position: np.ndarray
+    gap_by_position: Float64[np.ndarray, " positions"]
+    gap_by_position_se: Float64[np.ndarray, " positions"]
+    loss_by_position: Float64[np.ndarray, " positions"]
 
 
 @dataclass(kw_only=True)
@@ -70,17 +74,17 @@ class Part(ByStream):
     stream's tasks averaged first, of its square, and of the loss.
     """
 
-    position_sum: np.ndarray
-    position_squares: np.ndarray
-    position_loss: np.ndarray
+    position_sum: Float64[np.ndarray, " positions"]
+    position_squares: Float64[np.ndarray, " positions"]
+    position_loss: Float64[np.ndarray, " positions"]
 
 
 def score_part(
-    log_q: np.ndarray,
-    bayes: np.ndarray,
-    bayes_test: np.ndarray | None,
-    symbols: np.ndarray,
-    drawn: np.ndarray,
+    log_q: Rows,
+    bayes: Rows,
+    bayes_test: Rows | None,
+    symbols: Integer[np.ndarray, "streams length"],
+    drawn: Bool[np.ndarray, " length"],
     positions: int,
 ) -> Part:
     """A predictor's rows (streams, L, K+1) on some streams, against those of Bayes. drawn: bool (L,).
@@ -109,7 +113,7 @@ def score_part(
 
 
 def score_between(
-    log_q: np.ndarray, bayes: np.ndarray, second: np.ndarray, drawn: np.ndarray, positions: int
+    log_q: Rows, bayes: Rows, second: Rows, drawn: Bool[np.ndarray, " length"], positions: int
 ) -> Between:
     """The network's place between two exact predictors, on some streams."""
     gap = kl(second[:, drawn], log_q[:, drawn])
@@ -127,7 +131,7 @@ def score_between(
 def join(parts: list[Part]) -> Scores:
     """The scores on the streams of all parts, in their order."""
 
-    def whole(name: str) -> np.ndarray:
+    def whole(name: str) -> Float64[np.ndarray, " streams"]:
         return np.concatenate([getattr(part, name) for part in parts])
 
     between = [part.between for part in parts if part.between is not None]
@@ -165,6 +169,6 @@ def _join_between(parts: list[Between]) -> Between:
     )
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: Float64[np.ndarray, "streams places"]) -> Float64[np.ndarray, " streams"]:
     """Mean over places, NaN where there are none."""
     return values.mean(-1) if values.shape[-1] else np.full(len(values), np.nan)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float64, Integer, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -114,18 +115,20 @@ def simplex(comparison: Comparison, draws: Sequence[int] | None = None) -> Figur
     return figure
 
 
-def _title(draws: int, counts: np.ndarray) -> str:
+def _title(draws: int, counts: Integer[np.ndarray, "3"]) -> str:
     if draws == 0:
         return "before any draw"
     return f"after {draws} draw{'s' * (draws > 1)}\ncounts {', '.join(map(str, counts))}"
 
 
-def _points(p: np.ndarray) -> np.ndarray:
+def _points(p: Shaped[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 2"]:
     """Probabilities (..., 3) as points of the plane (..., 2)."""
     return np.asarray(p) @ _CORNERS
 
 
-def _window(alpha: np.ndarray, shown: np.ndarray) -> tuple[float, float, float]:
+def _window(
+    alpha: Float64[np.ndarray, "3"], shown: Float64[np.ndarray, "points 2"]
+) -> tuple[float, float, float]:
     """Left, bottom and side of a square with the points and nearly all of the prior; the whole
     triangle where that is not much larger."""
     p = np.random.default_rng(0).dirichlet(alpha, 2_000)
@@ -138,7 +141,9 @@ def _window(alpha: np.ndarray, shown: np.ndarray) -> tuple[float, float, float]:
     return float(left), float(bottom), float(side)
 
 
-def _shade(axis: Axes, concentration: np.ndarray, window: tuple[float, float, float]) -> None:
+def _shade(
+    axis: Axes, concentration: Float64[np.ndarray, "3"], window: tuple[float, float, float]
+) -> None:
     """The density of Dirichlet(concentration), shaded by its own maximum, and the triangle."""
     left, bottom, side = window
     x, y = np.meshgrid(
@@ -182,7 +187,7 @@ def _shade(axis: Axes, concentration: np.ndarray, window: tuple[float, float, fl
 
 
 def _point_to(
-    axis: Axes, number: int, corner: np.ndarray, window: tuple[float, float, float]
+    axis: Axes, number: int, corner: Float64[np.ndarray, "2"], window: tuple[float, float, float]
 ) -> None:
     """An arrow at the window's edge towards a corner that lies outside it."""
     left, bottom, side = window

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Integer, PRNGKeyArray, Shaped
 
 from analysis.comparison.array_files import Labelled, Stored, open_arrays, write_arrays
 from analysis.comparison.compare import chunk_rows, drawn_chunks
@@ -40,9 +41,9 @@ class StreamsFile:
     """
 
     process: Process
-    symbols: np.ndarray
-    latent: np.ndarray
-    pairs: np.ndarray
+    symbols: Integer[np.ndarray, "rows length"]
+    latent: Shaped[np.ndarray, "streams ..."]
+    pairs: Integer[np.ndarray, "pairs 3"]
     seed: int
 
     @property
@@ -90,8 +91,12 @@ def draw_streams(process: Process, streams: int, seed: int) -> StreamsFile:
 
 
 def _pairs(
-    process: Process, symbols: np.ndarray, key: jax.Array
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    process: Process, symbols: Integer[np.ndarray, "streams length"], key: PRNGKeyArray
+) -> tuple[
+    Integer[np.ndarray, " pairs"],
+    Integer[np.ndarray, "pairs length"],
+    Integer[np.ndarray, " pairs"],
+]:
     """Rows of ``symbols`` (M,), other streams (M, L), and how many symbols they share (M,).
 
     The other stream has at the next place the symbol that is, of all others, the most probable there,

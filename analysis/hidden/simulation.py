@@ -130,9 +130,12 @@ def _causes(written: np.ndarray, held: Held) -> np.ndarray:
 
 
 def _can_come(log_q: np.ndarray, bayes: np.ndarray) -> np.ndarray:
-    """log q of the drawn symbols that can come, normalised; -inf at others. (.., K+1) -> (.., K)."""
+    """log q of the drawn symbols that can come, normalised; -inf at others. (.., K+1) -> (.., K).
+
+    A predictor that holds none of them possible has -inf at all."""
     kept = np.where(np.isneginf(bayes[..., :-1]), -np.inf, log_q[..., :-1])
-    return kept - np.logaddexp.reduce(kept, axis=-1, keepdims=True)
+    total = np.logaddexp.reduce(kept, axis=-1, keepdims=True)
+    return kept - np.where(np.isneginf(total), 0.0, total)
 
 
 def _mean(log_p: np.ndarray, log_q: np.ndarray, draws: np.ndarray) -> np.ndarray:

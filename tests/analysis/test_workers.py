@@ -16,7 +16,7 @@ from networks import deep, learner
 from running import refused, run
 
 from analysis import workers
-from analysis.audit import prefix_tree
+from analysis.audit import count_walk
 from analysis.audit.exact_gap import exact_gap
 from analysis.images import inpainting
 from analysis.images.inpainting import inpaint
@@ -46,7 +46,7 @@ def test_results_come_in_order(scheduler):
 
 def test_an_exact_gap_has_the_bits_of_one_process(scheduler, monkeypatch, tmp_path):
     deep(monkeypatch)
-    monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100})
+    monkeypatch.setattr(count_walk, "_TASK_HISTORIES", {"cpu": 100})
     net, process = learner(), DirichletCategorical((10, 1, 1), 8)
     here = exact_gap(net, process)
     done = []
@@ -142,7 +142,7 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
 
 def test_an_audit_on_workers_has_the_numbers_of_one_process(network_file, monkeypatch):
     deep(monkeypatch, hidden=4)
-    monkeypatch.setattr(prefix_tree, "_TASK_HISTORIES", {"cpu": 100})
+    monkeypatch.setattr(count_walk, "_TASK_HISTORIES", {"cpu": 100})
     found = run(
         "audit",
         "--checkpoint",

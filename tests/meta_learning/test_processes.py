@@ -285,6 +285,4 @@ def test_wrong_use_is_one_line(tmp_path):
     assert "given twice" in refused("compare", "--T", 5, "--process", "mixture", "--param", "T=5")
     assert "hazard" in refused("compare", "--process", "change-points", "--param", "hazard=2")
     assert "no parameter 'T'" in refused("compare", "--process", "change-points", "--T", 5)
-    assert "needs dirichlet-categorical" in refused("audit", "--process", "mixture")
-    assert "needs dirichlet-categorical" in refused("hidden", "--process", "mixture")
     assert DirichletCategorical.name in PROCESSES
