@@ -362,12 +362,12 @@ def _weigh(scored: Scored, log_first: Array) -> Array:
     log_p, log_b, values = scored
     weight = jnp.exp(log_p)
     log_q = values[:, :-2]
-    of_symbols, of_first = _kl(log_b, log_q), _kl(log_b, log_first)
+    of_symbols, of_first = _kl(log_b, log_q), _kl(log_b, log_first[None])
     # Where RESET is certain to come nothing is left to the symbols.
     of_symbols = jnp.where(jnp.isposinf(values[:, -2]), 0.0, of_symbols)
     each = [jnp.ones_like(weight), *values.T, of_symbols, of_first]
     alive = ~jnp.isneginf(log_p)
-    weighed = jnp.where(weight > 0, jnp.stack(each) * weight, 0.0)
+    weighed = jnp.where(weight > 0, jnp.stack(each) * weight[None], 0.0)
     return jnp.concatenate([alive.astype(weight.dtype)[None], weighed])
 
 

@@ -93,7 +93,8 @@ def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarra
 
 @partial(jax.jit, static_argnums=1)
 def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
-    return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells)
+    by_history = dist.DirichletMultinomial(concentration, draws)
+    return jax.vmap(by_history.log_prob, out_axes=1)(cells)
 
 
 def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:

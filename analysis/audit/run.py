@@ -64,7 +64,7 @@ def audit(
         exact,
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
-        None if only_gap else off_prior([learner], process, key=key),
+        None if only_gap else off_prior([learner.log_predictive], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
         _judge(process, key, positions(learner.model, process, draws)) if nuts else None,

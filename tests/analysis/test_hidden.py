@@ -35,6 +35,8 @@ from analysis.hidden.probes import (
 )
 from analysis.hidden.states import part_names, states_along
 from autoregressive.cells import RECURRENT
+from autoregressive.cells.base import Cell
+from autoregressive.model import Model
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
@@ -64,11 +66,13 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Counter:
+@dataclass(frozen=True, kw_only=True)
+class Counter(Model):
     """A network that is Bayes: its state holds the counts of the task, and besides them a clock of
     the stream that the read-out ignores."""
 
+    cell: Cell | None = None
+    outputs: int = len(ALPHA) + 1
     alpha: tuple[float, ...] = ALPHA
     T: int = T
     clock: float = 0.0
@@ -89,9 +93,10 @@ class Counter:
         return jnp.concatenate([symbols, jnp.where(last, 50.0, -50.0)], axis=-1)
 
 
-@dataclass(frozen=True)
-class Attention:
-    """Like a network whose memory is all it has read."""
+class Attention(Cell):
+    """Its memory is all it has read."""
+
+    init = step = None
 
     def initial_state(self, batch=()):
         return {"keys": jnp.zeros((*batch, 10, 4))}
@@ -155,9 +160,11 @@ def test_the_counter_is_bayes():
 
 def test_a_state_that_is_no_tuple_of_vectors_is_refused():
     with pytest.raises(ValueError, match="needs a recurrent cell"):
-        part_names(Attention())
+        part_names(Model(Attention(4, 4), 4))
     with pytest.raises(ValueError, match="needs a recurrent cell"):
-        hidden.examine(learner_of(Attention()), PROCESS, key=jax.random.key(0), streams=8)
+        hidden.examine(
+            learner_of(Model(Attention(4, 4), 4)), PROCESS, key=jax.random.key(0), streams=8
+        )
 
 
 def test_a_symbol_the_network_does_not_know_is_refused():
