@@ -93,8 +93,7 @@ def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarra
 
 @partial(jax.jit, static_argnums=1)
 def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
-    by_history = dist.DirichletMultinomial(concentration, draws)
-    return jax.vmap(by_history.log_prob, out_axes=1)(cells)
+    return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells[None])
 
 
 def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:

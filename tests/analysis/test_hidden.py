@@ -88,7 +88,7 @@ class Counter(Model):
 
     def read_out(self, params, h):
         counts = h[..., :-1]
-        symbols = jnp.log(jnp.asarray(self.alpha) + counts)
+        symbols = jnp.log(jnp.broadcast_to(jnp.asarray(self.alpha), counts.shape) + counts)
         last = counts.sum(-1, keepdims=True) > self.T - 1.5
         return jnp.concatenate([symbols, jnp.where(last, 50.0, -50.0)], axis=-1)
 
@@ -99,7 +99,7 @@ class Attention(Cell):
     init = step = None
 
     def initial_state(self, batch=()):
-        return {"keys": jnp.zeros((*batch, 10, 4))}
+        return (jnp.zeros((*batch, 10, 4)),)
 
 
 def learner_of(model):

@@ -24,13 +24,6 @@ ALPHA = (0.6, 7.5, 2.2)
 SYMBOLS = np.random.default_rng(0).choice(3, p=(0.2, 0.5, 0.3), size=(12, 4))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def numpyros_broadcasts():
-    """NumPyro adds axes as it likes."""
-    with jax.numpy_rank_promotion("allow"):
-        yield
-
-
 @pytest.fixture(scope="module")
 def run():
     """Four posteriors with different counts."""
