@@ -17,7 +17,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 
-from analysis.audit.count_vectors import count_vectors
+from analysis.audit.tree.count_vectors import count_vectors
 from analysis.intervals import Estimate
 from autoregressive.precision import float64
 
