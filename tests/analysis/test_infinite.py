@@ -116,6 +116,21 @@ def test_a_saved_network(network_file, tmp_path, command, spoil):
     assert ("left out" in page) == (spoil in INFINITE)
 
 
+@pytest.mark.slow  # some 20 s each
+@pytest.mark.parametrize(
+    "spoil", [zero_on_a_symbol, certain_of_reset, nearly_certain_of_reset, constant]
+)
+def test_a_whole_audit(network_file, tmp_path, spoil):
+    path, out = tmp_path / "a.safetensors", tmp_path / "out"
+    spoiled(Learner.load(network_file), spoil).save(path)
+    result = run("audit", "--tasks", 100, "--checkpoint", path, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert {"calibration.png", "off-prior.png", "probes.png"} <= {p.name for p in out.iterdir()}
+    found = json.loads((out / "audit.json").read_text(), parse_constant=no_infinity)
+    assert (found["gap"]["mean"] is None) == (spoil in INFINITE)
+
+
 @pytest.mark.parametrize(
     "spoil, seeds",
     [(zero_on_a_symbol, 1), (certain_of_reset, 2), (nearly_certain_of_reset, 1), (constant, 2)],
