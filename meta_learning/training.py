@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,8 +116,16 @@ def train(
 
 
 def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: int) -> Learner:
-    """``learner`` as it was after the first ``iterations`` of its training by ``recipe``: its seed, the
-    same streams and schedule, to rounding. Its history is empty.
+    """``learner`` as it was after the first ``iterations`` of its training: see ``train_stages``."""
+    (stage,) = train_stages(learner, process, recipe, [iterations])
+    return stage
+
+
+def train_stages(
+    learner: Learner, process: Process, recipe: Recipe, iterations: Sequence[int]
+) -> Iterator[Learner]:
+    """``learner`` as it was after each of the first ``iterations``, increasing, of its training by
+    ``recipe``: its seed, the same streams and schedule, to rounding. Its history is empty.
 
     Errors: TrainingDiverged.
     """
@@ -126,10 +134,9 @@ def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: 
     params = learner.model.init(jax.random.fold_in(key, INIT), recipe.timescale)
     state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
     keys = jax.random.fold_in(key, TRAINING)[None]
-    for progress in fit(trainer, state, keys, None, [iterations]):
-        state = progress.state
-    params = get_seed(trainer.averaged(state), 0)
-    return Learner(learner.model, params, learner.num_symbols, learner.settings)
+    for progress in fit(trainer, state, keys, None, iterations):
+        params = get_seed(trainer.averaged(progress.state), 0)
+        yield Learner(learner.model, params, learner.num_symbols, learner.settings)
 
 
 def _train_together(
