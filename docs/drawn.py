@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import audits
+import beliefs
 import numpy as np
 import speeds
 
@@ -299,6 +300,14 @@ def inpainted() -> Pieces:
     return out
 
 
+def belief_and_gap() -> Pieces:
+    """What moves over training, from docs/results."""
+    found = result("belief-and-gap")
+    panel = markdown.figure(beliefs.panel(found), GENERATED, LINK, "belief-and-gap")
+    table = _tables("belief-and-gap", [beliefs.table(found)])
+    return {"belief-and-gap": f"{panel}\n\n{table}"}
+
+
 def swept() -> Pieces:
     """A sweep's figures, from docs/results, where this command's sweep.nc is kept."""
     import xarray
@@ -365,6 +374,7 @@ DRAWN = (
     models,
     audited,
     hidden_state,
+    belief_and_gap,
     mnist,
     continued,
     inpainted,
