@@ -15,6 +15,8 @@ def choose_device(device: str) -> None:
     """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
     folder, which belongs to the user, unless the environment names a folder for JAX. Errors:
     ClickException without a GPU."""
+    # What the compiler logs, such as that it took long, is nothing to tell the user; its errors raise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
 
     from autoregressive.cache import cache_folder
