@@ -11,22 +11,33 @@ import hashlib
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoregressive.errors import DataError
 
 # More than any file that is asked for here holds, packed or not: what is longer is wrong and is not
 # read to its end.
-_LARGEST = 2**26
+_LARGEST = 2**28
 GZIP = b"\x1f\x8b"
 _INSTEAD = "replace it, or unset META_LEARN_DATA to download it"
 
 
-def find(folder: str, name: str, sha256: str) -> bytes | None:
+def find(
+    folder: str,
+    name: str,
+    packed: str,
+    inside: str = "",
+    *,
+    also: Sequence[str] = (),
+    borrowed: bool = False,
+) -> bytes | None:
     """The content, unpacked, of the published file ``name`` (its name in gzip), or None.
 
-    folder: where it may lie besides META_LEARN_DATA itself. sha256: of the content.
+    folder, also: where it may lie besides META_LEARN_DATA itself. packed: the digest of the file as it
+    is published. inside: of its content, empty where only the first is known; SHA-256, or MD5 of 32
+    digits. borrowed: other sets have files of this name, so that a wrong one in a folder that is not
+    this set's own is passed over.
     Errors: DataError where META_LEARN_DATA is no folder, where a file cannot be read, and where
     files of these names are all something else.
     """
@@ -40,17 +51,25 @@ def find(folder: str, name: str, sha256: str) -> bytes | None:
             "correct it or unset it"
         )
     wrong = None
-    for path in _places(root, folder, name):
-        packed = read(path, _LARGEST)
-        if packed is None:
+    for path, shared in _places(root, (folder, *also), name):
+        data = read(path, _LARGEST)
+        if data is None:
             continue
         try:
-            return _content(packed, path, sha256)
+            return _content(data, path, packed, inside)
         except DataError as error:
-            wrong = wrong or error
+            if not (shared and borrowed):
+                wrong = wrong or error
     if wrong is not None:
         raise wrong
     return None
+
+
+def digest(content: bytes, like: str) -> str:
+    """The digest of ``content`` of the kind that ``like`` is: SHA-256, or MD5 of 32 digits."""
+    if len(like) == 32:
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return hashlib.sha256(content).hexdigest()
 
 
 def read(path: Path, most: int) -> bytes | None:
@@ -72,13 +91,18 @@ def is_web_page(content: bytes) -> bool:
     return content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
-def _places(root: Path, folder: str, name: str) -> Iterator[Path]:
+def _places(root: Path, folders: Sequence[str], name: str) -> Iterator[tuple[Path, bool]]:
+    """Where the file may lie, and whether files of other sets may lie there too."""
     names = _names(name)
-    for inside in (folder, ".", f"{folder.upper()}/raw", f"{folder}/raw", "raw", folder.upper()):
-        for own in names:
-            yield root / inside / own
+    first, *also = folders
+    own = [first, f"{first.upper()}/raw", f"{first}/raw", first.upper()]
+    own += [inside for other in also for inside in (other, f"{other}/raw")]
+    for inside in (own[0], ".", *own[1:3], "raw", *own[3:]):
+        shared = inside in (".", "raw")
+        for one in names:
+            yield root / inside / one, shared
             # Some archives unpack into a folder a file, which has the file's name.
-            yield from (root / inside / own / again for again in names)
+            yield from ((root / inside / one / again, shared) for again in names)
 
 
 def _names(name: str) -> list[str]:
@@ -88,21 +112,25 @@ def _names(name: str) -> list[str]:
     return list(dict.fromkeys([name, plain, f"{dotted}.gz", dotted]))
 
 
-def _content(packed: bytes, path: Path, sha256: str) -> bytes:
+def _content(data: bytes, path: Path, packed: str, inside: str) -> bytes:
     """What is inside, where it is what was published. Errors: DataError."""
-    content = packed
-    if packed.startswith(GZIP):
+    content = data
+    if data.startswith(GZIP):
         try:
-            with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
                 content = file.read(_LARGEST + 1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise DataError(f"{path} is not a whole gzip file ({error}): {_INSTEAD}") from error
     if is_web_page(content):
         raise DataError(f"{path} is a web page, not an IDX file: {_INSTEAD}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DataError(
-            f"{path} is not the published file: of what is inside, expected SHA-256 {sha256}, "
-            f"got {found}; {_INSTEAD}"
-        )
-    return content
+    if inside and digest(content, inside) == inside:
+        return content
+    if digest(data, packed) == packed:
+        return content
+    expected, found = (inside, content) if inside else (packed, data)
+    kind = "MD5" if len(expected) == 32 else "SHA-256"
+    what = "of what is inside, expected" if inside else "expected"
+    raise DataError(
+        f"{path} is not the published file: {what} {kind} {expected}, "
+        f"got {digest(found, expected)}; {_INSTEAD}"
+    )

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from autoregressive.errors import DataError
+from autoregressive.images.binarisation import DEFAULT, Binarisation
+from autoregressive.images.emnist import load_emnist_digits
+from autoregressive.images.fashion_mnist import load_fashion_mnist
 from autoregressive.images.glyphs import load_glyphs
 from autoregressive.images.image_set import SPLITS, ImageSet
+from autoregressive.images.kmnist import load_kmnist
 from autoregressive.images.mnist import load_mnist
 
 
-def load(data: str = "mnist", split: str = "train") -> ImageSet:
-    """The images of a registered set: split 'train', 'validation' or 'test'.
+class LoadSet(Protocol):
+    """A registered set: from the name of a split to its images, binarised as asked."""
+
+    def __call__(self, split: str, *, how: Binarisation = ...) -> ImageSet: ...
+
+
+def load(data: str = "mnist", split: str = "train", how: Binarisation = DEFAULT) -> ImageSet:
+    """The images of a registered set: split 'train', 'validation' or 'test'. how: what becomes 1.
 
     Errors: DataError for an unknown set or split, and where the set cannot be had.
     """
@@ -19,8 +29,13 @@ def load(data: str = "mnist", split: str = "train") -> ImageSet:
         raise DataError(f"unknown data {data!r}: expected one of {', '.join(sorted(DATASETS))}")
     if split not in SPLITS:
         raise DataError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
-    return DATASETS[data](split)
+    return DATASETS[data](split, how=how)
 
 
-# A function from the name of a split to its images.
-DATASETS: dict[str, Callable[[str], ImageSet]] = {"mnist": load_mnist, "glyphs": load_glyphs}
+DATASETS: dict[str, LoadSet] = {
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
+    "kmnist": load_kmnist,
+    "emnist-digits": load_emnist_digits,
+    "glyphs": load_glyphs,
+}

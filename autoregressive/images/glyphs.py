@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from autoregressive.errors import DataError
-from autoregressive.images.image_set import SPLITS, ImageSet, binarise, pack
+from autoregressive.images.binarisation import DEFAULT, Binarisation
+from autoregressive.images.image_set import SPLITS, ImageSet, pack
 
 SIZES = {"train": 6_000, "validation": 1_000, "test": 1_000}
 # Those that matplotlib 3.10 has as well as later ones.
@@ -51,14 +52,14 @@ class Outlines(NamedTuple):
     stroke: Float[np.ndarray, "fonts 10"]
 
 
-def load_glyphs(split: str, seed: int = 0) -> ImageSet:
+def load_glyphs(split: str, seed: int = 0, *, how: Binarisation = DEFAULT) -> ImageSet:
     """The binarised images of a split: the same for the same seed. Errors: DataError."""
     if split not in SIZES:
         raise DataError(f"unknown split {split!r}: expected one of {', '.join(SIZES)}")
     key = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
     rng = np.random.Generator(np.random.PCG64(key))
     grey, _ = draw(rng, SIZES[split])
-    return ImageSet("glyphs", split, pack(binarise(grey)))
+    return ImageSet("glyphs", split, pack(how.apply(grey, "glyphs")), binarisation=how)
 
 
 def draw(

@@ -18,21 +18,30 @@ from jaxtyping import UInt8
 from autoregressive.errors import DataError
 from autoregressive.users_files import GZIP, is_web_page
 
-_MOST_ITEMS = 100_000
+_MOST_ITEMS = 1_000_000
+_MOST_PLACES = 2**20
 _CHUNK = 2**20
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of IDX file: its magic number, and the shape of an item after the number of items."""
+    """One sort of IDX file: its magic number, and the shape of an item after the number of items.
+
+    shape: 0 for a length that any file may choose. set: what the items are of, in messages. again:
+    what to try.
+    """
 
     name: str
     magic: int
     shape: tuple[int, ...]
+    set: str = "MNIST "
+    again: str = "fetch it again"
 
 
 IMAGES = Kind("images", 0x00000803, (28, 28))
 LABELS = Kind("labels", 0x00000801, ())
+# Of the user's own, of any height and width.
+OWN_IMAGES = Kind("images", 0x00000803, (0, 0), "", "is it whole, and the right file?")
 
 
 def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."]:
@@ -42,18 +51,18 @@ def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."
     DataError for anything but a whole, sound file of this kind.
     """
     if is_web_page(data):
-        raise DataError(f"{source} is a web page, not an IDX file: fetch it again")
+        raise DataError(f"{source} is a web page, not an IDX file: {kind.again}")
     try:
         with _opened(data) as file:
             shape = _header(file, kind, source)
             length = math.prod(shape)
             content = _read_at_most(file, length + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{source} is not a whole gzip file ({error}): fetch it again") from error
+        raise DataError(f"{source} is not a whole gzip file ({error}): {kind.again}") from error
     if len(content) != length:
         came = "more" if len(content) > length else f"{len(content):,}"
         raise DataError(
-            f"{source} declares {length:,} bytes of {kind.name} but holds {came}: fetch it again"
+            f"{source} declares {length:,} bytes of {kind.name} but holds {came}: {kind.again}"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
@@ -70,19 +79,30 @@ def _header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]
     if len(header) < 4 + 4 * axes:
         raise DataError(
             f"{source} should start with an IDX header of {4 + 4 * axes} bytes but holds only "
-            f"{len(header)}: fetch it again"
+            f"{len(header)}: {kind.again}"
         )
     magic, *shape = (int(n) for n in np.frombuffer(header, ">u4"))
     if magic != kind.magic:
         raise DataError(
-            f"{source} does not hold MNIST {kind.name}: expected the magic number "
+            f"{source} does not hold {kind.set}{kind.name}: expected the magic number "
             f"0x{kind.magic:08x}, got 0x{magic:08x}; were files swapped or renamed?"
         )
-    if tuple(shape[1:]) != kind.shape or not 1 <= shape[0] <= _MOST_ITEMS:
-        wanted = " x ".join(["n", *map(str, kind.shape)])
+    right = all(
+        n == m if m else 1 <= n <= _MOST_PLACES for n, m in zip(shape[1:], kind.shape, strict=True)
+    )
+    if not right or not 1 <= shape[0] <= _MOST_ITEMS or math.prod(shape[1:]) > _MOST_PLACES:
+        wanted = " x ".join(
+            [
+                "n",
+                *(
+                    str(m) if m else side
+                    for side, m in zip(("rows", "columns"), kind.shape, strict=False)
+                ),
+            ]
+        )
         raise DataError(
             f"{source} should hold {wanted} {kind.name} with n from 1 to {_MOST_ITEMS:,}, but "
-            f"declares {' x '.join(map(str, shape))}: fetch it again"
+            f"declares {' x '.join(map(str, shape))}: {kind.again}"
         )
     return tuple(shape)
 

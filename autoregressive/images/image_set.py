@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
 from autoregressive.errors import DataError
+from autoregressive.images.binarisation import DEFAULT, THRESHOLD, Binarisation, grey_level
 
 if TYPE_CHECKING:
     from jax import Array
@@ -23,6 +24,8 @@ SPLITS = ("train", "validation", "test")
 class ImageSet:
     """n binary images of one split. packed: uint8 (n, ceil(places / 8)), as np.packbits packs.
 
+    binarisation: how they came to be binary. parts: the shares of train, validation and test that the
+    one file they come from was split by, or None.
     Errors: DataError where ``packed`` has another type or shape.
     """
 
@@ -30,6 +33,8 @@ class ImageSet:
     split: str
     packed: np.ndarray
     shape: tuple[int, int] = (28, 28)
+    binarisation: Binarisation = DEFAULT
+    parts: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         width = -(-self.places // 8)
@@ -74,9 +79,11 @@ class ImageSet:
         return np.unpackbits(self.packed[chosen.astype(np.int64)], axis=-1, count=self.places)
 
 
-def binarise(grey: UInt8[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-    """grey / 255 > 0.1, strictly, for grey levels."""
-    return grey > 25  # 0.1 is level 25.5: in whole numbers there is nothing to round
+def binarise(
+    grey: UInt8[np.ndarray, "*shape"], threshold: float = THRESHOLD
+) -> Bool[np.ndarray, "*shape"]:
+    """grey / 255 > threshold, strictly, for grey levels."""
+    return grey > grey_level(threshold)
 
 
 def pack(pixels: Shaped[np.ndarray, " n *shape"]) -> UInt8[np.ndarray, "n bytes"]:

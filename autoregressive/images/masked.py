@@ -16,4 +16,4 @@ def mask_images(images: ImageSet, mask: str, count: int, seed: int) -> MaskedIma
         raise ValueError(f"--images {count}: {images.name} has {len(images)} {images.split} images")
     keep = observed(mask, count, images.shape, seed)
     truth = images.images(slice(0, count))
-    return MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
+    return MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth, images.shape)

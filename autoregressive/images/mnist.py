@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from autoregressive.errors import DataError
+from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.fetch import read_verified
 from autoregressive.images.idx import IMAGES, LABELS, Kind, parse_idx
-from autoregressive.images.image_set import ImageSet, binarise, pack
+from autoregressive.images.image_set import ImageSet
+from autoregressive.images.published import part_of, published_set
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -35,24 +35,11 @@ CONTENT_DIGESTS = {
 }
 
 
-class _Part(NamedTuple):
-    """Where a split lies: in which pair of files, and from where to where."""
-
-    prefix: str
-    start: int
-    stop: int
-
-
-_PARTS = {
-    "train": _Part("train", 0, 55_000),
-    "validation": _Part("train", 55_000, 60_000),
-    "test": _Part("t10k", 0, 10_000),
-}
-
-
-def load_mnist(split: str, mirrors: Sequence[str] = MIRRORS) -> ImageSet:
+def load_mnist(
+    split: str, mirrors: Sequence[str] = MIRRORS, *, how: Binarisation = DEFAULT
+) -> ImageSet:
     """The binarised images of a split. Errors: DataError (see ``fetch`` and ``idx``)."""
-    return ImageSet("mnist", split, pack(binarise(_items(split, IMAGES, mirrors))))
+    return published_set("mnist", split, _items(split, IMAGES, mirrors), how)
 
 
 def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> UInt8[np.ndarray, " n"]:
@@ -61,9 +48,7 @@ def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> UInt8[np.ndarra
 
 
 def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> UInt8[np.ndarray, "n ..."]:
-    if split not in _PARTS:
-        raise DataError(f"unknown split {split!r}: expected one of {', '.join(_PARTS)}")
-    part = _PARTS[split]
+    part = part_of(split)
     stem = f"{part.prefix}-{kind.name}-idx{1 + len(kind.shape)}"
     name = f"{stem}-ubyte.gz"
     content = read_verified("mnist", name, DIGESTS[stem], mirrors, CONTENT_DIGESTS[stem])

@@ -11,7 +11,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
 from jaxtyping import Int8, Shaped, UInt8
@@ -26,13 +26,15 @@ _ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class MaskedImages:
-    """masked: 0, 1 and -1 for missing. truth: None if not known.
+    """masked: 0, 1 and -1 for missing. truth: None if not known. shape: rows and columns, None where
+    only the number of pixels is known.
 
     Errors: DataError where they contradict each other, or where nothing is missing in any image.
     """
 
     masked: Int8[np.ndarray, "n P"]
     truth: UInt8[np.ndarray, "n P"] | None = None
+    shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         missing = self.masked < 0
@@ -55,16 +57,18 @@ class MaskedImages:
         if low != high:
             return f"{low} to {high} pixels"
         side = math.isqrt(missing.shape[1])
-        if high == 1 or side**2 != missing.shape[1]:
+        wide = side if self.shape is None else self.shape[1]
+        if high == 1 or (self.shape is None and side**2 != missing.shape[1]):
             return "one pixel" if high == 1 else f"{high} pixels"
-        rows, columns = np.divmod(np.nonzero(missing)[1].reshape(len(missing), high), side)
+        rows, columns = np.divmod(np.nonzero(missing)[1].reshape(len(missing), high), wide)
         height, width = np.ptp(rows, axis=1) + 1, np.ptp(columns, axis=1) + 1
         patch = (height == height[0]) & (width == width[0]) & (height * width == high)
         return f"a {height[0]} x {width[0]} patch" if patch.all() else f"{high} pixels"
 
 
-def read_masked(path: str | Path) -> MaskedImages:
-    """The images of an NPY file: (2, n, P) with the ground truth in [1], or (n, P) without.
+def read_masked(path: str | Path, shape: tuple[int, int] | None = None) -> MaskedImages:
+    """The images of an NPY file: (2, n, P) with the ground truth in [1], or (n, P) without. shape: the
+    rows and columns of an image, where they are known.
 
     Errors: DataError, one line, for anything else: objects, other shapes or values than 0, 1 and -1,
     a header that does not match the file's size, a truth that contradicts what is observed.
@@ -89,15 +93,37 @@ def read_masked(path: str | Path) -> MaskedImages:
             )
         try:
             if array.ndim == 2:
-                return MaskedImages(_values(array, (-1, 0, 1), "a masked image"))
+                return MaskedImages(_values(array, (-1, 0, 1), "a masked image"), shape=shape)
             truth = _values(array[1], (0, 1), "the ground truth in [1]").astype(np.uint8)
-            return MaskedImages(_values(array[0], (-1, 0, 1), "a masked image in [0]"), truth)
+            masked = _values(array[0], (-1, 0, 1), "a masked image in [0]")
+            return MaskedImages(masked, truth, shape)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
 
 def _mapped(file: BinaryIO, path: Path) -> Shaped[np.ndarray, "..."]:
     """The file's array, not yet read. Errors: DataError unless header and size fit together."""
+    return map_array(file, os.fstat(file.fileno()).st_size, str(path), "numbers 0, 1 and -1")
+
+
+def map_array(file: BinaryIO, size: int, source: str, expected: str) -> Shaped[np.ndarray, "..."]:
+    """The array of an NPY file, not yet read. size: of the file in bytes. source: what to call it in
+    messages. expected: the values it should hold, in words.
+
+    Errors: DataError unless header and size fit together.
+    """
+    shape, columns_first, dtype = read_header(file, size, source, expected)
+    order: Literal["F", "C"] = "F" if columns_first else "C"
+    return np.memmap(file, dtype, "r", file.tell(), shape, order=order)
+
+
+def read_header(
+    file: IO[bytes], size: int, source: str, expected: str
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type of an NPY file's numbers, which follow in ``file``.
+
+    As ``map_array``, whose errors these are.
+    """
     try:
         version = npy.read_magic(file)
         if version == (1, 0):
@@ -108,25 +134,24 @@ def _mapped(file: BinaryIO, path: Path) -> Shaped[np.ndarray, "..."]:
             raise ValueError(f"version {version[0]}.{version[1]} of the format")
     except (ValueError, OverflowError, RecursionError, MemoryError, SyntaxError) as error:
         reason = " ".join(str(error).split())[:100]
-        raise DataError(f"{path} is not an NPY file of plain numbers: {reason}") from None
+        raise DataError(f"{source} is not an NPY file of plain numbers: {reason}") from None
     if dtype.hasobject:
         raise DataError(
-            f"{path} holds pickled objects, which are never loaded; save a plain array of numbers"
+            f"{source} holds pickled objects, which are never loaded; save a plain array of numbers"
         )
     if dtype.kind not in "iufb":
-        raise DataError(f"{path} holds {dtype} values; expected numbers 0, 1 and -1")
-    if not all(type(size) is int and size >= 0 for size in shape):
-        raise DataError(f"{path} declares the impossible shape {shape}")
-    offset, declared = file.tell(), math.prod(shape) * dtype.itemsize
-    held = os.fstat(file.fileno()).st_size - offset
+        raise DataError(f"{source} holds {dtype} values; expected {expected}")
+    if not all(type(axis) is int and axis >= 0 for axis in shape):
+        raise DataError(f"{source} declares the impossible shape {shape}")
+    declared, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if held != declared:
         raise DataError(
-            f"{path} declares {dtype} {shape}, {declared:,} bytes, but holds {held:,}: "
+            f"{source} declares {dtype} {shape}, {declared:,} bytes, but holds {held:,}: "
             "was it cut or changed?"
         )
     if not declared:
-        raise DataError(f"{path} is empty: it declares the shape {shape}")
-    return np.memmap(file, dtype, "r", offset, tuple(shape), order="F" if columns_first else "C")
+        raise DataError(f"{source} is empty: it declares the shape {shape}")
+    return tuple(shape), columns_first, dtype
 
 
 def _values(
