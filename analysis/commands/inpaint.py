@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from analysis.commands.image_options import HOW, image_options, images_for
 from analysis.commands.networks import refuse_options
 from analysis.commands.options import MemberOption, shared_options, worker_options
 from analysis.console import usage_errors
 from analysis.output import finish, prepare
+
+if TYPE_CHECKING:
+    from autoregressive.images.choice import ImageChoice
 
 DEFAULT_OUT = Path("meta-learn-inpainting")
 
@@ -23,6 +29,7 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
   meta-learn inpaint --mask square:3 --images 200
   meta-learn inpaint --mask row:10 --data glyphs --images 50
   meta-learn inpaint --mask square:4 --images 1000 --workers 4
+  meta-learn inpaint --checkpoint meta-learn-pixels/network.safetensors --mask square:3 --data drawings
 """
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -38,13 +45,7 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
     registers="mask",
     help="Instead of FILE, lay a mask over test images: square:4, row:10, column:10, random:0.01.",
 )
-@click.option(
-    "--data",
-    default="mnist",
-    show_default=True,
-    metavar="NAME",
-    help="Images under a mask: mnist, or glyphs (drawn from fonts, offline).",
-)
+@image_options("Images under a mask")
 @click.option(
     "--images",
     "count",
@@ -59,7 +60,7 @@ def inpaint(
     file: Path | None,
     checkpoint: Path | None,
     mask: str | None,
-    data: str,
+    images: ImageChoice,
     count: int,
     seed: int,
     out: Path | None,
@@ -76,11 +77,11 @@ def inpaint(
     """
     from analysis.images.inpainting_page import make_report
     from analysis.images.inpainting_run import inpaint_with_progress
-    from autoregressive.images.datasets import load
     from autoregressive.images.masked import mask_images
     from autoregressive.images.npy import read_masked
     from autoregressive.pixels.inpainting import check_masked
     from autoregressive.pixels.packaged import load_pixels
+    from autoregressive.pixels.trained_on import trained_on
 
     if (file is None) == (mask is None):
         raise click.UsageError(
@@ -88,18 +89,23 @@ def inpaint(
             "--mask square:2"
         )
     if file is not None:
-        refuse_options({"data", "count"}, "with FILE: --data and --images choose images for --mask")
+        refuse_options(
+            {"data", "count", *HOW}, "with FILE: --data and --images choose images for --mask"
+        )
     out = out or (None if as_json else DEFAULT_OUT)
     network = load_pixels(checkpoint)
     if file is not None:
-        images, source = read_masked(file), file.name
+        masked, source = read_masked(file, trained_on(network).shape), file.name
     else:
         assert mask is not None
-        test = load(data, "test")
+        test = images_for([network], images, "test")
+        context = click.get_current_context()
+        if context.get_parameter_source("count") == ParameterSource.DEFAULT:
+            count = min(count, len(test))
         with usage_errors():
-            images = mask_images(test, mask, count, seed)
-        source = f"test images of {data}"
-    check_masked(images.masked, network.places)
+            masked = mask_images(test, mask, count, seed)
+        source = f"test images of {test.name}"
+    check_masked(masked.masked, network.places)
     prepare(out)
-    inpainting = inpaint_with_progress(network, images, quiet, scheduler, workers)
-    finish(make_report(inpainting, network, images, source, seed), out, as_json)
+    inpainting = inpaint_with_progress(network, masked, quiet, scheduler, workers)
+    finish(make_report(inpainting, network, masked, source, seed), out, as_json)

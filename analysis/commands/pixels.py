@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from analysis.commands.image_options import image_options, images_for
 from analysis.commands.options import cell_options, shared_options
 from analysis.output import finish, prepare
 from analysis.training_progress import pixel_progress
 
-_DATA = click.option(
-    "--data",
-    default="mnist",
-    show_default=True,
-    metavar="NAME",
-    help="mnist, or glyphs: digits drawn from fonts, offline.",
-)
+if TYPE_CHECKING:
+    from autoregressive.images.choice import ImageChoice
+
+# Three of them are shown.
+_FEWEST_CONTINUED = 3
 
 
 class Widths(click.ParamType):
@@ -50,9 +50,10 @@ def pixels() -> None:
   meta-learn pixels train --recipe best
   meta-learn pixels train --readout 64,64 --out coursework
   meta-learn pixels train --data glyphs --epochs 1
+  meta-learn pixels train --data drawings --invert --threshold 0.5 --epochs 300 --batch-size 8
 """
 )
-@_DATA
+@image_options("Images")
 @click.option(
     "--recipe",
     default="coursework",
@@ -73,7 +74,7 @@ def pixels() -> None:
 )
 @shared_options
 def train(
-    data: str,
+    images: ImageChoice,
     recipe: str,
     epochs: int | None,
     batch_size: int | None,
@@ -94,19 +95,18 @@ def train(
     from analysis.images.page import training_report
     from analysis.images.runs import run_name, train_and_score
     from autoregressive.cache import cache_folder
-    from autoregressive.images.datasets import load
     from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
 
     made = make_pixel_recipe(
         recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
     )
     out = out or Path("meta-learn-pixels")
-    images, test = load(data, "train"), load(data, "test")
-    prepare(out, run_name(pixel_settings(images, made, cell, hidden, readout, seed)))
+    train_set, test_set = images.load("train", "test")
+    prepare(out, run_name(pixel_settings(train_set, made, cell, hidden, readout, seed)))
     with pixel_progress(quiet) as on_point:
         network, document = train_and_score(
-            images,
-            test,
+            train_set,
+            test_set,
             made,
             out,
             cell=cell,
@@ -116,7 +116,7 @@ def train(
             folder=cache_folder(),
             on_point=on_point,
         )
-    finish(training_report(network, document, images, seed), out, as_json)
+    finish(training_report(network, document, train_set, seed, test_set), out, as_json)
 
 
 @pixels.command(
@@ -125,28 +125,33 @@ def train(
 \b
   meta-learn pixels evaluate
   meta-learn pixels evaluate meta-learn-pixels/network.safetensors --json
+  meta-learn pixels evaluate meta-learn-pixels/network.safetensors --data drawings
 """
 )
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
-@_DATA
+@image_options("Test images")
 @shared_options
 def evaluate(
-    checkpoint: Path | None, data: str, seed: int, out: Path | None, quiet: bool, as_json: bool
+    checkpoint: Path | None,
+    images: ImageChoice,
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Cross-entropy, accuracy and calibration on the test images.
 
     CHECKPOINT: a saved network; without one, the packaged LSTM-32.
     """
     from analysis.images.page import evaluation_report
-    from autoregressive.images.datasets import load
     from autoregressive.pixels.network import evaluate as score
     from autoregressive.pixels.packaged import load_pixels
 
     out = out or (None if as_json else Path("meta-learn-pixels-evaluation"))
     network = load_pixels(checkpoint)
-    images = load(data, "test")
+    test = images_for([network], images, "test")
     prepare(out)
-    finish(evaluation_report(network, score(network, images), images, seed), out, as_json)
+    finish(evaluation_report(network, score(network, test), test, seed), out, as_json)
 
 
 @pixels.command(
@@ -156,16 +161,17 @@ def evaluate(
 \b
   meta-learn pixels continue
   meta-learn pixels continue run/epoch-0.safetensors run/epoch-1.safetensors run/network.safetensors
+  meta-learn pixels continue meta-learn-pixels/network.safetensors --data drawings
 """,
 )
 @click.argument("checkpoints", nargs=-1, type=click.Path(path_type=Path))
-@_DATA
+@image_options("Test images")
 @click.option(
     "--images",
     "count",
     default=100,
     show_default=True,
-    type=click.IntRange(3),
+    type=click.IntRange(_FEWEST_CONTINUED),
     help="The first so many test images.",
 )
 @click.option(
@@ -178,7 +184,7 @@ def evaluate(
 @shared_options
 def continue_(
     checkpoints: tuple[Path, ...],
-    data: str,
+    images: ImageChoice,
     count: int,
     samples: int,
     seed: int,
@@ -186,20 +192,24 @@ def continue_(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Sample the last 300 pixels of test images, and score the samples.
+    """Sample the last 300 pixels of test images of 784, the same share of others, and score the samples.
 
     CHECKPOINTS: networks to compare, the last one is drawn; without any, the packaged LSTM-32 at 0,
     1 and its last epoch.
     """
     from analysis.images.page import continuation_report
     from analysis.images.runs import continuations, load_networks
-    from autoregressive.images.datasets import load
     from autoregressive.pixels.packaged import packaged_stages
 
     out = out or (None if as_json else Path("meta-learn-pixels-continuation"))
     networks = load_networks(checkpoints) if checkpoints else packaged_stages()
-    images = load(data, "test")
+    test = images_for(networks.values(), images, "test")
+    if len(test) < _FEWEST_CONTINUED:
+        raise click.ClickException(
+            f"{test.name} has {len(test)} test images; continuing takes {_FEWEST_CONTINUED} or more: "
+            "give more, or another --split like 60,40"
+        )
     prepare(out)
-    truth = images.images(slice(0, count))
-    results, run = continuations(networks, truth, seed=seed, samples=samples)
-    finish(continuation_report(results, run, truth, images, seed), out, as_json)
+    truth = test.images(slice(0, count))
+    results, run = continuations(networks, truth, seed=seed, samples=samples, shape=test.shape)
+    finish(continuation_report(results, run, truth, test, seed), out, as_json)

@@ -70,7 +70,7 @@ class Rows(click.ParamType):
     default="mnist",
     show_default=True,
     metavar="NAME",
-    help="mnist, or glyphs: digits drawn from fonts, offline.",
+    help="mnist, fashion-mnist, kmnist, or glyphs: digits drawn from fonts, offline.",
 )
 @click.option("--rows", type=Rows(), help="Only these, like 4,13-16 or mistakes.  [all]")
 @shared_options_of("Folder for everything.", "One JSON document on stdout.")

@@ -145,14 +145,16 @@ def continuations(
     one pixel; beside them, a row a longer horizon, the first samples. chosen: title -> index. Made
     pixels are orange."""
     longer = [h for h in horizons if h != 1]
+    rows = max(3, len(longer))
+    wide, high = _cell(shape)
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(
-            figsize=(0.82 * (samples + 1) + 0.3, (0.9 * len(longer) + 0.3) * len(chosen))
+            figsize=(wide * (samples + 1) + 0.3, ((high + 0.08) * rows + 0.3) * len(chosen))
         )
         blocks = figure.subfigures(len(chosen), 1, hspace=0.02)
         for block, (title, index) in zip(np.ravel(np.array(blocks)), chosen.items(), strict=True):
             block.suptitle(title, fontsize=9, x=0.02, ha="left")
-            axes = block.subplots(max(3, len(longer)), samples + 1)
+            axes = block.subplots(rows, samples + 1)
             for axis in axes.ravel():
                 axis.set_axis_off()
 
@@ -217,6 +219,14 @@ def continuation_costs(results: Mapping[str, Mapping[str, Json]]) -> Figure:
         axes[0].set_ylim(bottom=0)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _cell(shape: tuple[int, int], side: float = 0.82) -> tuple[float, float]:
+    """Width and height in inches of the room for an image among others: of a square one ``side`` each,
+    of others the longer side is up to twice as long."""
+    stretch = (shape[1] / shape[0]) ** 0.5
+    stretch = min(max(stretch, 0.5), 2.0)
+    return side * max(stretch, 0.7), side * max(1 / stretch, 0.5)
 
 
 def gallery(images: np.ndarray, shape: tuple[int, int]) -> Figure:

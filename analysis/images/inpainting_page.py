@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from analysis.images.inpainting import PREDICTORS
 from analysis.images.inpainting_results import choose, document, estimate
-from analysis.images.page import BINARISATION, network_title
+from analysis.images.page import BINARISATION, binarisation_note, network_title
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Panel, Report, Table
 
@@ -33,27 +32,23 @@ def make_report(
 ) -> Report:
     """What there is to say of images that were filled in. source: of the images, in words."""
     from autoregressive.checkpoint import tensors_digest
+    from autoregressive.pixels.trained_on import trained_on
 
     estimates = estimate(inpainting)
+    known = trained_on(network)
     return Report(
         "inpainting",
         title(network, images, source),
         lead(inpainting, estimates),
         {"kind": images.kind(), **document(inpainting, estimates)},
-        tables(inpainting, estimates),
-        panels=lambda: panels(inpainting, images.masked, image_shape(network.places)),
+        tables(inpainting, estimates, binarisation_note(known.binarisation)),
+        panels=lambda: panels(inpainting, images.masked, known.shape),
         seeds=[seed],
         run={
             "data_digest": tensors_digest({"masked": images.masked}),
             "network_digest": tensors_digest(network.params),
         },
     )
-
-
-def image_shape(places: int) -> tuple[int, int]:
-    """Rows and columns to draw an image of so many pixels in: a square, or else one row."""
-    side = math.isqrt(places)
-    return (side, side) if side * side == places else (1, places)
 
 
 def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:
@@ -81,20 +76,22 @@ def lead(inpainting: Inpainting, estimates: Mapping[str, Estimate]) -> str:
     )
 
 
-def tables(inpainting: Inpainting, estimates: Mapping[str, Estimate]) -> list[Table]:
+def tables(
+    inpainting: Inpainting, estimates: Mapping[str, Estimate], binarised: str = BINARISATION
+) -> list[Table]:
     """The means over images, and the predictors of missing pixels beside each other."""
     if inpainting.target is not None:
-        return truth_tables(estimates)
+        return truth_tables(estimates, binarised)
     rows = [
         _row(estimates, "log_prob_best", "log p(most probable | observed)"),
         _row(estimates, "entropy", "entropy of the posterior"),
         _row(estimates, "nll_best", "NLL of the image so filled"),
     ]
     note = "Nats an image; intervals over images (bootstrap). "
-    return [Table("The posterior over the missing pixels", _HEAD, rows, note + BINARISATION)]
+    return [Table("The posterior over the missing pixels", _HEAD, rows, note + binarised)]
 
 
-def truth_tables(estimates: Mapping[str, Estimate]) -> list[Table]:
+def truth_tables(estimates: Mapping[str, Estimate], binarised: str = BINARISATION) -> list[Table]:
     """``tables`` where the truth is known."""
     summary = Table(
         "The posterior over the missing pixels",
@@ -112,7 +109,7 @@ def truth_tables(estimates: Mapping[str, Estimate]) -> list[Table]:
         ],
         "Nats an image but for shares; intervals over images (bootstrap). The most probable "
         "completion never has the larger NLL, so it costs less than the truth wherever it is "
-        "wrong: a low NLL is no sign of a right in-painting. " + BINARISATION,
+        "wrong: a low NLL is no sign of a right in-painting. " + binarised,
     )
     predictors = Table(
         "Predictors of a missing pixel, at its true value",

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from analysis.report.formats import nats, network_name, percent
-from analysis.report.report import Json, Panel, Report, Table
+from analysis.report.report import Document, Json, Panel, Report, Table
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from autoregressive.images.binarisation import Binarisation
     from autoregressive.images.image_set import ImageSet
     from autoregressive.pixels.continuation import Continuation
     from autoregressive.pixels.network import Evaluation, PixelNetwork
@@ -21,12 +22,25 @@ REPORT = {0: (0.6926, 0.828), 1: (0.1480, 0.937), 5: (0.1136, 0.954)}
 BINARISATION = "Pixels are binarised at 0.1: not comparable with figures on other binarisations."
 
 
+def binarisation_note(how: Binarisation) -> str:
+    """What figures on images so binarised are comparable with, for the notes of tables."""
+    if how.threshold is None:
+        inverted = ", and were inverted" if how.inverted else ""
+        return f"Pixels were binary already{inverted}."
+    return f"Pixels are {how}: not comparable with figures on other binarisations."
+
+
 def training_report(
-    network: PixelNetwork, document: Mapping[str, Json], images: ImageSet, seed: int
+    network: PixelNetwork,
+    document: Mapping[str, Json],
+    images: ImageSet,
+    seed: int,
+    test: ImageSet,
 ) -> Report:
-    """What there is to say of a training. document: of ``runs.train_and_score``. images: the train
-    set."""
+    """What there is to say of a training. document: of ``runs.train_and_score``. images, test: the
+    train and the test set."""
     from analysis.images import figures
+    from autoregressive.pixels.training import CURVE_TEST_IMAGES, CURVE_TRAIN_IMAGES
 
     epochs = document["epochs"]
     last = epochs[max(epochs)]["test"]["cross_entropy"]["mean"]
@@ -37,8 +51,8 @@ def training_report(
                 "curves",
                 figures.pixel_curves({"network": network.history}, len(images)),
                 "Train and test loss falling with epochs.",
-                "Loss on the first 10,000 train and the first 2,000 test images, four points an "
-                "epoch.",
+                f"Loss on {_first(CURVE_TRAIN_IMAGES, images)} and {_first(CURVE_TEST_IMAGES, test)} "
+                "images, up to four points an epoch.",
             )
         ]
 
@@ -48,12 +62,18 @@ def training_report(
         f"{last:.4f} nats a pixel on the test images after {max(epochs)} epochs, "
         f"{document['seconds']:.0f} s of training.",
         document,
-        [training_table(epochs, images.name)],
+        [training_table(epochs, images.name, note=binarisation_note(images.binarisation))],
         panels=panels,
         seeds=[seed],
         run={"data_digest": images.digest},
         closing="",
     )
+
+
+def _first(most: int, images: ImageSet) -> str:
+    """Which images a learning curve was measured on."""
+    n = len(images)
+    return f"the first {most:,} {images.split}" if n > most else f"all {n:,} {images.split}"
 
 
 def evaluation_report(
@@ -62,13 +82,13 @@ def evaluation_report(
     """What there is to say of a network's scores on images."""
     from analysis.images.runs import scores
 
-    document = scores(evaluation) | {"images": len(images), "data": images.name}
+    document = scores(evaluation) | {"images": len(images)} | about(images)
     return Report(
         "evaluation",
         title(network),
         f"{document['cross_entropy']['mean']:.4f} nats a pixel on {len(images)} images.",
         document,
-        [evaluation_table(document)],
+        [evaluation_table(document, binarisation_note(images.binarisation))],
         panels=lambda: evaluation_panels(evaluation, images.shape),
         seeds=[seed],
         run={"data_digest": images.digest},
@@ -81,28 +101,38 @@ def continuation_report(
 ) -> Report:
     """What there is to say of continued images. results, run: of ``runs.continuations``. truth: the
     images that were continued, the first ones of ``images``."""
-    from analysis.images.runs import FIRST_MISSING, choose_images
+    from analysis.images.runs import choose_images
 
     chosen = choose_images(run)
     document = {
         "images": len(truth),
         "samples": run.own.shape[1],
-        "first_missing": FIRST_MISSING,
-        "data": images.name,
+        "first_missing": run.first,
+        **about(images),
         "networks": results,
         "chosen": {k: int(v) for k, v in chosen.items()},
     }
     return Report(
         "continuation",
-        f"Continuing {len(truth)} test images of {images.name} by 1 to 300 pixels",
+        f"Continuing {len(truth)} test images of {images.name} by 1 to {run.truth.shape[1]} pixels",
         continuation_lead(results),
         document,
-        [continuation_table(results)],
+        [continuation_table(results, binarisation_note(images.binarisation))],
         panels=lambda: continuation_panels(truth, run, chosen, images.shape),
         seeds=[seed],
         run={"data_digest": images.digest},
         closing="",
     )
+
+
+def about(images: ImageSet) -> Document:
+    """Which images were used, as JSON values."""
+    return {
+        "data": images.name,
+        "shape": list(images.shape),
+        "threshold": images.binarisation.threshold,
+        "inverted": images.binarisation.inverted,
+    }
 
 
 def network_title(network: PixelNetwork) -> str:
@@ -132,9 +162,11 @@ def training_table(
     summary: Mapping[int, Mapping[str, Json]],
     data: str,
     over: str = "All train and all test images.",
+    note: str = BINARISATION,
 ) -> Table:
-    """The coursework's summary table: train and test at 0, 1 and the last epoch, beside the report's
-    cross-entropy and accuracy. over: which images were scored."""
+    """The coursework's summary table: train and test at 0, 1 and the last epoch, on MNIST beside the
+    report's cross-entropy and accuracy. over: which images were scored. note: how they are binarised."""
+    beside = data == "mnist"
     rows = []
     for epoch, row in sorted(summary.items()):
         train, test = row["train"], row["test"]
@@ -142,15 +174,20 @@ def training_table(
         for part in (train, test):
             cells.append(f"{part['cross_entropy']['mean']:.4f} ± {part['cross_entropy']['se']:.4f}")
             cells.append(percent(part["accuracy"]))
-        reported = REPORT.get(epoch)
-        cells.append("-" if reported is None or data != "mnist" else _beside_report(*reported))
+        if beside:
+            cells.append(_beside_report(*REPORT[epoch]) if epoch in REPORT else "-")
         rows.append(cells)
     return Table(
         "Cross-entropy, nats a pixel (± standard error over images), and accuracy",
-        ["epoch", "train", "accuracy", "test", "accuracy", "report"],
+        ["epoch", "train", "accuracy", "test", "accuracy", *(["report"] if beside else [])],
         rows,
-        f"{BINARISATION} {over} The report's figures are those of one "
-        "training batch and of a read-out of two layers of 64 (a student's report of 2018).",
+        f"{note} {over}"
+        + (
+            " The report's figures are those of one training batch and of a read-out of two layers of "
+            "64 (a student's report of 2018)."
+            if beside
+            else ""
+        ),
     )
 
 
@@ -158,7 +195,7 @@ def _beside_report(cross_entropy: float, accuracy: float) -> str:
     return f"{cross_entropy:.4f} ({100 * accuracy:.1f}%)"
 
 
-def evaluation_table(document: Mapping[str, Json]) -> Table:
+def evaluation_table(document: Mapping[str, Json], note: str = BINARISATION) -> Table:
     """The scores of one network on test images."""
     mean, se = document["cross_entropy"]["mean"], document["cross_entropy"]["se"]
     return Table(
@@ -173,7 +210,7 @@ def evaluation_table(document: Mapping[str, Json]) -> Table:
             ],
             ["accuracy", percent(document["accuracy"]), ""],
         ],
-        BINARISATION,
+        note,
     )
 
 
@@ -185,7 +222,7 @@ def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Pa
         Panel(
             "loss-map",
             figures.loss_map(evaluation, shape),
-            "Mean loss by pixel place: near zero at the border, highest along the strokes' edges.",
+            "Mean loss by pixel place, as an image.",
             "Mean loss of every pixel over the test images. The first pixel is not scored.",
         ),
         Panel(
@@ -198,7 +235,7 @@ def evaluation_panels(evaluation: Evaluation, shape: tuple[int, int]) -> list[Pa
     ]
 
 
-def continuation_table(results: Mapping[str, Json]) -> Table:
+def continuation_table(results: Mapping[str, Json], note: str = BINARISATION) -> Table:
     """The three cross-entropies at every horizon, for every network."""
     rows = []
     for name, horizons in results.items():
@@ -215,41 +252,46 @@ def continuation_table(results: Mapping[str, Json]) -> Table:
         "A: the samples' own cross-entropy. B: the ground truth's, given its own past. C: the ground "
         "truth under the probabilities of the free-running samples. A far below B means bland "
         "samples, not good ones. For one pixel B = C. Standard errors over samples alone are in the "
-        "JSON. " + BINARISATION,
+        "JSON. " + note,
     )
 
 
 def continuation_lead(results: Mapping[str, Json]) -> str:
     """The last network's answer in a sentence."""
     last = list(results.values())[-1]
-    short, long = last["10"], last["300"]
+    pixels = sorted(last, key=int)
+    # Of few missing pixels there may be no second horizon.
+    short, long = (last[pixels[min(1, len(pixels) - 1)]], last[pixels[-1]])
     return (
-        f"Over 10 pixels the samples cost {nats(short['own']['mean'])} nats a pixel (the truth "
-        f"{nats(short['truth']['mean'])}), over 300 pixels {nats(long['own']['mean'])} (the truth "
-        f"{nats(long['truth']['mean'])})."
+        f"Over {pixels[min(1, len(pixels) - 1)]} pixels the samples cost {nats(short['own']['mean'])} "
+        f"nats a pixel (the truth {nats(short['truth']['mean'])}), over {pixels[-1]} pixels "
+        f"{nats(long['own']['mean'])} (the truth {nats(long['truth']['mean'])})."
     )
 
 
 def continuation_panels(
     truth: np.ndarray, run: Continuation, chosen: Mapping[str, int], shape: tuple[int, int]
 ) -> list[Panel]:
-    """The samples of the chosen images, by title -> index; see ``pixel_runs.choose_images``."""
+    """The samples of the chosen images, by title -> index; see ``runs.choose_images``."""
     from analysis.images import figures
+    from analysis.images.runs import horizons
 
     titles = {f"{kind} (image {index})": index for kind, index in chosen.items()}
+    one, *longer = horizons(shape)
+    each = f" and five each of {', '.join(map(str, longer))} pixels" if longer else ""
     return [
         Panel(
             "continuations",
-            figures.continuations(truth, run, titles, shape),
-            "Images, each with its truth, what was given, one sample of 1 pixel and five each "
-            "of 10, 28 and 300 pixels; sampled pixels in orange.",
+            figures.continuations(truth, run, titles, shape, (one, *longer)),
+            f"Images, each with its truth, what was given, one sample of {one} pixel{each}; sampled "
+            "pixels in orange.",
             CHOICE,
         )
     ]
 
 
 CHOICE = (
-    "Chosen by rule from the scores at 300 pixels. Success: the smallest C. Failure: the "
+    "Chosen by rule from the scores over all missing pixels. Success: the smallest C. Failure: the "
     "largest C. High variance: the largest standard deviation of A between samples among "
     "the others."
 )

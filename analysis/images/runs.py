@@ -29,6 +29,20 @@ from autoregressive.versions import versions
 NETWORK = "network.safetensors"
 # The coursework's first missing pixel: the last 300 of 784 are missing.
 FIRST_MISSING = 484
+_MISSING_SHARE = 300 / 784
+
+
+def first_missing(places: int) -> int:
+    """Where continuations of images of so many pixels begin: the same share is missing of all."""
+    return places - max(1, round(_MISSING_SHARE * places))
+
+
+def horizons(shape: tuple[int, int]) -> tuple[int, ...]:
+    """How many missing pixels are scored: 1, 10, a row, and all that are missing, as far as there are
+    so many; of 28 x 28 pixels ``HORIZONS``."""
+    places = shape[0] * shape[1]
+    every = places - first_missing(places)
+    return tuple(sorted({h for h in (*HORIZONS[:2], shape[1], every) if h <= every}))
 
 
 def scores(evaluation: Evaluation) -> Document:
@@ -151,9 +165,15 @@ def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
 
 
 def continuations(
-    networks: Mapping[str, PixelNetwork], truth: np.ndarray, *, seed: int, samples: int
+    networks: Mapping[str, PixelNetwork],
+    truth: np.ndarray,
+    *,
+    seed: int,
+    samples: int,
+    shape: tuple[int, int] = (28, 28),
 ) -> tuple[Document, Continuation]:
-    """Samples of the last 300 pixels of images (n, P) by every network, with the same random numbers.
+    """Samples of the last pixels of images (n, P) from ``first_missing`` on by every network, with the
+    same random numbers. shape: rows and columns of the images.
 
     Returns A, B and C (own, truth, crossed) by network and horizon as JSON values, nats a pixel, and
     the samples of the last network. Errors: as ``continue_images``.
@@ -161,21 +181,25 @@ def continuations(
     results: Document = {}
     for name, network in networks.items():
         run = continue_images(
-            network, truth, jax.random.key(seed), first=FIRST_MISSING, samples=samples
+            network,
+            truth,
+            jax.random.key(seed),
+            first=first_missing(truth.shape[1]),
+            samples=samples,
         )
         results[name] = {
             str(h): {
                 kind: {"mean": mean, "se_images": se, "se_samples": run.sample_spread(h)[kind]}
                 for kind, (mean, se) in run.costs(h).items()
             }
-            for h in HORIZONS
+            for h in horizons(shape)
         }
     return results, run
 
 
 def choose_images(run: Continuation) -> dict[str, int]:
-    """Three images by rule, from C at 300 pixels (nats a pixel of the truth under the free-running
-    samples): success has the smallest mean over samples, failure the largest, and high variance the
+    """Three images by rule, from C over all missing pixels (nats a pixel of the truth under the
+    free-running samples): success has the smallest mean over samples, failure the largest, and high variance the
     largest spread of own cost between samples among the others."""
     cost = run.crossed.mean((1, 2))
     spread = run.own.mean(2).std(1)

@@ -20,9 +20,11 @@ from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
 from autoregressive.header import Settings
 from autoregressive.images.image_set import ImageSet, unpack
+from autoregressive.images.pictures import size
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
 from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
+from autoregressive.pixels.trained_on import data_settings
 from autoregressive.resume import History, Value
 from autoregressive.training import Trainer, TrainState
 from autoregressive.training_runs import Stop, TrainingRun, get_curves, get_seed
@@ -119,7 +121,7 @@ def pixel_settings(
 ) -> Settings:
     """What decides a trained network, as JSON values."""
     return {
-        "data": {"name": data.name, "images": len(data), "digest": data.digest},
+        "data": data_settings(data),
         "places": data.places,
         "cell": cell,
         "hidden": hidden,
@@ -183,8 +185,11 @@ def train_pixels(
     can be kept.
     Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
     """
-    if train.places != test.places:
-        raise ValueError(f"train images have {train.places} pixels, test images {test.places}")
+    if train.shape != test.shape:
+        raise ValueError(
+            f"train images have {size(train.shape)} pixels, test images {size(test.shape)}: they should "
+            "be of one size"
+        )
     model = pixel_model(cell, hidden, readout)
     settings = pixel_settings(train, recipe, cell, hidden, readout, seed)
     steps = recipe.steps(len(train))
@@ -208,8 +213,8 @@ def train_pixels(
     )
     ones = int(train.images(slice(None))[:, 0].sum())
     first_pixel = (ones + 0.5) / (len(train) + 1)
-    curve_train = ImageSet(train.name, "train", train.packed[:CURVE_TRAIN_IMAGES], train.shape)
-    curve_test = ImageSet(test.name, "test", test.packed[:CURVE_TEST_IMAGES], test.shape)
+    curve_train = dataclasses.replace(train, packed=train.packed[:CURVE_TRAIN_IMAGES])
+    curve_test = dataclasses.replace(test, packed=test.packed[:CURVE_TEST_IMAGES])
 
     def network(state: TrainState, history: History) -> PixelNetwork:
         params = get_seed(run.trainer.averaged(state), 0)
@@ -219,8 +224,10 @@ def train_pixels(
     def measure(stop: Stop, history: History) -> dict[str, Value]:
         before = history["seconds"][-1] if history["seconds"] else 0.0
         now = network(stop.state, history)
+        epochs, rest = divmod(stop.iteration, steps)
         return {
-            "images": min(stop.iteration * recipe.batch_size, len(train) * recipe.epochs),
+            # The last batch of an epoch may be smaller.
+            "images": epochs * len(train) + rest * recipe.batch_size,
             "seconds": float(before) + stop.seconds,
             "train_loss": evaluate(now, curve_train).cross_entropy,
             "test_loss": evaluate(now, curve_test).cross_entropy,

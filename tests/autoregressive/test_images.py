@@ -73,7 +73,10 @@ def test_unpacking_in_compiled_code_gives_the_same_pixels(shape):
 
 
 def test_an_unknown_set_is_refused():
-    with pytest.raises(DataError, match="unknown data 'cifar': expected one of emnist-digits, fashion-mnist, glyphs, kmnist, mnist"):
+    with pytest.raises(
+        DataError,
+        match="'cifar': expected one of emnist-digits, fashion-mnist, glyphs, kmnist, mnist",
+    ):
         load("cifar")
 
 

@@ -28,7 +28,7 @@ def lead(run: Run, results: Mapping[str, Kept]) -> str:
         text += " A quick run: packaged weights and small samples; each row says which."
     if run.data != "mnist":
         text += (
-            f" The images are not MNIST but {run.data}, digits drawn from fonts: their figures cannot "
+            f" The images are not MNIST but {run.data}: their figures cannot "
             "be compared with the report's."
         )
     return text

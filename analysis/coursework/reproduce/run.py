@@ -50,7 +50,7 @@ class PixelStages:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One reproduction. data: "mnist" or "glyphs". out: the folder; networks go to out/networks.
+    """One reproduction. data: a name of ``DATASETS``. out: the folder; networks go to out/networks.
     train: networks of symbols, one a seed. follow_pixels: what is told of a pixel network's training
     while it lasts."""
 
@@ -77,7 +77,8 @@ class Run:
         """For captions: what the images are."""
         if self.data == "mnist":
             return "MNIST."
-        return f"Not MNIST: {self.data}, digits drawn from fonts."
+        fonts = ", digits drawn from fonts" if self.data == "glyphs" else ""
+        return f"Not MNIST: {self.data}{fonts}."
 
     @cached_property
     def train_images(self) -> ImageSet:
