@@ -89,8 +89,8 @@ def train(
 ) -> None:
     """Train a network on all train images, and score it at 0, 1 and the last epoch.
 
-    A run that was stopped goes on where it was. Networks after every epoch, curves and scores go to
-    --out (default: ./meta-learn-pixels).
+    A run that was stopped goes on where it was. Networks after every epoch (20 of more than 20), curves
+    and scores go to --out (default: ./meta-learn-pixels).
     """
     from analysis.images.page import training_report
     from analysis.images.runs import run_name, train_and_score

@@ -88,7 +88,8 @@ def loss_map(evaluation: Evaluation, shape: tuple[int, int]) -> Figure:
         axis = figure.subplots()
         values = np.concatenate([[np.nan], evaluation.by_place]).reshape(shape)
         shown = axis.imshow(values, cmap="cividis", vmin=0)
-        figure.colorbar(shown, label="mean loss, nats")
+        axis.locator_params(integer=True)
+        figure.colorbar(shown, label="mean loss, nats", shrink=bar_share(shape))
         axis.set_xlabel("column (pixels)")
         axis.set_ylabel("row (pixels)")
     return figure
@@ -219,6 +220,11 @@ def continuation_costs(results: Mapping[str, Mapping[str, Json]]) -> Figure:
         axes[0].set_ylim(bottom=0)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def bar_share(shape: tuple[int, int]) -> float:
+    """How much of a figure's height a colour bar beside one image takes: about the image's own."""
+    return min(1.0, max(0.4, shape[0] / shape[1]))
 
 
 def _cell(shape: tuple[int, int], side: float = 0.82) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
+from analysis.images.figures import bar_share
 from analysis.images.inpainting import ImageResult, Inpainting
 from analysis.report.style import BLUE, STYLE, VERMILLION
 
@@ -75,7 +76,9 @@ def future_map(inpainting: Inpainting, shape: tuple[int, int]) -> Figure:
         axis = figure.subplots()
         axis.set_facecolor("#dddddd")
         shown = axis.imshow(values, cmap="PuOr", vmin=-most, vmax=most)
-        figure.colorbar(shown, label="mean gain by knowing the future, nats")
+        axis.locator_params(integer=True)
+        label = "mean gain by knowing the future, nats"
+        figure.colorbar(shown, label=label, shrink=bar_share(shape))
         axis.set_xlabel("column (pixels)")
         axis.set_ylabel("row (pixels)")
     return figure

@@ -29,6 +29,7 @@ from autoregressive.versions import versions
 NETWORK = "network.safetensors"
 # The coursework's first missing pixel: the last 300 of 784 are missing.
 FIRST_MISSING = 484
+_MOST_KEPT = 20
 _MISSING_SHARE = 300 / 784
 
 
@@ -70,14 +71,18 @@ def train_and_score(
     folder: Path | None = None,
     on_point: Callable[[PixelPoint], None] = lambda point: None,
 ) -> tuple[PixelNetwork, Document]:
-    """Trains a network and leaves it in ``out`` after every epoch, with its scores at 0, 1 and the
-    last one. Returns it with the document of ``meta-learn pixels train --json``.
+    """Trains a network and leaves it in ``out`` after every epoch, or the ``kept_epochs`` of many,
+    with its scores at 0, 1 and the last one. Returns it with the document of ``meta-learn pixels train
+    --json``.
 
     folder: as for ``train_pixels``, whose errors these are; OSError where ``out`` cannot be written.
     """
 
+    kept = kept_epochs(recipe.epochs)
+
     def on_epoch(epoch: Epoch) -> None:
-        epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
+        if epoch.epoch in kept:
+            epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
         if epoch.train is not None and epoch.test is not None:
             row = {
                 "run": settings_digest(epoch.network.settings),
@@ -100,6 +105,13 @@ def train_and_score(
     )
     network.save(out / NETWORK)
     return network, _document(network, out)
+
+
+def kept_epochs(epochs: int) -> set[int]:
+    """The epochs after which a network is kept: all of up to 20, else 20 as even as can be, and 0
+    and 1."""
+    even = {round(part * epochs / _MOST_KEPT) for part in range(1, _MOST_KEPT + 1)}
+    return {0, 1} | (even if epochs > _MOST_KEPT else {*range(epochs + 1)})
 
 
 def find_or_train(
@@ -199,8 +211,8 @@ def continuations(
 
 def choose_images(run: Continuation) -> dict[str, int]:
     """Three images by rule, from C over all missing pixels (nats a pixel of the truth under the
-    free-running samples): success has the smallest mean over samples, failure the largest, and high variance the
-    largest spread of own cost between samples among the others."""
+    free-running samples): success has the smallest mean over samples, failure the largest, and high
+    variance the largest spread of own cost between samples among the others."""
     cost = run.crossed.mean((1, 2))
     spread = run.own.mean(2).std(1)
     success, failure = int(np.argmin(cost)), int(np.argmax(cost))

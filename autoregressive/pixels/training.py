@@ -30,8 +30,9 @@ from autoregressive.training import Trainer, TrainState
 from autoregressive.training_runs import Stop, TrainingRun, get_curves, get_seed
 from autoregressive.versions import versions
 
-# Points of the learning curves in an epoch, and the images they are measured on.
+# Points of the learning curves, in an epoch and in all, and the images they are measured on.
 POINTS_PER_EPOCH = 4
+MOST_POINTS = 100
 CURVE_TRAIN_IMAGES = 10_000
 CURVE_TEST_IMAGES = 2_000
 # Image rows in one compiled chunk: a few seconds on two cores.
@@ -180,9 +181,9 @@ def train_pixels(
 ) -> PixelNetwork:
     """Trains a network of images; goes on with an unfinished run under ``folder``.
 
-    Learning curves have four points an epoch, on fixed images: the first 10,000 of train and the
-    first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where a network
-    can be kept.
+    Learning curves have four points an epoch, up to 100 in all, on fixed images: the first 10,000 of
+    train and the first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where
+    a network can be kept.
     Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
     """
     if train.shape != test.shape:
@@ -194,11 +195,7 @@ def train_pixels(
     settings = pixel_settings(train, recipe, cell, hidden, readout, seed)
     steps = recipe.steps(len(train))
     total = steps * recipe.epochs
-    points = {
-        epoch * steps + round(part * steps / POINTS_PER_EPOCH)
-        for epoch in range(recipe.epochs)
-        for part in range(1, POINTS_PER_EPOCH + 1)
-    }
+    points = curve_points(steps, recipe.epochs)
     chunk = max(1, min(_CHUNK_IMAGES // recipe.batch_size, steps))
     timescale = recipe.optimization.timescale
     run = TrainingRun(
@@ -245,6 +242,17 @@ def train_pixels(
             on_epoch(Epoch(epoch, now, *scores))
 
     return network(*run.run(folder, f"pixels-{settings_digest(settings)}", measure, on_stop))
+
+
+def curve_points(steps: int, epochs: int) -> set[int]:
+    """Iterations at which learning curves have points, the last one among them, of epochs of ``steps``
+    iterations. The first point, before training, is not among them."""
+    an_epoch = min(POINTS_PER_EPOCH, MOST_POINTS // epochs)
+    if an_epoch:
+        parts = [part / an_epoch for part in range(1, an_epoch + 1)]
+        points = {epoch * steps + round(p * steps) for epoch in range(epochs) for p in parts}
+        return points - {0}
+    return {round(part * epochs / MOST_POINTS) * steps for part in range(1, MOST_POINTS + 1)}
 
 
 def _stops(steps: int, total: int, chunk: int, points: set[int]) -> list[int]:
