@@ -223,8 +223,9 @@ def continuation_costs(results: Mapping[str, Mapping[str, Json]]) -> Figure:
 
 
 def bar_share(shape: tuple[int, int]) -> float:
-    """How much of a figure's height a colour bar beside one image takes: about the image's own."""
-    return min(1.0, max(0.4, shape[0] / shape[1]))
+    """How much of a figure's height a colour bar beside one image takes: about the image's own, but
+    enough for its label."""
+    return min(1.0, max(0.8, shape[0] / shape[1]))
 
 
 def _cell(shape: tuple[int, int], side: float = 0.82) -> tuple[float, float]:

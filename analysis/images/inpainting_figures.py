@@ -134,23 +134,27 @@ def _draw(
     return axis.imshow(values.reshape(shape), cmap="viridis", vmin=0, vmax=np.log(2))
 
 
-def _window(missing: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]:
-    """The top, left and side of a square that holds the missing pixels, inside the image if it fits."""
+def _window(missing: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The top, left, height and width of a square that holds the missing pixels, cut to the image."""
     rows, columns = np.divmod(missing, shape[1])
     side = max(_WINDOW, int(np.ptp(rows)) + 3, int(np.ptp(columns)) + 3)
-    side = min(side, max(shape))
-    middle = [(int(v.min()) + int(v.max())) // 2 - side // 2 for v in (rows, columns)]
-    top, left = (min(max(m, 0), max(size - side, 0)) for m, size in zip(middle, shape, strict=True))
-    return top, left, side
+    high, wide = min(side, shape[0]), min(side, shape[1])
+    top, left = (
+        min(max((int(v.min()) + int(v.max())) // 2 - side // 2, 0), size - length)
+        for v, size, length in zip((rows, columns), shape, (high, wide), strict=True)
+    )
+    return top, left, high, wide
 
 
-def _frame(axis: Axes, window: tuple[int, int, int]) -> None:
-    top, left, side = window
+def _frame(axis: Axes, window: tuple[int, int, int, int]) -> None:
+    top, left, high, wide = window
     corner = (left - 0.5, top - 0.5)
-    axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=VERMILLION, linewidth=1))
+    axis.add_patch(
+        Rectangle(corner, wide, high, fill=False, edgecolor=VERMILLION, linewidth=1, clip_on=False)
+    )
 
 
-def _zoom(axis: Axes, window: tuple[int, int, int]) -> None:
-    top, left, side = window
-    axis.set_xlim(left - 0.5, left + side - 0.5)
-    axis.set_ylim(top + side - 0.5, top - 0.5)
+def _zoom(axis: Axes, window: tuple[int, int, int, int]) -> None:
+    top, left, high, wide = window
+    axis.set_xlim(left - 0.5, left + wide - 0.5)
+    axis.set_ylim(top + high - 0.5, top - 0.5)
