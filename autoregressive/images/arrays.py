@@ -3,11 +3,13 @@ before memory is taken."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import Shaped
@@ -51,7 +53,8 @@ def read_npz(
             about = whole.getinfo(f"{name}.npy")
             if about.file_size > _MOST_BYTES:
                 raise DataError(f"{source} declares {about.file_size:,} bytes: too many")
-            with whole.open(about) as file:
+            with whole.open(about) as opened:
+                file = cast(io.BufferedIOBase, opened)
                 # The archive's directory says the size: a header that asks for more is refused.
                 found, columns_first, dtype = read_header(file, about.file_size, source, _VALUES)
                 content = file.read()

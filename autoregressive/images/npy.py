@@ -7,11 +7,12 @@ images whole. A file of masked images alone, (n, P), has no truth to compare wit
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from jaxtyping import Int8, Shaped, UInt8
@@ -112,13 +113,13 @@ def map_array(file: BinaryIO, size: int, source: str, expected: str) -> Shaped[n
 
     Errors: DataError unless header and size fit together.
     """
-    shape, columns_first, dtype = read_header(file, size, source, expected)
+    shape, columns_first, dtype = read_header(cast(io.BufferedIOBase, file), size, source, expected)
     order: Literal["F", "C"] = "F" if columns_first else "C"
     return np.memmap(file, dtype, "r", file.tell(), shape, order=order)
 
 
 def read_header(
-    file: IO[bytes], size: int, source: str, expected: str
+    file: io.BufferedIOBase, size: int, source: str, expected: str
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether columns come first, and type of an NPY file's numbers, which follow in ``file``.
 

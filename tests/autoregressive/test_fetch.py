@@ -1,9 +1,12 @@
 """Where a file comes from: the user's folder, the cache, the mirrors; on this machine alone."""
 
+import gzip
 import hashlib
+import io
 import multiprocessing
 import socket
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from analysis.console import logging_to_stderr
 from autoregressive.cache import cache_folder
 from autoregressive.errors import DataError
-from autoregressive.images.fetch import read_verified
+from autoregressive.images.fetch import read_from_archive, read_verified
 
 GOOD = b"the published bytes"
 SHA = hashlib.sha256(GOOD).hexdigest()
@@ -199,3 +202,69 @@ def test_two_processes_may_fetch_the_same_file_at_once(mirror, cache):
         assert pool.starmap(read_verified, [job, job], chunksize=1) == [GOOD, GOOD]
     assert mirror.asked == ["/a/f.gz"] * 2
     assert [(p.name, p.read_bytes()) for p in cache.iterdir()] == [("f.gz", GOOD)]
+
+
+def test_a_file_is_known_by_the_digest_of_its_packing(tmp_path, monkeypatch, cache):
+    packed = gzip.compress(GOOD)
+    digest = hashlib.md5(packed).hexdigest()
+    put(tmp_path / "data" / "Other" / "raw", packed)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "data"))
+    assert read_verified("set", "f.gz", digest, (), also=("Other",)) == GOOD
+    put(tmp_path / "data" / "set", gzip.compress(b"mine"))
+    (tmp_path / "data" / "Other" / "raw" / "f.gz").unlink()
+    with pytest.raises(DataError, match=f"expected MD5 {digest}, got "):
+        read_verified("set", "f.gz", digest, (), also=("Other",))
+
+
+@pytest.mark.parametrize("folder", [".", "raw"])
+def test_the_file_of_another_set_in_a_shared_folder_is_passed_over(
+    tmp_path, monkeypatch, mirror, cache, folder
+):
+    put(tmp_path / "data" / folder, b"of another set")
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "data"))
+    mirror.files["/a/f.gz"] = GOOD
+    assert read_verified("set", "f.gz", SHA, (mirror.url("a"),), borrowed=True) == GOOD
+    put(tmp_path / "data" / "set", b"mine")
+    with pytest.raises(DataError, match="is not the published file"):
+        read_verified("set", "f.gz", SHA, (mirror.url("a"),), borrowed=True)
+
+
+MEMBERS = {"f.gz": GOOD, "g.gz": b"the other one"}
+DIGESTS = {name: hashlib.md5(content).hexdigest() for name, content in MEMBERS.items()}
+
+
+def archive(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as whole:
+        for name, content in members.items():
+            whole.writestr(f"gzip/{name}", content)
+    return file.getvalue()
+
+
+def fetch_member(name, content, *mirrors):
+    sha256 = hashlib.sha256(content).hexdigest()
+    return read_from_archive("set", name, DIGESTS, "all.zip", sha256, mirrors)
+
+
+def test_one_download_of_an_archive_gives_all_its_files(mirror, cache):
+    content = archive({**MEMBERS, "h.gz": b"not wanted"})
+    mirror.files["/a/all.zip"] = content
+    for name, expected in MEMBERS.items():
+        assert fetch_member(name, content, mirror.url("a")) == expected
+    assert mirror.asked == ["/a/all.zip"]
+    assert sorted(p.name for p in cache.iterdir()) == ["f.gz", "g.gz"]
+
+
+@pytest.mark.parametrize("members", [{"f.gz": b"another"}, {"h.gz": GOOD}])
+def test_an_archive_without_the_published_file_is_refused(mirror, cache, members):
+    content = archive(members)
+    mirror.files["/a/all.zip"] = content
+    with pytest.raises(DataError, match="does not hold the published f.gz"):
+        fetch_member("f.gz", content, mirror.url("a"))
+    assert list(cache.iterdir()) == []
+
+
+def test_the_users_own_copy_comes_before_an_archive(tmp_path, monkeypatch):
+    put(tmp_path / "data" / "SET" / "raw", GOOD)
+    monkeypatch.setenv("META_LEARN_DATA", str(tmp_path / "data"))
+    assert fetch_member("f.gz", b"no archive") == GOOD
