@@ -259,7 +259,7 @@ def test_one_download_of_an_archive_gives_all_its_files(mirror, cache):
 def test_an_archive_without_the_published_file_is_refused(mirror, cache, members):
     content = archive(members)
     mirror.files["/a/all.zip"] = content
-    with pytest.raises(DataError, match="does not hold the published f.gz"):
+    with pytest.raises(DataError, match=r"does not hold the published f\.gz"):
         fetch_member("f.gz", content, mirror.url("a"))
     assert list(cache.iterdir()) == []
 
