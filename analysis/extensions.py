@@ -47,6 +47,7 @@ class _Registry(NamedTuple):
 _REGISTRIES = (
     _Registry("process", "meta_learning.processes", "PROCESSES"),
     _Registry("cell", "autoregressive.cells", "CELLS"),
+    _Registry("image set", "autoregressive.images.datasets", "DATASETS"),
     _Registry("mask", "autoregressive.images.masks", "MASKS"),
     _Registry("reference", "meta_learning.references", "REFERENCES"),
     _Registry("metric", "analysis.comparison.metrics", "METRICS"),

@@ -17,6 +17,10 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from autoregressive.errors import DataError
+from autoregressive.images.binarisation import Binarisation
+from autoregressive.images.datasets import DATASETS, load
+from autoregressive.images.image_set import SPLITS
 from autoregressive.images.masks import MASKS, observed
 from autoregressive.model import make_model
 from autoregressive.precision import float64
@@ -432,6 +436,23 @@ def masks_leave_most_pixels_and_miss_some_in_every_image(name):
     assert len({row.tobytes() for row in keep}) > 10
     np.testing.assert_array_equal(keep, observed(MASKS[name].example, 50, (28, 28), 0))
     assert (keep != observed(MASKS[name].example, 50, (28, 28), 1)).any()
+
+
+def image_sets_are_the_same_each_time_and_follow_the_threshold(name):
+    low, high = Binarisation(0.2), Binarisation(0.6)
+    splits = {split: load(name, split, low) for split in SPLITS}
+    assert {split: images.split for split, images in splits.items()} == {s: s for s in SPLITS}
+    assert len({images.digest for images in splits.values()}) == 3
+    assert len({images.shape for images in splits.values()}) == 1
+    test = splits["test"]
+    assert test.name == name and test.binarisation == low and len(test) >= 2
+    assert load(name, "test", low).digest == test.digest
+    lighter = load(name, "test", high).images()
+    assert (lighter <= test.images()).all() and 0 < lighter.sum() < test.images().sum()
+    inverted = load(name, "test", Binarisation(0.2, inverted=True))
+    np.testing.assert_array_equal(inverted.images(), 1 - test.images())
+    with pytest.raises(DataError, match="unknown split 'dev'"):
+        DATASETS[name]("dev")
 
 
 def metrics_are_numbers_of_each_place_alone(metric):

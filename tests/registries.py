@@ -7,12 +7,13 @@ from pathlib import Path
 
 from analysis.comparison.metrics import METRICS
 from autoregressive.cells import CELLS
+from autoregressive.images.datasets import DATASETS
 from autoregressive.images.masks import MASKS
 from meta_learning.processes import PROCESSES
 from meta_learning.references import REFERENCES
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
-REGISTRIES = (PROCESSES, CELLS, MASKS, REFERENCES, METRICS)
+REGISTRIES = (PROCESSES, CELLS, DATASETS, MASKS, REFERENCES, METRICS)
 
 
 @contextmanager

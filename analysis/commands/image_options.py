@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.options import MemberOption
+
 if TYPE_CHECKING:
     from autoregressive.images.choice import ImageChoice
     from autoregressive.images.image_set import ImageSet
@@ -90,6 +92,8 @@ def image_options(of: str) -> Callable[[Command], Command]:
             default="mnist",
             show_default=True,
             metavar="NAME|PATH",
+            cls=MemberOption,
+            registers="image set",
             help=f"{of}: mnist, fashion-mnist, kmnist, emnist-digits, or glyphs (drawn from fonts, "
             "offline); or your own, a folder of pictures or an IDX, NPY or NPZ file.",
         )

@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from laws import image_sets_are_the_same_each_time_and_follow_the_threshold
 
 from autoregressive.errors import DataError
 from autoregressive.images import emnist, fashion_mnist, kmnist
@@ -70,3 +71,7 @@ def test_digests_are_whole_and_differ():
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in sha256)
     assert all(re.fullmatch("[0-9a-f]{32}", digest) for digest in emnist.DIGESTS.values())
     assert len({*sha256, *emnist.DIGESTS.values()}) == 7
+
+
+def test_glyphs_obey_the_law_of_image_sets():
+    image_sets_are_the_same_each_time_and_follow_the_threshold("glyphs")

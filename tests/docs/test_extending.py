@@ -43,6 +43,7 @@ with registries_as_they_were():
     FORGETTING = load("forgetting")
     total_variation = load("total_variation")["total_variation"]
     load("checkerboard")
+    load("stripes")
     ADDED = [dict(registry) for registry in REGISTRIES]
 
 
@@ -138,6 +139,20 @@ def test_the_recurrent_cell_obeys_the_laws(as_users, law):
 @pytest.mark.parametrize("law", laws.OF_CELLS, ids=lambda law: law.__name__)
 def test_the_cell_obeys_the_laws(as_users, added, law):
     law("ugrnn")
+
+
+def test_the_image_set_obeys_the_law(added):
+    laws.image_sets_are_the_same_each_time_and_follow_the_threshold("stripes")
+
+
+def test_pixel_networks_train_on_the_image_set(tmp_path):
+    small = ("--epochs", "1", "--batch-size", "250", "--hidden", "2", "--readout", "2", "--quiet")
+    command = ("--load", FOLDER / "stripes.py", "pixels", "train", "--data", "stripes", *small)
+    with registries_as_they_were():
+        result = run(*command, "--threshold", "0.3", "--out", tmp_path, "--json")
+    assert result.exit_code == 0, result.stderr
+    data = json.loads(result.stdout)["settings"]["data"]
+    assert (data["name"], data["shape"], data["threshold"]) == ("stripes", [8, 12], 0.3)
 
 
 def test_the_mask_obeys_the_law_and_is_a_checkerboard(added):
