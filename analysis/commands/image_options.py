@@ -82,9 +82,11 @@ class Threshold(click.ParamType):
         return number
 
 
-def image_options(of: str) -> Callable[[Command], Command]:
+def image_options(of: str, trained: bool = True) -> Callable[[Command], Command]:
     """--data, --threshold, --already-binary, --invert, --split and --shape, which the command gets as
-    ``images``, an ``ImageChoice``. of: which images, for the help of --data."""
+    ``images``, an ``ImageChoice``. of: which images, for the help of --data. trained: whether the
+    command has a network that remembers its images."""
+    usual = "the network's, else " if trained else ""
 
     def decorate(command: Command) -> Command:
         @click.option(
@@ -100,7 +102,7 @@ def image_options(of: str) -> Callable[[Command], Command]:
         @click.option(
             "--threshold",
             type=Threshold(),
-            help="Lighter pixels are 1, as a share of white.  [the network's, else 0.1]",
+            help=f"Lighter pixels are 1, as a share of white.  [{usual}0.1]",
         )
         @click.option("--already-binary", is_flag=True, help="Images of nothing but two values.")
         @click.option("--invert", is_flag=True, help="Dark pixels are 1: ink on paper.")
@@ -108,14 +110,14 @@ def image_options(of: str) -> Callable[[Command], Command]:
             "--split",
             type=Shares(),
             metavar="SHARES",
-            help="Of one file or folder: train,test or train,validation,test.  [the network's, else "
-            "80,20]",
+            help=f"Of one file or folder: train,test or train,validation,test.  [{usual}80,20]",
         )
         @click.option(
             "--shape",
             type=Shape(),
             metavar="ROWSxCOLUMNS",
-            help="Of images that a file holds as rows of pixels.  [the network's]",
+            help="Of images that a file holds as rows of pixels."
+            + ("  [the network's]" if trained else ""),
         )
         @functools.wraps(command)
         def wrapped(
@@ -145,10 +147,21 @@ def image_options(of: str) -> Callable[[Command], Command]:
 def images_for(networks: Iterable[PixelNetwork], choice: ImageChoice, split: str) -> ImageSet:
     """A split of the chosen images, made binary and split as the last network's were unless the user
     says otherwise. Errors: ValueError where a network knows other images."""
-    from autoregressive.pixels.trained_on import refuse_others, trained_on
+    from autoregressive.images.datasets import DATASETS
+    from autoregressive.pixels.trained_on import USUAL_SHAPE, refuse_others, trained_on
 
     every = list(networks)
     known = trained_on(every[-1])
+    said = click.get_current_context().get_parameter_source("data")
+    if (
+        said == click.core.ParameterSource.DEFAULT
+        and known.shape != USUAL_SHAPE
+        and known.name not in DATASETS
+    ):
+        raise click.UsageError(
+            f"this network knows images of {known.shape[0]} x {known.shape[1]} pixels ({known.name}): "
+            "say where they are, with --data PATH"
+        )
     (images,) = choice.like(known.shape, known.binarisation, known.parts).load(split)
     for network in every:
         refuse_others(network, images)

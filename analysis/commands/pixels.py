@@ -53,7 +53,7 @@ def pixels() -> None:
   meta-learn pixels train --data drawings --invert --threshold 0.5 --epochs 300 --batch-size 8
 """
 )
-@image_options("Images")
+@image_options("Images", trained=False)
 @click.option(
     "--recipe",
     default="coursework",

@@ -23,6 +23,8 @@ PARTS = (80.0, 0.0, 20.0)
 # Of the shuffle that goes before a split. The same for every run: a network must never be tested on
 # what it was trained on because another seed was asked for.
 _SPLIT_SEED = 0
+# More pixels than these take long to learn.
+_LARGE = 2**14
 # A standard error needs two.
 _FEWEST = 2
 
@@ -113,6 +115,12 @@ class ImageChoice:
         sizes = {split: len(rows) for split, rows in packed.items() if len(rows)}
         ink = ones / (sum(sizes.values()) * shape[0] * shape[1])
         log.info("%s", describe(name, sizes, shape, ink, str(how)))
+        if first.shape[1] * first.shape[2] > _LARGE:
+            log.info(
+                "%s: networks read one pixel after the other, and training takes time and memory in "
+                "proportion; some 28 x 28 pixels are enough for most drawings",
+                name,
+            )
         for split in splits:
             _refuse_few(str(path), split, sizes, shares)
         return [sets[split] for split in splits]

@@ -16,7 +16,7 @@ from autoregressive.images.image_set import ImageSet
 from autoregressive.images.pictures import size
 from autoregressive.pixels.network import PixelNetwork
 
-_SHAPE = (28, 28)
+USUAL_SHAPE = (28, 28)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def data_settings(images: ImageSet) -> Settings:
     """The header's ``data`` of a network trained on ``images``, as JSON values."""
     how = images.binarisation
     data: Settings = {"name": images.name, "images": len(images), "digest": images.digest}
-    if images.shape != _SHAPE:
+    if images.shape != USUAL_SHAPE:
         data["shape"] = list(images.shape)
     if how.threshold != DEFAULT.threshold:
         data["threshold"] = how.threshold

@@ -129,6 +129,8 @@ def test_other_images_are_refused(trained, drawings, tmp_path):
     np.save(tmp_path / "wide.npy", np.zeros((9, 8, 5), bool))
     for command in (score, ("pixels", "continue", network, "--data")):
         assert "wide.npy has 8 x 5, 40 pixels" in refused(*command, tmp_path / "wide.npy")
+    for command in (score[:-1], ("inpaint", "--mask", "row:2", "--checkpoint", network)):
+        assert "5 x 8 pixels (drawings): say where they are, with --data PATH" in refused(*command)
     assert "drawings has 5 x 8" in refused("inpaint", "--mask", "row:2", "--data", drawings)
     assert "knows images binarised at 0.1 (mnist); glyphs is binarised at 0.3" in refused(
         "pixels", "evaluate", "--data", "glyphs", "--threshold", "0.3"

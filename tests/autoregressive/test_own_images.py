@@ -230,6 +230,13 @@ def test_what_was_read_is_said(tmp_path, caplog):
     ]
 
 
+def test_large_images_are_read_with_a_word_of_warning(tmp_path, caplog):
+    path = lay(tmp_path, npy(np.zeros((10, 150, 150), bool)))
+    with caplog.at_level(logging.INFO, "autoregressive"):
+        ImageChoice(str(path)).load("train")
+    assert "time and memory in proportion" in caplog.messages[1]
+
+
 def test_ones_own_set_is_never_taken_for_a_published_one(tmp_path):
     path = lay(tmp_path, npy(BINARY), "mnist")
     assert ImageChoice(str(path)).load("train")[0].name == "./mnist"
