@@ -175,4 +175,7 @@ def _words(name: str) -> set[str]:
 def describe(name: str, sizes: Mapping[str, int], shape: Shape, ink: float, how: str) -> str:
     """What was read, for the user: how many images of which size, and which share of pixels is 1."""
     counts = " and ".join(f"{n:,} {part}" for part, n in sizes.items())
-    return f"{name}: {counts} images of {size(shape)} pixels, {100 * ink:.1f}% of them 1 ({how})"
+    hint = "; if the ink is dark, give --invert" if ink > 0.5 else ""
+    return (
+        f"{name}: {counts} images of {size(shape)} pixels, {100 * ink:.1f}% of them 1 ({how}){hint}"
+    )

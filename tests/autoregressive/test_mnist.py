@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autoregressive.errors import DataError
+from autoregressive.images.choice import ImageChoice
 from autoregressive.images.datasets import load
 from autoregressive.images.mnist import CONTENT_DIGESTS, DIGESTS, load_labels, load_mnist
 
@@ -68,6 +69,14 @@ def test_the_inpainting_files_show_test_images(mnist):
     truth = np.load(DATA / "inpainting" / "one_pixel_inpainting.npy")[1]
     known = {row.tobytes() for row in mnist["test"].packed}
     assert all(row.tobytes() in known for row in np.packbits(truth > 0.5, axis=-1))
+
+
+@has_mnist
+def test_its_folder_is_read_as_images_of_ones_own(mnist):
+    (test,) = ImageChoice(str(DATA / "mnist")).load("test")
+    assert (test.name, test.digest) == ("./mnist", mnist["test"].digest)
+    (lighter,) = ImageChoice("mnist", threshold=0.5).load("test")
+    assert lighter.images().sum() < test.images().sum()
 
 
 @pytest.mark.parametrize("load_part", [load_mnist, load_labels])

@@ -230,6 +230,14 @@ def test_what_was_read_is_said(tmp_path, caplog):
     ]
 
 
+@pytest.mark.parametrize("inverted", [False, True])
+def test_more_ink_than_paper_is_remarked(tmp_path, caplog, inverted):
+    path = lay(tmp_path, pictures(np.where(GREY > 200, GREY, 255)))
+    with caplog.at_level(logging.INFO, "autoregressive"):
+        ImageChoice(str(path), inverted=inverted).load("train")
+    assert ("if the ink is dark, give --invert" in caplog.text) != inverted
+
+
 def test_large_images_are_read_with_a_word_of_warning(tmp_path, caplog):
     path = lay(tmp_path, npy(np.zeros((10, 150, 150), bool)))
     with caplog.at_level(logging.INFO, "autoregressive"):
