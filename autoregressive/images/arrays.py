@@ -20,7 +20,7 @@ from autoregressive.images.pictures import MOST_PLACES, size
 
 _VALUES = "grey levels 0 to 255, numbers 0 to 1, or booleans"
 _MOST_IMAGES = 1_000_000
-_MOST_BYTES = 2**33
+_MOST_BYTES = 2**32
 
 
 def read_npy(path: Path, shape: tuple[int, int] | None) -> Shaped[np.ndarray, "n rows columns"]:

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Shaped
 from autoregressive.errors import DataError
 
 THRESHOLD = 0.1
-_ROWS = 4096
+# Pixels looked at together.
+_CHUNK = 2**22
 _BINARY = "add --already-binary if they are binary"
 
 
@@ -55,8 +56,9 @@ class Binarisation:
         """
         out = np.empty(grey.shape, bool)
         brightest = 0.0
-        for start in range(0, len(grey), _ROWS):
-            chunk = np.asarray(grey[start : start + _ROWS])
+        rows = max(1, _CHUNK // max(1, math.prod(grey.shape[1:])))
+        for start in range(0, len(grey), rows):
+            chunk = np.asarray(grey[start : start + rows])
             self._check(chunk, start, source)
             brightest = max(brightest, float(chunk.max(initial=0)))
             out[start : start + len(chunk)] = self._is_light(chunk) != self.inverted

@@ -20,6 +20,7 @@ from autoregressive.users_files import GZIP, is_web_page
 
 _MOST_ITEMS = 1_000_000
 _MOST_PLACES = 2**20
+_MOST_BYTES = 2**32
 _CHUNK = 2**20
 
 
@@ -90,21 +91,18 @@ def _header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]
     right = all(
         n == m if m else 1 <= n <= _MOST_PLACES for n, m in zip(shape[1:], kind.shape, strict=True)
     )
-    if not right or not 1 <= shape[0] <= _MOST_ITEMS or math.prod(shape[1:]) > _MOST_PLACES:
-        wanted = " x ".join(
-            [
-                "n",
-                *(
-                    str(m) if m else side
-                    for side, m in zip(("rows", "columns"), kind.shape, strict=False)
-                ),
-            ]
-        )
+    if not right or not 1 <= shape[0] <= _MOST_ITEMS or _is_too_much(shape):
+        sides = zip(("rows", "columns"), kind.shape, strict=False)
+        wanted = " x ".join(["n", *(str(m) if m else side for side, m in sides)])
         raise DataError(
             f"{source} should hold {wanted} {kind.name} with n from 1 to {_MOST_ITEMS:,}, but "
             f"declares {' x '.join(map(str, shape))}: {kind.again}"
         )
     return tuple(shape)
+
+
+def _is_too_much(shape: list[int]) -> bool:
+    return math.prod(shape[1:]) > _MOST_PLACES or math.prod(shape) > _MOST_BYTES
 
 
 def _read_at_most(file: io.BufferedIOBase, length: int) -> bytearray:

@@ -38,7 +38,7 @@ _EXPECTED = "an IDX, NPY or NPZ file, or a folder of pictures"
 
 
 def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
-    """The images at ``path`` by part: of ``WHOLE``, or of "train", "test" and maybe "validation".
+    """The images at ``path`` by part: of ``WHOLE``, or of some of "train", "validation" and "test".
 
     shape: rows and columns of images that a file holds as rows of pixels.
     Errors: DataError, one line, for what cannot be read, is empty, or is of several sizes.
@@ -47,11 +47,8 @@ def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
         parts = _of_folder(path, shape) if path.is_dir() else _of_file(path, shape)
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from error
-    if WHOLE not in parts and not {"train", "test"} <= parts.keys():
-        raise DataError(
-            f"{path} has {' and '.join(parts)} images alone; expected train and test, or one set that "
-            "is not named so and is split"
-        )
+    if list(parts) == ["train"]:  # nothing to test on: as if it had no parts
+        parts = {WHOLE: parts["train"]}
     (first, stack), *others = parts.items()
     for name, other in others:
         if other.shape[1:] != stack.shape[1:]:

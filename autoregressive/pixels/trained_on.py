@@ -98,4 +98,4 @@ def _is_shape(value: object, places: int) -> bool:
 def _is_split(value: object) -> bool:
     if not isinstance(value, list) or len(value) != 3:
         return False
-    return all(type(share) in (int, float) and 0 <= share <= 100 for share in value)
+    return all(type(share) in (int, float) and 0 <= share <= 100 for share in value) and any(value)
