@@ -20,6 +20,7 @@ from autoregressive.errors import DataError
 # read to its end.
 _LARGEST = 2**28
 GZIP = b"\x1f\x8b"
+_IDX = b"\0\0\x08"
 _INSTEAD = "replace it, or unset META_LEARN_DATA to download it"
 
 
@@ -127,6 +128,11 @@ def _content(data: bytes, path: Path, packed: str, inside: str) -> bytes:
         return content
     if digest(data, packed) == packed:
         return content
+    if not inside and data.startswith(_IDX):
+        raise DataError(
+            f"{path} is unpacked, and the published digest is of the gzip file: put that beside it, or "
+            f"read its folder as images of your own, --data {path.parent}"
+        )
     expected, found = (inside, content) if inside else (packed, data)
     kind = "MD5" if len(expected) == 32 else "SHA-256"
     what = "of what is inside, expected" if inside else "expected"

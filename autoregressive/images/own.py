@@ -74,6 +74,9 @@ def _of_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
     if parts:
         return {name: _pictures_of(inside) for name, inside in parts.items()}
     files = [p for p in entries if p.is_file() and _kind(p) and not _words(p.name) & {*_NO_IMAGES}]
+    # Programs leave what they unpacked beside the gzip file.
+    unpacked = {f"{p.name}.gz" for p in files}
+    files = [p for p in files if p.name not in unpacked]
     parts = _by_part(files, lambda p: p.name)
     if parts:
         return {name: _only_stack(file, shape) for name, file in parts.items()}

@@ -92,6 +92,12 @@ PARTS = {
         "train-labels-idx1-ubyte.gz": idx(np.arange(7, dtype=np.uint8), True, 0x801),
         "t10k-images-idx3-ubyte": idx(GREY[7:]),
     },
+    "an IDX pair beside what it was unpacked to": {
+        "train-images-idx3-ubyte.gz": idx(GREY[:7], packed=True),
+        "train-images-idx3-ubyte": idx(GREY[:7]),
+        "t10k-images-idx3-ubyte.gz": idx(GREY[7:], packed=True),
+        "t10k-images-idx3-ubyte": idx(GREY[7:]),
+    },
     "two NPY files": {"x_train.npy": npy(GREY[:7]), "x_test.npy": npy(GREY[7:])},
     "one NPZ file": npz(
         x_train=GREY[:7], y_train=np.arange(7), x_test=GREY[7:], y_test=np.arange(3)

@@ -38,6 +38,12 @@ def test_splits_lie_where_mnists_do(tmp_path, monkeypatch, name):
     (tmp_path / f"{stem}-ubyte.gz").write_bytes(b"a file of MNIST, which is called so too")
     with pytest.raises(DataError, match=f"expected SHA-256 {module.DIGESTS[stem]}, got"):
         load_set("test", mirrors=())
+    unpacked = tmp_path / folder / f"{stem}-ubyte"
+    (tmp_path / folder / f"{stem}-ubyte.gz").rename(tmp_path / "kept")
+    unpacked.write_bytes(gzip.decompress(content))
+    with pytest.raises(DataError, match=f"is unpacked.* --data {unpacked.parent}"):
+        load_set("test", mirrors=())
+    (tmp_path / "kept").rename(tmp_path / folder / f"{stem}-ubyte.gz")
     monkeypatch.setitem(module.DIGESTS, stem, hashlib.sha256(content).hexdigest())
     images = load_set("test", mirrors=())
     assert (images.name, images.split, images.shape) == (name, "test", (28, 28))
