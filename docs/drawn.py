@@ -146,8 +146,9 @@ def kept() -> Pieces:
 
 def models() -> Pieces:
     """M1 to M4 on the three test streams, and M2 at home."""
+    from analysis.comparison.estimates import estimate_all
     from analysis.comparison.learners import compare_learners
-    from analysis.comparison.results import document, estimate_all
+    from analysis.comparison.results import document
 
     learners = {name: packaged_learner(name) for name in EXPERIMENTS}
     comparisons = {

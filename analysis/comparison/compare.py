@@ -89,7 +89,7 @@ def compare(
     prior: what the networks were trained on, at the test streams' T; 'bayes' and 'memoryless' use
     it. Where ``source`` is another process with latent values to learn, 'bayes_test' is Bayes under
     it, and every predictor gets a ``gap_test`` from it. only: names of the references to score, bayes
-    among them; None is the whole ladder. Returns scores a stream: ``results.estimate_all`` makes means
+    among them; None is the whole ladder. Returns scores a stream: ``estimates.estimate_all`` makes means
     with intervals of them.
     Errors: ValueError where prior and source differ in K or T, or streams < 2.
     """

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from analysis.comparison.compare import Predictor, compare, drawn_chunks
-from analysis.comparison.results import estimate_all
+from analysis.comparison.estimates import estimate_all
 from analysis.intervals import Estimate
 from analysis.report.report import Document
 from autoregressive.pace import SCORING, part

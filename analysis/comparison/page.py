@@ -307,7 +307,8 @@ def _simplex_panel(comparison: Comparison) -> Panel:
 def make_report(comparison: Comparison, learners: list[Learner], seed: int) -> Report:
     """What there is to say of a comparison. learners: none for predictions from elsewhere. seed: of
     the test streams."""
-    from analysis.comparison.results import document, estimate_all, to_datatree
+    from analysis.comparison.estimates import estimate_all
+    from analysis.comparison.results import document, to_datatree
 
     numbers = document(comparison, estimate_all(comparison))
     return Report(

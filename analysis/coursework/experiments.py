@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analysis.comparison.compare import Comparison
+from analysis.comparison.estimates import estimate_all
 from analysis.comparison.learners import compare_learners
-from analysis.comparison.results import document, estimate_all
+from analysis.comparison.results import document
 from analysis.report.report import Document
 from meta_learning.experiments import EXPERIMENTS, TEST_STREAMS
 from meta_learning.learner import Learner

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.comparison.results import Variables, described, quantity_of, share_closed
+from analysis.comparison.estimates import quantity_of, share_closed
+from analysis.comparison.results import Variables, described
 from analysis.intervals import BOUNDS
 from analysis.report.report import Document
 from analysis.sweep.grid import coordinate

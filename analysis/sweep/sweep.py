@@ -54,7 +54,7 @@ class Result(NamedTuple):
     """What is known of one point.
 
     document: as ``compare --json`` has it; with ``failed`` where training diverged, and nothing
-    measured. estimates: name -> mean and 95% interval, as ``results.estimate_all`` names them. arrays:
+    measured. estimates: name -> mean and 95% interval, as ``estimates.estimate_all`` names them. arrays:
     "group/variable" -> means over test streams, one a seed or predictor, and learning curves. dims: of
     each array.
     """
@@ -140,8 +140,9 @@ def measure(task: Task) -> Result:
     """The networks of one point, from the cache or trained now, scored. A training that diverges is a
     result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
     it."""
+    from analysis.comparison.estimates import estimate_all
     from analysis.comparison.learners import compare_learners
-    from analysis.comparison.results import document, estimate_all, to_datatree
+    from analysis.comparison.results import document, to_datatree
 
     point = task.point
     try:

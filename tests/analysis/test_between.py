@@ -12,7 +12,8 @@ from scipy.optimize import minimize_scalar
 
 from analysis.comparison.between import derivatives, least, share
 from analysis.comparison.compare import compare
-from analysis.comparison.results import document, estimate_all, to_datatree
+from analysis.comparison.estimates import estimate_all
+from analysis.comparison.results import document, to_datatree
 from autoregressive.scores import kl, normalised
 from meta_learning.processes import TaskPool, drawn_places
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from analysis.comparison import results
 from analysis.comparison.compare import compare
+from analysis.comparison.estimates import estimate_all
 from analysis.intervals import (
     Estimate,
     estimates,
@@ -54,7 +55,7 @@ def run(networks, prior=PRIOR, source=None, streams=200, **more):
 
 def document(comparison):
     """The JSON document after a trip through strict JSON."""
-    found = results.document(comparison, results.estimate_all(comparison))
+    found = results.document(comparison, estimate_all(comparison))
     return json.loads(json.dumps(found, allow_nan=False))
 
 
@@ -241,15 +242,15 @@ def test_expected_regret_is_the_mean_over_all_tasks_of_the_streams_own_law():
         return -np.take_along_axis(rows, tasks[..., None], -1)[:, :-1, 0]
 
     exact = np.exp(-nats(FLAT.alpha).sum(1)) @ (nats(laplace.alpha) - nats(PRIOR.alpha)).mean(1)
-    found = results.estimate_all(run([laplace.log_predictive], PRIOR, FLAT, streams=1_000))
+    found = estimate_all(run([laplace.log_predictive], PRIOR, FLAT, streams=1_000))
     regret, gap = found["regret.bayes"], found["gap.network"]
     width = regret.high - regret.low
     assert abs(regret.mean - exact) < width  # two half-widths: about 4 standard errors
     assert abs(gap.mean - exact) > 10 * width
-    own = results.estimate_all(run([laplace.log_predictive]))
+    own = estimate_all(run([laplace.log_predictive]))
     assert own["regret.bayes"] == own["gap.network"]
     fixed = FixedCategorical((0.2, 0.3, 0.5), 5)
-    at_fixed = results.estimate_all(run([laplace.log_predictive], PRIOR, fixed))
+    at_fixed = estimate_all(run([laplace.log_predictive], PRIOR, fixed))
     assert at_fixed["regret.bayes"].mean is None
 
 

@@ -34,7 +34,8 @@ def against_bayes(run: Run) -> Result:
     from analysis.audit.exact_gap import exact_gap
     from analysis.audit.worst_histories import worst_histories
     from analysis.comparison import figures
-    from analysis.comparison.results import document, estimate_all
+    from analysis.comparison.estimates import estimate_all
+    from analysis.comparison.results import document
 
     tables: list[Table] = []
     panels: list[Panel] = []

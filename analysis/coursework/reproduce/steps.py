@@ -13,6 +13,7 @@ from analysis.coursework.reproduce import (
     inpainting_rows,
     mistakes_section,
     pixel_rows,
+    process_rows,
     symbol_rows,
 )
 from analysis.coursework.reproduce.kept import Kept, Result, find, keep
@@ -35,11 +36,11 @@ STEPS: dict[str, Callable[[Run], Result]] = {
     "row-8": inpainting_rows.patch,
     "row-9": inpainting_rows.both_files,
     "row-10": inpainting_rows.most_probable,
-    "row-11": symbol_rows.process,
+    "row-11": process_rows.process,
     "row-12": symbol_rows.model,
     "row-13": symbol_rows.four_models,
     "row-14": symbol_rows.test_streams,
-    "row-15": symbol_rows.exact_bayes,
+    "row-15": process_rows.exact_bayes,
     "row-16": bayes_rows.against_bayes,
     "row-17": bayes_rows.questions,
     "row-18": bayes_rows.hidden_state,
