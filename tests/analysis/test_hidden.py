@@ -34,10 +34,13 @@ from analysis.hidden.probes import (
     r_squared,
 )
 from analysis.hidden.states import part_names, states_along
-from autoregressive.cells import RECURRENT
+from autoregressive.cells import CELLS, RECURRENT
+from autoregressive.model import cell_params
 from autoregressive.scores import kl
-from meta_learning.learner import Learner, learner_model
+from autoregressive.unroll.scan import plain_unroll
+from meta_learning.learner import Learner, encode, learner_model
 from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
+from meta_learning.training import stream_length
 
 ALPHA, T = (2.0, 1.0, 1.0), 8
 PROCESS = DirichletCategorical(ALPHA, T)
@@ -147,16 +150,62 @@ def test_states_are_those_of_a_loop_and_predict_what_the_network_does(cell):
     assert found.space(found.whole).shape == (4, 24, 5 * len(found.parts))
 
 
+@pytest.mark.parametrize("cell", [name for name in CELLS if name not in RECURRENT])
+def test_the_first_part_of_every_cell_is_what_comes_out(cell):
+    learner, symbols = untrained(cell), streams(4)
+    found = states_along(learner, symbols)
+    _, h = plain_unroll(
+        learner.model.cell,
+        cell_params(learner.params),
+        learner.model.initial_state((4,)),
+        jnp.swapaxes(encode(symbols, 3), 0, 1),
+    )
+    np.testing.assert_allclose(found.parts["h"], jnp.swapaxes(h, 0, 1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.log_q, learner.log_predictive(symbols), atol=1e-5)
+    names = {"mingru": "hc", "lru": "hcd"}.get(cell, "h")
+    assert found.whole == "".join(part_names(learner.model)) == names
+
+
+@pytest.mark.parametrize("cell", ["lru", "mamba"])
+def test_a_swap_is_as_having_read_the_other_history(cell):
+    """By the state, where it is vectors, and of any other."""
+    learner = untrained(cell)
+    found = interventions.measure_interventions(learner, PROCESS, jax.random.key(0), 40)
+    symbols = np.asarray(
+        PROCESS.sample(jax.random.split(jax.random.key(0))[0], 40, stream_length(T))
+    )
+    symbols = symbols[:, : T - 1]
+    rng = np.random.default_rng(
+        np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0))[1]))
+    )
+    own, shares = learner.log_predictive(symbols), []
+    for n in found.draws:
+        pairs = partners.partners(rng, PROCESS, symbols, int(n))
+        mixed = np.concatenate([symbols[pairs.other, :n], symbols[:, n:]], axis=1)
+        effect = kl(own, learner.log_predictive(mixed))[:, n:].mean(1)
+        shares.append(effect[pairs.has["same_belief"] & pairs.has["other_belief"]])
+    wanted = np.concatenate(shares)
+    assert len(wanted) == found.pairs
+    assert found.mean["other_counts"].mean == pytest.approx(wanted.mean(), rel=2e-4)
+    assert {"other_counts_h", "other_counts_c", "other_counts_d"} & found.mean.keys() == (
+        {"other_counts_h", "other_counts_c", "other_counts_d"} if cell == "lru" else set()
+    )
+    if cell == "lru":  # what comes out is read off once, at the swap, and never again
+        by_lag = found.by_lag["other_counts_h"]
+        assert by_lag[0].mean > 0
+        assert max(point.mean for point in by_lag[1:]) < 1e-9
+
+
 def test_the_counter_is_bayes():
     symbols = streams()
     log_q = states_along(learner_of(Counter(clock=1.0)), symbols).log_q
     assert kl(PROCESS.log_predictive(symbols), log_q).max() < 1e-6
 
 
-def test_a_state_that_is_no_tuple_of_vectors_is_refused():
-    with pytest.raises(ValueError, match="needs a recurrent cell"):
+def test_an_own_network_whose_state_is_no_tuple_of_vectors_is_refused():
+    with pytest.raises(ValueError, match="needs a network built on a cell"):
         part_names(Attention())
-    with pytest.raises(ValueError, match="needs a recurrent cell"):
+    with pytest.raises(ValueError, match="needs a network built on a cell"):
         hidden.examine(learner_of(Attention()), PROCESS, key=jax.random.key(0), streams=8)
 
 

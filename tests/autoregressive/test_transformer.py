@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import TRAIN
 from naive import transformer_by_loops
-from running import refused, run
+from running import run
 
 from autoregressive.cells.transformer import (
     RotaryTransformer,
@@ -145,7 +145,7 @@ def test_initial_heads_reach_up_to_the_time_scale():
         np.testing.assert_allclose(1 / slopes, longest ** np.array([0.25, 0.5, 0.75, 1]), rtol=1e-5)
 
 
-def test_compare_and_audit_take_it(tmp_path):
+def test_compare_audit_and_hidden_take_it(tmp_path):
     out = tmp_path / "out"
     result = run(*TRAIN, "--cell", "transformer", "--out", out, "--quiet")
     assert result.exit_code == 0, result.stderr
@@ -170,8 +170,12 @@ def test_compare_and_audit_take_it(tmp_path):
     wanted = (probability * kl(log_bayes, log_q)[:, :3].mean(1)).sum()
     assert json.loads(audit.stdout)["gap"]["mean"] == pytest.approx(wanted, rel=1e-5)
 
-
-def test_hidden_wants_a_recurrent_cell():
-    line = refused("hidden", "--alpha", "1,1", "--T", "5", "--cell", "transformer", "--json")
-    assert "hidden needs a recurrent cell" in line
-    assert "Transformer" in line
+    # Its state is no vector: probes see what comes out, swaps exchange all of it.
+    network = out / "network-seed0.safetensors"
+    examined = run("hidden", "--checkpoint", network, "--streams", 40, "--json", "--quiet")
+    assert examined.exit_code == 0, examined.stderr
+    found = json.loads(examined.stdout)
+    assert {space for of in found["probes"].values() for space in of["trained"]} == {"h"}
+    assert found["swaps"]["mean"]["other_counts"]["mean"] > 0
+    assert "no tuple of vectors" in found["simulation"]["none"]
+    assert found["jacobian"] == []
