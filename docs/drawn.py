@@ -198,7 +198,7 @@ def audited() -> Pieces:
         exact_gap(learner, process),
         carry_over(learner, process, key=key, tasks=STREAMS),
         worst_histories(learner, process),
-        off_prior([learner], process, key=key, streams=200, sources=elsewhere),
+        off_prior([learner.log_predictive], process, key=key, streams=200, sources=elsewhere),
         measure_calibration(learner, process, key=key, tasks=500),
         None,
     )

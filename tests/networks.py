@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from naive import logits_by_loops
 
-from analysis.audit import count_walk
+from analysis.audit.tree import count_walk
 from meta_learning.learner import Learner, learner_model
 
 

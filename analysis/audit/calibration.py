@@ -21,9 +21,9 @@ import jax
 import numpy as np
 from jax import Array
 
-from analysis.audit.exact_gap import positions
 from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
+from analysis.audit.tree.size import positions
 from analysis.comparison.results import finite
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical, Process

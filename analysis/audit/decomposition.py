@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.audit.belief_walk import LEAK, MEMORYLESS, RESET, SYMBOLS
+from analysis.audit.tree.belief_tree import LEAK, MEMORYLESS, RESET, SYMBOLS
 from autoregressive.scores import kl
 from meta_learning.processes import Process, count_symbols
 

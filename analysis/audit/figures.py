@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.audit.carry_over import CarryOver
-from analysis.audit.exact_gap import ExactGap
+from analysis.audit.gap import ExactGap
 from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
 
 # colour, hatch

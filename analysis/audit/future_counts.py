@@ -17,7 +17,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 
-from analysis.audit.count_vectors import count_vectors
+from analysis.audit.tree.count_vectors import count_vectors
 from analysis.intervals import Estimate
 from autoregressive.precision import float64
 
@@ -93,7 +93,7 @@ def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarra
 
 @partial(jax.jit, static_argnums=1)
 def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
-    return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells)
+    return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells[None])
 
 
 def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:

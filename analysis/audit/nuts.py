@@ -151,7 +151,7 @@ def sample_posterior(
         raise ValueError(f"draws must lie in 0..{K - 1}; got {symbols.min()}..{symbols.max()}")
     counts = count_symbols(symbols.T, K)
     model = partial(process.model, streams=streams, draws=n)
-    with float64():
+    with float64(), jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
         mcmc = MCMC(
             NUTS(model),
             num_warmup=warmup,
@@ -160,8 +160,7 @@ def sample_posterior(
             chain_method="vectorized",
             progress_bar=False,
         )
-        with jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
-            mcmc.run(key, symbols[..., None] if n else None)
+        mcmc.run(key, symbols[..., None] if n else None)
         draws = from_numpyro(
             mcmc,
             {"stream": np.arange(streams), "symbol": [*map(str, range(K))]},

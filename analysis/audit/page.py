@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from analysis.audit.calibration import Calibration
     from analysis.audit.carry_over import CarryOver
-    from analysis.audit.exact_gap import ExactGap
+    from analysis.audit.gap import ExactGap
     from analysis.audit.nuts import PosteriorSample
     from analysis.audit.worst_histories import History, WorstHistories
     from analysis.comparison.off_prior import OffPrior
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def term_names(exact: ExactGap) -> dict[str, str]:
-    """What each part of the gap is called, by its name in ``exact_gap.TERMS``."""
+    """What each part of the gap is called, by its name in ``gap.TERMS``."""
     if exact.counts is not None:
         same, rest = "dependence on the order", "wrong function of the counts"
     else:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.audit.belief_classes import Classes
 from analysis.audit.calibration import Calibration
 from analysis.audit.carry_over import CarryOver
 from analysis.audit.decomposition import Decomposition
-from analysis.audit.exact_gap import ExactGap
 from analysis.audit.future_counts import CountsDistance
+from analysis.audit.gap import ExactGap
+from analysis.audit.tree.belief_classes import Classes
 from analysis.audit.worst_histories import History, WorstHistories
 from analysis.intervals import BOUNDS
 

@@ -10,10 +10,11 @@ import jax
 
 from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
-from analysis.audit.exact_gap import cost, exact_gap, positions
+from analysis.audit.exact_gap import cost, exact_gap
 from analysis.audit.nuts import PosteriorSample, judge_posterior
 from analysis.audit.nuts import check as check_posterior
 from analysis.audit.page import Audit
+from analysis.audit.tree.size import positions
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
 from analysis.hidden.examine import examine
@@ -64,7 +65,7 @@ def audit(
         exact,
         None if endless else carry_over(learner, process, key=key, tasks=tasks),
         worst_histories(learner, process, draws=draws),
-        None if only_gap else off_prior([learner], process, key=key),
+        None if only_gap else off_prior([learner.log_predictive], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
         _judge(process, key, positions(learner.model, process, draws)) if nuts else None,

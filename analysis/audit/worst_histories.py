@@ -9,8 +9,9 @@ from operator import attrgetter
 import jax
 import numpy as np
 
-from analysis.audit.belief_walk import Level, Scored, Tree, make_belief_plan, score_children
-from analysis.audit.exact_gap import positions
+from analysis.audit.tree.belief_tree import Level, Scored, Tree, score_children
+from analysis.audit.tree.belief_walk import make_belief_plan
+from analysis.audit.tree.size import positions
 from autoregressive.precision import float64
 from autoregressive.scores import kl
 from meta_learning.learner import Learner

@@ -87,8 +87,8 @@ def audit(
     state hold (as the command hidden)? With --nuts the exact posterior itself is judged: by sampling
     the process's NumPyro model. The report goes to --out (default: ./meta-learn-audit).
     """
-    from analysis.audit.exact_gap import check
     from analysis.audit.nuts import check as check_posterior
+    from analysis.audit.tree.size import check
 
     def process_of(process: Process) -> Process:
         if nuts:

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from analysis.comparison.compare import compare, drawn_chunks
+from analysis.comparison.compare import Predictor, compare, drawn_chunks
 from analysis.comparison.results import estimate_all
 from analysis.intervals import Estimate
 from analysis.report.report import Document
 from autoregressive.pace import SCORING, part
-from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
     FixedCategorical,
@@ -118,7 +117,7 @@ class OffPrior:
 
 
 def off_prior(
-    learners: Sequence[Learner],
+    predictors: Sequence[Predictor],
     process: Process,
     *,
     key: PRNGKeyArray,
@@ -127,6 +126,7 @@ def off_prior(
 ) -> OffPrior:
     """Scores networks trained on ``process`` on other test streams, the same for all seeds.
 
+    predictors: each network's ``log_predictive``.
     sources: (kind, process) pairs; None takes the process itself, flat priors and one concentrated on
     the first symbol, p at two corners and at the centre, and task lengths from 2 to inf.
     Errors: ValueError where a source has another K.
@@ -142,7 +142,7 @@ def off_prior(
             continue
         with part(SCORING, number * streams, streams, len(sources) * streams):
             comparison = compare(
-                [learner.log_predictive for learner in learners],
+                predictors,
                 prior,
                 source,
                 key=key,
@@ -150,7 +150,7 @@ def off_prior(
                 length=stream_length(source.task_length),
             )
         rows.append(Row(kind, source, streams, estimate_all(comparison)))
-    return OffPrior(process, rows, "seeds" if len(learners) > 1 else "streams", left_out)
+    return OffPrior(process, rows, "seeds" if len(predictors) > 1 else "streams", left_out)
 
 
 def _can_make(process: Process, source: Process, key: PRNGKeyArray, streams: int) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from analysis.audit.count_vectors import all_counts
 from analysis.audit.decomposition import exchangeable, probabilities
+from analysis.audit.tree.count_vectors import all_counts
 from autoregressive.scores import kl
 from meta_learning.processes import DirichletCategorical
 

@@ -88,8 +88,9 @@ def measure(
     process = setting.process
     endless = math.isinf(process.T)
     length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
+    predictors = [learner.log_predictive for learner in learners]
     comparison = compare(
-        [learner.log_predictive for learner in learners],
+        predictors,
         process,
         process,
         key=key,
@@ -97,7 +98,7 @@ def measure(
         length=length,
     )
     off = off_prior(
-        learners, process, key=key, streams=streams, sources=_sources(setting)
+        predictors, process, key=key, streams=streams, sources=_sources(setting)
     ).document()
     curves = np.stack([s.gap_by_position for s in comparison.networks])
     memoryless = comparison.references["memoryless"].gap_by_position

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.hidden.effects_figures import band
 from analysis.hidden.examine import Hidden, Readings
-from analysis.hidden.figures import band
 from analysis.hidden.names import NETWORKS, column_title, target_title
 from analysis.hidden.simulation import Simulation
 from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION

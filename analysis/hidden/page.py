@@ -117,7 +117,7 @@ def tables(hidden: Hidden) -> list[Table]:
 
 def panels(hidden: Hidden) -> list[Panel]:
     """The figures of the report."""
-    from analysis.hidden import belief_figures, figures
+    from analysis.hidden import belief_figures, effects_figures, figures
 
     out = [
         Panel(
@@ -169,7 +169,7 @@ def panels(hidden: Hidden) -> list[Panel]:
         out.append(
             Panel(
                 "swaps",
-                figures.interventions(hidden),
+                effects_figures.interventions(hidden),
                 "Effect of swapped states in nats on a log axis, by when they were swapped and by "
                 "symbols since, by kind of the other history.",
                 "What another history's state changes. Bands: 95% intervals over tasks. A network that "

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from autoregressive.cells.base import Params, State
+from autoregressive.cells.base import Cell, Params, State
 from autoregressive.model import Model, cell_params
 from autoregressive.network import padded_chunks
 from autoregressive.unroll import backends
@@ -95,7 +95,7 @@ def vector_model(model: Model) -> Model | WithOutput | None:
     first = getattr(model, "initial_state", None)
     state = jax.eval_shape(first) if callable(first) else None
     vectors = isinstance(state, tuple) and all(getattr(part, "ndim", 0) == 1 for part in state)
-    if not isinstance(model, Model):
+    if not isinstance(getattr(model, "cell", None), Cell):
         # One of one's own: its state's first part is what its read_out takes.
         if not vectors or not 1 <= len(state or ()) <= len(_PARTS):
             raise ValueError(

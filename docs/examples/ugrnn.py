@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from autoregressive.broadcast import affine
 from autoregressive.cells import CELLS
 from autoregressive.cells.base import Cell
 
@@ -37,7 +38,7 @@ class UGRNN(Cell):
 
     def step(self, params, state, x):
         (h,) = state
-        both = x @ params["w_ih"].T + h @ params["w_hh"].T + params["b"]
+        both = affine(params["w_ih"], params["b"], x) + h @ params["w_hh"].T
         z, n = jnp.split(both, 2, axis=-1)
         z, n = jax.nn.sigmoid(z), jnp.tanh(n)
         h = z * h + (1 - z) * n

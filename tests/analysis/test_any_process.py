@@ -11,11 +11,12 @@ from networks import learner
 from running import refused
 from words import PROBABILITY
 
-from analysis.audit import belief_walk, exact_gap, partial_sums
-from analysis.audit.belief_classes import find_classes
-from analysis.audit.belief_walk import BeliefWalk
-from analysis.audit.count_walk import CountWalk
+from analysis.audit import exact_gap
 from analysis.audit.results import to_datatree
+from analysis.audit.tree import belief_walk, partial_sums, size
+from analysis.audit.tree.belief_classes import find_classes
+from analysis.audit.tree.belief_walk import BeliefWalk
+from analysis.audit.tree.count_walk import CountWalk
 from analysis.audit.worst_histories import worst_histories
 from meta_learning.processes import (
     PROCESSES,
@@ -150,7 +151,7 @@ def test_only_what_can_be_made_is_walked(monkeypatch):
     assert found.nodes < 3 * sum(2 ** (n // 3 + 1) for n in range(30))
     assert sum(blocks) < found.nodes
     # With a million histories of 20 draws, were all of them possible.
-    assert exact_gap.default_draws(ZeroOneRandom()) == 20
+    assert size.default_draws(ZeroOneRandom()) == 20
     worst = worst_histories(learner(2), ZeroOneRandom(), draws=8, top=500)
     assert len(worst.by_gap) == find_classes(ZeroOneRandom(), 8).histories.sum()
     assert min(h.probability for h in worst.by_gap) > 0
@@ -182,10 +183,10 @@ def test_a_machine_that_is_wrong_is_an_error_and_names_it():
 
 def test_too_many_draws_and_draws_beside_a_T_are_one_clear_line():
     with pytest.raises(ValueError, match=r"goes up to 23 draws: ask it at fewer --draws"):
-        exact_gap.check(learner().model, Mess3(), 30)
+        size.check(learner().model, Mess3(), 30)
     with pytest.raises(ValueError, match="T=5 has 4 draws; got 7: leave it out"):
-        exact_gap.check(learner().model, Mess3(T=5), 7)
-    exact_gap.check(learner(2).model, ZeroOneRandom(), 60)
+        size.check(learner().model, Mess3(T=5), 7)
+    size.check(learner(2).model, ZeroOneRandom(), 60)
     assert "change-points has none" in refused("audit", "--process", "change-points", "--test-T", 5)
 
 

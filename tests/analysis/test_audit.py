@@ -10,8 +10,9 @@ from networks import learner
 
 from analysis.audit import worst_histories as module
 from analysis.audit.carry_over import carry_over
-from analysis.audit.exact_gap import TERMS, exact_gap
+from analysis.audit.exact_gap import exact_gap
 from analysis.audit.figures import PARTS, decomposition_figure, labels
+from analysis.audit.gap import TERMS
 from analysis.audit.worst_histories import worst_histories
 from autoregressive.scores import kl
 from meta_learning.learner import Learner

@@ -78,7 +78,7 @@ def test_bayes_losses_equal_the_sum_over_all_histories():
 
 
 def test_nats_from_uniform_is_numpyros():
-    alpha = np.array([1.1, 1.1, 1.1])
+    alpha = (1.1, 1.1, 1.1)
     ours = nats_from_uniform(DirichletCategorical(alpha, 5))
-    theirs = dist.kl_divergence(dist.Dirichlet(alpha), dist.Dirichlet(np.ones(3)))
+    theirs = dist.kl_divergence(dist.Dirichlet(np.array(alpha)), dist.Dirichlet(np.ones(3)))
     assert ours == pytest.approx(float(theirs), rel=1e-3)

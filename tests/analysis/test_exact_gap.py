@@ -18,10 +18,6 @@ from hypothesis import given, settings
 from judges import exact_losses, predictive
 from networks import deep, learner, naive_log_predictive
 
-from analysis.audit import exact_gap as module
-from analysis.audit import partial_sums
-from analysis.audit.count_vectors import all_counts
-from analysis.audit.count_walk import CountWalk, make_plan
 from analysis.audit.decomposition import (
     by_counts,
     by_position,
@@ -29,8 +25,13 @@ from analysis.audit.decomposition import (
     histories,
     probabilities,
 )
-from analysis.audit.exact_gap import TERMS, cost, default_draws, exact_gap
-from analysis.audit.prefix_tree import node_values, tree_nodes
+from analysis.audit.exact_gap import cost, exact_gap
+from analysis.audit.gap import TERMS, summary
+from analysis.audit.tree import partial_sums
+from analysis.audit.tree.count_vectors import all_counts
+from analysis.audit.tree.count_walk import CountWalk, make_plan
+from analysis.audit.tree.prefix_tree import node_values, tree_nodes
+from analysis.audit.tree.size import default_draws
 from analysis.comparison.compare import compare
 from autoregressive.cells import CELLS
 from meta_learning.processes import DirichletCategorical
@@ -163,7 +164,7 @@ def test_memoryless_has_its_exact_value(alpha, value):
     # Sums of a network that always says the prior mean: its gap is memoryless's own.
     log_prior = np.log(np.array(alpha) / sum(alpha))
     rows = np.append(log_prior, [0.0, 0.0]) * histories(counts)[:, None]
-    found = module.summary(process, counts, rows, tree_nodes(3, 19))
+    found = summary(process, counts, rows, tree_nodes(3, 19))
     assert found.memoryless == pytest.approx(value, abs=5e-6)
     assert found.memoryless == pytest.approx(exact_losses(alpha, 20)[1], rel=1e-9)
     assert found.gap == pytest.approx(found.memoryless, rel=1e-12)
@@ -270,7 +271,7 @@ SHARDED = """
 import json, sys, jax
 sys.path.insert(0, sys.argv[1])
 from networks import learner
-from analysis.audit import count_walk
+from analysis.audit.tree import count_walk
 from analysis.audit.exact_gap import exact_gap
 from meta_learning.processes import DirichletCategorical
 count_walk._CHUNK_UNITS = {"cpu": 9 * 6}

@@ -35,7 +35,8 @@ from analysis.hidden.probes import (
 )
 from analysis.hidden.states import part_names, states_along
 from autoregressive.cells import CELLS, RECURRENT
-from autoregressive.model import cell_params
+from autoregressive.cells.base import Cell
+from autoregressive.model import Model, cell_params
 from autoregressive.scores import kl
 from autoregressive.unroll.scan import plain_unroll
 from meta_learning.learner import Learner, encode, learner_model
@@ -67,11 +68,13 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Counter:
+@dataclass(frozen=True, kw_only=True)
+class Counter(Model):
     """A network that is Bayes: its state holds the counts of the task, and besides them a clock of
     the stream that the read-out ignores."""
 
+    cell: Cell | None = None
+    outputs: int = len(ALPHA) + 1
     alpha: tuple[float, ...] = ALPHA
     T: int = T
     clock: float = 0.0
@@ -87,17 +90,19 @@ class Counter:
 
     def read_out(self, params, h):
         counts = h[..., :-1]
-        symbols = jnp.log(jnp.asarray(self.alpha) + counts)
+        symbols = jnp.log(jnp.broadcast_to(jnp.asarray(self.alpha), counts.shape) + counts)
         last = counts.sum(-1, keepdims=True) > self.T - 1.5
         return jnp.concatenate([symbols, jnp.where(last, 50.0, -50.0)], axis=-1)
 
 
-@dataclass(frozen=True)
-class Attention:
-    """Like a network whose memory is all it has read."""
+@dataclass(frozen=True, kw_only=True)
+class Attention(Model):
+    """Its memory is all it has read."""
+
+    cell: Cell | None = None
 
     def initial_state(self, batch=()):
-        return {"keys": jnp.zeros((*batch, 10, 4))}
+        return (jnp.zeros((*batch, 10, 4)),)
 
 
 def learner_of(model):
@@ -203,10 +208,11 @@ def test_the_counter_is_bayes():
 
 
 def test_an_own_network_whose_state_is_no_tuple_of_vectors_is_refused():
+    own = Attention(outputs=4)
     with pytest.raises(ValueError, match="needs a network built on a cell"):
-        part_names(Attention())
+        part_names(own)
     with pytest.raises(ValueError, match="needs a network built on a cell"):
-        hidden.examine(learner_of(Attention()), PROCESS, key=jax.random.key(0), streams=8)
+        hidden.examine(learner_of(own), PROCESS, key=jax.random.key(0), streams=8)
 
 
 def test_a_symbol_the_network_does_not_know_is_refused():

@@ -29,6 +29,8 @@ from analysis.hidden.probes import probe, probe_targets
 from analysis.hidden.results import document, to_datatree
 from analysis.hidden.simulation import NoSimulation, measure_simulation
 from analysis.hidden.states import states_along
+from autoregressive.cells.base import Cell
+from autoregressive.model import Model
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import (
     PROCESSES,
@@ -76,10 +78,11 @@ def sticky():
     return kind((8.0, 2.0), 3, 6)
 
 
-@dataclass(frozen=True)
-class Believer:
+@dataclass(frozen=True, kw_only=True)
+class Believer(Model):
     """A network that is Bayes: its state is the belief in numbers, integers as a 1 at their value."""
 
+    cell: Cell | None = None
     process: Machine
     draws: int
 
@@ -126,7 +129,9 @@ class Believer:
 
 
 def believer(process):
-    model = Believer(process, int(process.task_length) - 1)
+    model = Believer(
+        outputs=process.num_symbols + 1, process=process, draws=int(process.task_length) - 1
+    )
     return Learner(model, {}, process.num_symbols, {})
 
 

@@ -3,9 +3,7 @@
 import itertools
 import json
 import math
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,14 +13,6 @@ from analysis.comparison.off_prior import default_sources, off_prior
 from meta_learning.processes import DirichletCategorical, FixedCategorical, with_reset
 
 PRIOR = DirichletCategorical((2, 1, 1), 3)
-
-
-@dataclass
-class Known:
-    """A predictor with the interface of a Learner."""
-
-    log_predictive: Any
-    settings: dict = field(default_factory=dict)
 
 
 def leaky(symbols, r=0.25):
@@ -54,7 +44,7 @@ def exact_excess(alpha, prior, draws):
 def test_bayes_is_bayes_and_pays_its_prior_elsewhere():
     other = DirichletCategorical((1, 1, 3), 3)
     found = off_prior(
-        [Known(PRIOR.log_predictive)],
+        [PRIOR.log_predictive],
         PRIOR,
         key=jax.random.key(0),
         streams=4_000,
@@ -74,7 +64,7 @@ def test_bayes_is_bayes_and_pays_its_prior_elsewhere():
 
 def test_the_cost_of_reset_is_apart_from_the_symbols():
     found = off_prior(
-        [Known(leaky)],
+        [leaky],
         PRIOR,
         key=jax.random.key(0),
         streams=50,
@@ -92,7 +82,7 @@ def test_a_predictor_with_another_T_has_no_finite_gap_and_the_document_stays_jso
         return with_reset(log_p, 3)
 
     found = off_prior(
-        [Known(sure_of_T3)],
+        [sure_of_T3],
         PRIOR,
         key=jax.random.key(0),
         streams=20,

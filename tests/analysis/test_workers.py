@@ -16,8 +16,8 @@ from networks import deep, learner
 from running import refused, run
 
 from analysis import workers
-from analysis.audit import count_walk
 from analysis.audit.exact_gap import exact_gap
+from analysis.audit.tree import count_walk
 from analysis.images import inpainting
 from analysis.images.inpainting import inpaint
 from analysis.workers import run_tasks

@@ -1,4 +1,4 @@
-"""The walk for every process: its exact machine beside the network, over the histories it can make.
+"""The tree for every process: its exact machine beside the network, over the histories it can make.
 
 A node holds the network's state, the machine's belief and log p(history), the sum of its log
 predictives. Nodes of one length go down together in blocks of one size, deepest first, by one compiled
@@ -9,11 +9,7 @@ over all of one length.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -23,31 +19,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from analysis.audit.belief_classes import Classes, find_classes, machine_step
-from analysis.audit.prefix_tree import (
-    FRONTIER_NUMBERS,
+from analysis.audit.tree.belief_classes import Classes, find_classes, machine_step
+from analysis.audit.tree.prefix_tree import (
     Plan,
-    Walk,
     after_reset,
     children,
     node_values,
-    tree_nodes,
 )
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
-from autoregressive.precision import float64
 from meta_learning.processes import Process
 from meta_learning.processes.types import Belief
 
-# Numbers in the states and beliefs of a block: they stay in a core's cache, or fill a GPU.
-_BLOCK_NUMBERS = {"cpu": 2**17}
-_BLOCK_NUMBERS_ELSEWHERE = 2**25
-# Histories of one task: some tenths of a second.
-_TASK_HISTORIES = {"cpu": 2**19}
-_TASK_HISTORIES_ELSEWHERE = 2**25
-# Frontier nodes in a task, where there are as many: its first blocks are not full.
-_TASK_NODES = 64
-_TRIAL_BLOCKS = 20
 # Columns of the sums, beside the K of log q~: all but the first are weighed by p(history).
 HISTORIES, WEIGHT, LOG_Q = 0, 1, 2
 LEAK, RESET, SYMBOLS, MEMORYLESS = -4, -3, -2, -1
@@ -85,33 +68,6 @@ class Scored(NamedTuple):
     log_p: Array
     log_b: Array
     values: Array
-
-
-def make_belief_plan(model: Model, process: Process, positions: int) -> Plan:
-    """A frontier whose nodes have so many histories below them that a task holds some, and blocks."""
-    K = process.num_symbols
-    numbers = node_numbers(model, process, positions)
-    backend = jax.default_backend()
-    block = max(_BLOCK_NUMBERS.get(backend, _BLOCK_NUMBERS_ELSEWHERE) // numbers, 1)
-    most = _task_histories() // _TASK_NODES
-    # At most so many levels below the frontier: (K^levels - 1) / (K - 1) histories each.
-    levels = max(1, int(math.log(most * (K - 1) + 1, K) + 1e-9))
-    stem = min(max(0, positions - levels), positions - 1)
-    classes = find_classes(process, positions)
-    possible = None if classes is None else round(classes.histories.sum())
-    return Plan(K, positions, stem, positions - 1 - stem, block, possible)
-
-
-def node_numbers(model: Model, process: Process, positions: int) -> int:
-    """What a node holds, in numbers of four bytes."""
-    state = sum(part.size for part in jax.eval_shape(model.initial_state))
-    with float64():
-        belief = jax.eval_shape(lambda: process.initial_belief(positions - 1))
-    return state + sum(math.prod(leaf.shape) * 2 for leaf in jax.tree.leaves(belief)) + 2
-
-
-def _task_histories() -> int:
-    return _TASK_HISTORIES.get(jax.default_backend(), _TASK_HISTORIES_ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -152,7 +108,7 @@ class Tree:
         draws, K = level.draws + 1, plan.symbols
         last = draws == plan.positions - 1
         log_first = jnp.asarray(self.process.log_first())
-        block, log_p, rows = _expand(
+        block, log_p, rows = expand_block(
             self.model,
             self.process,
             not last,
@@ -209,147 +165,6 @@ def _add_by_cell(sums: np.ndarray, cell: np.ndarray, rows: np.ndarray, span: np.
             np.add.at(total, cell, row[: len(cell)])
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """Frontier nodes in memory: a block's arrays as NumPy arrays (nodes, ...), and their cells."""
-
-    block: Block
-    draws: int
-    cell: np.ndarray
-
-    def piece(self, start: int, count: int) -> Nodes:
-        """Some of them."""
-        part = jax.tree.map(lambda a: a[start : start + count], self.block)
-        return Nodes(part, self.draws, self.cell[start : start + count])
-
-    def levels(self, size: int) -> list[Level]:
-        """As blocks of ``size``, filled up."""
-        found = []
-        for start in range(0, len(self.cell), size):
-            part = self.piece(start, size)
-            rest = size - len(part.cell)
-            block = jax.tree.map(
-                lambda a, n=rest: np.pad(a, ((0, n), *[(0, 0)] * (a.ndim - 1))), part.block
-            )
-            block.log_p[size - rest :] = -np.inf
-            found.append(Level(block, self.draws, len(part.cell), part.cell))
-        return found
-
-
-class BeliefTask(NamedTuple):
-    """Some frontier nodes as a task."""
-
-    tree: Tree
-    nodes: Nodes
-
-
-class BeliefSums(NamedTuple):
-    """What is below ``nodes`` frontier nodes: sums (cells, columns) of the cells that they reach."""
-
-    nodes: int
-    cells: np.ndarray
-    sums: np.ndarray
-
-
-def belief_sums(task: BeliefTask, device: jax.Device | None = None) -> BeliefSums:
-    """Walks what is below the nodes of a task, on ``device`` or the first of this host."""
-    tree, nodes = task
-    with float64(), nullcontext() if device is None else jax.default_device(device):
-        tree = Tree(tree.model, jax.device_put(tree.params, device), tree.process, tree.plan)
-        sums = np.zeros((columns(tree.plan.symbols), tree.cells))
-        tree.below(nodes.levels(tree.plan.per_device), sums)
-    (reached,) = np.nonzero(sums[HISTORIES])
-    return BeliefSums(len(nodes.cell), reached, sums[:, reached].T)
-
-
-class BeliefWalk(Walk):
-    """Sums by class, or by length where histories share no beliefs; columns as ``columns`` says."""
-
-    def __init__(self, tree: Tree, devices: Sequence[jax.Device]):
-        self.tree, self.plan, self.devices = tree, tree.plan, devices
-        self.shape = (tree.cells, columns(tree.plan.symbols))
-        self.header = {"process": tree.process.name, **tree.process.settings()}
-        self.branch_sums = belief_sums
-
-    def stem(self) -> tuple[np.ndarray, Nodes | None, int]:
-        tree, plan = self.tree, self.plan
-        numbers = node_numbers(tree.model, tree.process, plan.positions)
-        most = FRONTIER_NUMBERS // (numbers * plan.symbols)
-        sums = np.zeros(self.shape[::-1])
-        with float64():
-            root, scored = tree.root()
-            sums[:, :1] = tree.rows_of_root(scored)
-            levels = [root] if plan.positions > 1 else []
-            while levels and levels[0].draws < plan.stem and sum(n.number for n in levels) <= most:
-                levels = [child for level in levels for child in tree.expand(level, sums)]
-            blocks = [
-                jax.tree.map(lambda a, n=n: np.asarray(a)[: n.number], n.block) for n in levels
-            ]
-        if not levels:
-            return sums.T, None, 0
-        block = jax.tree.map(lambda *a: np.concatenate(a), *blocks)
-        cell = np.concatenate([level.cell for level in levels])
-        return sums.T, Nodes(block, levels[0].draws, cell), len(cell)
-
-    def tasks(self, frontier: Nodes, start: int) -> Iterator[BeliefTask]:
-        below = tree_nodes(self.plan.symbols, self.plan.positions - frontier.draws)
-        count = max(1, _task_histories() // below)
-        params = jax.tree.map(np.asarray, self.tree.params)
-        tree = Tree(self.tree.model, params, self.tree.process, self.plan)
-        for first in range(start, len(frontier.cell), count):
-            yield BeliefTask(tree, frontier.piece(first, count))
-
-    def chunks(self, frontier: Nodes, start: int) -> Generator[BeliefSums, None, None]:
-        tasks, number = self.tasks(frontier, start), len(self.devices)
-        if number == 1:
-            yield from (belief_sums(task, self.devices[0]) for task in tasks)
-            return
-        with ThreadPoolExecutor(number) as pool:
-            group = list(zip(tasks, self.devices, strict=False))
-            while group:
-                yield from pool.map(belief_sums, *zip(*group, strict=True))
-                group = list(zip(tasks, self.devices, strict=False))
-
-    def add(self, sums: np.ndarray, start: int, chunk: BeliefSums) -> int:
-        sums[chunk.cells] += chunk.sums
-        return start + chunk.nodes
-
-    def nodes_done(self, sums: np.ndarray, done: int) -> int:
-        return round(sums[:, HISTORIES].sum())
-
-    def trial(self) -> tuple[float, int]:
-        tree, plan = self.tree, self.plan
-        scratch = np.zeros(self.shape[::-1])
-
-        def seconds() -> float:
-            start = time.perf_counter()
-            with float64():
-                level = tree.root()[0]
-                # The last length, where most histories are: a whole block of the root's like.
-                full = Level(
-                    level.block, plan.positions - 2, plan.per_device, np.zeros(plan.per_device, int)
-                )
-                for _ in range(_TRIAL_BLOCKS):
-                    _expand_for_pace(tree, full)
-            return time.perf_counter() - start
-
-        held = plan.positions * plan.symbols * plan.per_device
-        held = 4 * node_numbers(tree.model, tree.process, plan.positions) * held + FRONTIER_NUMBERS
-        held += 2 * scratch.nbytes
-        if plan.positions == 1:
-            return 0.0, held
-        seconds()
-        each = min(seconds() for _ in range(3)) / (_TRIAL_BLOCKS * plan.per_device * plan.symbols)
-        return each * plan.nodes, held
-
-
-def _expand_for_pace(tree: Tree, level: Level) -> None:
-    log_first = jnp.asarray(tree.process.log_first())
-    by_cell = tree.classes is not None
-    arguments = (tree.params, level.block, log_first)
-    jax.block_until_ready(_expand(tree.model, tree.process, False, by_cell, *arguments))
-
-
 def _kl(log_b: Array, log_q: Array) -> Array:
     """KL(b || q) over the last axis, nats, with 0 log 0 = 0."""
     none = jnp.isneginf(log_b)
@@ -362,12 +177,12 @@ def _weigh(scored: Scored, log_first: Array) -> Array:
     log_p, log_b, values = scored
     weight = jnp.exp(log_p)
     log_q = values[:, :-2]
-    of_symbols, of_first = _kl(log_b, log_q), _kl(log_b, log_first)
+    of_symbols, of_first = _kl(log_b, log_q), _kl(log_b, log_first[None])
     # Where RESET is certain to come nothing is left to the symbols.
     of_symbols = jnp.where(jnp.isposinf(values[:, -2]), 0.0, of_symbols)
     each = [jnp.ones_like(weight), *values.T, of_symbols, of_first]
     alive = ~jnp.isneginf(log_p)
-    weighed = jnp.where(weight > 0, jnp.stack(each) * weight, 0.0)
+    weighed = jnp.where(weight > 0, jnp.stack(each) * weight[None], 0.0)
     return jnp.concatenate([alive.astype(weight.dtype)[None], weighed])
 
 
@@ -405,7 +220,7 @@ def score_children(
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _expand(
+def expand_block(
     model: Model,
     process: Process,
     keep: bool,

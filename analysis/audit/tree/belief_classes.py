@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from analysis.audit.count_vectors import counts_of
+from analysis.audit.tree.count_vectors import counts_of
 from autoregressive.precision import float64
 from meta_learning.processes import Process
 from meta_learning.processes.machine import Machine

@@ -22,7 +22,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from analysis.audit.count_vectors import (
+from analysis.audit.tree.count_vectors import (
     count_vectors,
     counts_of,
     draws_of,
@@ -30,7 +30,7 @@ from analysis.audit.count_vectors import (
     rows_of,
     tree_cells,
 )
-from analysis.audit.prefix_tree import (
+from analysis.audit.tree.prefix_tree import (
     FRONTIER_NUMBERS,
     Plan,
     Walk,

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from analysis.audit.prefix_tree import Walk
+from analysis.audit.tree.prefix_tree import Walk
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
 from autoregressive.resume import cache_may_fail

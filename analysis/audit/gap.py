@@ -1,0 +1,152 @@
+"""The exact gap of one network on one process as a value: its parts, and what the walk's sums say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.audit.decomposition import (
+    Decomposition,
+    by_belief,
+    by_counts,
+    by_length,
+    by_position,
+    is_exchangeable,
+    probabilities,
+)
+from analysis.audit.tree.belief_classes import Classes, find_classes
+from analysis.audit.tree.belief_tree import HISTORIES, LEAK, LOG_Q, RESET, WEIGHT
+from analysis.report.formats import finite
+from meta_learning.processes import Process
+
+# The probabilities of all histories of a length sum to 1.
+_SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class ExactGap:
+    """The exact gap of one network on one process, in nats, with its parts.
+
+    decomposition: terms by position, arrays (D,). nodes: histories that were scored. What follows is
+    None where histories share no beliefs. draws: int (cells,), the length of the histories that share
+    each belief. probability: of each belief among histories as long (cells,). cells: the terms of each.
+    counts: int (cells, K), each belief's counts; None where the belief is not the counts. classes: all
+    that is known of the beliefs, where they were told apart one by one.
+    """
+
+    decomposition: Decomposition
+    nodes: int
+    draws: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    cells: Decomposition | None = None
+    counts: np.ndarray | None = None
+    classes: Classes | None = None
+
+    @property
+    def by_position(self) -> np.ndarray:
+        """The gap at each of the D draws."""
+        return self.decomposition.gap
+
+    @property
+    def gap(self) -> float:
+        """The exact gap: the mean over positions."""
+        return float(self.decomposition.gap.mean())
+
+    @property
+    def memoryless(self) -> float:
+        """The memoryless predictor's gap."""
+        return float(self.decomposition.memoryless.mean())
+
+    @property
+    def gap_closed(self) -> float | None:
+        """1 - gap / memoryless; None where memoryless is Bayes, as at T=2."""
+        return 1 - self.gap / self.memoryless if self.memoryless > 1e-12 else None
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The parts that there are, means over positions: they sum to ``gap``."""
+        return {name: float(values.mean()) for name, values in self.parts.items()}
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """The parts that there are by position, arrays (D,)."""
+        found = {name: getattr(self.decomposition, name) for name in TERMS}
+        return {name: values for name, values in found.items() if values is not None}
+
+    def document(self) -> dict[str, object]:
+        """Plain JSON values; None for what is infinite, and for terms that then do not exist."""
+        return {
+            "draws": len(self.by_position),
+            "gap": {
+                "mean": finite(self.gap),
+                "by_position": [finite(v) for v in self.by_position],
+                "memoryless": self.memoryless,
+            },
+            "gap_closed": None if self.gap_closed is None else finite(self.gap_closed),
+            "budget": self._budget(),
+            "reset": {
+                "leak": float(self.decomposition.reset.mean()),
+                "leak_by_position": self.decomposition.reset.tolist(),
+            },
+            "histories": self.nodes,
+        }
+
+    def _budget(self) -> dict[str, object]:
+        def part(values: np.ndarray | None) -> dict[str, object] | None:
+            if values is None:
+                return None
+            by_position = [finite(v) for v in values]
+            return {"mean": finite(float(values.mean())), "by_position": by_position}
+
+        names = dict(zip(TERMS, TERMS, strict=True))
+        if self.counts is not None:
+            names |= {"order": "same_belief", "counts": "rest"}
+        return {name: part(getattr(self.decomposition, term)) for name, term in names.items()}
+
+
+# The parts of a gap, in the order in which they are shown.
+TERMS = ("leak", "same_belief", "rest")
+
+
+def summary(process: Process, counts: np.ndarray, sums: np.ndarray, nodes: int) -> ExactGap:
+    """The exact gap out of ``sums`` over the histories with each count vector; see ``by_counts``."""
+    cells, weights, draws = (
+        by_counts(process, counts, sums),
+        probabilities(process, counts),
+        counts.sum(-1),
+    )
+    _check_weights(process, np.bincount(draws, weights))
+    return ExactGap(by_position(draws, weights, cells), nodes, draws, weights, cells, counts)
+
+
+def summary_by_belief(process: Process, positions: int, sums: np.ndarray) -> ExactGap:
+    """The exact gap out of the sums of a ``BeliefWalk``, (cells, columns)."""
+    nodes, weights = round(sums[:, HISTORIES].sum()), sums[:, WEIGHT]
+    classes = find_classes(process, positions)
+    if classes is None:
+        _check_weights(process, weights)
+        return ExactGap(by_length(sums), nodes)
+    # Beliefs whose probability is too small for a float have no means, and no weight.
+    means = sums / np.where(weights > 0, weights, 1.0)[:, None]
+    cells = by_belief(
+        classes.log_predictive,
+        classes.log_predictive[:1],
+        means[:, LOG_Q:LEAK],
+        means[:, LEAK],
+        means[:, RESET],
+    )
+    _check_weights(process, np.bincount(classes.draws, weights))
+    counts = classes.counts(process.num_symbols) if is_exchangeable(process) else None
+    by = by_position(classes.draws, weights, cells)
+    return ExactGap(by, nodes, classes.draws, weights, cells, counts, classes)
+
+
+def _check_weights(process: Process, totals: np.ndarray) -> None:
+    """Errors: ValueError unless the probabilities of all histories of each length sum to 1."""
+    worst = int(np.argmax(np.abs(totals - 1)))
+    if not abs(totals[worst] - 1) <= _SUM_TOLERANCE:
+        raise ValueError(
+            f"the histories of {worst} draws of {process.title} have probabilities that sum to "
+            f"{totals[worst]:.12g} and not to 1: its log_predictive_of must be normalised"
+        )
