@@ -168,7 +168,7 @@ def cell_options(command: Command) -> Command:
         metavar="NAME",
         cls=MemberOption,
         registers="cell",
-        help="lstm, gru or transformer.",
+        help="lstm, gru, mingru, lru, mamba, transformer, transformer-rotary or -unplaced.",
     )
     return cell(hidden(command))
 

@@ -72,7 +72,7 @@ Examples:
     default=("lstm",),
     show_default=True,
     metavar="NAME",
-    help="lstm, gru or transformer. *",
+    help="lstm, gru, mingru, lru, mamba, transformer, transformer-rotary or -unplaced. *",
 )
 @click.option(
     "--hidden",

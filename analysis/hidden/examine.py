@@ -29,7 +29,7 @@ from analysis.hidden.probes import (
     read_off,
 )
 from analysis.hidden.simulation import NoSimulation, Simulation, measure_simulation
-from analysis.hidden.states import States, part_names, states_along
+from analysis.hidden.states import States, state_size, states_along
 from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.model import Model
 from autoregressive.scores import kl
@@ -97,7 +97,8 @@ class Hidden:
     "early" where it is known how the network was trained, and "untrained" -> space -> target -> score.
     early: what "early" is, or why it is not there. place_only: target -> score of the place alone.
     causes: space -> what its leading directions are explained by. readings: None where Bayes's belief
-    is no distribution, or always the same. interventions: None where no task is long enough.
+    is no distribution, or always the same. interventions: None where no task is long enough. jacobians:
+    none where the state has too many numbers.
     """
 
     process: Process
@@ -130,7 +131,7 @@ class Hidden:
 def examine(learner: Learner, process: Process, *, key: jax.Array, streams: int = 2_000) -> Hidden:
     """All figures of one network on ``streams`` streams of the process it was trained on.
 
-    Errors: ValueError where the network has no recurrent cell, tasks have no drawn symbol, streams
+    Errors: ValueError where the network is not built on a cell, tasks have no drawn symbol, streams
     < 4, or the states would take more than MOST_NUMBERS numbers.
     """
     check_can_examine(learner.model, process, streams)
@@ -200,13 +201,12 @@ def examine(learner: Learner, process: Process, *, key: jax.Array, streams: int 
 
 def check_can_examine(model: Model, process: Process, streams: int) -> None:
     """Errors: ValueError, as ``examine``: worth asking before a network is trained."""
-    part_names(model)
+    width = state_size(model)
     length = stream_length(process.task_length)
     if not drawn_places(length, process.task_length).any():
         raise ValueError("tasks of T=1 have no drawn symbol: there is nothing for a state to hold")
     if streams < 4:
         raise ValueError(f"streams are split in two halves of two or more; got {streams}")
-    width = sum(part.size for part in model.initial_state())
     most = MOST_NUMBERS // (length * width)
     if streams > most:
         advice = (

@@ -14,7 +14,8 @@ dirichlet-categorical:
 - "other_belief_bayes", "nearest_belief_bayes": KL between the exact predictive after B and after A,
   along the same symbols: what the kind is for a network that is Bayes. Infinite where A rules out
   what B does not.
-- "other_belief_h", "other_belief_c": as "other_belief", with only that part of the state replaced.
+- "other_belief_h", "other_belief_c": as "other_belief", with only that part of the state replaced, where
+  it is a tuple of vectors.
 
 All kinds use the same pairs of a task and an n: those that have a history A of every kind. For
 dirichlet-categorical: tasks whose first n draws are not all the same symbol. 2 <= n <= T - 2.
@@ -29,7 +30,13 @@ import jax
 import numpy as np
 
 from analysis.hidden.partners import Partners, partners
-from analysis.hidden.states import Vectors, part_names, predictions_from, states_along
+from analysis.hidden.states import (
+    Vectors,
+    part_names,
+    predictions_from,
+    states_along,
+    vector_model,
+)
 from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -86,7 +93,7 @@ def measure_interventions(
     if not kinds or not usable.any():
         return None
 
-    names = part_names(learner.model)
+    names, vectors = part_names(learner.model), vector_model(learner.model)
     own = states_along(learner, symbols)
     noun = belief_name(process)
     bayes = process.log_predictive(symbols)
@@ -95,23 +102,34 @@ def measure_interventions(
     def add(kind: str, effect: np.ndarray) -> None:
         effects.setdefault(f"{kind.replace('belief', noun)}", []).append(effect)
 
+    def swap(history: np.ndarray, n: int) -> np.ndarray:
+        """Of the whole state for that which the first n draws of each history lead to: what is said
+        is what would be after that history."""
+        mixed = np.concatenate([history[:, :n], symbols[:, n:]], axis=1)
+        # Rows up to n do not depend on what follows: one length, one compiled program for all n.
+        along = states_along(learner, mixed)
+        if vectors is None:
+            return kl(own.log_q[:, n:], along.log_q[:, n:])
+        state = tuple(along.parts[part][:, n] for part in names)
+        return _effect(learner, own.log_q, state, symbols, n)
+
     for n, pairs in zip(map(int, draws), found, strict=True):
         for kind in kinds:
             if kind == "same_belief":
-                # Rows up to n do not depend on what follows: one length, one compiled program for all n.
-                history = np.concatenate([pairs.same, symbols[:, n:]], axis=1)
-                another = tuple(states_along(learner, history).parts[part][:, n] for part in names)
-                add(kind, _effect(learner, own.log_q, another, symbols, n))
+                add(kind, swap(pairs.same, n))
                 continue
             partner = pairs.other if kind == "other_belief" else pairs.nearest
-            another = tuple(own.parts[part][partner, n] for part in names)
-            add(kind, _effect(learner, own.log_q, another, symbols, n))
-            for part in names if kind == "other_belief" and len(names) > 1 else ():
-                mixed = tuple(
-                    another[i] if name == part else own.parts[name][:, n]
-                    for i, name in enumerate(names)
-                )
-                add(f"{kind}_{part}", _effect(learner, own.log_q, mixed, symbols, n))
+            if vectors is None:
+                add(kind, swap(symbols[partner], n))
+            else:
+                another = tuple(own.parts[part][partner, n] for part in names)
+                add(kind, _effect(learner, own.log_q, another, symbols, n))
+                for part in names if kind == "other_belief" and len(names) > 1 else ():
+                    mixed = tuple(
+                        another[i] if name == part else own.parts[name][:, n]
+                        for i, name in enumerate(names)
+                    )
+                    add(f"{kind}_{part}", _effect(learner, own.log_q, mixed, symbols, n))
             mixed_symbols = np.concatenate([symbols[partner, :n], symbols[:, n:]], axis=1)
             # What A rules out may come: no error here.
             after = Machine.log_predictive(process, mixed_symbols)

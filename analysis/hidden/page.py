@@ -112,7 +112,7 @@ def tables(hidden: Hidden) -> list[Table]:
         out.append(simulation_table(hidden.simulation))
     if hidden.carry_over.kl.mean is not None:
         out.append(carry_over_table(hidden))
-    return [*out, jacobian_table(hidden)]
+    return [*out, jacobian_table(hidden)] if hidden.jacobians else out
 
 
 def panels(hidden: Hidden) -> list[Panel]:
@@ -189,17 +189,18 @@ def panels(hidden: Hidden) -> list[Panel]:
                 "the network itself from Bayes.",
             )
         )
-    out.append(
-        Panel(
-            "eigenvalues",
-            figures.eigenvalues(hidden),
-            "Eigenvalues of the Jacobian of the step in the complex plane with the unit circle, a "
-            "panel an input symbol, and their time scales below.",
-            "The step linearised at the state after RESET, for each input. Near the unit circle: "
-            "differences of states that last. The state moves on with every symbol, so this is the "
-            "memory at one state, not of a whole task.",
+    if hidden.jacobians:
+        out.append(
+            Panel(
+                "eigenvalues",
+                figures.eigenvalues(hidden),
+                "Eigenvalues of the Jacobian of the step in the complex plane with the unit circle, a "
+                "panel an input symbol, and their time scales below.",
+                "The step linearised at the state after RESET, for each input. Near the unit circle: "
+                "differences of states that last. The state moves on with every symbol, so this is the "
+                "memory at one state, not of a whole task.",
+            )
         )
-    )
     return out
 
 

@@ -260,13 +260,14 @@ def to_datatree(hidden: Hidden) -> xarray.DataTree:
             {"kind": list(effects.by_draws), "draws": effects.draws, "bound": list(BOUNDS)},
             {"units": "nats", "lags_at_draws": effects.chosen},
         )
-    eigenvalues = np.stack([j.eigenvalues for j in hidden.jacobians])
-    groups["jacobian"] = xr.Dataset(
-        {
-            "eigenvalue_real": (("input", "direction"), eigenvalues.real),
-            "eigenvalue_imaginary": (("input", "direction"), eigenvalues.imag),
-            "gain": (("input",), [j.gain for j in hidden.jacobians]),
-        },
-        {"input": [*symbols, "RESET"]},
-    )
+    if hidden.jacobians:
+        eigenvalues = np.stack([j.eigenvalues for j in hidden.jacobians])
+        groups["jacobian"] = xr.Dataset(
+            {
+                "eigenvalue_real": (("input", "direction"), eigenvalues.real),
+                "eigenvalue_imaginary": (("input", "direction"), eigenvalues.imag),
+                "gain": (("input",), [j.gain for j in hidden.jacobians]),
+            },
+            {"input": [*symbols, "RESET"]},
+        )
     return xr.DataTree.from_dict(groups)

@@ -27,7 +27,7 @@ import numpy as np
 from analysis.hidden.beliefs import Held, bayes_from, beliefs_after, columns_of
 from analysis.hidden.interventions import predictions_after
 from analysis.hidden.probes import linear_probe
-from analysis.hidden.states import states_along
+from analysis.hidden.states import NO_VECTORS, state_size, states_along, vector_model
 from analysis.intervals import Estimate, estimates
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -73,6 +73,8 @@ def measure_simulation(
     span = stream_length(T) if math.isinf(T) else int(T) - 1
     if span < 2:
         return NoSimulation("tasks of one draw have no rest to run on over")
+    if vector_model(learners["trained"].model) is None:
+        return NoSimulation(NO_VECTORS)
     draws = np.unique(np.linspace(1, span - 1, min(MOST_PLACES, span - 1)).round().astype(int))
     fit = _tasks_to_fit(learners["trained"], process, span, tasks)
     symbols = np.asarray(process.sample(key, fit + tasks, span))
@@ -110,7 +112,7 @@ def measure_simulation(
 
 
 def _tasks_to_fit(learner: Learner, process: Process, span: int, tasks: int) -> int:
-    width = sum(part.size for part in learner.model.initial_state())
+    width = state_size(learner.model)
     held = jax.eval_shape(lambda: process.initial_belief(span))
     entries = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held))
     most = max(tasks, _MOST_NUMBERS // (span * (width + entries)))

@@ -1,24 +1,32 @@
-"""A recurrent network's states along streams, aligned with its predictions.
+"""A network's states along streams, aligned with its predictions.
 
-The state of a recurrent cell is a tuple of vectors. Its parts are called "h", the output that the
-read-out sees, and "c" where there is a second one, as in the LSTM.
+Parts of the state are called "h", the output that the read-out sees, then "c", "d", .. where the cell's
+state is a tuple of vectors: (h, c) of an LSTM. Where what comes out is not the state's first part, it
+goes before it. Of any other state, such as the keys and values of a transformer, "h" is all that is
+looked at; as a whole it is still what a history leads to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from autoregressive.cells.base import Params, State
-from autoregressive.model import Model
+from autoregressive.cells.base import Cell, Params, State
+from autoregressive.model import Model, cell_params
+from autoregressive.network import padded_chunks
+from autoregressive.unroll import backends
 from meta_learning.learner import Learner, encode, log_probabilities
 
 _PARTS = "hcdefg"
+# Places whose outputs are computed in one compiled call: bounds the memory of attention.
+_OUTPUT_CHUNK = 2**16
+NO_VECTORS = "the state is no tuple of vectors, which a line could be mapped to"
 # One state: its parts, arrays (..., width).
 Vectors = tuple[Array | np.ndarray, ...]
 
@@ -60,44 +68,114 @@ def space_title(name: str) -> str:
     return " and ".join(name)
 
 
-def part_names(model: Model) -> list[str]:
-    """The names of the state's parts. Errors: ValueError unless the state is a tuple of vectors."""
+@dataclass(frozen=True)
+class WithOutput:
+    """A model whose state has the cell's output in front: (h, *state)."""
+
+    model: Model
+
+    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
+        zeros = jnp.zeros((*batch, self.model.cell.hidden), jnp.float32)
+        return zeros, *self.model.initial_state(batch)
+
+    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+        after, h = self.model.cell.step(cell_params(params), state[1:], x)
+        return (h, *after), self.read_out(params, h)
+
+    def read_out(self, params: Params, h: Array) -> Array:
+        return self.model.read_out(params, h)
+
+
+@cache
+def vector_model(model: Model) -> Model | WithOutput | None:
+    """The model with a state that is a tuple of vectors, the output first; None where there is none.
+
+    Errors: ValueError where there is none and the network is not built on a cell either.
+    """
     first = getattr(model, "initial_state", None)
-    state = first() if callable(first) else None
+    state = jax.eval_shape(first) if callable(first) else None
     vectors = isinstance(state, tuple) and all(getattr(part, "ndim", 0) == 1 for part in state)
-    if not vectors or not 1 <= len(state or ()) <= len(_PARTS):
-        kind = type(getattr(model, "cell", model)).__name__
-        raise ValueError(
-            f"hidden needs a recurrent cell, whose state is a tuple of vectors (lstm, gru); "
-            f"this network is built on {kind}"
-        )
-    return list(_PARTS[: len(state or ())])
+    if not isinstance(getattr(model, "cell", None), Cell):
+        # One of one's own: its state's first part is what its read_out takes.
+        if not vectors or not 1 <= len(state or ()) <= len(_PARTS):
+            raise ValueError(
+                "hidden needs a network built on a cell, or one whose state is a tuple of vectors; "
+                f"this one is {type(model).__name__}"
+            )
+        return model
+    if not vectors or state is None:
+        return None
+    found = model if _gives_its_state(model, state) else WithOutput(model)
+    return found if len(_shapes(found)) <= len(_PARTS) else None
+
+
+def _gives_its_state(model: Model, state: Any) -> bool:
+    """Whether the state's first part after a step is what comes out, and no copy of it."""
+    params = jax.eval_shape(model.cell.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((model.cell.inputs,), jnp.float32)
+    outputs = jax.make_jaxpr(model.cell.step)(params, state, x).jaxpr.outvars
+    return len(outputs) > 1 and outputs[0] is outputs[-1]
+
+
+def part_names(model: Model) -> list[str]:
+    """The names of the parts that are looked at. Errors: as ``vector_model``."""
+    vectors = vector_model(model)
+    return ["h"] if vectors is None else list(_PARTS[: len(_shapes(vectors))])
+
+
+def state_size(model: Model) -> int:
+    """Numbers of the parts that are looked at. Errors: as ``vector_model``."""
+    vectors = vector_model(model)
+    return model.cell.hidden if vectors is None else sum(p.size for p in _shapes(vectors))
+
+
+def _shapes(model: Model | WithOutput) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return cast(tuple[jax.ShapeDtypeStruct, ...], jax.eval_shape(model.initial_state))
 
 
 def states_along(learner: Learner, symbols: np.ndarray) -> States:
     """The states and predictions of a network along streams, from its initial state.
 
-    symbols: int (B, L). Errors: ValueError where the network has no recurrent cell, or where a
+    symbols: int (B, L). Errors: ValueError where the network is not built on a cell, or where a
     symbol is outside 0..K.
     """
-    names = part_names(learner.model)
+    names, vectors = part_names(learner.model), vector_model(learner.model)
     symbols = learner.check(symbols)
-    states, logits = _along(learner.model, learner.num_symbols, learner.params, symbols)
+    if vectors is None:
+        states, logits = _outputs_along(learner, symbols)
+    else:
+        states, logits = _along(vectors, learner.num_symbols, learner.params, symbols)
     parts = dict(zip(names, map(np.asarray, states), strict=True))
     return States(symbols, parts, log_probabilities(np.asarray(logits)))
+
+
+def _outputs_along(learner: Learner, symbols: np.ndarray) -> tuple[Vectors, np.ndarray]:
+    """The outputs alone, some streams at a time, and the logits."""
+    found = []
+    for where, chunk in padded_chunks(symbols, _OUTPUT_CHUNK // symbols.shape[1]):
+        both = _outputs(learner.model, learner.num_symbols, learner.params, chunk)
+        found.append([np.asarray(a)[: where.stop - where.start] for a in both])
+    h, logits = (np.concatenate(each) for each in zip(*found, strict=True))
+    return (h,), logits
 
 
 def predictions_from(learner: Learner, state: Vectors, symbols: np.ndarray) -> np.ndarray:
     """log q along symbols that follow a state: row 0 is read out of the state itself.
 
-    state: arrays (B, width). symbols: int (B, R). Returns float64 (B, R, K+1), nats.
+    state: arrays (B, width), of a model that has a ``vector_model``. symbols: int (B, R). Returns
+    float64 (B, R, K+1), nats.
     """
-    logits = _from(learner.model, learner.num_symbols, learner.params, state, symbols)
+    vectors = vector_model(learner.model)
+    if vectors is None:
+        raise ValueError(NO_VECTORS)
+    logits = _from(vectors, learner.num_symbols, learner.params, state, symbols)
     return log_probabilities(np.asarray(logits))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _along(model: Model, num_symbols: int, params: Params, symbols: Array) -> tuple[State, Array]:
+def _along(
+    model: Model | WithOutput, num_symbols: int, params: Params, symbols: Array
+) -> tuple[State, Array]:
     def step(state: State, x: Array) -> tuple[State, tuple[State, Array]]:
         after, logits = model.step(params, state, x)
         return after, (after, logits)
@@ -108,7 +186,20 @@ def _along(model: Model, num_symbols: int, params: Params, symbols: Array) -> tu
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _from(model: Model, num_symbols: int, params: Params, state: State, symbols: Array) -> Array:
+def _outputs(model: Model, num_symbols: int, params: Params, symbols: Array) -> tuple[Array, Array]:
+    """h and logits (B, L, ..)."""
+    xs = jnp.swapaxes(encode(symbols, num_symbols), 0, 1)
+    _, hs = backends.unroll(
+        model.cell, cell_params(params), model.initial_state((len(symbols),)), xs
+    )
+    h = jnp.swapaxes(hs, 0, 1)
+    return h, model.read_out(params, h)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _from(
+    model: Model | WithOutput, num_symbols: int, params: Params, state: State, symbols: Array
+) -> Array:
     first = model.read_out(params, state[0])
     xs = jax.nn.one_hot(symbols[:, :-1].T, num_symbols + 1, dtype=jnp.float32)
     _, rest = lax.scan(lambda s, x: model.step(params, s, x), tuple(state), xs)

@@ -1,9 +1,15 @@
 """A small causal transformer as a cell: ``init``, ``initial_state``, ``step`` and ``unroll``.
 
-Decoder-only (Vaswani et al. 2017), with the norm before each part (Xiong et al. 2020) and a learned
-bias of the attention by distance, which starts as in ALiBi (Press et al. 2022). A place attends to the
-last ``window`` places, itself among them. The state holds the keys and values of the window - 1
-places before; ``step`` is ``unroll`` over one place, so both are the same computation.
+Decoder-only (Vaswani et al. 2017), with the norm before each part (Xiong et al. 2020). A place attends
+to the last ``window`` places, itself among them, and knows how far back they are by one of:
+
+- ``Transformer``: a learned bias of the attention by distance, which starts as in ALiBi (Press et al.
+  2022);
+- ``RotaryTransformer``: queries and keys turned by angles that grow with the place (Su et al. 2021);
+- ``UnplacedTransformer``: nothing but the causal mask.
+
+The state holds the keys and values of the window - 1 places before; ``step`` is ``unroll`` over one
+place, so both are the same computation.
 """
 
 from __future__ import annotations
@@ -13,10 +19,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float, PRNGKeyArray
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
+from autoregressive.cells.layers import layer_params, normal_weights, rms_norm
+
+# The slowest rotary angle turns once in about so many places times 2 pi (Su et al. 2021).
+_SLOWEST = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -40,19 +50,18 @@ class Transformer(ParallelCell):
         ``timescale``, or up to the window."""
         n, deep = self.hidden, (2.0 * self.layers) ** -0.5
         longest = float(self.window) if timescale is None else timescale
-        reach = longest ** (jnp.arange(1, self.heads + 1, dtype=jnp.float32) / self.heads)
-        params = {"in.w": _normal(key, n, self.inputs), "in.b": jnp.zeros((n,), jnp.float32)}
+        params = {"in.w": normal_weights(key, n, self.inputs), "in.b": jnp.zeros((n,), jnp.float32)}
         for layer in range(self.layers):
             keys = jax.random.split(jax.random.fold_in(key, layer + 1), 4)
             ours = {
                 "norm_attention": jnp.ones((n,), jnp.float32),
-                "qkv.w": _normal(keys[0], 3 * n, n),
-                "distance": -jnp.arange(self.window, dtype=jnp.float32)[None] / reach[:, None],
-                "out.w": _normal(keys[1], n, n) * deep,
+                "qkv.w": normal_weights(keys[0], 3 * n, n),
+                **self._init_positions(longest),
+                "out.w": normal_weights(keys[1], n, n) * deep,
                 "norm_wide": jnp.ones((n,), jnp.float32),
-                "up.w": _normal(keys[2], 4 * n, n),
+                "up.w": normal_weights(keys[2], 4 * n, n),
                 "up.b": jnp.zeros((4 * n,), jnp.float32),
-                "down.w": _normal(keys[3], n, 4 * n) * deep,
+                "down.w": normal_weights(keys[3], n, 4 * n) * deep,
                 "down.b": jnp.zeros((n,), jnp.float32),
             }
             params |= {f"{layer}.{name}": value for name, value in ours.items()}
@@ -95,17 +104,13 @@ class Transformer(ParallelCell):
         h = affine(params["in.w"], params["in.b"], xs)
         all_keys, all_values = [], []
         for layer in range(self.layers):
-            own = {
-                name.removeprefix(f"{layer}."): value
-                for name, value in params.items()
-                if name.startswith(f"{layer}.")
-            }
-            q, k, v = jnp.split(_normed(h, own["norm_attention"]) @ own["qkv.w"].T, 3, axis=-1)
+            own = layer_params(params, layer)
+            q, k, v = jnp.split(rms_norm(h, own["norm_attention"]) @ own["qkv.w"].T, 3, axis=-1)
             k = jnp.concatenate([keys[..., layer, :, :], k], axis=-2)
             v = jnp.concatenate([values[..., layer, :, :], v], axis=-2)
-            bias = own["distance"][:, jnp.clip(distance, 0, past)]
-            h = h + self._attended(q, k, v, bias, visible[..., None, :, :]) @ own["out.w"].T
-            wide = jax.nn.gelu(affine(own["up.w"], own["up.b"], _normed(h, own["norm_wide"])))
+            attended = self._attended(own, q, k, v, distance, visible[..., None, :, :])
+            h = h + attended @ own["out.w"].T
+            wide = jax.nn.gelu(affine(own["up.w"], own["up.b"], rms_norm(h, own["norm_wide"])))
             h = h + wide @ own["down.w"].T + align(own["down.b"], h)
             all_keys.append(k[..., places:, :])
             all_values.append(v[..., places:, :])
@@ -114,29 +119,93 @@ class Transformer(ParallelCell):
             jnp.stack(all_values, axis=-3),
             jnp.minimum(seen + places, past),
         )
-        return state, _normed(h, params["norm"])
+        return state, rms_norm(h, params["norm"])
+
+    def _init_positions(self, longest: float) -> Params:
+        """A layer's parameters that know distances. longest: the farthest that heads begin to reach."""
+        reach = longest ** (jnp.arange(1, self.heads + 1, dtype=jnp.float32) / self.heads)
+        return {"distance": -jnp.arange(self.window, dtype=jnp.float32)[None] / reach[:, None]}
 
     def _attended(
         self,
+        own: Params,
         q: Float[Array, "*batch T hidden"],
         k: Float[Array, "*batch S hidden"],
         v: Float[Array, "*batch S hidden"],
-        bias: Float[Array, "heads T S"],
+        distance: Int[Array, "T S"],
         visible: Bool[Array, "*batch 1 T S"],
     ) -> Float[Array, "*batch T hidden"]:
-        """Softmax attention."""
+        """Softmax attention. own: the layer's parameters. distance: how far back, in places."""
         q, k, v = (a.reshape(*a.shape[:-1], self.heads, -1) for a in (q, k, v))
-        scores = jnp.einsum("...thd,...shd->...hts", q, k) * q.shape[-1] ** -0.5
-        scores = scores + align(bias, scores)
+        scores = self._scores(own, q, k, distance)
         weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
         mixed = jnp.einsum("...hts,...shd->...thd", weights, v)
         return mixed.reshape(*mixed.shape[:-2], self.hidden)
 
+    def _scores(
+        self,
+        own: Params,
+        q: Float[Array, "*batch T heads width"],
+        k: Float[Array, "*batch S heads width"],
+        distance: Int[Array, "T S"],
+    ) -> Float[Array, "*batch heads T S"]:
+        """Before the softmax."""
+        scores = _products(q, k)
+        bias = own["distance"][:, jnp.clip(distance, 0, self.window - 1)]
+        return scores + align(bias, scores)
 
-def _normal(key: PRNGKeyArray, rows: int, columns: int) -> Float[Array, "{rows} {columns}"]:
-    return jax.random.normal(key, (rows, columns), jnp.float32) * columns**-0.5
+
+@dataclass(frozen=True)
+class UnplacedTransformer(Transformer):
+    """A transformer without positions."""
+
+    def _init_positions(self, longest: float) -> Params:
+        return {}
+
+    def _scores(
+        self,
+        own: Params,
+        q: Float[Array, "*batch T heads width"],
+        k: Float[Array, "*batch S heads width"],
+        distance: Int[Array, "T S"],
+    ) -> Float[Array, "*batch heads T S"]:
+        return _products(q, k)
 
 
-def _normed(h: Float[Array, "*batch n"], scale: Float[Array, " n"]) -> Float[Array, "*batch n"]:
-    """Root mean square norm (Zhang and Sennrich 2019)."""
-    return h * jax.lax.rsqrt((h * h).mean(-1, keepdims=True) + 1e-6) * align(scale, h)
+@dataclass(frozen=True)
+class RotaryTransformer(UnplacedTransformer):
+    """A transformer with rotary positions: entries i and i + w of a head's query and key, w half of its
+    width, are turned by the place times 10000^(-i/w). An entry left over is not turned."""
+
+    @property
+    def heads(self) -> int:
+        """4 or 2 where that leaves each an even number of entries, else 1."""
+        return next(n for n in (4, 2, 1) if self.hidden % (2 * n) == 0 or n == 1)
+
+    def _scores(
+        self,
+        own: Params,
+        q: Float[Array, "*batch T heads width"],
+        k: Float[Array, "*batch S heads width"],
+        distance: Int[Array, "T S"],
+    ) -> Float[Array, "*batch heads T S"]:
+        # Only differences of places matter: they are counted from the oldest key.
+        places = jnp.arange(k.shape[-3])
+        return _products(_turned(q, places[-q.shape[-3] :]), _turned(k, places))
+
+
+def _products(
+    q: Float[Array, "*batch T heads width"], k: Float[Array, "*batch S heads width"]
+) -> Float[Array, "*batch heads T S"]:
+    return jnp.einsum("...thd,...shd->...hts", q, k) * q.shape[-1] ** -0.5
+
+
+def _turned(
+    a: Float[Array, "*batch T heads width"], places: Int[Array, " T"]
+) -> Float[Array, "*batch T heads width"]:
+    half = a.shape[-1] // 2
+    speeds = _SLOWEST ** (-jnp.arange(half, dtype=a.dtype) / max(half, 1))
+    angles = places.astype(a.dtype)[:, None, None] * speeds[None, None]
+    cos, sin = (align(f(angles), a) for f in (jnp.cos, jnp.sin))
+    x, y, rest = jnp.split(a, [half, 2 * half], axis=-1)
+    return jnp.concatenate([x * cos - y * sin, x * sin + y * cos, rest], axis=-1)

@@ -34,12 +34,14 @@ from analysis.hidden.probes import (
     r_squared,
 )
 from analysis.hidden.states import part_names, states_along
-from autoregressive.cells import RECURRENT
+from autoregressive.cells import CELLS, RECURRENT
 from autoregressive.cells.base import Cell
-from autoregressive.model import Model
+from autoregressive.model import Model, cell_params
 from autoregressive.scores import kl
-from meta_learning.learner import Learner, learner_model
+from autoregressive.unroll.scan import plain_unroll
+from meta_learning.learner import Learner, encode, learner_model
 from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
+from meta_learning.training import stream_length
 
 ALPHA, T = (2.0, 1.0, 1.0), 8
 PROCESS = DirichletCategorical(ALPHA, T)
@@ -93,10 +95,11 @@ class Counter(Model):
         return jnp.concatenate([symbols, jnp.where(last, 50.0, -50.0)], axis=-1)
 
 
-class Attention(Cell):
+@dataclass(frozen=True, kw_only=True)
+class Attention(Model):
     """Its memory is all it has read."""
 
-    init = step = None
+    cell: Cell | None = None
 
     def initial_state(self, batch=()):
         return (jnp.zeros((*batch, 10, 4)),)
@@ -152,19 +155,64 @@ def test_states_are_those_of_a_loop_and_predict_what_the_network_does(cell):
     assert found.space(found.whole).shape == (4, 24, 5 * len(found.parts))
 
 
+@pytest.mark.parametrize("cell", [name for name in CELLS if name not in RECURRENT])
+def test_the_first_part_of_every_cell_is_what_comes_out(cell):
+    learner, symbols = untrained(cell), streams(4)
+    found = states_along(learner, symbols)
+    _, h = plain_unroll(
+        learner.model.cell,
+        cell_params(learner.params),
+        learner.model.initial_state((4,)),
+        jnp.swapaxes(encode(symbols, 3), 0, 1),
+    )
+    np.testing.assert_allclose(found.parts["h"], jnp.swapaxes(h, 0, 1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.log_q, learner.log_predictive(symbols), atol=1e-5)
+    names = {"mingru": "hc", "lru": "hcd"}.get(cell, "h")
+    assert found.whole == "".join(part_names(learner.model)) == names
+
+
+@pytest.mark.parametrize("cell", ["lru", "mamba"])
+def test_a_swap_is_as_having_read_the_other_history(cell):
+    """By the state, where it is vectors, and of any other."""
+    learner = untrained(cell)
+    found = interventions.measure_interventions(learner, PROCESS, jax.random.key(0), 40)
+    symbols = np.asarray(
+        PROCESS.sample(jax.random.split(jax.random.key(0))[0], 40, stream_length(T))
+    )
+    symbols = symbols[:, : T - 1]
+    rng = np.random.default_rng(
+        np.asarray(jax.random.key_data(jax.random.split(jax.random.key(0))[1]))
+    )
+    own, shares = learner.log_predictive(symbols), []
+    for n in found.draws:
+        pairs = partners.partners(rng, PROCESS, symbols, int(n))
+        mixed = np.concatenate([symbols[pairs.other, :n], symbols[:, n:]], axis=1)
+        effect = kl(own, learner.log_predictive(mixed))[:, n:].mean(1)
+        shares.append(effect[pairs.has["same_belief"] & pairs.has["other_belief"]])
+    wanted = np.concatenate(shares)
+    assert len(wanted) == found.pairs
+    assert found.mean["other_counts"].mean == pytest.approx(wanted.mean(), rel=2e-4)
+    assert {"other_counts_h", "other_counts_c", "other_counts_d"} & found.mean.keys() == (
+        {"other_counts_h", "other_counts_c", "other_counts_d"} if cell == "lru" else set()
+    )
+    if cell == "lru":  # what comes out is read off once, at the swap, and never again
+        by_lag = found.by_lag["other_counts_h"]
+        assert by_lag[0].mean > 0
+        assert max(point.mean for point in by_lag[1:]) < 1e-9
+
+
 def test_the_counter_is_bayes():
     symbols = streams()
     log_q = states_along(learner_of(Counter(clock=1.0)), symbols).log_q
     assert kl(PROCESS.log_predictive(symbols), log_q).max() < 1e-6
 
 
-def test_a_state_that_is_no_tuple_of_vectors_is_refused():
-    with pytest.raises(ValueError, match="needs a recurrent cell"):
-        part_names(Model(Attention(4, 4), 4))
-    with pytest.raises(ValueError, match="needs a recurrent cell"):
-        hidden.examine(
-            learner_of(Model(Attention(4, 4), 4)), PROCESS, key=jax.random.key(0), streams=8
-        )
+def test_an_own_network_whose_state_is_no_tuple_of_vectors_is_refused():
+    own = Attention(outputs=4)
+    with pytest.raises(ValueError, match="needs a network built on a cell"):
+        part_names(own)
+    with pytest.raises(ValueError, match="needs a network built on a cell"):
+        hidden.examine(learner_of(own), PROCESS, key=jax.random.key(0), streams=8)
 
 
 def test_a_symbol_the_network_does_not_know_is_refused():

@@ -141,7 +141,7 @@ def test_gradients_in_float32_are_close_to_float64(kind):
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 200, 10**9])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", ["lstm", "gru", "transformer"])
 def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
     model, params, xs = small_model(name)
     monkeypatch.setattr(model_module, "_READOUT_CHUNK", chunk)

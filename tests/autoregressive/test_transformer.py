@@ -11,17 +11,28 @@ import numpy as np
 import pytest
 from conftest import TRAIN
 from naive import transformer_by_loops
-from running import refused, run
+from running import run
 
-from autoregressive.cells.transformer import Transformer
+from autoregressive.cells.transformer import (
+    RotaryTransformer,
+    Transformer,
+    UnplacedTransformer,
+)
 from autoregressive.scores import kl, log_loss
 from meta_learning import DirichletCategorical
 from meta_learning.learner import Learner
 
+KINDS = {
+    "transformer": Transformer,
+    "transformer-rotary": RotaryTransformer,
+    "transformer-unplaced": UnplacedTransformer,
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
 
-def made(window=4, hidden=6, length=11):
+
+def made(window=4, hidden=6, length=11, kind="transformer"):
     """A transformer with parameters random everywhere, in float64, and inputs beyond its window."""
-    cell = Transformer(3, hidden, window)
+    cell = KINDS[kind](3, hidden, window)
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(cell.init, jax.random.key(0))
     params = {name: jnp.asarray(0.6 * rng.normal(size=s.shape)) for name, s in shapes.items()}
@@ -29,20 +40,22 @@ def made(window=4, hidden=6, length=11):
     return cell, params, state, jnp.asarray(rng.normal(size=(length, 2, 3)))
 
 
+@kinds
 @pytest.mark.parametrize("hidden", [3, 6, 8])
-def test_unroll_is_the_one_of_loops(hidden):
+def test_unroll_is_the_one_of_loops(hidden, kind):
     with jax.enable_x64(True):
-        cell, params, state, xs = made(hidden=hidden)
+        cell, params, state, xs = made(hidden=hidden, kind=kind)
         _, outputs = cell.unroll(params, state, xs)
-        expected = transformer_by_loops(cell, params, np.asarray(xs))
+        expected = transformer_by_loops(cell, params, np.asarray(xs), kind)
         np.testing.assert_allclose(outputs, expected, rtol=1e-10, atol=1e-12)
 
 
+@kinds
 @pytest.mark.parametrize("window", [1, 4, 30])
-def test_cached_step_equals_the_parallel_form(window):
+def test_cached_step_equals_the_parallel_form(window, kind):
     """From the start, and from the middle, within the window and far beyond it."""
     with jax.enable_x64(True):
-        cell, params, state, xs = made(window)
+        cell, params, state, xs = made(window, kind=kind)
         last, whole = cell.unroll(params, state, xs)
         step, now, one_by_one = jax.jit(cell.step), state, []
         for x in xs:
@@ -56,9 +69,10 @@ def test_cached_step_equals_the_parallel_form(window):
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10, 1e-12), reached, last)
 
 
-def test_gradients_through_the_steps_equal_those_of_the_parallel_form():
+@pytest.mark.parametrize("kind", ["transformer", "transformer-rotary"])
+def test_gradients_through_the_steps_equal_those_of_the_parallel_form(kind):
     with jax.enable_x64(True):
-        cell, params, state, xs = made()
+        cell, params, state, xs = made(kind=kind)
 
         def parallel(params, xs):
             return (cell.unroll(params, state, xs)[1] ** 3).sum()
@@ -99,6 +113,30 @@ def test_a_state_and_inputs_broadcast():
         )
 
 
+@kinds
+def test_positions_tell_the_order_of_the_past(kind):
+    """Of one layer, so that nothing but positions could: what a causal mask shows is a set."""
+    with jax.enable_x64(True):
+        cell = KINDS[kind](3, 8, window=20, layers=1)
+        _, params, _, xs = made(window=20, hidden=8, kind=kind)
+        state = jax.tree.map(lambda s: s.astype(jnp.float64), cell.initial_state((2,)))
+        swapped = xs.at[2].set(xs[5]).at[5].set(xs[2])
+        before, after = (np.asarray(cell.unroll(params, state, x)[1][-1]) for x in (xs, swapped))
+    if kind == "transformer-unplaced":
+        np.testing.assert_allclose(after, before, rtol=1e-10)
+    else:
+        assert np.abs(after - before).min() > 1e-6
+
+
+def test_rotary_positions_see_distances_only():
+    """Both the same: a stream, and the same stream after a window of others."""
+    with jax.enable_x64(True):
+        cell, params, state, xs = made(kind="transformer-rotary")
+        late = cell.unroll(params, state, jnp.concatenate([xs[::-1], xs]))[1][-1]
+        early = cell.unroll(params, state, xs)[1][-1]
+        np.testing.assert_allclose(late, early, rtol=1e-10)
+
+
 def test_initial_heads_reach_up_to_the_time_scale():
     cell = Transformer(4, 8)
     for timescale, longest in ((None, 100.0), (16.0, 16.0)):
@@ -107,7 +145,7 @@ def test_initial_heads_reach_up_to_the_time_scale():
         np.testing.assert_allclose(1 / slopes, longest ** np.array([0.25, 0.5, 0.75, 1]), rtol=1e-5)
 
 
-def test_compare_and_audit_take_it(tmp_path):
+def test_compare_audit_and_hidden_take_it(tmp_path):
     out = tmp_path / "out"
     result = run(*TRAIN, "--cell", "transformer", "--out", out, "--quiet")
     assert result.exit_code == 0, result.stderr
@@ -132,8 +170,12 @@ def test_compare_and_audit_take_it(tmp_path):
     wanted = (probability * kl(log_bayes, log_q)[:, :3].mean(1)).sum()
     assert json.loads(audit.stdout)["gap"]["mean"] == pytest.approx(wanted, rel=1e-5)
 
-
-def test_hidden_wants_a_recurrent_cell():
-    line = refused("hidden", "--alpha", "1,1", "--T", "5", "--cell", "transformer", "--json")
-    assert "hidden needs a recurrent cell" in line
-    assert "Transformer" in line
+    # Its state is no vector: probes see what comes out, swaps exchange all of it.
+    network = out / "network-seed0.safetensors"
+    examined = run("hidden", "--checkpoint", network, "--streams", 40, "--json", "--quiet")
+    assert examined.exit_code == 0, examined.stderr
+    found = json.loads(examined.stdout)
+    assert {space for of in found["probes"].values() for space in of["trained"]} == {"h"}
+    assert found["swaps"]["mean"]["other_counts"]["mean"] > 0
+    assert "no tuple of vectors" in found["simulation"]["none"]
+    assert found["jacobian"] == []

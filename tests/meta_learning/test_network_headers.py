@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from running import refused, run
 
 from autoregressive import checkpoint
+from autoregressive.cells import CELLS
 from autoregressive.checkpoint import CheckpointError
 from autoregressive.pixels.network import PixelNetwork, pixel_model
 from meta_learning.learner import Learner, learner_model
@@ -92,7 +93,7 @@ def test_what_is_no_size_is_refused(saved, value):
 def test_sizes_that_the_file_does_not_hold_take_no_memory(saved):
     kind, _, _, header = saved
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for cell in ("lstm", "gru", "transformer"):
+    for cell in CELLS:
         assert load(saved, header | {"cell": cell, "hidden": 2**31 - 1}) is None
     if kind is PixelNetwork:
         assert load(saved, header | {"readout": [2**31 - 1] * 2}) is None
@@ -188,7 +189,9 @@ def test_a_cell_that_is_not_registered_says_how_to_load_it(saved):
     changed = path.with_name("cell.safetensors")
     checkpoint.save(changed, tensors, header | {"cell": "ugrnn"})
     said = refused(*COMMANDS[kind], changed)
-    assert "unknown cell 'ugrnn': expected one of gru, lstm, transformer" in said
+    assert (
+        "unknown cell 'ugrnn': expected one of gru, lru, lstm, mamba, mingru, transformer" in said
+    )
     assert "--load FILE" in said
 
 
