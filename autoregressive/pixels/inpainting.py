@@ -121,7 +121,7 @@ def each_posterior(network: PixelNetwork, images: ArrayLike) -> Iterator[tuple[i
     few chunks of completions is enough for any number of images."""
     masked = check_masked(images, network.places)
     chunks = iter(list(chunk_rows(masked)))
-    workers = _workers()
+    workers = worker_count()
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[Int[np.ndarray, " rows"], Future[list[Posterior]]]] = deque()
 
@@ -182,7 +182,7 @@ def memory(network: PixelNetwork, images: ArrayLike) -> int:
     most = int((np.asarray(images) < 0).sum(1).max(initial=0))
     state = jax.eval_shape(lambda: network.model.initial_state(()))
     numbers = sum(leaf.size for leaf in jax.tree.leaves(state)) + 8
-    return 8 * numbers * images_in_chunk(most) * 2**most * 2 * _workers()
+    return 8 * numbers * images_in_chunk(most) * 2**most * 2 * worker_count()
 
 
 def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
@@ -235,7 +235,8 @@ def _branches() -> int:
     return _BRANCHES_CPU if jax.default_backend() == "cpu" else _BRANCHES_GPU
 
 
-def _workers() -> int:
+def worker_count() -> int:
+    """Threads that take chunks of their own."""
     return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
