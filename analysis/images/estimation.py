@@ -8,7 +8,7 @@ converged is marked and not given.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -113,12 +113,7 @@ def estimate(
     computed (``analysis.workers``), to the same bits. Errors: ValueError where an image misses nothing;
     those of ``analysis.workers.run_tasks``.
     """
-    whole = ~(images.masked < 0).any(1)
-    if whole.any():
-        raise ValueError(
-            f"image {int(whole.argmax())} has no missing pixel: leave out whole images to estimate "
-            "the others"
-        )
+    check_estimable(images)
     tasks = list(_tasks(network, images, effort, seed))
     found: dict[int, Estimated] = {}
     with closing(_results(tasks, scheduler, workers)) as results:
@@ -128,9 +123,19 @@ def estimate(
     return [found[row] for row in range(len(found))]
 
 
+def check_estimable(images: MaskedImages) -> None:
+    """Errors: ValueError where an image misses nothing."""
+    whole = ~(images.masked < 0).any(1)
+    if whole.any():
+        raise ValueError(
+            f"image {int(whole.argmax())} has no missing pixel: leave out whole images to estimate "
+            "the others"
+        )
+
+
 def _results(
     tasks: list[EstimationTask], scheduler: str | None, workers: int | None
-) -> Iterator[tuple[int, list[Estimated]]]:
+) -> Generator[tuple[int, list[Estimated]], None, None]:
     """(index, results) of every task: elsewhere, or one after the other on all cores of this one."""
     if scheduler is not None or workers is not None:
         yield from each_result(estimate_task, tasks, scheduler=scheduler, workers=workers)

@@ -186,6 +186,19 @@ def memory(network: PixelNetwork, images: ArrayLike) -> int:
 
 
 def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
+    """Images as int8 of 0, 1 and -1, few enough to enumerate. Errors: ValueError, one line."""
+    checked = check_size(images, places)
+    counts = (checked < 0).sum(1)
+    if counts.max(initial=0) > MOST_MISSING:
+        row = int(counts.argmax())
+        raise ValueError(
+            f"image {row} has {counts[row]} missing pixels; exact enumeration takes at most "
+            f"{MOST_MISSING}"
+        )
+    return checked
+
+
+def check_size(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
     """Images as int8 of 0, 1 and -1. Errors: ValueError, one line."""
     images = np.asarray(images)
     if images.ndim != 2 or images.shape[1] != places:
@@ -194,12 +207,6 @@ def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}
         )
     if images.dtype.kind not in "fiub" or not np.isin(images, (-1, 0, 1)).all():
         raise ValueError("pixels must be 0, 1, or -1 for missing; found other values")
-    most = int((images < 0).sum(1).max(initial=0))
-    if most > MOST_MISSING:
-        row = int((images < 0).sum(1).argmax())
-        raise ValueError(
-            f"image {row} has {most} missing pixels; exact enumeration takes at most {MOST_MISSING}"
-        )
     return images.astype(np.int8)
 
 
