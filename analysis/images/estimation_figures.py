@@ -82,7 +82,7 @@ def _mean(axis: Axes, image: np.ndarray, one: Estimated, shape: tuple[int, int])
     with grey for what has not converged."""
     colours = np.empty((len(image), 3))
     colours[:] = np.where(image[:, None] > 0, 0.1, 1.0)
-    light, dark = (np.array(matplotlib.colors.to_rgb(c)) for c in ("#fbf3ec", VERMILLION))
+    light, dark = (np.array(matplotlib.colors.to_rgb(c)) for c in ("#fbd5b5", VERMILLION))
     p = one.chains.marginals[:, None]
     shown = np.where(one.chains.converged[:, None], light + p * (dark - light), 0.62)
     colours[one.missing] = shown
