@@ -54,13 +54,13 @@ def evidence_errors(images: Sequence[Estimated], target: float) -> Figure:
         figure = Figure(figsize=(5.2, 3.2))
         axis = figure.subplots()
         shares = 100 * (np.arange(len(errors)) + 1) / len(errors)
-        axis.plot(np.maximum(errors, 1e-6), shares, color=BLUE, drawstyle="steps-post", marker=".")
+        axis.plot(np.maximum(errors, 1e-4), shares, color=BLUE, drawstyle="steps-post", marker=".")
         axis.axvline(target, color=BLACK, linestyle="--", linewidth=1, label="target")
         axis.set_xscale("log")
-        axis.set_xlabel("standard error of log p(observed) at most, nats")
+        axis.set_xlabel("standard error of log p(observed) at most, nats (cut at 0.0001)")
         axis.set_ylabel("images, %")
         axis.set_ylim(0, 103)
-        axis.legend(loc="lower right")
+        axis.legend(loc="upper left")
     return figure
 
 
