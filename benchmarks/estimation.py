@@ -230,14 +230,15 @@ def main(
         # Few particles, so that there is an error to state.
         results["enumeration_4x4"] = small(images, Effort(8, sweeps, 0.05))
     if "b" in parts:
-        models = {"markov": markov(784), "hidden_markov": hidden_markov(784)}
-        results["forward_backward"] = {
-            name: {
-                mask: known(network, mask, images, chains, Effort(32, sweeps, 0.05))
-                for mask in MASKS
-            }
-            for name, network in models.items()
-        }
+        models = {"hidden_markov": hidden_markov(784), "markov": markov(784)}
+        judged: dict[str, Any] = {name: {} for name in models}
+        results["forward_backward"] = judged
+        for name, network in models.items():
+            for mask in MASKS:
+                effort = Effort(32, sweeps, 0.05)
+                judged[name][mask] = known(network, mask, images, chains, effort)
+                if out is not None:
+                    write(results, out)  # what is known so far
     if "c" in parts:
         results["bracket"] = {
             mask: bracket(mask, own, Effort(), 128) for mask in ("square:14", "lower-half")
