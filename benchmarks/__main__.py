@@ -44,6 +44,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sampling": Benchmark(False, ("--repeats", "1")),
     "scoring": Benchmark(False, ("--streams", "20", "--repeats", "1")),
     "inpainting": Benchmark(True, ("--repeats", "1")),
+    "estimation": Benchmark(False, ("--images", "4", "--sweeps", "50", "--part", "a")),
     "exact_gap": Benchmark(False, ("--T", "8")),
     "workers": Benchmark(
         False,

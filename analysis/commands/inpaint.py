@@ -1,4 +1,4 @@
-"""``meta-learn inpaint``: the exact posterior over missing pixels, given past and future."""
+"""``meta-learn inpaint``: the posterior over missing pixels, given past and future."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
   meta-learn inpaint --mask row:10 --data glyphs --images 50
   meta-learn inpaint --mask square:4 --images 1000 --workers 4
   meta-learn inpaint --checkpoint meta-learn-pixels/network.safetensors --mask square:3 --data drawings
+  meta-learn inpaint --mask lower-half --images 20
+  meta-learn inpaint --mask random:200 --images 20 --target-error 0.02
 """
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
@@ -43,7 +45,8 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
     metavar="KIND:AMOUNT",
     cls=MemberOption,
     registers="mask",
-    help="Instead of FILE, lay a mask over test images: square:4, row:10, column:10, random:0.01.",
+    help="Instead of FILE, lay a mask over test images: square:4, row:10, column:10, random:0.01 or "
+    "random:200, lower-half; or an NPY file that is 1 where pixels are observed.",
 )
 @image_options("Images under a mask")
 @click.option(
@@ -54,6 +57,33 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
     type=click.IntRange(1),
     help="The first so many test images under a mask.",
 )
+@click.option(
+    "--estimate",
+    "estimated",
+    is_flag=True,
+    help="Estimate the posterior, as past 16 missing pixels, also where it could be exact.",
+)
+@click.option(
+    "--particles",
+    default=128,
+    show_default=True,
+    type=click.IntRange(2, 1024),
+    help="Particles of a run, to begin with.",
+)
+@click.option(
+    "--sweeps",
+    default=500,
+    show_default=True,
+    type=click.IntRange(50, 100_000),
+    help="Sweeps of each of four chains, at most.",
+)
+@click.option(
+    "--target-error",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Wanted standard error of log p(observed), nats: more particles until it is reached.",
+)
 @shared_options
 @worker_options
 def inpaint(
@@ -62,6 +92,10 @@ def inpaint(
     mask: str | None,
     images: ImageChoice,
     count: int,
+    estimated: bool,
+    particles: int,
+    sweeps: int,
+    target_error: float,
     seed: int,
     out: Path | None,
     quiet: bool,
@@ -72,14 +106,17 @@ def inpaint(
     """What are the missing pixels, given all others, before and after them?
 
     FILE is an NPY array (2, n, pixels): the images with -1 for missing, then the same images whole;
-    or (n, pixels), the masked images alone. Up to 16 pixels of an image may be missing: every way to
-    fill them in is scored, exactly. The report goes to --out (default: ./meta-learn-inpainting).
+    or (n, pixels), the masked images alone. With up to 16 pixels of an image missing every way to fill
+    them in is scored, exactly. With more, or with --estimate, the posterior is estimated by sequential
+    Monte Carlo and particle Gibbs, each number with its error. The report goes to --out (default:
+    ./meta-learn-inpainting).
     """
-    from analysis.images.inpainting_page import make_report
-    from analysis.images.inpainting_run import inpaint_with_progress
+    from analysis.images import estimation_page, inpainting_page
+    from analysis.images.estimation import Effort, check_estimable
+    from analysis.images.inpainting_run import estimate_with_progress, inpaint_with_progress
     from autoregressive.images.masked import mask_images
     from autoregressive.images.npy import read_masked
-    from autoregressive.pixels.inpainting import check_masked
+    from autoregressive.pixels.inpainting import MOST_MISSING, check_size
     from autoregressive.pixels.packaged import load_pixels
     from autoregressive.pixels.trained_on import trained_on
 
@@ -105,7 +142,19 @@ def inpaint(
         with usage_errors():
             masked = mask_images(test, mask, count, seed)
         source = f"test images of {test.name}"
-    check_masked(masked.masked, network.places)
+    check_size(masked.masked, network.places)
+    if not estimated and (masked.masked < 0).sum(1).max() <= MOST_MISSING:
+        refuse_options(
+            {"particles", "sweeps", "target_error"},
+            f"where {MOST_MISSING} pixels at most are missing and the posterior is exact: add "
+            "--estimate",
+        )
+        prepare(out)
+        inpainting = inpaint_with_progress(network, masked, quiet, scheduler, workers)
+        finish(inpainting_page.make_report(inpainting, network, masked, source, seed), out, as_json)
+        return
+    effort = Effort(particles, sweeps, target_error)
+    check_estimable(masked)
     prepare(out)
-    inpainting = inpaint_with_progress(network, masked, quiet, scheduler, workers)
-    finish(make_report(inpainting, network, masked, source, seed), out, as_json)
+    found = estimate_with_progress(network, masked, effort, seed, quiet, scheduler, workers)
+    finish(estimation_page.make_report(found, network, masked, source, seed, effort), out, as_json)

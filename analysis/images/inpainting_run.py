@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.images.estimation import Effort, Estimated, estimate
 from analysis.images.inpainting import Inpainting, inpaint
 from analysis.progress import meter, say
 from autoregressive.images.npy import MaskedImages
@@ -36,6 +37,33 @@ def inpaint_with_progress(
         return inpaint(
             network,
             images,
+            lambda done: show(done, count),
+            scheduler=scheduler,
+            workers=workers,
+        )
+
+
+def estimate_with_progress(
+    network: PixelNetwork,
+    images: MaskedImages,
+    effort: Effort,
+    seed: int,
+    quiet: bool,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> list[Estimated]:
+    """``estimate``, with a bar on a terminal."""
+    from rich.progress import TextColumn
+
+    count = len(images.masked)
+    column = TextColumn("image {task.completed:.0f}/{task.total:.0f}")
+    with meter("estimating", "images", quiet, column) as show:
+        show(0, count)
+        return estimate(
+            network,
+            images,
+            effort,
+            seed,
             lambda done: show(done, count),
             scheduler=scheduler,
             workers=workers,

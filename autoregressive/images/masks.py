@@ -44,13 +44,25 @@ def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: flo
 
 
 def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
-    """A share ``amount`` of the pixels is missing, rounded to whole pixels, scattered."""
+    """``amount`` pixels are missing, or below 1 a share of them rounded to whole pixels, scattered."""
     places = math.prod(shape)
-    if not 0 < amount < 1:
-        raise DataError(f"random:{amount:g} should be a share of the pixels, between 0 and 1")
-    missing = max(1, round(amount * places))
+    if 0 < amount < 1:
+        missing = max(1, round(amount * places))
+    elif amount != int(amount) or not 1 <= amount < places:
+        raise DataError(
+            f"random:{amount:g} should be a share of the pixels, between 0 and 1, or a whole number of "
+            f"them below {places}"
+        )
+    else:
+        missing = int(amount)
     order = rng.permuted(np.tile(np.arange(places), (n, 1)), axis=1)
     return order >= missing
+
+
+def lower_half(shape: tuple[int, int]) -> Kept:
+    """The lower half of the rows is missing; of an odd number the middle one is kept."""
+    rows = np.arange(math.prod(shape)) // shape[1]
+    return (rows < (shape[0] + 1) // 2)[None]
 
 
 def _patches(
@@ -76,10 +88,12 @@ def _whole(name: str, amount: float) -> int:
 
 
 def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> Kept:
-    """The pixels that a mask like "square:4" leaves.
+    """The pixels that a mask like "square:4" or "lower-half" leaves.
 
     Errors: DataError, one line, for an unknown mask or an amount that makes no sense.
     """
+    if mask in FIXED_MASKS:
+        return np.repeat(FIXED_MASKS[mask](shape), n, axis=0)
     name, _, text = mask.partition(":")
     if name not in MASKS:
         raise DataError(f"unknown mask {mask!r}: expected one of {examples()}")
@@ -94,12 +108,14 @@ def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> Kept:
 
 def examples() -> str:
     """An example of every registered mask."""
-    return ", ".join(kind.example for kind in MASKS.values())
+    return ", ".join([*(kind.example for kind in MASKS.values()), *FIXED_MASKS])
 
 
 MASKS: dict[str, MaskKind] = {
     "square": MaskKind("the side of the square in pixels", "square:4", square),
     "row": MaskKind("how many pixels of a row", "row:10", row),
     "column": MaskKind("how many pixels of a column", "column:10", column),
-    "random": MaskKind("which share of the pixels", "random:0.01", random),
+    "random": MaskKind("which share of the pixels, or how many", "random:0.01", random),
 }
+# Masks without an amount, the same in every image.
+FIXED_MASKS: dict[str, Callable[[tuple[int, int]], Kept]] = {"lower-half": lower_half}

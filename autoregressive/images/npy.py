@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
-from jaxtyping import Int8, Shaped, UInt8
+from jaxtyping import Bool, Int8, Shaped, UInt8
 from numpy.lib import format as npy
 
 from autoregressive.errors import DataError
@@ -100,6 +100,27 @@ def read_masked(path: str | Path, shape: tuple[int, int] | None = None) -> Maske
             return MaskedImages(masked, truth, shape)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
+
+
+def read_observed(path: Path, places: int) -> Bool[np.ndarray, "n {places}"]:
+    """Which pixels are observed, of an NPY file: 1 or True where one is, 0 or False where it is
+    missing, (pixels,) or (height, width) for all images, or (n, pixels).
+
+    Errors: DataError, one line, for anything else.
+    """
+    if not path.is_file():
+        raise DataError(f"no file {path}: expected an NPY file that is 1 where pixels are observed")
+    with path.open("rb") as file:
+        array = _mapped(file, path)
+        if array.ndim not in (1, 2) or (array.shape[-1] != places and array.size != places):
+            raise DataError(
+                f"{path} has the shape {array.shape}; expected ({places},), or (n, {places}), or "
+                f"height and width of an image of {places} pixels"
+            )
+        rows = array if array.ndim == 2 and array.shape[1] == places else array.reshape(1, places)
+        if len(rows) > _MOST_IMAGES:
+            raise DataError(f"{path} holds {len(rows)} masks; expected {_MOST_IMAGES:,} at most")
+        return _values(rows, (0, 1), f"{path}: a mask").astype(bool)
 
 
 def _mapped(file: BinaryIO, path: Path) -> Shaped[np.ndarray, "..."]:

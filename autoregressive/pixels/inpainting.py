@@ -121,7 +121,7 @@ def each_posterior(network: PixelNetwork, images: ArrayLike) -> Iterator[tuple[i
     few chunks of completions is enough for any number of images."""
     masked = check_masked(images, network.places)
     chunks = iter(list(chunk_rows(masked)))
-    workers = _workers()
+    workers = worker_count()
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[Int[np.ndarray, " rows"], Future[list[Posterior]]]] = deque()
 
@@ -182,10 +182,23 @@ def memory(network: PixelNetwork, images: ArrayLike) -> int:
     most = int((np.asarray(images) < 0).sum(1).max(initial=0))
     state = jax.eval_shape(lambda: network.model.initial_state(()))
     numbers = sum(leaf.size for leaf in jax.tree.leaves(state)) + 8
-    return 8 * numbers * images_in_chunk(most) * 2**most * 2 * _workers()
+    return 8 * numbers * images_in_chunk(most) * 2**most * 2 * worker_count()
 
 
 def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
+    """Images as int8 of 0, 1 and -1, few enough to enumerate. Errors: ValueError, one line."""
+    checked = check_size(images, places)
+    counts = (checked < 0).sum(1)
+    if counts.max(initial=0) > MOST_MISSING:
+        row = int(counts.argmax())
+        raise ValueError(
+            f"image {row} has {counts[row]} missing pixels; exact enumeration takes at most "
+            f"{MOST_MISSING}"
+        )
+    return checked
+
+
+def check_size(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}"]:
     """Images as int8 of 0, 1 and -1. Errors: ValueError, one line."""
     images = np.asarray(images)
     if images.ndim != 2 or images.shape[1] != places:
@@ -194,12 +207,6 @@ def check_masked(images: ArrayLike, places: int) -> Int8[np.ndarray, "n {places}
         )
     if images.dtype.kind not in "fiub" or not np.isin(images, (-1, 0, 1)).all():
         raise ValueError("pixels must be 0, 1, or -1 for missing; found other values")
-    most = int((images < 0).sum(1).max(initial=0))
-    if most > MOST_MISSING:
-        row = int((images < 0).sum(1).argmax())
-        raise ValueError(
-            f"image {row} has {most} missing pixels; exact enumeration takes at most {MOST_MISSING}"
-        )
     return images.astype(np.int8)
 
 
@@ -235,7 +242,8 @@ def _branches() -> int:
     return _BRANCHES_CPU if jax.default_backend() == "cpu" else _BRANCHES_GPU
 
 
-def _workers() -> int:
+def worker_count() -> int:
+    """Threads that take chunks of their own."""
     return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 

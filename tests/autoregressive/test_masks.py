@@ -1,10 +1,14 @@
 """Every registered mask: shape, amount, reproducibility."""
 
+import re
+
 import numpy as np
 import pytest
 from laws import masks_leave_most_pixels_and_miss_some_in_every_image
 
 from autoregressive.errors import DataError
+from autoregressive.images.glyphs import load_glyphs
+from autoregressive.images.masked import mask_images
 from autoregressive.images.masks import MASKS, observed
 
 SHAPE = (28, 28)
@@ -34,6 +38,37 @@ def test_random_is_a_share_of_the_pixels():
     assert ((~observed("random:0.02", 9, SHAPE, 0)).sum(1) == 16).all()
 
 
+def test_random_is_a_number_of_pixels():
+    assert ((~observed("random:200", 9, SHAPE, 0)).sum(1) == 200).all()
+    assert ((~observed("random:1", 9, SHAPE, 0)).sum(1) == 1).all()
+
+
+def test_the_lower_half_is_missing():
+    keep = observed("lower-half", 3, (5, 2), 0)
+    assert keep.tolist() == [[True] * 6 + [False] * 4] * 3
+
+
+def test_a_file_says_what_is_observed(tmp_path):
+    images = load_glyphs("test")
+    keep = np.random.default_rng(0).random((4, 784)) < 0.5
+    path = tmp_path / "mask.npy"
+    for array in (keep, keep[0], keep[0].reshape(28, 28).astype(np.float32)):
+        np.save(path, array)
+        found = mask_images(images, str(path), 4, 0)
+        wanted = array if array.shape == keep.shape else np.tile(keep[0], (4, 1))
+        np.testing.assert_array_equal(found.masked >= 0, wanted)
+    for array, message in [
+        (keep[:3], "3 masks for 4 images"),
+        (keep[:, :700], "expected (784,)"),
+        (2 * keep.astype(int), "only 0 or 1"),
+    ]:
+        np.save(path, array)
+        with pytest.raises(DataError, match=re.escape(message)):
+            mask_images(images, str(path), 4, 0)
+    with pytest.raises(DataError, match="no file"):
+        mask_images(images, str(tmp_path / "none.npy"), 4, 0)
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
@@ -49,6 +84,8 @@ def test_random_is_a_share_of_the_pixels():
         ("row:29", "does not fit"),
         ("random:0", "between 0 and 1"),
         ("random:1.5", "between 0 and 1"),
+        ("random:784", "whole number of them below 784"),
+        ("lower-half:3", "unknown mask"),
     ],
 )
 def test_bad_masks_are_refused(mask, message):

@@ -78,8 +78,8 @@ SMALL: dict[str, dict[str, str]] = {
     "pixels evaluate": {"--data": "glyphs"},
     "pixels continue": {"--data": "glyphs", "--images": "3", "--samples": "5"},
 }
-# Dask's workers take seconds to start; 581 million histories take minutes.
-TOO_LONG = {"--workers", "--scheduler"}
+# Dask's workers take seconds to start; 581 million histories and half a picture take minutes.
+TOO_LONG = {"--workers", "--scheduler", "lower-half", "square:14", "random:200"}
 SMALLER = {"M2": "M1", "20": "4", "12": "4", "5": "2", "square:3": "square:2", "row:10": "row:3"}
 
 

@@ -1,0 +1,189 @@
+"""Chains of particle Gibbs of several images at once, until they have converged or were long enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float64, Int8, Key
+
+from analysis.arviz_versions import arviz
+from autoregressive.pixels.evidence import Evidence, slots_for
+from autoregressive.pixels.lookahead import Lookahead
+from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.particle_gibbs import sweep
+
+CHAINS = 4
+MOST_RHAT, LEAST_ESS = 1.01, 400
+# Sweeps at the start that are not counted: chains start from draws that are nearly right.
+WARMUP = 20
+# Particles of a chain's sweeps, and the variance of log Z^ they should bring about.
+_SIZES = (8, 16)
+_VARIANCE = 0.5
+# Particles that advance together.
+_ROWS_CPU, _ROWS_GPU = 2**8, 2**14
+
+
+@dataclass(frozen=True)
+class Chains:
+    """What the chains say of one image's m missing pixels.
+
+    marginals: p(x_k = 1 | observed); errors: Monte Carlo standard errors; ess: bulk; rhat:
+    rank-normalised, all by ArviZ from the shares of ones in each sweep. drawn: completions (chains,
+    sweeps, m). best, log_prob_best: as ``Evidence``.
+    """
+
+    marginals: Float64[np.ndarray, " m"]
+    errors: Float64[np.ndarray, " m"]
+    ess: Float64[np.ndarray, " m"]
+    rhat: Float64[np.ndarray, " m"]
+    drawn: Int8[np.ndarray, "C K m"]
+    best: Int8[np.ndarray, " m"]
+    log_prob_best: float
+    particles: int
+
+    @property
+    def converged(self) -> Bool[np.ndarray, " m"]:
+        """Which marginals are to be given."""
+        return (self.rhat <= MOST_RHAT) & (self.ess >= LEAST_ESS)
+
+
+def chain_size(evidence: Evidence) -> int:
+    """Particles for an image's chains: the fewest whose log Z^ should scatter little enough."""
+    constant = evidence.spread**2 * evidence.particles
+    return next((size for size in _SIZES if constant / size <= _VARIANCE), _SIZES[-1])
+
+
+def run_chains(
+    network: PixelNetwork,
+    images: np.ndarray,
+    keys: Key[jax.Array, " n"],
+    starts: Sequence[np.ndarray],
+    lookaheads: Sequence[Lookahead | None],
+    sizes: Sequence[int],
+    sweeps: int,
+) -> list[Chains]:
+    """Chains of every image, half of ``sweeps`` long or, where that is not enough, all of them; to be
+    called inside ``float64``.
+
+    images: (n, P). starts: completions (CHAINS, m) of each. sizes: particles of its sweeps.
+    """
+    makers = [
+        _Maker(images[n], keys[n], starts[n], lookaheads[n], sizes[n]) for n in range(len(images))
+    ]
+    found: dict[int, Chains] = {}
+    half = -(-(sweeps + WARMUP) // 2)
+    for _ in range(2):
+        for group in _groups([n for n in range(len(makers)) if n not in found], makers):
+            _extend(network, [makers[n] for n in group], half)
+        last = all(len(maker.marginals) == 2 for n, maker in enumerate(makers) if n not in found)
+        for n, maker in enumerate(makers):
+            if n not in found:
+                made = maker.chains()
+                if last or made.converged.all():
+                    found[n] = made
+        if len(found) == len(makers):
+            break
+    return [found[n] for n in range(len(makers))]
+
+
+class _Maker:
+    """One image's chains while they grow."""
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        key: Key[jax.Array, ""],
+        start: np.ndarray,
+        lookahead: Lookahead | None,
+        size: int,
+    ) -> None:
+        self.image, self.lookahead, self.size = image, lookahead, size
+        self.m = int((image < 0).sum())
+        self.slots = slots_for(self.m)
+        self.keys = jax.random.split(key, CHAINS)
+        self.held = np.pad(start, ((0, 0), (0, self.slots - self.m)))
+        self.marginals: list[np.ndarray] = []
+        self.drawn: list[np.ndarray] = []
+        self.best, self.log_prob_best = start[0], -np.inf
+
+    def chains(self) -> Chains:
+        """The chains so far."""
+        rows = np.concatenate(self.marginals)[WARMUP:].swapaxes(0, 1)
+        drawn = np.concatenate(self.drawn)[WARMUP:].swapaxes(0, 1)
+        return Chains(*diagnose(rows), drawn, self.best, self.log_prob_best, self.size)
+
+
+def diagnose(
+    rows: Float64[np.ndarray, "C K m"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Means, standard errors, bulk ESS and R-hat of m quantities in C chains.
+
+    A quantity that is the same in every sweep has converged; its error is that of one draw in all.
+    """
+    import xarray as xr
+
+    data = xr.Dataset({"x": (("chain", "draw", "pixel"), rows)})
+    draws = rows.shape[0] * rows.shape[1]
+    az = arviz()
+    with np.errstate(all="ignore"):
+        ess, rhat, error = (
+            np.asarray(table["x"].values, float)
+            for table in (
+                az.ess(data, method="bulk"),
+                az.rhat(data, method="rank"),
+                az.mcse(data, method="mean"),
+            )
+        )
+    still = np.ptp(rows, axis=(0, 1)) == 0
+    ess = np.where(still, draws, np.nan_to_num(ess, nan=0.0))
+    rhat = np.where(still, 1.0, np.nan_to_num(rhat, nan=np.inf))
+    error = np.hypot(np.where(still, 0.0, error), 1 / draws)
+    return rows.mean((0, 1)), error, ess, rhat
+
+
+def _groups(left: list[int], makers: list[_Maker]) -> list[list[int]]:
+    """Images of equal shapes, as many together as fill the rows."""
+    rows = _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
+    groups: list[list[int]] = []
+    for shape in sorted({(makers[n].size, makers[n].slots) for n in left}):
+        same = [n for n in left if (makers[n].size, makers[n].slots) == shape]
+        many = max(1, rows // (CHAINS * shape[0]))
+        groups += [same[start : start + many] for start in range(0, len(same), many)]
+    return groups
+
+
+def _extend(network: PixelNetwork, makers: list[_Maker], count: int) -> None:
+    """``count`` more sweeps of some images of equal shapes; the last image fills up the rest."""
+    rows = _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
+    size = makers[0].size
+    filled = makers + makers[-1:] * (max(1, rows // (CHAINS * size)) - len(makers))
+    ahead = None
+    if makers[0].lookahead is not None:
+        ahead = jax.tree.map(
+            lambda *leaves: jnp.concatenate(leaves), *(m.lookahead for m in filled)
+        )
+    found = sweep(
+        network.model,
+        network.params,
+        jnp.float64(network.first_pixel),
+        jnp.asarray(np.stack([maker.image for maker in filled])),
+        jnp.stack([maker.keys for maker in filled]),
+        jnp.asarray(np.stack([maker.held for maker in filled])),
+        ahead,
+        jnp.int32(count * len(makers[0].marginals)),
+        particles=size,
+        slots=makers[0].slots,
+        count=count,
+    )
+    marginals, drawn = np.asarray(found.marginals), np.asarray(found.drawn)
+    for n, maker in enumerate(makers):
+        maker.marginals.append(marginals[:, n, :, : maker.m])
+        maker.drawn.append(drawn[:, n, :, : maker.m])
+        maker.held = drawn[-1, n]
+        if float(found.log_prob_best[n]) > maker.log_prob_best:
+            maker.best = np.asarray(found.best)[n, : maker.m]
+            maker.log_prob_best = float(found.log_prob_best[n])

@@ -1,0 +1,213 @@
+"""log p(observed pixels past the first missing one | those before it), with an error that is meant.
+
+Independent runs of sequential Monte Carlo give unbiased estimates of Z; their mean on Z's own scale is
+one too, its standard error that of a mean, carried to log Z by the delta method, and intervals are
+Student's t over the runs. Where the runs scatter widely such an error is too small as often as not, so
+that more particles come before more runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64, Int8, Key
+
+from autoregressive.pixels.lookahead import Lookahead, learn
+from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.particles import MOST_PARTICLES, Particles, pilot, run
+
+# Independent runs: enough for Student's t. A second to fourth set of them may follow.
+RUNS = 16
+_MOST_SETS = 4
+# Particles of a run, in those it begins with.
+_GROWTH = (1, 4, 16)
+# Above this standard deviation of log Z^ between runs, particles grow before runs are added.
+_WIDE = 0.5
+# Particles that advance together.
+_ROWS_CPU, _ROWS_GPU = 2**13, 2**17
+_PILOT_RUNS, _PILOT_PARTICLES = 4, 128
+# Numbers that a pilot may keep.
+_PILOT_NUMBERS = 2**25
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """log_estimates: log Z^ of every run. particles: of each run. drawn: a completion from each.
+    best: the most probable completion met, log_prob_best its log p(pixels from f on | before f)."""
+
+    log_estimates: Float64[np.ndarray, " runs"]
+    particles: int
+    drawn: Int8[np.ndarray, "runs m"]
+    best: Int8[np.ndarray, " m"]
+    log_prob_best: float
+
+    @property
+    def mean(self) -> float:
+        """log Z."""
+        return log_mean(self.log_estimates)[0]
+
+    @property
+    def standard_error(self) -> float:
+        """Of ``mean``, nats."""
+        return log_mean(self.log_estimates)[1]
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """By Student's t over the runs."""
+        from scipy.stats import t
+
+        mean, error = log_mean(self.log_estimates)
+        half = float(t.ppf(0.975, len(self.log_estimates) - 1)) * error
+        return mean - half, mean + half
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of log Z^ between runs, nats."""
+        return float(self.log_estimates.std(ddof=1))
+
+
+def log_mean(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
+    """The log of the mean of exp(logs), two or more, and its standard error by the delta method."""
+    top = logs.max()
+    values = np.exp(logs - top)
+    mean = values.mean()
+    return float(np.log(mean) + top), float(values.std(ddof=1) / len(logs) ** 0.5 / mean)
+
+
+def slots_for(missing: int) -> int:
+    """Places for missing pixels, in steps of 32, so that images share their compiled programs."""
+    return -(-missing // 32) * 32
+
+
+def look_ahead(
+    network: PixelNetwork, image: Int8[np.ndarray, "1 P"], key: Key[jax.Array, ""]
+) -> Lookahead | None:
+    """The look-ahead of one image, from a pilot; None for a network without a state. To be called
+    inside ``float64``."""
+    leaves = jax.tree.leaves(jax.eval_shape(lambda: network.model.initial_state((1,))))
+    if not leaves:
+        return None
+    missing = int((image < 0).sum())
+    slots = slots_for(missing)
+    width = min(sum(leaf.size for leaf in leaves), 128)
+    particles = min(_PILOT_PARTICLES, max(16, _PILOT_NUMBERS // (slots * width * _PILOT_RUNS)))
+    found = pilot(
+        network.model,
+        network.params,
+        jnp.float64(network.first_pixel),
+        jnp.asarray(image),
+        jax.random.split(key, (1, _PILOT_RUNS)),
+        particles=particles,
+        slots=slots,
+    )
+    return learn(found, jnp.asarray([missing]), slots)
+
+
+def estimate_evidence(
+    network: PixelNetwork,
+    image: Int8[np.ndarray, "1 P"],
+    key: Key[jax.Array, ""],
+    lookahead: Lookahead | None,
+    *,
+    particles: int = 128,
+    target: float = 0.05,
+) -> Evidence:
+    """log Z of one image to the standard error ``target`` in nats, or as near as 16 times
+    ``particles`` and four sets of runs come. To be called inside ``float64``.
+
+    Only runs of one number of particles are put together, so that they are alike.
+    """
+    sizes = [min(particles * growth, MOST_PARTICLES) for growth in _GROWTH]
+    for level, size in enumerate(sizes):
+        found: Evidence | None = None
+        last = level + 1 == len(sizes)
+        for number in range(_MOST_SETS):
+            key_set = jax.random.fold_in(jax.random.fold_in(key, level), number)
+            new = _runs(network, image, key_set, lookahead, size)
+            found = new if found is None else _together(found, new)
+            error = found.standard_error
+            if error <= target:
+                return found
+            wanted = (error / target) ** 2 * (number + 1)
+            if not last and (found.spread > _WIDE or wanted > _MOST_SETS):
+                break
+    assert found is not None
+    return found
+
+
+def conditional_estimates(
+    network: PixelNetwork,
+    image: Int8[np.ndarray, "1 P"],
+    held: Int8[np.ndarray, " m"],
+    key: Key[jax.Array, ""],
+    lookahead: Lookahead | None,
+    particles: int,
+) -> Float64[np.ndarray, " runs"]:
+    """log Z^ of conditional runs that hold a completion, a draw from the posterior: an upper bound of
+    log Z in expectation. To be called inside ``float64``."""
+    slots = slots_for(len(held))
+    kept = np.zeros((1, RUNS, slots), np.int8)
+    kept[..., : len(held)] = held
+    parts = list(_parts(network, image, key, lookahead, particles, kept))
+    return np.concatenate([part.log_evidence[0] for part in parts])
+
+
+def _runs(
+    network: PixelNetwork,
+    image: Int8[np.ndarray, "1 P"],
+    key: Key[jax.Array, ""],
+    lookahead: Lookahead | None,
+    particles: int,
+) -> Evidence:
+    """A set of ``RUNS`` runs, as many at once as fit."""
+    m = int((image < 0).sum())
+    parts = list(_parts(network, image, key, lookahead, particles, None))
+    winner = max(parts, key=lambda part: float(part.log_prob_best[0]))
+    return Evidence(
+        np.concatenate([part.log_evidence[0] for part in parts]),
+        particles,
+        np.concatenate([np.asarray(part.drawn)[0, :, :m] for part in parts]),
+        np.asarray(winner.best)[0, :m],
+        float(winner.log_prob_best[0]),
+    )
+
+
+def _parts(
+    network: PixelNetwork,
+    image: Int8[np.ndarray, "1 P"],
+    key: Key[jax.Array, ""],
+    lookahead: Lookahead | None,
+    particles: int,
+    held: Int8[np.ndarray, "1 runs M"] | None,
+) -> Iterator[Particles]:
+    rows = _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
+    at_once = next((n for n in (RUNS, 4) if n * particles <= rows), 1)
+    keys = jax.random.split(key, (1, RUNS))
+    for start in range(0, RUNS, at_once):
+        some = slice(start, start + at_once)
+        yield run(
+            network.model,
+            network.params,
+            jnp.float64(network.first_pixel),
+            jnp.asarray(image),
+            keys[:, some],
+            None if held is None else jnp.asarray(held[:, some]),
+            lookahead,
+            particles=particles,
+            slots=slots_for(int((image < 0).sum())),
+        )
+
+
+def _together(one: Evidence, other: Evidence) -> Evidence:
+    better = max(one, other, key=lambda evidence: evidence.log_prob_best)
+    return Evidence(
+        np.concatenate([one.log_estimates, other.log_estimates]),
+        one.particles,
+        np.concatenate([one.drawn, other.drawn]),
+        better.best,
+        better.log_prob_best,
+    )

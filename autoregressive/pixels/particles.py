@@ -1,0 +1,308 @@
+"""Sequential Monte Carlo over missing pixels: p(observed past the first missing one), and completions.
+
+S particles go through the image, each with the network's state of the pixels it has chosen. An observed
+pixel multiplies a particle's weight by its probability. A missing one is drawn, or, where the effective
+number of particles is below ``RESAMPLED`` of S, both its values are weighed and S of the 2S branches go
+on (``selection``): resampling that makes no copies. Both may look ahead (``lookahead``); the weights
+then make up for it. The sum of the weights at the end is an unbiased estimate Z^ of
+Z = p(observed from f on | before f), f the first missing pixel, so that log Z^ is a lower bound in
+expectation. A run that is handed a completion (``held``) keeps it as one of its particles: conditional
+sequential Monte Carlo (Andrieu, Doucet and Holenstein 2010). If that is a draw from the posterior, so
+is the particle that is drawn at the end, and log Z^ is an upper bound in expectation. All in float64.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Float64, Int8, Int16, Int32, Key
+
+from autoregressive.cells.base import Params, State
+from autoregressive.model import Model
+from autoregressive.pixels.lookahead import Lookahead, Pilot, features, guesses
+from autoregressive.pixels.particle_steps import (
+    Problem,
+    Swarm,
+    branch,
+    draw,
+    merge,
+    observe,
+    uniform,
+)
+from autoregressive.pixels.selection import effective
+from autoregressive.precision import to_float64
+
+# Below this share of effective particles they are selected.
+RESAMPLED = 0.5
+# Particles of a run: their numbers are kept in 16 bits.
+MOST_PARTICLES = 2**14
+
+
+class Particles(NamedTuple):
+    """What R runs on each of n images leave; missing pixels in order, M places for them.
+
+    log_evidence: log Z^. marginals: the weighted share of ones. drawn: one particle by its weight.
+    best: the most probable completion met, with log p(its pixels from f on | before f).
+    """
+
+    log_evidence: Float64[Array, "n R"]
+    marginals: Float64[Array, "n R M"]
+    drawn: Int8[Array, "n R M"]
+    best: Int8[Array, "n M"]
+    log_prob_best: Float64[Array, " n"]
+
+
+class _Record(NamedTuple):
+    """Of a pilot, by missing pixel: as ``Pilot``."""
+
+    features: Array
+    logits: Array
+    seen: Array
+    alive: Array
+
+
+class _Carry(NamedTuple):
+    state: State
+    now: Swarm
+    parents: Int16[Array, "M G S"]
+    bits: Int8[Array, "M G S"]
+    record: _Record | None
+
+
+@partial(jax.jit, static_argnums=0, static_argnames=("particles", "slots"))
+def run(
+    model: Model,
+    params: Params,
+    first_pixel: Float64[Array, ""],
+    images: Int8[Array, "n P"],
+    keys: Key[Array, "n R"],
+    held: Int8[Array, "n R M"] | None = None,
+    lookahead: Lookahead | None = None,
+    *,
+    particles: int,
+    slots: int,
+) -> Particles:
+    """R runs of S particles on every image, to be called inside ``float64``.
+
+    images: 0, 1 and -1 for missing, each with one missing at least and M (``slots``) at most. keys: of
+    each run. held: the completion that each run keeps; None for free runs.
+    """
+    problem = _problem(images, keys, held, lookahead, slots)
+    end = _walk(model, params, first_pixel, images, problem, particles, slots, pilot=False)
+    return _finish(end, problem, (images.shape[0], keys.shape[1]))
+
+
+@partial(jax.jit, static_argnums=0, static_argnames=("particles", "slots"))
+def pilot(
+    model: Model,
+    params: Params,
+    first_pixel: Float64[Array, ""],
+    images: Int8[Array, "n P"],
+    keys: Key[Array, "n R"],
+    *,
+    particles: int,
+    slots: int,
+) -> Pilot:
+    """As ``run``, free and without looking ahead: what ``lookahead.learn`` needs."""
+    n, runs = keys.shape
+    problem = _problem(images, keys, None, None, slots)
+    end = _walk(model, params, first_pixel, images, problem, particles, slots, pilot=True)
+    assert end.record is not None
+    record = end.record
+
+    def by_image(leaf: Array) -> Array:
+        leaf = leaf.reshape(slots, n, runs * particles, *leaf.shape[3:])
+        return jnp.swapaxes(leaf, 0, 1)
+
+    # Parents within a run as parents within its image's particles.
+    offsets = jnp.tile(jnp.arange(runs, dtype=jnp.int32) * particles, n)[None, :, None]
+    return Pilot(
+        by_image(record.features),
+        by_image(record.logits),
+        by_image(record.seen),
+        by_image(record.alive),
+        by_image(end.parents.astype(jnp.int32) + offsets),
+        by_image(end.bits),
+        end.now.seen.reshape(n, runs * particles),
+    )
+
+
+def _problem(
+    images: Int8[Array, "n P"],
+    keys: Key[Array, "n R"],
+    held: Int8[Array, "n R M"] | None,
+    lookahead: Lookahead | None,
+    slots: int,
+) -> Problem:
+    runs = keys.shape[1]
+    pixels = jnp.repeat(images.T, runs, axis=1)
+    missing = pixels < 0
+    return Problem(
+        jnp.maximum(pixels, 0),
+        jnp.where(missing, jnp.cumsum(missing, axis=0, dtype=jnp.int32) - 1, slots),
+        jnp.argmax(missing, axis=0).astype(jnp.int32),
+        keys.reshape(-1),
+        None if held is None else held.reshape(-1, slots).T,
+        None
+        if lookahead is None
+        else jax.tree.map(lambda leaf: jnp.repeat(leaf, runs, axis=0), lookahead),
+    )
+
+
+def _walk(
+    model: Model,
+    params: Params,
+    first_pixel: Float64[Array, ""],
+    images: Int8[Array, "n P"],
+    problem: Problem,
+    size: int,
+    slots: int,
+    pilot: bool,
+) -> _Carry:
+    """All particles from the first missing pixel to the end."""
+    n, places = images.shape
+    groups = problem.first.shape[0]
+    each = groups // n * size
+    params = to_float64(params)
+    start = jnp.min(problem.first)
+    if_first = jnp.log(first_pixel) - jnp.log1p(-first_pixel)
+
+    def past(t: Int32[Array, ""], state: State) -> State:
+        x = jnp.maximum(images[:, t - 1], 0).astype(jnp.float64)
+        return model.step(params, state, x[:, None])[0]
+
+    state = lax.fori_loop(1, start, past, to_float64(model.initial_state((n,))))
+    latest = jnp.maximum(images[:, jnp.maximum(start - 1, 0)], 0)
+    zeros = jnp.zeros((groups, size))
+    now = Swarm(
+        jnp.broadcast_to(jnp.where(jnp.arange(size) > 0, -jnp.inf, 0.0)[None], (groups, size)),
+        zeros,
+        zeros,
+        jnp.zeros((groups,), jnp.int32),
+        jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[None], (groups, size)),
+        jnp.repeat(latest, each).reshape(groups, size).astype(jnp.int8),
+    )
+    state = jax.tree.map(lambda leaf: jnp.repeat(leaf, each, axis=0), state)
+    shape = (slots, groups, size)
+    record = None
+    if pilot:
+        width = jax.eval_shape(features, state).shape[1]
+        record = _Record(
+            jnp.zeros((*shape, width), jnp.float32),
+            jnp.zeros(shape),
+            jnp.zeros(shape),
+            jnp.zeros(shape, bool),
+        )
+    history = (jnp.zeros(shape, jnp.int16), jnp.zeros(shape, jnp.int8))
+
+    def step(t: Int32[Array, ""], carry: _Carry) -> _Carry:
+        x = carry.now.bits.reshape(-1, 1).astype(jnp.float64)
+        state, logits = model.step(params, carry.state, x)
+        z = jnp.where(t == 0, if_first, logits[..., 0]).reshape(groups, size)
+        # x_0 has a probability of its own, and nothing comes before it.
+        state = jax.tree.map(lambda new, old: jnp.where(t == 0, old, new), state, carry.state)
+        return _advance(problem, t, carry, state, z, slots)
+
+    return lax.fori_loop(start, places, step, _Carry(state, now, *history, record))
+
+
+def _advance(
+    problem: Problem,
+    t: Int32[Array, ""],
+    carry: _Carry,
+    state: State,
+    z: Float64[Array, "G S"],
+    slots: int,
+) -> _Carry:
+    """The carry after pixel t, whose logits are z."""
+    both = jnp.stack([-jax.nn.softplus(z), -jax.nn.softplus(-z)], axis=-1)
+    seen = observe(problem, t, carry.now, both)
+    missing = problem.order[t] < slots
+
+    def choose(seen: Swarm) -> tuple[Swarm, State]:
+        groups, size = z.shape
+        guess = jnp.zeros_like(both)
+        if problem.lookahead is not None:
+            k = jnp.minimum(problem.order[t], slots - 1)[:, None]
+
+            def here(leaf: Array) -> Array:
+                return jnp.take_along_axis(leaf, k.reshape(-1, *(1,) * (leaf.ndim - 1)), 1)[:, 0]
+
+            at = jax.tree.map(here, problem.lookahead)
+            guess = guesses(at, features(state).reshape(groups, size, -1))
+        ahead = carry.now.log_weights + jax.nn.logsumexp(both + guess, axis=-1)
+        poor = missing & (effective(ahead) < RESAMPLED * size)
+        rich = missing & ~poor
+        found = lax.cond(
+            jnp.any(rich),
+            lambda: merge(rich, draw(problem, t, carry.now, both, guess), seen),
+            lambda: seen,
+        )
+
+        def branched() -> tuple[Swarm, State]:
+            new = merge(poor, branch(problem, t, carry.now, both, guess), found)
+            flat = (jnp.arange(groups)[:, None] * size + new.parents).reshape(-1)
+            return new, jax.tree.map(lambda leaf: leaf[flat], state)
+
+        return lax.cond(jnp.any(poor), branched, lambda: (found, state))
+
+    def only_see(seen: Swarm) -> tuple[Swarm, State]:
+        return seen, state
+
+    now, after = lax.cond(jnp.any(missing), choose, only_see, seen)
+    k, rows = problem.order[t], jnp.arange(len(missing))
+
+    def keep(history: tuple[Array, ...], new: tuple[Array, ...]) -> tuple[Array, ...]:
+        pairs = zip(history, new, strict=True)
+        return tuple(h.at[k, rows].set(v.astype(h.dtype), mode="drop") for h, v in pairs)
+
+    parents, bits = keep((carry.parents, carry.bits), (now.parents, now.bits))
+    record = carry.record
+    if record is not None:
+        rows_of = features(state).reshape(*z.shape, -1)
+        alive = now.log_weights > -jnp.inf
+        record = _Record(*keep(record, (rows_of, z, carry.now.seen, alive)))
+    return _Carry(after, now, parents, bits, record)
+
+
+def _finish(end: _Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
+    """What the runs leave: lineages are read back from the last missing pixel to the first."""
+    now = end.now
+    slots, groups, size = end.bits.shape
+    total = jax.nn.logsumexp(now.log_weights, axis=1)
+    shares = jnp.exp(now.log_weights - total[:, None])
+    point = uniform(problem.keys, jnp.int32(problem.pixels.shape[0]), 1)
+    reached = jnp.cumsum(shares, axis=1) / shares.sum(1, keepdims=True)
+    drawn = jnp.argmax((reached > point) & (shares > 0), axis=1)
+    scores = jnp.where(shares > 0, now.log_probs, -jnp.inf)
+    best = jnp.argmax(scores, axis=1)
+    count = jnp.sum(problem.order < slots, axis=0)
+
+    Row = tuple[Array, Array, Array]
+
+    def back(lineage: Int32[Array, "G S"], k: Int32[Array, ""]) -> tuple[Array, Row]:
+        bits = jnp.take_along_axis(end.bits[k], lineage, 1)
+        one = jnp.take_along_axis(bits, drawn[:, None], 1)[:, 0]
+        top = jnp.take_along_axis(bits, best[:, None], 1)[:, 0]
+        older = jnp.take_along_axis(end.parents[k].astype(jnp.int32), lineage, 1)
+        lineage = jnp.where((k < count)[:, None], older, lineage)
+        return lineage, ((shares * bits).sum(1), one, top)
+
+    start = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[None], (groups, size))
+    order = jnp.arange(slots, dtype=jnp.int32)
+    _, (marginals, paths, tops) = lax.scan(back, start, order, reverse=True)
+    n, runs = shape
+    top_scores = jnp.take_along_axis(scores, best[:, None], 1).reshape(n, runs)
+    winner = jnp.argmax(top_scores, axis=1)[:, None]
+    tops = tops.T.reshape(n, runs, slots)
+    return Particles(
+        total.reshape(n, runs),
+        marginals.T.reshape(n, runs, slots),
+        paths.T.reshape(n, runs, slots),
+        jnp.take_along_axis(tops, winner[..., None], 1)[:, 0],
+        jnp.take_along_axis(top_scores, winner, 1)[:, 0],
+    )

@@ -1,0 +1,178 @@
+"""Estimated posteriors against exact ones: enumeration, and models that forward-backward solves."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from inpainted import PLACES, masked, naive_log_prob, network
+from running import groups_of, refused, run
+
+from analysis.images.chains import CHAINS, diagnose
+from analysis.images.estimation import Effort, estimate
+from analysis.images.estimation_results import document, means
+from autoregressive.images.masks import observed
+from autoregressive.images.npy import MaskedImages
+from autoregressive.pixels.evidence import Evidence, log_mean
+from autoregressive.pixels.inpainting import posteriors
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import raster_chains
+
+MISSING = [1, 2, 3, 4, 5, 6, 8, 9, 10]
+EFFORT = Effort(particles=8, sweeps=500, target_error=0.02)
+
+
+@pytest.fixture(scope="module")
+def net():
+    made = network()
+    return replace(made, params=jax.tree.map(lambda leaf: 2.5 * leaf, made.params))
+
+
+@pytest.fixture(scope="module")
+def images():
+    truth = np.random.default_rng(0).integers(0, 2, (8, PLACES)).astype(np.uint8)
+    return MaskedImages(masked(truth, MISSING).astype(np.int8), truth)
+
+
+@pytest.fixture(scope="module")
+def estimated(net, images):
+    return estimate(net, images, EFFORT, 0)
+
+
+def test_estimates_are_those_of_enumeration_to_their_errors(net, images, estimated):
+    tables = posteriors(net, images.masked)
+    distances = []
+    for one, table, image in zip(estimated, tables, images.truth, strict=True):
+        assert one.evidence.standard_error <= EFFORT.target_error
+        log_z = np.logaddexp.reduce(-table.nll)  # one pixel before the missing ones: x_0
+        distances.append((one.evidence.mean - log_z) / (one.evidence.standard_error + 1e-9))
+        index = table.index(image[MISSING])
+        assert one.log_posterior_truth == pytest.approx(
+            table.log_probs[index] + log_z - one.evidence.mean, abs=1e-9
+        )
+        assert one.chains.converged.all()
+        off = np.abs(one.chains.marginals - table.marginals) / one.chains.errors
+        assert off.max() < 4.5
+        assert one.best.tolist() == table.best.tolist()
+        assert one.nll_best == pytest.approx(table.nll.min(), abs=1e-9)
+        assert one.nll_truth == pytest.approx(table.nll[index], abs=1e-9)
+        assert one.samples.shape == (5, len(MISSING))
+    assert np.abs(distances).max() < 4.5
+    assert np.std(distances) > 0.1
+
+
+def test_a_model_with_known_posteriors_is_met():
+    shape = (8, 8)
+    chain = raster_chains.hidden_markov(64)
+    truth = raster_chains.draw(chain, 3, 0)
+    keep = np.stack([observed(m, 1, shape, 1)[0] for m in ("square:5", "random:32", "lower-half")])
+    images = MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
+    found = estimate(chain, images, Effort(32, 400, 0.05), 0)
+    for one, image in zip(found, images.masked, strict=True):
+        log_z, marginals = raster_chains.exact(chain, image)
+        assert abs(one.evidence.mean - log_z) < 4.5 * one.evidence.standard_error + 1e-7
+        assert (np.abs(one.chains.marginals - marginals) < 5 * one.chains.errors).mean() > 0.97
+        assert one.evidence.standard_error <= 0.05
+
+
+@pytest.mark.parametrize("model", ["markov", "hidden_markov"])
+def test_the_exact_answers_are_those_of_naive_sums(model):
+    chain = getattr(raster_chains, model)(10)
+    image = np.array([0, -1, 1, -1, -1, 0, -1, 1, 1, -1], np.int8)
+    (table,) = posteriors(chain, image[None])
+    log_z, marginals = raster_chains.exact(chain, image)
+    assert log_z == pytest.approx(np.logaddexp.reduce(-table.nll), abs=1e-9)
+    np.testing.assert_allclose(marginals, table.marginals, atol=1e-9)
+
+
+def test_elsewhere_results_have_the_same_bits(net, images, estimated):
+    elsewhere = estimate(net, images, EFFORT, 0, workers=1)
+    assert document(elsewhere, EFFORT, {}) == document(estimated, EFFORT, {})
+
+
+def test_what_has_not_converged_is_not_given(net, images, estimated):
+    few = estimate(net, MaskedImages(images.masked[:2], images.truth[:2]), Effort(8, 50, 1e-9), 0)
+    found = document(few, Effort(8, 50, 1e-9), means(few))
+    assert found["target_reached"] == found["converged"] == 0
+    row = found["per_image"][0]
+    assert row["converged"] is False
+    assert row["ess"] < 400
+    assert None in row["marginals"]
+    assert None in row["marginals_se"]
+    logs = np.full(few[0].evidence.log_estimates.shape, -9.0)
+    logs[0] = 0.0  # one run alone met what counts
+    wide = replace(few[0], evidence=replace(few[0].evidence, log_estimates=logs))
+    found = document([wide], EFFORT, means([wide]))
+    assert found["per_image"][0]["log_evidence"] is None
+    assert found["per_image"][0]["log_posterior_truth"] is found["log_posterior_truth"] is None
+
+
+def test_the_best_completion_is_never_worse_than_the_truth(net, images, estimated):
+    for one, truth in zip(estimated, images.truth, strict=True):
+        assert one.nll_best <= one.nll_truth
+        whole = truth.copy()
+        whole[MISSING] = one.best
+        before = np.log(net.first_pixel if whole[0] else 1 - net.first_pixel)
+        assert one.nll_best == pytest.approx(before - naive_log_prob(net, whole[None])[0], abs=1e-9)
+
+
+def test_log_means_have_the_error_of_a_mean():
+    rng = np.random.default_rng(0)
+    logs = rng.normal(-700, 0.3, (4_000, 16))
+    found = np.array([log_mean(row) for row in logs])
+    assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.05)
+    nothing = np.zeros((16, 1), np.int8)
+    made = [Evidence(row, 1, nothing, nothing[0], 0.0).ci95 for row in logs[:1000]]
+    inside = [low <= -700 + 0.045 <= high for low, high in made]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+
+
+def test_quantities_that_never_move_have_converged():
+    rows = np.random.default_rng(0).random((CHAINS, 400, 3))
+    rows[..., 1] = 0.25
+    rows[..., 2] += np.arange(CHAINS)[:, None]
+    mean, error, ess, rhat = diagnose(rows)
+    assert (mean[1], ess[1], rhat[1]) == (0.25, 1600, 1.0)
+    assert 0 < error[1] < 1e-3
+    assert rhat[0] < 1.01 < 1.1 < rhat[2]
+    assert ess[2] < 400 < ess[0]
+    constant = np.zeros((CHAINS, 400, 1)) + np.arange(CHAINS)[:, None, None]
+    assert not np.isfinite(diagnose(constant)[3]).any() or diagnose(constant)[3][0] > 1.01
+
+
+@pytest.fixture(scope="module")
+def saved(net, images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("estimated")
+    settings = {"cell": "lstm", "hidden": 6, "readout": [5], "data": {"name": "noise"}}
+    replace(net, settings=settings | {"places": PLACES}).save(folder / "net.safetensors")
+    np.save(folder / "images.npy", np.stack([images.masked, images.truth])[:, :3])
+    return folder
+
+
+def test_the_command_estimates(saved, tmp_path):
+    arguments = [saved / "images.npy", "--checkpoint", saved / "net.safetensors", "--estimate"]
+    result = run("inpaint", *arguments, "--particles", 8, "--sweeps", 500, "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert {"completions.png", "errors.svg", "inpainting.nc", "report.html"} <= {
+        p.name for p in tmp_path.iterdir()
+    }
+    assert groups_of(tmp_path / "inpainting.nc") >= {"marginals", "samples", "evidence"}
+    found = json.loads((tmp_path / "inpainting.json").read_text())
+    assert found["images"] == 3
+    assert found["per_image"][0]["log_evidence"]["se"] <= 0.05
+    assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
+
+
+def test_options_of_estimates_need_one(saved):
+    exact = [saved / "images.npy", "--checkpoint", saved / "net.safetensors"]
+    assert "add --estimate" in refused("inpaint", *exact, "--particles", 8)
+    whole = saved / "whole.npy"
+    array = np.load(saved / "images.npy")
+    array[0, 1] = array[1, 1]
+    np.save(whole, array)
+    message = refused("inpaint", whole, *exact[1:], "--estimate")
+    assert "image 1 has no missing pixel" in message
