@@ -22,11 +22,22 @@ def quick_to_compile() -> str:
 
 # Shapes and types of every function of these packages are checked at every call. Pages and labelled
 # results have no arrays, and name types that are loaded late.
-NUMBERS = ("between", "compare", "learners", "metrics", "off_prior", "predictions", "scores")
-CHECKED = [
-    "autoregressive",
-    "meta_learning",
-    *(f"analysis.comparison.{name}" for name in (*NUMBERS, "streams_file", "simplex_figures")),
+NUMBERS = {
+    "": "intervals",
+    "comparison": "between compare learners metrics off_prior predictions scores simplex_figures "
+    "streams_file",
+    "audit": "calibration carry_over decomposition exact_gap future_counts futures gap nuts tree "
+    "worst_histories",
+    "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "
+    "questions_figures reproduce.layers",
+    "images": "figures runs",
+    "sweep": "sweep results",
+}
+CHECKED = ["autoregressive", "meta_learning"]
+CHECKED += [
+    f"analysis.{room}.{name}".replace("..", ".")
+    for room, names in NUMBERS.items()
+    for name in names.split()
 ]
 jaxtyping.install_import_hook(CHECKED, "checks.checked")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import jax
+from jaxtyping import PRNGKeyArray
 
 from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
@@ -72,7 +73,7 @@ def audit(
     )
 
 
-def _judge(process: Process, key: jax.Array, draws: int) -> PosteriorSample:
+def _judge(process: Process, key: PRNGKeyArray, draws: int) -> PosteriorSample:
     check_posterior(process)
     assert isinstance(process, DirichletCategorical)  # so says check
     return judge_posterior(process, key=key, draws=draws)

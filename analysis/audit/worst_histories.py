@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import jax
 import numpy as np
+from jaxtyping import Float64, Integer
 
 from analysis.audit.tree.belief_tree import Level, Scored, Tree, score_children
 from analysis.audit.tree.belief_walk import make_belief_plan
@@ -29,8 +30,8 @@ class History:
     symbols: tuple[int, ...]
     probability: float
     gap: float
-    bayes: np.ndarray
-    network: np.ndarray
+    bayes: Float64[np.ndarray, " outcomes"]
+    network: Float64[np.ndarray, " outcomes"]
 
     @property
     def weight(self) -> float:
@@ -82,7 +83,9 @@ def worst_histories(
 class _Length:
     """All histories of one length, scored. levels: their blocks. symbols: (n, length)."""
 
-    def __init__(self, levels: list[Level], symbols: np.ndarray, scored: Scored):
+    def __init__(
+        self, levels: list[Level], symbols: Integer[np.ndarray, "n length"], scored: Scored
+    ):
         K = scored.log_b.shape[1]
         values = np.asarray(scored.values)
         self.levels, self.symbols, self.log_b = levels, symbols, np.asarray(scored.log_b)
