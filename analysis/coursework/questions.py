@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Float64, PRNGKeyArray
 
 from analysis.comparison.compare import compare
 from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_prior
@@ -82,7 +83,7 @@ def study(
 
 
 def measure(
-    setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
+    setting: Setting, learners: Sequence[Learner], *, key: PRNGKeyArray, streams: int
 ) -> Document:
     """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
     process = setting.process
@@ -182,7 +183,7 @@ def _short(row: Document) -> Document:
     return out | {name: row[name]["mean"] for name in references if name in row}
 
 
-def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
+def _spans(curves: Float64[np.ndarray, "seeds positions"], setting: Setting) -> list[Document]:
     """The mean gap over each stretch of one unroll, with its interval over seeds."""
     out = []
     for n in range(_BEYOND):
@@ -200,7 +201,7 @@ def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
 
 
 def _effective(
-    setting: Setting, learners: Sequence[Learner], key: jax.Array, streams: int
+    setting: Setting, learners: Sequence[Learner], key: PRNGKeyArray, streams: int
 ) -> list[Document] | None:
     process = setting.process
     if process.T < 3:

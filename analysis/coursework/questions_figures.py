@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib
 import matplotlib.colors
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -69,7 +70,7 @@ def gap_along_p(curves: Mapping[str, Sequence[tuple[float, float, float, float]]
 
 
 def heat_maps(
-    maps: Mapping[str, np.ndarray],
+    maps: Mapping[str, Float64[np.ndarray, "rows columns"]],
     rows: Sequence[str],
     columns: Sequence[str],
     labels: tuple[str, str],
