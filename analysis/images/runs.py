@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Shaped
 
 from analysis.report.publish import write_json
 from analysis.report.report import Document
@@ -151,7 +152,11 @@ def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
 
 
 def continuations(
-    networks: Mapping[str, PixelNetwork], truth: np.ndarray, *, seed: int, samples: int
+    networks: Mapping[str, PixelNetwork],
+    truth: Shaped[np.ndarray, "n places"],
+    *,
+    seed: int,
+    samples: int,
 ) -> tuple[Document, Continuation]:
     """Samples of the last 300 pixels of images (n, P) by every network, with the same random numbers.
 
