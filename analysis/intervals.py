@@ -20,7 +20,7 @@ _RESAMPLES = 2_000
 if TYPE_CHECKING:
     Mean = np.ndarray
 else:  # a number, or one of each resample
-    Mean = Float[np.ndarray, "*draws"] | float
+    Mean = Float[np.ndarray, "..."] | float
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
 Means = Mapping[str, Mean]
 Statistic = Callable[[Means], Mean | float]

@@ -30,6 +30,7 @@ NUMBERS = {
     "worst_histories",
     "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "
     "questions_figures reproduce.layers",
+    "hidden": "belief_figures beliefs dimensions effects_figures partners probes",
     "images": "figures runs",
     "sweep": "sweep results",
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 from jaxtyping import Float64, Integer, PRNGKeyArray
 from numpyro.infer import MCMC, NUTS
 
@@ -31,6 +32,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 POSTERIORS, CHAINS = 5, 4
 # A number of each p_k of each posterior.
 OfEach = Float64[np.ndarray, "streams symbols"]
+# Of counts, one row a stream.
+Posterior = Callable[[Integer[np.ndarray, "streams symbols"]], dist.Dirichlet]
 
 
 @dataclass(frozen=True)
@@ -100,17 +103,19 @@ class PosteriorSample:
         )
 
 
-def check(process: Process) -> None:
-    """Errors: ValueError where a process has no conjugate posterior to be judged."""
-    if not callable(getattr(process, "posterior", None)):
+def check(process: Process) -> Posterior:
+    """The conjugate posterior that is judged. Errors: ValueError where a process has none."""
+    posterior = getattr(process, "posterior", None)
+    if not callable(posterior):
         raise ValueError(
             f"NUTS judges a posterior in closed form, which {process.name} does not have (a method "
             f"posterior, as {DirichletCategorical.name} has); leave out --nuts"
         )
+    return posterior
 
 
 def judge_posterior(
-    process: DirichletCategorical,
+    process: Process,
     *,
     key: PRNGKeyArray,
     draws: int,
@@ -132,7 +137,7 @@ def judge_posterior(
 
 
 def sample_posterior(
-    process: DirichletCategorical,
+    process: Process,
     symbols: Integer[np.ndarray, "draws streams"],
     *,
     key: PRNGKeyArray,
@@ -146,7 +151,7 @@ def sample_posterior(
     streams are one model and one run. Errors: ValueError as ``check``, where the draws are not the
     process's T - 1, or a symbol is outside 0..K-1.
     """
-    check(process)
+    posterior = check(process)
     symbols = np.asarray(symbols)
     n, streams = symbols.shape
     K = process.num_symbols
@@ -169,7 +174,7 @@ def sample_posterior(
             {"stream": np.arange(streams), "symbol": [*map(str, range(K))]},
             {"p": ["stream", "task", "symbol"], "x": ["place", "stream", "task"]},
         )
-        exact = process.posterior(counts)
+        exact = posterior(counts)
     return _diagnose(np.asarray(exact.concentration, np.float64), draws)
 
 
