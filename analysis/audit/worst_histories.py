@@ -71,7 +71,7 @@ def worst_histories(
                 "weight": nodes.gap * nodes.probability,
             }.items():
                 rows = np.argsort(-scores, kind="stable")[:top]
-                joined = best[name] + [nodes.history(row) for row in rows]
+                joined = best[name] + [nodes.history(row) for row in rows.tolist()]
                 best[name] = sorted(joined, key=attrgetter(name), reverse=True)[:top]
             seen, length = seen + len(nodes.symbols), nodes.symbols.shape[1]
             if length == D - 1 or seen + len(nodes.symbols) * process.num_symbols > MOST_NODES:
