@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -20,8 +21,8 @@ def quick_to_compile() -> str:
     return flags if release > (0, 10) else f"{flags} --xla_cpu_use_fusion_emitters=false"
 
 
-# Shapes and types of every function of these packages are checked at every call. Pages and labelled
-# results have no arrays, and name types that are loaded late.
+# Shapes and types of every function of these packages are checked at every call. Of ``analysis`` it is
+# the modules with numbers: pages have no arrays, and name types that are loaded late.
 NUMBERS = {
     "": "intervals",
     "comparison": "between compare learners metrics off_prior predictions scores simplex_figures "
@@ -40,6 +41,10 @@ CHECKED += [
     for room, names in NUMBERS.items()
     for name in names.split()
 ]
+# A module that was renamed would be checked no longer, in silence.
+for name in CHECKED:
+    path = Path(__file__).parent.parent.joinpath(*name.split("."))
+    assert path.is_dir() or path.with_suffix(".py").is_file(), f"no module {name}"
 jaxtyping.install_import_hook(CHECKED, "checks.checked")
 
 # No array gets new axes in silence, in the tests and in the programs that they start.
