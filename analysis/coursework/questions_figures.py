@@ -21,10 +21,12 @@ _LOOKS = (
     (ORANGE, "-", "v"),
 )
 _GAP = "KL(Bayes || network), nats a symbol"
+# (w, gap, low, high); None is infinite.
+Point = tuple[float, float | None, float | None, float | None]
 
 
 def gap_along(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], marks: Sequence[int] = ()
+    panels: Mapping[str, Mapping[str, Sequence[float | None]]], marks: Sequence[int] = ()
 ) -> Figure:
     """Gap by position: panels title -> label -> values, left out where they are 0. marks: places
     to draw a line after, on a log axis of positions."""
@@ -53,7 +55,7 @@ def gap_along(
     return figure
 
 
-def gap_along_p(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
+def gap_along_p(curves: Mapping[str, Sequence[Point]]) -> Figure:
     """Gap on tasks that always have p = (w, (1-w)/2, (1-w)/2): label -> (w, gap, low, high)."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4))

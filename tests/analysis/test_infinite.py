@@ -61,6 +61,12 @@ def spoiled(learner, spoil):
     return replace(learner, params={name: jnp.asarray(v) for name, v in params.items()})
 
 
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch):
+    """A page shows the command that made it: that of a test run may have "infinite" in it."""
+    monkeypatch.setattr(sys, "argv", ["meta-learn"])
+
+
 def no_infinity(text):
     raise AssertionError(f"{text} in JSON")
 
