@@ -11,16 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Float64, Shaped
 
 _RESAMPLES = 2_000
+if TYPE_CHECKING:
+    Mean = np.ndarray
+else:  # a number, or one of each resample
+    Mean = Float[np.ndarray, "..."] | float
 # A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
-Means = Mapping[str, Any]
-Statistic = Callable[[Means], Any]
-# Independent values (n,), n >= 2, one a seed -> their mean with its interval.
-OverSeeds = Callable[[np.ndarray], "Estimate"]
+Means = Mapping[str, Mean]
+Statistic = Callable[[Means], Mean | float]
+# Independent values, n >= 2, one a seed.
+Each = Float[np.ndarray, " n"]
+# From them their mean with its interval.
+OverSeeds = Callable[[Each], "Estimate"]
 # Logarithms beyond it, either way, are no numbers of float64.
 _LARGEST_LOG = 700.0
 # What an estimate holds, as a coordinate of labelled arrays.
@@ -47,7 +54,7 @@ class Estimate:
 
 
 def estimates(
-    values: Mapping[str, np.ndarray],
+    values: Mapping[str, Shaped[np.ndarray, "*seeds streams"]],
     statistics: Mapping[str, Statistic],
     over_seeds: Mapping[str, OverSeeds] | None = None,
 ) -> dict[str, Estimate]:
@@ -82,7 +89,9 @@ def estimates(
     }
 
 
-def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
+def resampled_means(
+    values: Shaped[np.ndarray, "streams quantities"], seed: int = 0
+) -> Float64[np.ndarray, "resamples quantities"]:
     """Bootstrap means of whole rows (Efron 1979): values (streams, quantities) -> (2,000, quantities).
     Rows are drawn with replacement, n of n, by a generator of ``seed`` and n."""
     n = len(values)
@@ -101,14 +110,14 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
 def quotient(above: str, below: str) -> Statistic:
     """The ratio of two means; NaN where the lower one is 0."""
 
-    def statistic(mean: Means) -> np.ndarray:
+    def statistic(mean: Means) -> Mean:
         lower = np.asarray(mean[below])
         return np.asarray(mean[above]) / np.where(lower > 0, lower, np.nan)
 
     return statistic
 
 
-def student(each: np.ndarray) -> Estimate:
+def student(each: Each) -> Estimate:
     """The mean of independent values (n,), n >= 2, with its 95% Student t interval, n - 1 degrees of
     freedom; None where a value is not finite."""
     if not np.isfinite(each).all():
@@ -117,7 +126,7 @@ def student(each: np.ndarray) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def student_log(each: np.ndarray) -> Estimate:
+def student_log(each: Each) -> Estimate:
     """As ``student`` for numbers that cannot be below 0: the interval is Student's t on their
     logarithms, put back by exp, so it is positive and its middle is their geometric mean.
 
@@ -138,7 +147,7 @@ def student_log(each: np.ndarray) -> Estimate:
     return Estimate(mean, float(low), float(high))
 
 
-def student_probability(each: np.ndarray) -> Estimate:
+def student_probability(each: Each) -> Estimate:
     """As ``student_log`` for numbers in 0 to 1: an interval that would go past 1 ends there."""
     estimate = student_log(each)
     if estimate.low is None or estimate.high is None:
@@ -146,7 +155,7 @@ def student_probability(each: np.ndarray) -> Estimate:
     return Estimate(estimate.mean, min(estimate.low, 1.0), min(estimate.high, 1.0))
 
 
-def student_share(each: np.ndarray) -> Estimate:
+def student_share(each: Each) -> Estimate:
     """As ``student`` for shares of the gap closed, numbers up to 1: 1 less ``student_log`` of what is
     left open. Where all seeds share the gap that is to be closed, it is the interval of their own gaps
     on another scale: 1 - gap / that."""
@@ -156,7 +165,7 @@ def student_share(each: np.ndarray) -> Estimate:
     return Estimate(1 - left.mean, 1 - left.high, 1 - left.low)
 
 
-def _half(each: np.ndarray) -> float:
+def _half(each: Each) -> float:
     """Half of the 95% t interval of the mean."""
     from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
 
@@ -167,7 +176,7 @@ def _without_interval(value: float) -> Estimate:
     return Estimate(float(value) if math.isfinite(value) else None, None, None)
 
 
-def _percentiles(centre: float, draws: np.ndarray) -> Estimate:
+def _percentiles(centre: Mean | float, draws: Mean | float) -> Estimate:
     if not math.isfinite(centre):
         return Estimate(None, None, None)
     if not np.isfinite(draws).all():  # some resamples leave nothing to divide by

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -20,14 +21,30 @@ def quick_to_compile() -> str:
     return flags if release > (0, 10) else f"{flags} --xla_cpu_use_fusion_emitters=false"
 
 
-# Shapes and types of every function of these packages are checked at every call. Pages and labelled
-# results have no arrays, and name types that are loaded late.
-NUMBERS = ("between", "compare", "learners", "metrics", "off_prior", "predictions", "scores")
-CHECKED = [
-    "autoregressive",
-    "meta_learning",
-    *(f"analysis.comparison.{name}" for name in (*NUMBERS, "streams_file", "simplex_figures")),
+# Shapes and types of every function of these packages are checked at every call. Of ``analysis`` it is
+# the modules with numbers: pages have no arrays, and name types that are loaded late.
+NUMBERS = {
+    "": "intervals",
+    "comparison": "between compare learners metrics off_prior predictions scores simplex_figures "
+    "streams_file",
+    "audit": "calibration carry_over decomposition exact_gap future_counts futures gap nuts tree "
+    "worst_histories",
+    "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "
+    "questions_figures reproduce.layers",
+    "hidden": "belief_figures beliefs dimensions effects_figures partners probes",
+    "images": "figures runs",
+    "sweep": "sweep results",
+}
+CHECKED = ["autoregressive", "meta_learning"]
+CHECKED += [
+    f"analysis.{room}.{name}".replace("..", ".")
+    for room, names in NUMBERS.items()
+    for name in names.split()
 ]
+# A module that was renamed would be checked no longer, in silence.
+for name in CHECKED:
+    path = Path(__file__).parent.parent.joinpath(*name.split("."))
+    assert path.is_dir() or path.with_suffix(".py").is_file(), f"no module {name}"
 jaxtyping.install_import_hook(CHECKED, "checks.checked")
 
 # No array gets new axes in silence, in the tests and in the programs that they start.

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jax import Array
+from jaxtyping import Float64, Int64, Integer, PRNGKeyArray
 
 from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
 from analysis.audit.tree.size import positions
 from analysis.comparison.results import finite
+from autoregressive.scores import Places
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical, Process
 from meta_learning.processes.machine import Machine
@@ -51,14 +52,14 @@ class Calibration:
 
     predictors: tuple[str, ...]
     histories: tuple[int, ...]
-    ranks: np.ndarray
-    pit: np.ndarray
-    p_values: np.ndarray
-    early_end: np.ndarray
+    ranks: Int64[np.ndarray, "predictors histories tasks symbols"]
+    pit: Float64[np.ndarray, "predictors histories tasks symbols"]
+    p_values: Float64[np.ndarray, "predictors histories symbols"]
+    early_end: Float64[np.ndarray, "predictors histories"]
     distances: list[list[CountsDistance | None]]
-    before: np.ndarray
-    observed: np.ndarray
-    predicted: np.ndarray
+    before: Int64[np.ndarray, "histories tasks symbols"]
+    observed: Int64[np.ndarray, "histories tasks symbols"]
+    predicted: Integer[np.ndarray, "histories tasks rolls symbols"]
     draws: int
     past_tasks: int
 
@@ -123,7 +124,7 @@ def measure_calibration(
     learner: Learner,
     process: Process,
     *,
-    key: Array,
+    key: PRNGKeyArray,
     tasks: int = 1_000,
     rolls: int = 99,
     histories: Sequence[int] | None = None,
@@ -193,7 +194,7 @@ def measure_calibration(
     )
 
 
-def uniform_p_values(ranks: np.ndarray, rolls: int) -> np.ndarray:
+def uniform_p_values(ranks: Integer[np.ndarray, "*places tasks"], rolls: int) -> Places:
     """Pearson's chi-square test that ranks (..., tasks) are uniform on 0..rolls: p-values (...).
 
     20 bins of equally many ranks, so rolls + 1 must be a multiple of 20; ranks must be independent over
@@ -208,7 +209,11 @@ def uniform_p_values(ranks: np.ndarray, rolls: int) -> np.ndarray:
     return chi2.sf(statistic, BINS - 1)
 
 
-def _ranks(rng: np.random.Generator, predicted: np.ndarray, observed: np.ndarray) -> np.ndarray:
+def _ranks(
+    rng: np.random.Generator,
+    predicted: Integer[np.ndarray, "tasks rolls symbols"],
+    observed: Integer[np.ndarray, "tasks symbols"],
+) -> Int64[np.ndarray, "tasks symbols"]:
     """The place of the observed counts (tasks, K) among the predicted (tasks, rolls, K), ties broken at
     random: int (tasks, K) in 0..rolls."""
     below = (predicted < observed[:, None]).sum(1)

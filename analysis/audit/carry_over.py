@@ -13,6 +13,7 @@ from operator import itemgetter
 
 import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from analysis.intervals import Estimate, estimates
 from autoregressive.scores import kl
@@ -42,7 +43,7 @@ def carry_over(
     learner: Learner,
     process: Process,
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     tasks: int = 2_000,
     past_tasks: int = PAST_TASKS,
 ) -> CarryOver:

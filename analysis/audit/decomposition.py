@@ -20,10 +20,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from analysis.audit.tree.belief_tree import LEAK, MEMORYLESS, RESET, SYMBOLS
+from analysis.audit.tree.count_vectors import Counts
 from autoregressive.scores import kl
 from meta_learning.processes import Process, count_symbols
+
+# Numbers of cells (count vectors, beliefs): one each, one a symbol.
+OfCells = Float64[np.ndarray, " cells"]
+OfSymbols = Float64[np.ndarray, "cells symbols"]
+# A term of the gap: one a count vector, or one a position.
+Term = Float64[np.ndarray, " rows"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class Exchangeable:
     log_probability: counts (cells, K) -> log probability of any one sequence with them (cells,).
     """
 
-    log_predictive: Callable[[np.ndarray], np.ndarray]
-    log_probability: Callable[[np.ndarray], np.ndarray]
+    log_predictive: Callable[[Counts], OfSymbols]
+    log_probability: Callable[[Counts], OfCells]
 
 
 def is_exchangeable(process: Process) -> bool:
@@ -54,11 +62,11 @@ def exchangeable(process: Process) -> Exchangeable:
             f"DirichletCategorical; got {type(process).__name__}"
         )
 
-    def log_predictive(counts: np.ndarray) -> np.ndarray:
+    def log_predictive(counts: Counts) -> OfSymbols:
         rows, draws, _ = _along_sorted(process, counts)
         return rows[np.arange(len(counts)), draws]
 
-    def log_probability(counts: np.ndarray) -> np.ndarray:
+    def log_probability(counts: Counts) -> OfCells:
         rows, draws, symbols = _along_sorted(process, counts)
         own = np.take_along_axis(rows, symbols[..., None], -1)[..., 0]
         return np.where(np.arange(own.shape[1]) < draws[:, None], own, 0.0).sum(1)
@@ -66,7 +74,13 @@ def exchangeable(process: Process) -> Exchangeable:
     return Exchangeable(log_predictive, log_probability)
 
 
-def _along_sorted(process: Process, counts: np.ndarray) -> tuple[np.ndarray, ...]:
+def _along_sorted(
+    process: Process, counts: Counts
+) -> tuple[
+    Float64[np.ndarray, "cells n symbols"],
+    Int64[np.ndarray, " cells"],
+    Int64[np.ndarray, "cells n"],
+]:
     """The exact machine along one history of each count vector, (cells, K), in the order of symbols:
     rows (cells, n, K), draws (cells,) and symbols (cells, n); what comes after a history is filled up.
     """
@@ -86,15 +100,15 @@ class Decomposition:
     answer).
     """
 
-    gap: np.ndarray
-    leak: np.ndarray
-    same_belief: np.ndarray | None
-    rest: np.ndarray
-    reset: np.ndarray
-    memoryless: np.ndarray
+    gap: Term
+    leak: Term
+    same_belief: Term | None
+    rest: Term
+    reset: Term
+    memoryless: Term
 
 
-def histories(counts: np.ndarray) -> np.ndarray:
+def histories(counts: Counts) -> OfCells:
     """The number of orders of each count vector, n! / prod n_k!: (cells, K) -> float64 (cells,)."""
     draws = counts.sum(-1)
     factorials = np.cumprod(np.append(1.0, np.arange(1, draws.max(initial=0) + 1)))
@@ -102,13 +116,15 @@ def histories(counts: np.ndarray) -> np.ndarray:
     return np.rint(factorials[draws] / factorials[counts].prod(-1))
 
 
-def probabilities(process: Process, counts: np.ndarray) -> np.ndarray:
+def probabilities(process: Process, counts: Counts) -> OfCells:
     """The probability of each count vector among those with as many draws, its orders added up: for a
     Dirichlet prior the Dirichlet-multinomial. (cells, K) -> (cells,). Errors: as ``exchangeable``."""
     return histories(counts) * np.exp(exchangeable(process).log_probability(counts))
 
 
-def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Decomposition:
+def by_counts(
+    process: Process, counts: Counts, sums: Float64[np.ndarray, "cells symbols+2"]
+) -> Decomposition:
     """The terms of each count vector.
 
     counts: (cells, K). sums: float64 (cells, K+2), over the histories with those counts, of
@@ -121,11 +137,11 @@ def by_counts(process: Process, counts: np.ndarray, sums: np.ndarray) -> Decompo
 
 
 def by_belief(
-    log_b: np.ndarray,
-    log_prior: np.ndarray,
-    log_g: np.ndarray,
-    leak: np.ndarray,
-    reset: np.ndarray,
+    log_b: OfSymbols,
+    log_prior: Float64[np.ndarray, "1 symbols"],
+    log_g: OfSymbols,
+    leak: OfCells,
+    reset: OfCells,
 ) -> Decomposition:
     """The terms of each belief, from what is predicted with it, log_b (cells, K), and at first, (1, K),
     and from means over the histories that share it: of log q~_h(k) (cells, K), of -log(1 - r_h) and of
@@ -148,11 +164,13 @@ def by_belief(
     )
 
 
-def by_position(draws: np.ndarray, weights: np.ndarray, cells: Decomposition) -> Decomposition:
+def by_position(
+    draws: Int64[np.ndarray, " cells"], weights: OfCells, cells: Decomposition
+) -> Decomposition:
     """The mean of each term at each position, arrays (D,), from those of cells of histories of ``draws``
     draws, int (cells,), with probabilities ``weights`` among histories as long."""
 
-    def mean(name: str) -> np.ndarray:
+    def mean(name: str) -> Term:
         values = getattr(cells, name)
         # What has no weight counts for nothing, be it infinite.
         return np.bincount(draws, np.where(weights > 0, weights * values, 0.0))
@@ -160,7 +178,7 @@ def by_position(draws: np.ndarray, weights: np.ndarray, cells: Decomposition) ->
     return Decomposition(*(mean(name) for name in Decomposition.__annotations__))
 
 
-def by_length(sums: np.ndarray) -> Decomposition:
+def by_length(sums: Float64[np.ndarray, "lengths columns"]) -> Decomposition:
     """The terms at each position where histories share no beliefs, from the sums of a
     ``belief_walk``, float64 (D, columns)."""
     leak, reset, symbols, memoryless = (

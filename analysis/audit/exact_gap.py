@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -24,14 +23,14 @@ from analysis.audit.tree.belief_walk import BeliefWalk, make_belief_plan
 from analysis.audit.tree.count_vectors import all_counts
 from analysis.audit.tree.count_walk import CountWalk, make_plan
 from analysis.audit.tree.partial_sums import PartialSums
-from analysis.audit.tree.prefix_tree import Nodes, Walk
+from analysis.audit.tree.prefix_tree import Chunk, Nodes, Task, Walk
 from analysis.audit.tree.size import check_size, goes_by_counts, positions
 from analysis.workers import each_result
 from meta_learning.learner import Learner
 from meta_learning.processes import Process
 
 # (the frontier's nodes, how many are done) -> what is below those after them.
-Chunks = Callable[[Nodes, int], Generator[Any, None, None]]
+Chunks = Callable[[Nodes, int], Generator[Chunk, None, None]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def exact_gap(
     if not sums.complete:
         try:
 
-            def chunks(frontier: Nodes, done: int) -> Generator[Any, None, None]:
+            def chunks(frontier: Nodes, done: int) -> Generator[Chunk, None, None]:
                 if scheduler is None and workers is None:
                     return walk.chunks(frontier, done)
                 return _chunks_of_workers(walk, scheduler, workers, frontier, done)
@@ -124,7 +123,10 @@ def _nodes_done(walk: Walk, sums: PartialSums) -> int:
 
 
 def _walk(
-    walk: Walk, sums: PartialSums, chunks: Chunks, on_progress: Callable[[int, int], None]
+    walk: Walk[Nodes, Task, Chunk],
+    sums: PartialSums,
+    chunks: Chunks[Nodes, Chunk],
+    on_progress: Callable[[int, int], None],
 ) -> None:
     plan = walk.plan
     stem, frontier, number = walk.stem()
@@ -139,11 +141,15 @@ def _walk(
 
 
 def _chunks_of_workers(
-    walk: Walk, scheduler: str | None, workers: int | None, frontier: Nodes, done: int
-) -> Generator[Any, None, None]:
+    walk: Walk[Nodes, Task, Chunk],
+    scheduler: str | None,
+    workers: int | None,
+    frontier: Nodes,
+    done: int,
+) -> Generator[Chunk, None, None]:
     """As ``Walk.chunks``. What ends before its turn waits, so that sums are added in one order."""
     tasks = walk.tasks(frontier, done)
-    early: dict[int, Any] = {}
+    early: dict[int, Chunk] = {}
     turn = 0
     done_there = each_result(walk.branch_sums, tasks, scheduler=scheduler, workers=workers)
     with closing(done_there) as results:

@@ -16,8 +16,9 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
+from jaxtyping import Float, Float64, Int64, Integer
 
-from analysis.audit.tree.count_vectors import count_vectors
+from analysis.audit.tree.count_vectors import Counts, count_vectors
 from analysis.intervals import Estimate
 from autoregressive.precision import float64
 
@@ -50,11 +51,13 @@ class CountsDistribution:
     history. members: how many of the histories are that one.
     """
 
-    cells: np.ndarray
-    p: np.ndarray
-    members: np.ndarray
+    cells: Counts
+    p: Float64[np.ndarray, "histories cells"]
+    members: Int64[np.ndarray, " histories"]
 
-    def distance(self, predicted: np.ndarray) -> CountsDistance | None:
+    def distance(
+        self, predicted: Integer[np.ndarray, "tasks rolls symbols"]
+    ) -> CountsDistance | None:
         """Of predicted counts, int (tasks, rolls, K), from it. None where there is only one cell."""
         tasks, rolls, K = predicted.shape
         seen = np.bincount(_rows(predicted.reshape(-1, K), self.cells), minlength=len(self.cells))
@@ -71,7 +74,7 @@ class CountsDistribution:
 
 
 def counts_distribution(
-    alpha: tuple[float, ...], before: np.ndarray, draws: int
+    alpha: tuple[float, ...], before: Integer[np.ndarray, "tasks symbols"], draws: int
 ) -> CountsDistribution | None:
     """DirichletMultinomial(alpha + before, draws) for counts ``before``, int (tasks, K), of histories.
     None where a future has more than 1,500 different counts."""
@@ -80,11 +83,13 @@ def counts_distribution(
         return None
     cells = count_vectors(draws, K)
     histories, members = np.unique(before, axis=0, return_counts=True)
-    p = np.exp(log_probabilities(np.asarray(alpha) + histories, cells))
+    p = np.exp(log_probabilities(np.asarray(alpha, np.float64) + histories, cells))
     return CountsDistribution(cells, p, members)
 
 
-def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def log_probabilities(
+    concentration: Float64[np.ndarray, "histories symbols"], cells: Counts
+) -> Float64[np.ndarray, "histories cells"]:
     """NumPyro's log DirichletMultinomial: concentration (histories, K), counts (cells, K) of one
     total -> nats, float64 (histories, cells)."""
     with float64():
@@ -92,11 +97,17 @@ def log_probabilities(concentration: np.ndarray, cells: np.ndarray) -> np.ndarra
 
 
 @partial(jax.jit, static_argnums=1)
-def _log_probabilities(concentration: Array, draws: int, cells: Array) -> Array:
+def _log_probabilities(
+    concentration: Float[Array, "histories symbols"],
+    draws: int,
+    cells: Integer[Array, "cells symbols"],
+) -> Float[Array, "histories cells"]:
     return dist.DirichletMultinomial(concentration[:, None, :], draws).log_prob(cells[None])
 
 
-def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def _rows(
+    counts: Integer[np.ndarray, "futures symbols"], cells: Counts
+) -> Int64[np.ndarray, " futures"]:
     """Where each count vector stands in the table of all of them."""
     base = int(cells.max(initial=0)) + 1
     # C(N+K-1, K-1) is small, so this fits in int64.
@@ -106,7 +117,9 @@ def _rows(counts: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return order[np.searchsorted(codes, counts @ digits, sorter=order)]
 
 
-def _merge(expected: np.ndarray) -> np.ndarray:
+def _merge(
+    expected: Float64[np.ndarray, " cells"],
+) -> Float64[np.ndarray, "cells merged"]:
     """Puts cells that expect few futures together: 0/1 matrix (cells, merged cells)."""
     order = np.argsort(expected)
     group, total, of_cell = 0, 0.0, np.empty(len(expected), int)

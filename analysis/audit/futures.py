@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Int, Int32, Integer, PRNGKeyArray, PyTree, Shaped
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params
 from autoregressive.precision import float64
 from meta_learning.learner import Learner
@@ -23,18 +25,31 @@ from meta_learning.processes.machine import Machine
 
 # Rolls advanced at once: their states stay in a processor's cache.
 _CHUNK_ROLLS = 2**13
-# Counts (tasks, rolls, K) of futures, and the mean probability that a RESET came among them: of one
+# What a predictor holds: a network's state, or a machine's belief.
+State: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
+# Counts of futures.
+Rolled = Integer[np.ndarray, "tasks rolls symbols"]
+# What goes from draw to draw: state, logits, counts, and log of the probability of no RESET so far.
+Carry = tuple[
+    State, Float[Array, "rows outcomes"], Int32[Array, "rows symbols"], Float[Array, " rows"]
+]
+# Counts of futures, and the mean probability that a RESET came among them: of one
 # predictor, as a function of key, streams, places and draws.
-Futures = Callable[[Array, np.ndarray, int, int], tuple[np.ndarray, float]]
+Futures = Callable[
+    [PRNGKeyArray, Integer[np.ndarray, "tasks length"], int, int], tuple[Rolled, float]
+]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """What advances symbol by symbol: ``autoregressive.model.Model``, or ``Belief``. Hashable."""
 
-    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         """The state before the first input, with leading axes ``batch``."""
 
-    def step(self, params: Params, state: Any, x: Array) -> tuple[Any, Array]:
+    def step(
+        self, params: Params, state: State, x: Float[Array, "batch outcomes"]
+    ) -> tuple[State, Float[Array, "batch outcomes"]]:
         """x one-hot (batch, K+1) -> the new state and logits (batch, K+1) for what follows."""
 
 
@@ -48,19 +63,23 @@ class Belief:
     machine: Machine
     draws: int
 
-    def initial_state(self, batch: tuple[int, ...] = ()) -> Any:
+    def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         """The machine's initial belief, with leading axes ``batch``."""
         begin = self.machine.initial_belief(self.draws)
         return jax.tree.map(lambda a: jnp.broadcast_to(a, (*batch, *jnp.shape(a))), begin)
 
-    def step(self, params: Params, state: Any, x: Array) -> tuple[Any, Array]:
+    def step(
+        self, params: Params, state: State, x: Float[Array, "batch outcomes"]
+    ) -> tuple[State, Float[Array, "batch outcomes"]]:
         """x one-hot (batch, K+1) -> beliefs and logits (batch, K+1), RESET's -inf; no ``params``.
 
         The logits are float32, as a network's: the same random numbers choose among them.
         """
         K = self.machine.num_symbols
 
-        def one(belief: Any, x: Array) -> tuple[Any, Array]:
+        def one(
+            belief: State, x: Float[Array, " outcomes"]
+        ) -> tuple[State, Float[Array, " outcomes"]]:
             after = self.machine.update(belief, x[:K].argmax())
             begin = self.machine.initial_belief(self.draws)
             belief = jax.tree.map(lambda new, old: jnp.where(x[K] > 0, new, old), begin, after)
@@ -78,7 +97,9 @@ def network_futures(learner: Learner, rolls: int) -> Futures:
 def machine_futures(machine: Machine, rolls: int, draws: int) -> Futures:
     """Futures of an exact machine whose tasks have ``draws`` draws, ``rolls`` of each history."""
 
-    def sample(key: Array, streams: np.ndarray, places: int, more: int) -> tuple[np.ndarray, float]:
+    def sample(
+        key: PRNGKeyArray, streams: Integer[np.ndarray, "tasks length"], places: int, more: int
+    ) -> tuple[Rolled, float]:
         with float64():
             belief = Belief(machine, draws)
             return _sample(belief, machine.num_symbols, rolls, {}, key, streams, places, more)
@@ -91,11 +112,11 @@ def _sample(
     K: int,
     rolls: int,
     params: Params,
-    key: Array,
-    streams: np.ndarray,
+    key: PRNGKeyArray,
+    streams: Integer[np.ndarray, "tasks length"],
     places: int,
     draws: int,
-) -> tuple[np.ndarray, float]:
+) -> tuple[Rolled, float]:
     """Counts (tasks, rolls, K) of ``draws`` symbols sampled after ``places`` of each stream, and the
     mean probability that a RESET came among them."""
     tasks = len(streams)
@@ -121,16 +142,18 @@ def sample_rows(
     K: int,
     rolls: int,
     params: Params,
-    key: Array,
-    streams: Array,
-    places: Array,
-    draws: Array,
-) -> tuple[Array, Array]:
+    key: PRNGKeyArray,
+    streams: Integer[Array, "tasks length"],
+    places: Int[Array, ""],
+    draws: Int[Array, ""],
+) -> tuple[Int32[Array, "tasks {rolls} {K}"], Float[Array, "tasks {rolls}"]]:
     """Counts int32 (tasks, rolls, K) of futures after ``places`` of some streams, int (tasks, length),
     and the probability of a RESET in each (tasks, rolls). Both numbers of steps are traced: one program
     for all histories."""
 
-    def advance(state: Any, symbols: Array) -> tuple[Any, Array]:
+    def advance(
+        state: State, symbols: Integer[Array, " rows"]
+    ) -> tuple[State, Float[Array, "rows outcomes"]]:
         return predictor.step(params, state, jax.nn.one_hot(symbols, K + 1, dtype=jnp.float32))
 
     tasks = streams.shape[0]
@@ -138,7 +161,7 @@ def sample_rows(
     state, logits = lax.fori_loop(0, places, lambda t, c: advance(c[0], streams[:, t]), start)
     state, logits = jax.tree.map(lambda a: jnp.repeat(a, rolls, axis=0), (state, logits))
 
-    def draw(t: Array, carry: tuple[Any, Array, Array, Array]) -> tuple[Any, Array, Array, Array]:
+    def draw(t: Int[Array, ""], carry: Carry) -> Carry:
         state, logits, counts, log_on = carry
         symbols = jax.random.categorical(jax.random.fold_in(key, t), logits[:, :K])
         counts = counts + jax.nn.one_hot(symbols, K, dtype=jnp.int32)

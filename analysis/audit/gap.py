@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from analysis.audit.decomposition import (
     Decomposition,
+    OfCells,
+    Term,
     by_belief,
     by_counts,
     by_length,
@@ -17,6 +20,8 @@ from analysis.audit.decomposition import (
 )
 from analysis.audit.tree.belief_classes import Classes, find_classes
 from analysis.audit.tree.belief_tree import HISTORIES, LEAK, LOG_Q, RESET, WEIGHT
+from analysis.audit.tree.count_vectors import Counts
+from analysis.audit.tree.prefix_tree import Sums
 from analysis.report.formats import finite
 from meta_learning.processes import Process
 
@@ -37,14 +42,14 @@ class ExactGap:
 
     decomposition: Decomposition
     nodes: int
-    draws: np.ndarray | None = None
-    probability: np.ndarray | None = None
+    draws: Int64[np.ndarray, " cells"] | None = None
+    probability: OfCells | None = None
     cells: Decomposition | None = None
-    counts: np.ndarray | None = None
+    counts: Counts | None = None
     classes: Classes | None = None
 
     @property
-    def by_position(self) -> np.ndarray:
+    def by_position(self) -> Term:
         """The gap at each of the D draws."""
         return self.decomposition.gap
 
@@ -69,7 +74,7 @@ class ExactGap:
         return {name: float(values.mean()) for name, values in self.parts.items()}
 
     @property
-    def parts(self) -> dict[str, np.ndarray]:
+    def parts(self) -> dict[str, Term]:
         """The parts that there are by position, arrays (D,)."""
         found = {name: getattr(self.decomposition, name) for name in TERMS}
         return {name: values for name, values in found.items() if values is not None}
@@ -93,7 +98,7 @@ class ExactGap:
         }
 
     def _budget(self) -> dict[str, object]:
-        def part(values: np.ndarray | None) -> dict[str, object] | None:
+        def part(values: Term | None) -> dict[str, object] | None:
             if values is None:
                 return None
             by_position = [finite(v) for v in values]
@@ -109,7 +114,7 @@ class ExactGap:
 TERMS = ("leak", "same_belief", "rest")
 
 
-def summary(process: Process, counts: np.ndarray, sums: np.ndarray, nodes: int) -> ExactGap:
+def summary(process: Process, counts: Counts, sums: Sums, nodes: int) -> ExactGap:
     """The exact gap out of ``sums`` over the histories with each count vector; see ``by_counts``."""
     cells, weights, draws = (
         by_counts(process, counts, sums),
@@ -120,7 +125,7 @@ def summary(process: Process, counts: np.ndarray, sums: np.ndarray, nodes: int) 
     return ExactGap(by_position(draws, weights, cells), nodes, draws, weights, cells, counts)
 
 
-def summary_by_belief(process: Process, positions: int, sums: np.ndarray) -> ExactGap:
+def summary_by_belief(process: Process, positions: int, sums: Sums) -> ExactGap:
     """The exact gap out of the sums of a ``BeliefWalk``, (cells, columns)."""
     nodes, weights = round(sums[:, HISTORIES].sum()), sums[:, WEIGHT]
     classes = find_classes(process, positions)
@@ -142,7 +147,7 @@ def summary_by_belief(process: Process, positions: int, sums: np.ndarray) -> Exa
     return ExactGap(by, nodes, classes.draws, weights, cells, counts, classes)
 
 
-def _check_weights(process: Process, totals: np.ndarray) -> None:
+def _check_weights(process: Process, totals: Float64[np.ndarray, " lengths"]) -> None:
     """Errors: ValueError unless the probabilities of all histories of each length sum to 1."""
     worst = int(np.argmax(np.abs(totals - 1)))
     if not abs(totals[worst] - 1) <= _SUM_TOLERANCE:

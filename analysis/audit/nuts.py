@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Float64, Integer, PRNGKeyArray
 from numpyro.infer import MCMC, NUTS
 
 from analysis.arviz_versions import arviz, from_numpyro
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Posteriors of an audit, and chains of a run.
 POSTERIORS, CHAINS = 5, 4
+# A number of each p_k of each posterior.
+OfEach = Float64[np.ndarray, "streams symbols"]
+# Of counts, one row a stream.
+Posterior = Callable[[Integer[np.ndarray, "streams symbols"]], dist.Dirichlet]
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,12 @@ class PosteriorSample:
     draws: groups posterior, sample_stats and observed_data, with dims chain, draw, stream, symbol.
     """
 
-    concentration: np.ndarray
-    rhat: np.ndarray
-    ess_bulk: np.ndarray
-    ess_tail: np.ndarray
-    z_mean: np.ndarray
-    z_quantiles: np.ndarray
+    concentration: OfEach
+    rhat: OfEach
+    ess_bulk: OfEach
+    ess_tail: OfEach
+    z_mean: OfEach
+    z_quantiles: Float64[np.ndarray, "quantiles streams symbols"]
     divergences: int
     draws: xarray.DataTree
 
@@ -97,19 +103,21 @@ class PosteriorSample:
         )
 
 
-def check(process: Process) -> None:
-    """Errors: ValueError where a process has no conjugate posterior to be judged."""
-    if not callable(getattr(process, "posterior", None)):
+def check(process: Process) -> Posterior:
+    """The conjugate posterior that is judged. Errors: ValueError where a process has none."""
+    posterior = getattr(process, "posterior", None)
+    if not callable(posterior):
         raise ValueError(
             f"NUTS judges a posterior in closed form, which {process.name} does not have (a method "
             f"posterior, as {DirichletCategorical.name} has); leave out --nuts"
         )
+    return posterior
 
 
 def judge_posterior(
-    process: DirichletCategorical,
+    process: Process,
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     draws: int,
     posteriors: int = POSTERIORS,
     warmup: int = 500,
@@ -129,10 +137,10 @@ def judge_posterior(
 
 
 def sample_posterior(
-    process: DirichletCategorical,
-    symbols: np.ndarray,
+    process: Process,
+    symbols: Integer[np.ndarray, "draws streams"],
     *,
-    key: jax.Array,
+    key: PRNGKeyArray,
     warmup: int = 500,
     samples: int = 1_000,
     chains: int = CHAINS,
@@ -143,7 +151,7 @@ def sample_posterior(
     streams are one model and one run. Errors: ValueError as ``check``, where the draws are not the
     process's T - 1, or a symbol is outside 0..K-1.
     """
-    check(process)
+    posterior = check(process)
     symbols = np.asarray(symbols)
     n, streams = symbols.shape
     K = process.num_symbols
@@ -166,11 +174,11 @@ def sample_posterior(
             {"stream": np.arange(streams), "symbol": [*map(str, range(K))]},
             {"p": ["stream", "task", "symbol"], "x": ["place", "stream", "task"]},
         )
-        exact = process.posterior(counts)
+        exact = posterior(counts)
     return _diagnose(np.asarray(exact.concentration, np.float64), draws)
 
 
-def _diagnose(concentration: np.ndarray, draws: xarray.DataTree) -> PosteriorSample:
+def _diagnose(concentration: OfEach, draws: xarray.DataTree) -> PosteriorSample:
     import xarray as xr
     from scipy.stats import beta
 
@@ -178,7 +186,7 @@ def _diagnose(concentration: np.ndarray, draws: xarray.DataTree) -> PosteriorSam
     posterior = draws["posterior"].to_dataset()[["p"]].isel(task=0, drop=True)
     marginal = beta(concentration, concentration.sum(-1, keepdims=True) - concentration)
 
-    def of(function: Callable[..., xarray.Dataset], **how: str) -> np.ndarray:
+    def of(function: Callable[..., xarray.Dataset], **how: str) -> OfEach:
         return function(posterior, **how)["p"].transpose("stream", "symbol").values
 
     z_mean = (posterior["p"].mean(("chain", "draw")).values - marginal.mean()) / of(az.mcse)
@@ -252,7 +260,7 @@ def judge(runs: Sequence[PosteriorSample]) -> Verdict:
     if not runs:
         raise ValueError("expected one or more runs of NUTS")
 
-    def join(name: str) -> np.ndarray:
+    def join(name: str) -> Float64[np.ndarray, " numbers"]:
         return np.concatenate([np.ravel(getattr(run, name)) for run in runs])
 
     z = np.abs(np.concatenate([join("z_mean"), join("z_quantiles")]))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Integer, Shaped
 
 from analysis.audit.calibration import Calibration
 from analysis.audit.carry_over import CarryOver
@@ -18,6 +19,7 @@ from analysis.audit.decomposition import Decomposition
 from analysis.audit.future_counts import CountsDistance
 from analysis.audit.gap import ExactGap
 from analysis.audit.tree.belief_classes import Classes
+from analysis.audit.tree.count_vectors import Counts
 from analysis.audit.worst_histories import History, WorstHistories
 from analysis.intervals import BOUNDS
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 _NATS = {"units": "nats"}
 # A variable of a dataset: its dims and values. Coordinates by name.
-Variable = tuple[tuple[str, ...], np.ndarray]
-Coords = dict[str, list[int] | list[str] | np.ndarray]
+Variable = tuple[tuple[str, ...], Shaped[np.ndarray, "..."]]
+Coords = dict[str, list[int] | list[str] | Shaped[np.ndarray, " _"]]
 
 
 def to_datatree(
@@ -96,7 +98,7 @@ def _by_belief_dataset(exact: ExactGap, classes: Classes) -> xarray.Dataset:
     return xr.Dataset(own | _terms(exact, exact.cells, "cell"), coords, _NATS)
 
 
-def _by_counts_dataset(exact: ExactGap, counts: np.ndarray) -> xarray.Dataset:
+def _by_counts_dataset(exact: ExactGap, counts: Counts) -> xarray.Dataset:
     import xarray as xr
 
     terms = _terms(exact, exact.cells, "cell")
@@ -186,7 +188,10 @@ def _counts_datasets(calibration: Calibration) -> dict[str, xarray.Dataset]:
     import xarray as xr
 
     def dataset(
-        name: str, counts: np.ndarray, dims: tuple[str, ...], coords: Coords | None = None
+        name: str,
+        counts: Integer[np.ndarray, "..."],
+        dims: tuple[str, ...],
+        coords: Coords | None = None,
     ) -> xarray.Dataset:
         own = _coords(calibration) | (coords or {})
         return xr.Dataset({name: (dims, counts.astype(np.int32))}, own)

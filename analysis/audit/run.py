@@ -11,8 +11,7 @@ import jax
 from analysis.audit.calibration import measure_calibration
 from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import cost, exact_gap
-from analysis.audit.nuts import PosteriorSample, judge_posterior
-from analysis.audit.nuts import check as check_posterior
+from analysis.audit.nuts import judge_posterior
 from analysis.audit.page import Audit
 from analysis.audit.tree.size import positions
 from analysis.audit.worst_histories import worst_histories
@@ -21,7 +20,7 @@ from analysis.hidden.examine import examine
 from analysis.progress import LONG_S, duration, meter, say
 from autoregressive.cache import cache_folder
 from meta_learning.learner import TEST, Learner
-from meta_learning.processes import DirichletCategorical, Process
+from meta_learning.processes import Process
 
 # Seconds from which on it is said what a walk over all histories takes.
 _WORTH_SAYING_S = 5.0
@@ -68,14 +67,10 @@ def audit(
         None if only_gap else off_prior([learner.log_predictive], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
-        _judge(process, key, positions(learner.model, process, draws)) if nuts else None,
+        judge_posterior(process, key=key, draws=positions(learner.model, process, draws))
+        if nuts
+        else None,
     )
-
-
-def _judge(process: Process, key: jax.Array, draws: int) -> PosteriorSample:
-    check_posterior(process)
-    assert isinstance(process, DirichletCategorical)  # so says check
-    return judge_posterior(process, key=key, draws=draws)
 
 
 @contextmanager

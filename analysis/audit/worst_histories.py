@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import jax
 import numpy as np
+from jaxtyping import Float64, Integer
 
 from analysis.audit.tree.belief_tree import Level, Scored, Tree, score_children
 from analysis.audit.tree.belief_walk import make_belief_plan
@@ -29,8 +30,8 @@ class History:
     symbols: tuple[int, ...]
     probability: float
     gap: float
-    bayes: np.ndarray
-    network: np.ndarray
+    bayes: Float64[np.ndarray, " outcomes"]
+    network: Float64[np.ndarray, " outcomes"]
 
     @property
     def weight(self) -> float:
@@ -70,7 +71,7 @@ def worst_histories(
                 "weight": nodes.gap * nodes.probability,
             }.items():
                 rows = np.argsort(-scores, kind="stable")[:top]
-                joined = best[name] + [nodes.history(row) for row in rows]
+                joined = best[name] + [nodes.history(row) for row in rows.tolist()]
                 best[name] = sorted(joined, key=attrgetter(name), reverse=True)[:top]
             seen, length = seen + len(nodes.symbols), nodes.symbols.shape[1]
             if length == D - 1 or seen + len(nodes.symbols) * process.num_symbols > MOST_NODES:
@@ -82,7 +83,9 @@ def worst_histories(
 class _Length:
     """All histories of one length, scored. levels: their blocks. symbols: (n, length)."""
 
-    def __init__(self, levels: list[Level], symbols: np.ndarray, scored: Scored):
+    def __init__(
+        self, levels: list[Level], symbols: Integer[np.ndarray, "n length"], scored: Scored
+    ):
         K = scored.log_b.shape[1]
         values = np.asarray(scored.values)
         self.levels, self.symbols, self.log_b = levels, symbols, np.asarray(scored.log_b)

@@ -70,8 +70,8 @@ def value_of(row: Document | None, name: str) -> float:
     return figures.drawable(row[name]["mean"] if row else None)
 
 
-def bounds(estimate: Document) -> tuple[float, float]:
-    """The interval's ends; the mean twice where there is no interval."""
+def bounds(estimate: Document) -> tuple[float | None, float | None]:
+    """The interval's ends; the mean twice where there is no interval. None is infinite."""
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.figure import Figure
 
 from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
@@ -17,9 +18,9 @@ class Along:
     """The posterior of one symbol's probability along a stream, before each place: mean, low and
     high of the central 95% (L,), NaN at RESETs."""
 
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    mean: Float64[np.ndarray, " length"]
+    low: Float64[np.ndarray, " length"]
+    high: Float64[np.ndarray, " length"]
 
 
 def posteriors(streams: Mapping[str, Mapping[str, Along]], symbol: int = 0) -> Figure:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64, Integer
 
 from analysis.intervals import Estimate, student_log
 from autoregressive.precision import float64
@@ -16,8 +17,11 @@ from meta_learning.processes.succession import log_succession
 
 
 def effective_alpha(
-    log_q: np.ndarray, symbols: np.ndarray, num_symbols: int, task_length: float
-) -> np.ndarray:
+    log_q: Float[np.ndarray, "streams length {num_symbols+1}"],
+    symbols: Integer[np.ndarray, "streams length"],
+    num_symbols: int,
+    task_length: float,
+) -> Float64[np.ndarray, " {num_symbols}"]:
     """The alpha (K,) that minimises the mean of KL(network's symbols || Bayes(alpha)) at drawn places.
 
     log_q: (streams, L, K+1) in nats, renormalised over the K symbols. symbols: int (streams, L), with
@@ -37,7 +41,9 @@ def effective_alpha(
     weights = np.zeros((len(different), num_symbols))
     np.add.at(weights, where.ravel(), q / len(q))
 
-    def loss(log_alpha: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(
+        log_alpha: Float64[np.ndarray, " symbols"],
+    ) -> tuple[float, Float64[np.ndarray, " symbols"]]:
         with float64():
             value, slope = _loss(log_alpha, different, weights)
             return float(value), np.asarray(slope)
@@ -57,13 +63,17 @@ def effective_alpha(
 
 @jax.jit
 @jax.value_and_grad
-def _loss(log_alpha: Array, counts: Array, weights: Array) -> Array:
+def _loss(
+    log_alpha: Float[Array, " symbols"],
+    counts: Integer[Array, "cells symbols"],
+    weights: Float[Array, "cells symbols"],
+) -> Float[Array, ""]:
     """The cross-entropy of Bayes(alpha) at counts (cells, K), weights (cells, K) being the network's
     probabilities there; with its slope in log alpha (K,)."""
     return -(weights * log_succession(jnp.exp(log_alpha), counts)).sum()
 
 
-def over_seeds(alphas: Sequence[np.ndarray]) -> list[Estimate]:
+def over_seeds(alphas: Sequence[Float64[np.ndarray, " symbols"]]) -> list[Estimate]:
     """Each entry's mean over seeds, with Student's interval, on the logarithm, where there are two or
     more."""
     columns = np.stack(alphas).T

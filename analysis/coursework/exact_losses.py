@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.special import digamma, gammaln
 
 from analysis.audit.decomposition import exchangeable, probabilities
-from analysis.audit.tree.count_vectors import all_counts
+from analysis.audit.tree.count_vectors import Counts, all_counts
 from autoregressive.scores import kl
 from meta_learning.processes import DirichletCategorical
 
 
-def bayes_losses(process: DirichletCategorical, draws: int) -> np.ndarray:
+def bayes_losses(process: DirichletCategorical, draws: int) -> Float64[np.ndarray, " {draws}"]:
     """Bayes's expected loss at the first ``draws`` draws of a task, nats, float64 (draws,): the mean
     entropy of the predictive over all histories before each."""
     counts = all_counts(process.num_symbols, draws)
@@ -29,8 +30,8 @@ def excess(process: DirichletCategorical, pseudo_count: float) -> float:
 
 
 def mean_by_draw(
-    process: DirichletCategorical, counts: np.ndarray, values: np.ndarray
-) -> np.ndarray:
+    process: DirichletCategorical, counts: Counts, values: Float64[np.ndarray, " cells"]
+) -> Float64[np.ndarray, " lengths"]:
     """The mean over the histories of each length of what their counts decide: counts (cells, K), all
     of 0, 1, .. draws; values (cells,). Returns float64, an entry a length."""
     return np.bincount(counts.sum(1), probabilities(process, counts) * values)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Float32, Shaped
 from scipy.special import expit, logsumexp
 
 from analysis.coursework.exact_losses import bayes_losses, excess
@@ -27,7 +28,9 @@ from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
 from meta_learning.processes import DirichletCategorical
 
-Pair = tuple[Array, Array]
+# Pixels and their logits, of some images; and at one place.
+Pair = tuple[Float32[Array, "n horizon"], Float[Array, "n horizon"]]
+PairHere = tuple[Float32[Array, " n"], Float[Array, " n"]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
     ]
 
 
-def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
+def wrong_links(
+    logits: Float[np.ndarray, "n places"], targets: Shaped[np.ndarray, "n places"]
+) -> list[Effect]:
     """Logits turned into probabilities by a second sigmoid, or by a softmax over the image.
 
     logits, targets: (n, places). The loss is -log of the probability of what came.
@@ -106,7 +111,7 @@ def wrong_links(logits: np.ndarray, targets: np.ndarray) -> list[Effect]:
 
 def round_for_sampling(
     network: PixelNetwork,
-    pixels: np.ndarray,
+    pixels: Shaped[np.ndarray, "n places"],
     sampled: Continuation,
     thresholds: Sequence[float] = (0.5, 0.25),
 ) -> list[Effect]:
@@ -140,13 +145,22 @@ def round_for_sampling(
 
 
 @partial(jax.jit, static_argnums=(0, 4))
-def _cut(model: Model, params: Params, pixels: Array, least_logit: Array, first: int) -> Pair:
+def _cut(
+    model: Model,
+    params: Params,
+    pixels: Shaped[Array, "n places"],
+    least_logit: Float[Array, ""],
+    first: int,
+) -> Pair:
     """Images continued from ``first`` on by pixels of 1 where the logit is above ``least_logit``:
     the pixels and their logits, each (n, P - first)."""
     n, places = pixels.shape
     state, _ = model.unroll(params, model.initial_state((n,)), inputs(pixels)[:, : first - 1])
 
-    def step(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Pair]:
+    # The state and the latest pixels.
+    Carry = tuple[State, Float32[Array, " n"]]
+
+    def step(carry: Carry, _: None) -> tuple[Carry, PairHere]:
         state, x = carry
         state, logits = model.step(params, state, x[:, None])
         z = logits[..., 0]

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Float64, PRNGKeyArray
 
-from analysis.comparison.compare import compare
+from analysis.comparison.compare import Predictor, compare
 from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_prior
 from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
@@ -70,7 +71,8 @@ def study(
     trainings = []
     for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
         learners = train(number, len(STUDY), setting, recipe)
-        trainings.append(measure(setting, learners, key=key, streams=streams))
+        predictors = [learner.log_predictive for learner in learners]
+        trainings.append(measure(setting, predictors, key=key, streams=streams))
     return {
         "seeds": list(seeds),
         "budget": budget,
@@ -82,13 +84,13 @@ def study(
 
 
 def measure(
-    setting: Setting, learners: Sequence[Learner], *, key: jax.Array, streams: int
+    setting: Setting, predictors: Sequence[Predictor], *, key: PRNGKeyArray, streams: int
 ) -> Document:
-    """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol."""
+    """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol.
+    predictors: each network's ``log_predictive``."""
     process = setting.process
     endless = math.isinf(process.T)
     length = stream_length(process.T) if not endless else _BEYOND * setting.unroll
-    predictors = [learner.log_predictive for learner in learners]
     comparison = compare(
         predictors,
         process,
@@ -111,7 +113,7 @@ def measure(
         "gap_by_position": [_round(v) for v in curves.mean(0)] if curves.size else [],
         "memoryless_by_position": [_round(v) for v in memoryless] if curves.size else [],
         "first": _spans(curves, setting) if endless else None,
-        "effective_alpha": _effective(setting, learners, key, streams),
+        "effective_alpha": _effective(setting, predictors, key, streams),
     }
 
 
@@ -182,7 +184,7 @@ def _short(row: Document) -> Document:
     return out | {name: row[name]["mean"] for name in references if name in row}
 
 
-def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
+def _spans(curves: Float64[np.ndarray, "seeds positions"], setting: Setting) -> list[Document]:
     """The mean gap over each stretch of one unroll, with its interval over seeds."""
     out = []
     for n in range(_BEYOND):
@@ -200,14 +202,14 @@ def _spans(curves: np.ndarray, setting: Setting) -> list[Document]:
 
 
 def _effective(
-    setting: Setting, learners: Sequence[Learner], key: jax.Array, streams: int
+    setting: Setting, predictors: Sequence[Predictor], key: PRNGKeyArray, streams: int
 ) -> list[Document] | None:
     process = setting.process
     if process.T < 3:
         return None
     K, length = process.num_symbols, stream_length(process.T)
     symbols = np.asarray(process.sample(key, streams, length))
-    predicted = [learner.log_predictive(symbols) for learner in learners]
+    predicted = [predict(symbols) for predict in predictors]
     drawn = drawn_places(length, process.T)
     if any(np.isneginf(rows[:, drawn, :K].max(-1)).any() for rows in predicted):
         # Where RESET is certain, the symbols have no distribution of their own.

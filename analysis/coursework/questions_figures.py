@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib
 import matplotlib.colors
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,10 +21,12 @@ _LOOKS = (
     (ORANGE, "-", "v"),
 )
 _GAP = "KL(Bayes || network), nats a symbol"
+# (w, gap, low, high); None is infinite.
+Point = tuple[float, float | None, float | None, float | None]
 
 
 def gap_along(
-    panels: Mapping[str, Mapping[str, Sequence[float]]], marks: Sequence[int] = ()
+    panels: Mapping[str, Mapping[str, Sequence[float | None]]], marks: Sequence[int] = ()
 ) -> Figure:
     """Gap by position: panels title -> label -> values, left out where they are 0. marks: places
     to draw a line after, on a log axis of positions."""
@@ -52,7 +55,7 @@ def gap_along(
     return figure
 
 
-def gap_along_p(curves: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> Figure:
+def gap_along_p(curves: Mapping[str, Sequence[Point]]) -> Figure:
     """Gap on tasks that always have p = (w, (1-w)/2, (1-w)/2): label -> (w, gap, low, high)."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4))
@@ -69,7 +72,7 @@ def gap_along_p(curves: Mapping[str, Sequence[tuple[float, float, float, float]]
 
 
 def heat_maps(
-    maps: Mapping[str, np.ndarray],
+    maps: Mapping[str, Float64[np.ndarray, "rows columns"]],
     rows: Sequence[str],
     columns: Sequence[str],
     labels: tuple[str, str],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,6 +15,8 @@ from analysis.hidden.names import NETWORKS, column_title, target_title
 from analysis.hidden.simulation import Simulation
 from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION
 
+# What is held, or read, after each history.
+Beliefs = Float[np.ndarray, "histories columns"]
 # Corners of the triangle: 0 above, 1 to the left, 2 to the right.
 _CORNERS = np.array([[0.5, np.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
 _CORNER_COLOURS = (VERMILLION, BLUE, GREEN)
@@ -131,12 +134,12 @@ def _thinned(readings: Readings) -> Readings:
     return Readings(readings.target, readings.exact[kept], read)
 
 
-def _few(exact: np.ndarray) -> bool:
+def _few(exact: Beliefs) -> bool:
     """Whether there are so few beliefs that their dots lie on one another."""
     return len(np.unique(exact.round(9), axis=0)) <= _FEW
 
 
-def _colours(exact: np.ndarray) -> np.ndarray:
+def _colours(exact: Beliefs) -> Float[np.ndarray, "histories 3"]:
     """RGB of each belief: of two or three outcomes their colours mixed, in the range that comes up; of
     more, those of the three directions along which they differ most."""
     if exact.shape[1] <= 3:
@@ -150,27 +153,29 @@ def _colours(exact: np.ndarray) -> np.ndarray:
     return np.clip((along - low) / np.where(high > low, high - low, 1), 0, 1) * 0.85
 
 
-def _directions(exact: np.ndarray) -> np.ndarray:
+def _directions(exact: Beliefs) -> Float[np.ndarray, "columns columns"]:
     """Principal directions of the exact beliefs, one a column, the largest entry of each positive."""
     turn = np.linalg.svd(np.cov(exact.T))[0]
     return turn * np.sign(turn[np.abs(turn).argmax(0), np.arange(len(turn))])
 
 
-def _triangle(values: np.ndarray) -> np.ndarray:
+def _triangle(values: Float[np.ndarray, "histories 3"]) -> Float[np.ndarray, "histories 2"]:
     return values @ _CORNERS
 
 
 class _plane:
     """Values along the two leading directions of the exact ones."""
 
-    def __init__(self, exact: np.ndarray) -> None:
+    def __init__(self, exact: Beliefs) -> None:
         self.mean, self.directions = exact.mean(0), _directions(exact)[:, :2]
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
+    def __call__(self, values: Beliefs) -> Float[np.ndarray, "histories 2"]:
         return (values - self.mean) @ self.directions
 
 
-def _window(shown: list[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+def _window(
+    shown: list[Float[np.ndarray, "_ 2"]], size: int
+) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:
     """The lower left and the upper right corner of what is shown: the exact ones, which come first, and
     nearly all that is read."""
     edges = [np.quantile(values, [0.005, 0.995], axis=0) for values in shown[1:]]
@@ -219,8 +224,8 @@ def _across(
     hidden: Hidden,
     readings: Readings,
     name: str,
-    read: np.ndarray,
-    colours: np.ndarray,
+    read: Float[np.ndarray, "histories 2"],
+    colours: Float[np.ndarray, "histories 3"],
     few: bool,
 ) -> None:
     """The exact probability of the first of two outcomes along, what is read upwards."""

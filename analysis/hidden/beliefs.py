@@ -10,23 +10,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float, Float64, Int, Int64, Integer, PyTreeDef, Shaped
 
 from autoregressive.precision import float64
 from meta_learning.processes import Process
+from meta_learning.processes.types import Belief, Coordinates
 
 
 class Held(NamedTuple):
     """What Bayes holds of many tasks after as many draws. numbers: ``Machine.to_numbers`` of every
     belief, leaves (tasks, ..). coordinates: float64 (tasks, n) by name."""
 
-    numbers: Any
-    coordinates: dict[str, np.ndarray]
+    numbers: Belief
+    coordinates: dict[str, Float64[np.ndarray, "tasks _"]]
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class Columns:
     """How numbers stand in a vector. low, high: of each number seen, one array a leaf; of an integer
     ``values`` has those seen in their place, one array an entry."""
 
-    tree: Any
+    tree: PyTreeDef
     shapes: list[tuple[int, ...]]
-    kinds: list[np.dtype[Any]]
-    low: list[np.ndarray]
-    high: list[np.ndarray]
-    values: list[list[np.ndarray]]
+    kinds: list[np.dtype]
+    low: list[Shaped[np.ndarray, " _"]]
+    high: list[Shaped[np.ndarray, " _"]]
+    values: list[list[Shaped[np.ndarray, " _"]]]
 
-    def write(self, numbers: Any, tasks: int) -> np.ndarray:
+    def write(self, numbers: Belief, tasks: int) -> Float64[np.ndarray, "{tasks} columns"]:
         """Numbers of ``tasks`` beliefs as float64 (tasks, columns)."""
         out = [np.zeros((tasks, 0))]
         for leaf, kind, values in zip(
@@ -54,7 +56,7 @@ class Columns:
                 out += [flat[:, [i]] == seen for i, seen in enumerate(values)]
         return np.concatenate(out, axis=1)
 
-    def read(self, columns: np.ndarray) -> Any:
+    def read(self, columns: Float64[np.ndarray, "tasks columns"]) -> Belief:
         """Columns (tasks, columns), which may be off, as numbers."""
         leaves, at = [], 0
         for shape, kind, low, high, values in zip(
@@ -74,7 +76,7 @@ class Columns:
         return jax.tree.unflatten(self.tree, leaves)
 
 
-def columns_of(numbers: Any) -> Columns:
+def columns_of(numbers: Belief) -> Columns:
     """The columns that hold the numbers of beliefs, leaves (tasks, ..).
 
     Errors: ValueError where a number is not finite: the process has no ``to_numbers`` of its own yet.
@@ -101,19 +103,21 @@ def columns_of(numbers: Any) -> Columns:
     )
 
 
-def _flat(leaf: np.ndarray) -> np.ndarray:
+def _flat(leaf: Shaped[np.ndarray, "tasks ..."]) -> Shaped[np.ndarray, "tasks numbers"]:
     """(tasks, ..) as (tasks, numbers), of which there may be none."""
     return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
 
 
-def beliefs_after(process: Process, symbols: np.ndarray, n: int) -> Held:
+def beliefs_after(process: Process, symbols: Integer[np.ndarray, "tasks draws"], n: int) -> Held:
     """What Bayes holds after the first ``n`` draws of tasks. symbols: int (tasks, draws)."""
     with float64():
         held = _after(process, jnp.asarray(symbols, jnp.int32), n)
         return Held(*jax.tree.map(np.asarray, held))
 
 
-def bayes_from(process: Process, numbers: Any, rest: np.ndarray) -> np.ndarray:
+def bayes_from(
+    process: Process, numbers: Belief, rest: Integer[np.ndarray, "tasks R"]
+) -> Float64[np.ndarray, "tasks R {process.num_symbols}"]:
     """Bayes running on from ``numbers``, leaves (tasks, ..), over the symbols that follow, int (tasks,
     R): row 0 is what the belief itself predicts. Returns float64 (tasks, R, K), nats."""
     with float64():
@@ -121,7 +125,9 @@ def bayes_from(process: Process, numbers: Any, rest: np.ndarray) -> np.ndarray:
         return np.asarray(_on(process, numbers, jnp.asarray(rest, jnp.int32)))
 
 
-def nearest(columns: np.ndarray, histories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    columns: Float64[np.ndarray, "tasks m"], histories: Integer[np.ndarray, "tasks n"]
+) -> tuple[Int64[np.ndarray, " tasks"], Bool[np.ndarray, " tasks"]]:
     """For each belief, a row of ``columns`` (tasks, m), the index of the nearest in the Euclidean
     distance that another history led to; and whether there is one (tasks,). histories: (tasks, n)."""
     _, which = np.unique(histories, axis=0, return_inverse=True)
@@ -138,8 +144,10 @@ def nearest(columns: np.ndarray, histories: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @partial(jax.jit, static_argnums=0)
-def _after(process: Process, symbols: Array, n: int) -> tuple[Any, dict[str, Array]]:
-    def one(row: Array) -> tuple[Any, dict[str, Array]]:
+def _after(
+    process: Process, symbols: Integer[Array, "tasks draws"], n: Int[Array, ""]
+) -> tuple[Belief, dict[str, Float[Array, "tasks _"]]]:
+    def one(row: Integer[Array, " draws"]) -> tuple[Belief, Coordinates]:
         begin = process.initial_belief(row.shape[-1])
         held = lax.fori_loop(0, n, lambda t, belief: process.update(belief, row[t]), begin)
         return process.to_numbers(held), process.coordinates(held)
@@ -148,9 +156,13 @@ def _after(process: Process, symbols: Array, n: int) -> tuple[Any, dict[str, Arr
 
 
 @partial(jax.jit, static_argnums=0)
-def _on(process: Process, numbers: Any, rest: Array) -> Array:
-    def one(numbers: Any, row: Array) -> Array:
-        def step(belief: Any, symbol: Array) -> tuple[Any, Array]:
+def _on(
+    process: Process, numbers: Belief, rest: Integer[Array, "tasks R"]
+) -> Float[Array, "tasks R {process.num_symbols}"]:
+    def one(numbers: Belief, row: Integer[Array, " R"]) -> Float[Array, "R symbols"]:
+        def step(
+            belief: Belief, symbol: Integer[Array, ""]
+        ) -> tuple[Belief, Float[Array, " symbols"]]:
             return process.update(belief, symbol), process.log_predictive_of(belief)
 
         return lax.scan(step, process.from_numbers(numbers), row)[1]

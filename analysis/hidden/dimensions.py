@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Bool, Float, Float32, Float64
 
 from analysis.hidden.states import States
 from analysis.intervals import Estimate, resampled_means
@@ -47,18 +48,18 @@ class Principal(NamedTuple):
     """Principal components. mean (D,); eigenvalues of the covariance (D,), largest first;
     directions (D, D), one a column."""
 
-    mean: np.ndarray
-    eigenvalues: np.ndarray
-    directions: np.ndarray
+    mean: Float64[np.ndarray, " D"]
+    eigenvalues: Float64[np.ndarray, " D"]
+    directions: Float64[np.ndarray, "D D"]
 
 
 class Basis(NamedTuple):
     """Coordinates ``encode @ (state - mean)``, and back: ``mean + decode @ coordinates``.
     mean (D,), encode (R, D), decode (D, R)."""
 
-    mean: np.ndarray
-    encode: np.ndarray
-    decode: np.ndarray
+    mean: Float64[np.ndarray, " D"]
+    encode: Float64[np.ndarray, "R D"]
+    decode: Float64[np.ndarray, "D R"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Share:
     """share: of the whole, carried by the first m directions, m = 0, 1, .. . whole: the variance, or
     KL_0 in nats. needed: the number that carries 99%; None where MOST_DIRECTIONS are not enough."""
 
-    share: np.ndarray
+    share: Float64[np.ndarray, " sizes"]
     whole: float
     needed: Estimate
 
@@ -83,11 +84,11 @@ class Dimensions:
     """
 
     space: str
-    eigenvalues: np.ndarray
+    eigenvalues: Float64[np.ndarray, " D"]
     shares: dict[str, Share]
 
 
-def principal_components(values: np.ndarray) -> Principal:
+def principal_components(values: Float[np.ndarray, "*places D"]) -> Principal:
     """Principal components of values (..., D), the last axis the dimensions."""
     flat = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
     mean = flat.mean(0)
@@ -101,7 +102,11 @@ def principal_components(values: np.ndarray) -> Principal:
 
 
 def measure_dimensions(
-    learner: Learner, fitted: States, held_out: States, space: str, drawn: np.ndarray
+    learner: Learner,
+    fitted: States,
+    held_out: States,
+    space: str,
+    drawn: Bool[np.ndarray, " L"],
 ) -> Dimensions:
     """The dimensions of one space. drawn: which places hold a drawn symbol, bool (L,)."""
     principal = principal_components(fitted.space(space))
@@ -121,7 +126,7 @@ def measure_dimensions(
     return Dimensions(space, principal.eigenvalues, shares)
 
 
-def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
+def prediction_basis(learner: Learner, h: Float64[np.ndarray, "*places D"]) -> Basis:
     """Directions of h ranked by what the prediction feels; see the module. h: (..., D), drawn places.
 
     Directions whose variance is below 1e-10 of the largest, float32's rounding, are left out.
@@ -148,8 +153,8 @@ def prediction_basis(learner: Learner, h: np.ndarray) -> Basis:
 
 
 def prediction_lost(
-    learner: Learner, states: States, values: np.ndarray, basis: Basis
-) -> np.ndarray:
+    learner: Learner, states: States, values: Float64[np.ndarray, "B L D"], basis: Basis
+) -> Float32[np.ndarray, "B L sizes"]:
     """KL(q || q_m) in nats for m = 0 .. min(R, MOST_DIRECTIONS). values: the states (B, L, D) that
     the basis is of, h first. Returns float32 (B, L, m)."""
     width = states.parts["h"].shape[-1]
@@ -176,17 +181,21 @@ def prediction_lost(
     return out.reshape(*values.shape[:-1], rank + 1)
 
 
-def number_needed(shares: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
+def number_needed(
+    shares: Float[np.ndarray, "*curves sizes"], enough: float = ENOUGH
+) -> Float64[np.ndarray, "*curves"]:
     """The smallest m from which on the share stays at ``enough`` or more. shares: (..., M+1).
     Infinite where there is none."""
     stays = np.logical_and.accumulate((shares >= enough)[..., ::-1], axis=-1)[..., ::-1]
     return np.where(stays[..., -1], stays.argmax(-1), np.inf)
 
 
-def _share_of_variance(by_stream: np.ndarray) -> Share:
+def _share_of_variance(by_stream: Float64[np.ndarray, "streams D"]) -> Share:
     """by_stream: mean squares of the coordinates, (streams, D)."""
 
-    def share(squares: np.ndarray) -> np.ndarray:
+    def share(
+        squares: Float64[np.ndarray, "*curves D"],
+    ) -> Float64[np.ndarray, "*curves D+1"]:
         total = np.cumsum(squares, axis=-1)
         with np.errstate(invalid="ignore"):
             # The last entry is 1 by construction; rounding must not leave it below.
@@ -197,10 +206,12 @@ def _share_of_variance(by_stream: np.ndarray) -> Share:
     return _share(share(mean), share(resampled_means(by_stream)), float(mean.sum()))
 
 
-def _share_of_prediction(by_stream: np.ndarray) -> Share:
+def _share_of_prediction(by_stream: Float32[np.ndarray, "streams sizes"]) -> Share:
     """by_stream: mean KL_m, (streams, M+1)."""
 
-    def share(lost: np.ndarray) -> np.ndarray:
+    def share(
+        lost: Float64[np.ndarray, "*curves sizes"],
+    ) -> Float64[np.ndarray, "*curves sizes"]:
         with np.errstate(invalid="ignore", divide="ignore"):
             return 1 - lost / lost[..., :1]
 
@@ -209,7 +220,11 @@ def _share_of_prediction(by_stream: np.ndarray) -> Share:
     return _share(share(mean), share(resampled_means(by_stream)), float(mean[0]))
 
 
-def _share(share: np.ndarray, resampled: np.ndarray, whole: float) -> Share:
+def _share(
+    share: Float64[np.ndarray, " sizes"],
+    resampled: Float64[np.ndarray, "resamples sizes"],
+    whole: float,
+) -> Share:
     centre = number_needed(share)
     low, high = np.quantile(number_needed(resampled), [0.025, 0.975], method="nearest")
     count = [float(v) if np.isfinite(v) else None for v in (centre, low, high)]
@@ -217,8 +232,10 @@ def _share(share: np.ndarray, resampled: np.ndarray, whole: float) -> Share:
 
 
 @partial(jax.jit, static_argnums=0)
-def _logits_and_jacobian(model: Model, params: Params, h: Array) -> tuple[Array, Array]:
-    def read_out(one: Array) -> Array:
+def _logits_and_jacobian(
+    model: Model, params: Params, h: Float[Array, "n D"]
+) -> tuple[Float[Array, "n outcomes"], Float[Array, "n outcomes D"]]:
+    def read_out(one: Float[Array, " D"]) -> Float[Array, " outcomes"]:
         return model.read_out(params, one)
 
     return jax.vmap(read_out)(h), jax.vmap(jax.jacobian(read_out))(h)
@@ -226,15 +243,22 @@ def _logits_and_jacobian(model: Model, params: Params, h: Array) -> tuple[Array,
 
 @partial(jax.jit, static_argnums=0)
 def _lost(
-    model: Model, params: Params, mean: Array, back: Array, coordinates: Array, log_q: Array
-) -> Array:
+    model: Model,
+    params: Params,
+    mean: Float[Array, " h"],
+    back: Float[Array, "R h"],
+    coordinates: Float[Array, "n R"],
+    log_q: Float[Array, "n outcomes"],
+) -> Float[Array, "n R+1"]:
     q = jnp.exp(log_q)
 
-    def kl(h: Array) -> Array:
+    def kl(h: Float[Array, "n h"]) -> Float[Array, " n"]:
         terms = q * (log_q - jax.nn.log_softmax(model.read_out(params, h)))
         return jnp.where(q > 0, terms, 0.0).sum(-1)
 
-    def add(h: Array, direction: tuple[Array, Array]) -> tuple[Array, Array]:
+    def add(
+        h: Float[Array, "n h"], direction: tuple[Float[Array, " h"], Float[Array, " n"]]
+    ) -> tuple[Float[Array, "n h"], Float[Array, " n"]]:
         along, coordinate = direction
         h = h + coordinate[:, None] * along[None]
         return h, kl(h)

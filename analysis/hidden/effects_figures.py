@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -58,7 +59,7 @@ def interventions(hidden: Hidden) -> Figure:
     return figure
 
 
-def band(curve: Sequence[Estimate]) -> np.ndarray:
+def band(curve: Sequence[Estimate]) -> Float64[np.ndarray, "3 _"]:
     """Means and bounds as arrays; what cannot stand on a log axis is left out."""
     values = np.array([[np.nan if v is None else v for v in (e.mean, *e.ci95)] for e in curve]).T
     return np.where(values > 1e-15, values, np.nan)

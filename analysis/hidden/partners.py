@@ -10,24 +10,31 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Int64, Integer
 
 from analysis.hidden.beliefs import beliefs_after, columns_of, nearest
 from meta_learning.processes import Process
 
 _TRIES = 60
+# Of each of B tasks: its first draws, the index of another task, whether there is one.
+Histories = Integer[np.ndarray, "B n"]
+Which = Int64[np.ndarray, " B"]
+Has = Bool[np.ndarray, " B"]
 
 
 class Partners(NamedTuple):
     """For each task (B,) after n draws. same: int (B, n), a history of the same belief. other,
     nearest: index of the task whose first n draws are meant. has: kind -> whether there is one (B,)."""
 
-    same: np.ndarray
-    other: np.ndarray
-    nearest: np.ndarray
-    has: dict[str, np.ndarray]
+    same: Histories
+    other: Which
+    nearest: Which
+    has: dict[str, Has]
 
 
-def partners(rng: np.random.Generator, process: Process, symbols: np.ndarray, n: int) -> Partners:
+def partners(
+    rng: np.random.Generator, process: Process, symbols: Integer[np.ndarray, "B draws"], n: int
+) -> Partners:
     """Other histories for the first ``n`` draws of tasks. symbols: int (B, draws)."""
     histories = symbols[:, :n]
     statistic = process.statistic(histories)
@@ -45,8 +52,11 @@ def partners(rng: np.random.Generator, process: Process, symbols: np.ndarray, n:
 
 
 def same_belief(
-    rng: np.random.Generator, process: Process, histories: np.ndarray, statistic: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    rng: np.random.Generator,
+    process: Process,
+    histories: Histories,
+    statistic: Integer[np.ndarray, "B m"],
+) -> tuple[Histories, Has]:
     """Each history (B, n) exchanged for another of the same ``statistic`` (B, m), and whether there is
     one."""
     if _equal(process.statistic(np.sort(histories, axis=1)), statistic).all():
@@ -64,7 +74,9 @@ def same_belief(
     return found, has
 
 
-def nearest_belief(process: Process, symbols: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_belief(
+    process: Process, symbols: Integer[np.ndarray, "B draws"], n: int
+) -> tuple[Which, Has]:
     """For each task the index of the one with the nearest belief after ``n`` draws, by the distance of
     ``Machine.to_numbers``; and whether there is one (B,)."""
     numbers = beliefs_after(process, symbols, n).numbers
@@ -75,7 +87,7 @@ def nearest_belief(process: Process, symbols: np.ndarray, n: int) -> tuple[np.nd
     return nearest(columns, symbols[:, :n])
 
 
-def other_order(rng: np.random.Generator, histories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def other_order(rng: np.random.Generator, histories: Histories) -> tuple[Histories, Has]:
     """Each history (B, n) in another order, uniform among those that differ, and whether there is
     one (B,)."""
     orders = histories.copy()
@@ -88,7 +100,7 @@ def other_order(rng: np.random.Generator, histories: np.ndarray) -> tuple[np.nda
     return orders, (orders != histories).any(1)
 
 
-def other_row(rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def other_row(rng: np.random.Generator, rows: Integer[np.ndarray, "B m"]) -> tuple[Which, Has]:
     """For each row (B, m) the index of one that differs, and whether there is one (B,)."""
     partner = np.arange(len(rows))
     for _ in range(_TRIES):
@@ -100,8 +112,8 @@ def other_row(rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, n
 
 
 def other_member(
-    rng: np.random.Generator, histories: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    rng: np.random.Generator, histories: Histories, rows: Integer[np.ndarray, "B m"]
+) -> tuple[Histories, Has]:
     """For each history (B, n) another one of those whose row (B, m) is equal, and whether there is one
     (B,)."""
     _, group = np.unique(rows, axis=0, return_inverse=True)
@@ -119,7 +131,7 @@ def other_member(
     return found, (found != histories).any(1)
 
 
-def exchange_stretches(rng: np.random.Generator, histories: np.ndarray) -> np.ndarray:
+def exchange_stretches(rng: np.random.Generator, histories: Histories) -> Histories:
     """Each history (B, n), n >= 2, with x_a .. x_{b-1} and x_b .. x_{c-1} in each other's place, for
     some a < b < c of its own."""
     rows, n = histories.shape
@@ -133,6 +145,8 @@ def exchange_stretches(rng: np.random.Generator, histories: np.ndarray) -> np.nd
     )
 
 
-def _equal(rows: np.ndarray | None, others: np.ndarray | None) -> np.ndarray:
+def _equal(
+    rows: Integer[np.ndarray, "B m"] | None, others: Integer[np.ndarray, "B m"] | None
+) -> Has:
     """Which rows (B, m) are equal."""
     return (np.asarray(rows) == np.asarray(others)).all(1)

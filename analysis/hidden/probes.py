@@ -22,15 +22,21 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64, Int64, Integer
 
-from analysis.intervals import Estimate, Statistic, estimates
+from analysis.intervals import Estimate, Mean, Means, Statistic, estimates
 from meta_learning.processes import Process
 
 _SMALLEST_SINGULAR_VALUE = 1e-6
 # The coordinate that processes call the exact predictive by.
 PREDICTIVE = "posterior_mean"
-# Symbols int (B, L), and coordinates of the states along them (B, L, n).
-Fit = tuple[np.ndarray, np.ndarray]
+# Symbols, and coordinates of the states along them.
+Fit = tuple[Integer[np.ndarray, "_ L"], Float64[np.ndarray, "_ L n"]]
+# What is read off, by name.
+Targets = Mapping[str, Float64[np.ndarray, "_ L _"]]
+# Vectors along streams: what a probe is fitted from and to.
+From = Float64[np.ndarray, "B L D"]
+To = Float64[np.ndarray, "B L n"]
 
 
 class Score(NamedTuple):
@@ -40,7 +46,9 @@ class Score(NamedTuple):
     by_column: list[Estimate]
 
 
-def probe_targets(process: Process, symbols: np.ndarray) -> dict[str, np.ndarray]:
+def probe_targets(
+    process: Process, symbols: Integer[np.ndarray, "B L"]
+) -> dict[str, Float64[np.ndarray, "B L _"]]:
     """What a state might hold, before each place. symbols: int (B, L). Each float64 (B, L, columns).
 
     The process's own ``coordinates``; "predictive", the exact probabilities of the next symbol, where
@@ -58,14 +66,16 @@ def probe_targets(process: Process, symbols: np.ndarray) -> dict[str, np.ndarray
     return targets | {"place": np.broadcast_to(place, (*np.shape(symbols), 1))}
 
 
-def places_in_task(process: Process, length: int) -> np.ndarray:
+def places_in_task(process: Process, length: int) -> Int64[np.ndarray, " {length}"]:
     """The place within the task, from 1, of every place of a stream. int (length,)."""
     places = np.arange(length)
     T = process.task_length
     return 1 + (places if math.isinf(T) else places % int(T))
 
 
-def linear_probe(x: np.ndarray, y: np.ndarray, held_out_x: np.ndarray) -> np.ndarray:
+def linear_probe(
+    x: From, y: To, held_out_x: Float64[np.ndarray, "others L D"]
+) -> Float64[np.ndarray, "others L n"]:
     """Least squares from x (B, L, D) to y (B, L, n); the answer at held_out_x (B', L, D)."""
     mean_x, mean_y = x.mean((0, 1)), y.mean((0, 1))
     flat = (x - mean_x).reshape(math.prod(x.shape[:-1]), x.shape[-1])  # D may be 0
@@ -75,7 +85,7 @@ def linear_probe(x: np.ndarray, y: np.ndarray, held_out_x: np.ndarray) -> np.nda
     return (held_out_x - mean_x) @ weights + mean_y
 
 
-def place_probe(y: np.ndarray, place: np.ndarray) -> np.ndarray:
+def place_probe(y: To, place: Int64[np.ndarray, " L"]) -> Float64[np.ndarray, "1 L n"]:
     """The mean of y (B, L, n) at each place within the task (L,). Returns (1, L, n)."""
     _, at = np.unique(place, return_inverse=True)
     by_place = y.mean(0)
@@ -84,7 +94,7 @@ def place_probe(y: np.ndarray, place: np.ndarray) -> np.ndarray:
     return (sums / np.bincount(at)[:, None])[at][None]
 
 
-def r_squared(y: np.ndarray, answer: np.ndarray) -> Score:
+def r_squared(y: To, answer: Float64[np.ndarray, "#B L n"]) -> Score:
     """R^2 of an answer to y (B, L, n), with intervals over the streams (first axis)."""
     # Counted from one of its values, a constant has a variance of exactly 0.
     shift = y[0, 0]
@@ -105,7 +115,7 @@ def r_squared(y: np.ndarray, answer: np.ndarray) -> Score:
 def _r2_of(columns: range) -> Statistic:
     """1 - errors / spread, both added up over columns; NaN where there is no spread."""
 
-    def statistic(mean: Mapping[str, np.ndarray]) -> np.ndarray:
+    def statistic(mean: Means) -> Mean:
         error = sum(mean[f"error{k}"] for k in columns)
         spread = sum(mean[f"square{k}"] - mean[f"mean{k}"] ** 2 for k in columns)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -115,10 +125,10 @@ def _r2_of(columns: range) -> Statistic:
 
 
 def probe(
-    fit: Mapping[str, np.ndarray],
-    held_out: Mapping[str, np.ndarray],
-    x: np.ndarray,
-    held_out_x: np.ndarray,
+    fit: Targets,
+    held_out: Targets,
+    x: From,
+    held_out_x: Float64[np.ndarray, "others L D"],
 ) -> dict[str, Score]:
     """A linear probe from x to every target: name -> score."""
     answers = read_off(fit, x, held_out_x)
@@ -126,8 +136,8 @@ def probe(
 
 
 def read_off(
-    fit: Mapping[str, np.ndarray], x: np.ndarray, held_out_x: np.ndarray
-) -> dict[str, np.ndarray]:
+    fit: Targets, x: From, held_out_x: Float64[np.ndarray, "others L D"]
+) -> dict[str, Float64[np.ndarray, "others L _"]]:
     """What a linear probe, fitted from x to every target, answers at ``held_out_x``."""
     joint = np.concatenate(list(fit.values()), axis=-1)
     answers = linear_probe(x, joint, held_out_x)
@@ -154,7 +164,9 @@ def explain_directions(process: Process, fit: Fit, held_out: Fit) -> dict[str, S
     return {name: r_squared(other_y, answer) for name, answer in answers.items()}
 
 
-def _belief(process: Process, symbols: np.ndarray) -> np.ndarray:
+def _belief(
+    process: Process, symbols: Integer[np.ndarray, "B L"]
+) -> Float64[np.ndarray, "B L columns"]:
     """All coordinates of the belief, (B, L, columns)."""
     targets = probe_targets(process, symbols)
     return np.concatenate([v for name, v in targets.items() if name != "place"], axis=-1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -17,6 +18,8 @@ from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.network import Evaluation
 from autoregressive.scores import Calibration
 
+# Images, a row of pixels each: 0 and 1.
+Images = Shaped[np.ndarray, "n places"]
 # Pixel looks: white and black where the image is given, light and dark orange where it was made.
 _GIVEN_AND_MADE = ListedColormap(["#ffffff", "#1a1a1a", "#fbe3d0", VERMILLION])
 
@@ -57,7 +60,7 @@ def pixel_curves(histories: Mapping[str, Mapping[str, Json]], images: int) -> Fi
     return figure
 
 
-def _scale_losses(axis: Axes, losses: Sequence[np.ndarray]) -> None:
+def _scale_losses(axis: Axes, losses: Sequence[Float[np.ndarray, "2 _"]]) -> None:
     """A scale for learning curves, each (train and test, points), the first of them untrained."""
     untrained = losses[0][1, 0]
     trained = np.concatenate([both[:, 1:].ravel() for both in losses])
@@ -125,7 +128,9 @@ def calibration(bins: Calibration) -> Figure:
     return figure
 
 
-def _wilson(bins: Calibration) -> tuple[np.ndarray, np.ndarray]:
+def _wilson(
+    bins: Calibration,
+) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]]:
     """Wilson's (1927) 95% interval of the share in each bin, were its pixels independent."""
     n, z2 = np.maximum(bins.count, 1), 1.96**2
     middle = (bins.observed + z2 / (2 * n)) / (1 + z2 / n)
@@ -135,7 +140,7 @@ def _wilson(bins: Calibration) -> tuple[np.ndarray, np.ndarray]:
 
 
 def continuations(
-    images: np.ndarray,
+    images: Images,
     runs: Continuation,
     chosen: Mapping[str, int],
     shape: tuple[int, int],
@@ -236,7 +241,7 @@ def _cell(shape: tuple[int, int], side: float = 0.82) -> tuple[float, float]:
     return side * max(stretch, 0.7), side * max(1 / stretch, 0.5)
 
 
-def gallery(images: np.ndarray, shape: tuple[int, int]) -> Figure:
+def gallery(images: Images, shape: tuple[int, int]) -> Figure:
     """Images (n, P) side by side, in rows of five."""
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         rows = -(-len(images) // 5)
@@ -249,7 +254,13 @@ def gallery(images: np.ndarray, shape: tuple[int, int]) -> Figure:
     return figure
 
 
-def _show(axis: Axes, pixels: np.ndarray, first: int, shape: tuple[int, int], end: int = 0) -> None:
+def _show(
+    axis: Axes,
+    pixels: Shaped[np.ndarray, " places"],
+    first: int,
+    shape: tuple[int, int],
+    end: int = 0,
+) -> None:
     """One image; pixels first .. end-1 in the colours of what was made."""
     codes = pixels.astype(int).copy()
     codes[first:end] += 2

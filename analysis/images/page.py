@@ -10,6 +10,7 @@ from analysis.report.report import Document, Json, Panel, Report, Table
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Shaped
 
     from autoregressive.images.binarisation import Binarisation
     from autoregressive.images.image_set import ImageSet
@@ -97,7 +98,11 @@ def evaluation_report(
 
 
 def continuation_report(
-    results: Mapping[str, Json], run: Continuation, truth: np.ndarray, images: ImageSet, seed: int
+    results: Mapping[str, Json],
+    run: Continuation,
+    truth: Shaped[np.ndarray, "n places"],
+    images: ImageSet,
+    seed: int,
 ) -> Report:
     """What there is to say of continued images. results, run: of ``runs.continuations``. truth: the
     images that were continued, the first ones of ``images``."""
@@ -270,7 +275,10 @@ def continuation_lead(results: Mapping[str, Json]) -> str:
 
 
 def continuation_panels(
-    truth: np.ndarray, run: Continuation, chosen: Mapping[str, int], shape: tuple[int, int]
+    truth: Shaped[np.ndarray, "n places"],
+    run: Continuation,
+    chosen: Mapping[str, int],
+    shape: tuple[int, int],
 ) -> list[Panel]:
     """The samples of the chosen images, by title -> index; see ``runs.choose_images``."""
     from analysis.images import figures

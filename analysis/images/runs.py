@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Shaped
 
 from analysis.report.publish import write_json
 from analysis.report.report import Document
@@ -178,7 +179,7 @@ def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
 
 def continuations(
     networks: Mapping[str, PixelNetwork],
-    truth: np.ndarray,
+    truth: Shaped[np.ndarray, "n places"],
     *,
     seed: int,
     samples: int,

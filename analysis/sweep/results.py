@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 
 from analysis.comparison.estimates import quantity_of, share_closed
 from analysis.comparison.results import Variables, described
@@ -90,7 +91,9 @@ def _predictors(results: Iterable[Result]) -> list[str]:
     return list(names)
 
 
-def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -> np.ndarray | None:
+def _place(
+    result: Result, field: str, dims: list[str], predictors: list[str]
+) -> Shaped[np.ndarray, "..."] | None:
     """One point's array, with its references where those of the whole sweep are; None without it."""
     values = result.arrays.get(field)
     if values is None or "predictor" not in dims:
@@ -101,7 +104,9 @@ def _place(result: Result, field: str, dims: list[str], predictors: list[str]) -
     return out
 
 
-def _stack(cells: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.ndarray:
+def _stack(
+    cells: Sequence[Shaped[np.ndarray, "..."] | None], shape: tuple[int, ...]
+) -> Float64[np.ndarray, "..."]:
     """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
     there = [cell for cell in cells if cell is not None]
     sizes = np.max([cell.shape for cell in there], axis=0)
@@ -112,7 +117,9 @@ def _stack(cells: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> np.nda
     return out.reshape(*shape, *sizes)
 
 
-def _closed_by_seed(groups: dict[str, Variables], predictors: list[str]) -> np.ndarray:
+def _closed_by_seed(
+    groups: dict[str, Variables], predictors: list[str]
+) -> Float64[np.ndarray, "*axes seeds"]:
     memoryless = groups["references"]["gap"][1][..., [predictors.index("memoryless")]]
     return share_closed(groups["network"]["gap"][1], memoryless)
 

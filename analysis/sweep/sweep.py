@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Shaped
 
 from analysis import extensions
 from analysis.comparison.metrics import METRICS
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# By "group/variable".
+Arrays = dict[str, Shaped[np.ndarray, "..."]]
 OnProgress = Callable[[float, int], None]
 
 
@@ -61,7 +64,7 @@ class Result(NamedTuple):
 
     document: Document
     estimates: dict[str, list[float | None]]
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
     dims: dict[str, list[str]]
 
 
@@ -173,7 +176,7 @@ def measure(task: Task) -> Result:
     return Result(document(comparison, quantities), estimates, arrays, dims)
 
 
-def _means(tree: xarray.DataTree) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+def _means(tree: xarray.DataTree) -> tuple[Arrays, dict[str, list[str]]]:
     """Means over test streams of what ``compare`` keeps of each, and learning curves at points that
     do not hang on which seeds were trained together."""
     arrays, dims = {}, {}

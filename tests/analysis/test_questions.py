@@ -18,17 +18,10 @@ from meta_learning.processes import DirichletCategorical
 KEPT = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
 
 
-class Bayes:
-    """The exact predictor in a learner's place."""
-
-    def __init__(self, process):
-        self.settings = {}
-        self.log_predictive = process.log_predictive
-
-
 def test_bayes_in_a_networks_place_has_no_gap_and_its_own_prior():
     setting = Setting(DirichletCategorical((3, 1, 1), math.inf), 20)
-    found = measure(setting, [Bayes(setting.process)] * 2, key=jax.random.key(0), streams=100)
+    bayes = setting.process.log_predictive
+    found = measure(setting, [bayes] * 2, key=jax.random.key(0), streams=100)
     json.dumps(found, allow_nan=False)
     assert found["T"] is None
     assert found["rows"][0]["gap.network"]["mean"] == 0
@@ -43,7 +36,7 @@ def test_tasks_of_reset_only():
     params = model.init(jax.random.fold_in(jax.random.key(0), INIT))
     learner = Learner(model, params, 3, {})
     setting = Setting(DirichletCategorical((10, 1, 1), 1))
-    found = measure(setting, [learner], key=jax.random.key(0), streams=4)
+    found = measure(setting, [learner.log_predictive], key=jax.random.key(0), streams=4)
     json.dumps(found, allow_nan=False)
     assert found["gap_by_position"] == []
     assert found["effective_alpha"] is None

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64, Int64, Integer
 
 from analysis.audit.tree.count_vectors import counts_of
 from autoregressive.precision import float64
@@ -39,24 +40,24 @@ class Classes:
     an array (classes, n) a length.
     """
 
-    first: np.ndarray
-    after: np.ndarray
-    log_predictive: np.ndarray
-    log_probability: np.ndarray
-    histories: np.ndarray
-    example: list[np.ndarray]
+    first: Int64[np.ndarray, " starts"]
+    after: Int64[np.ndarray, "classes symbols"]
+    log_predictive: Float64[np.ndarray, "classes symbols"]
+    log_probability: Float64[np.ndarray, " classes"]
+    histories: Float64[np.ndarray, " classes"]
+    example: list[Int64[np.ndarray, "_ _"]]
 
     @property
-    def draws(self) -> np.ndarray:
+    def draws(self) -> Int64[np.ndarray, " classes"]:
         """The length of the histories in each class, int (classes,)."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
-    def counts(self, symbols: int) -> np.ndarray:
+    def counts(self, symbols: int) -> Int64[np.ndarray, "classes {symbols}"]:
         """The counts of the example of each class, int (classes, K)."""
         return np.concatenate([counts_of(histories, symbols) for histories in self.example])
 
     @property
-    def histories_by_length(self) -> np.ndarray:
+    def histories_by_length(self) -> Float64[np.ndarray, " lengths"]:
         """How many histories of each length the process can make, float64 (D,)."""
         return np.add.reduceat(self.histories, self.first[:-1])
 
@@ -74,8 +75,8 @@ def find_classes(process: Process, positions: int) -> Classes | None:
 def _find(process: Process, positions: int) -> Classes | None:
     begin = process.initial_belief(positions - 1)
     belief = jax.tree.map(lambda leaf: np.asarray(leaf)[None], begin)
-    log_p: np.ndarray = np.zeros(1)
-    histories: np.ndarray = np.ones(1)
+    log_p: Float64[np.ndarray, " n"] = np.zeros(1)
+    histories: Float64[np.ndarray, " n"] = np.ones(1)
     examples = [np.zeros((1, 0), np.int64)]
     after, rows, log_ps, numbers, first = [], [], [], [], [0, 1]
     for length in range(positions):
@@ -113,14 +114,18 @@ def _find(process: Process, positions: int) -> Classes | None:
     )
 
 
-def _log_sum(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+def _log_sum(
+    values: Float64[np.ndarray, " n"], group: Integer[np.ndarray, " n"], groups: int
+) -> Float64[np.ndarray, " {groups}"]:
     """The logarithm of the sum of exp(values) in each group."""
     most = np.full(groups, -np.inf)
     np.maximum.at(most, group, values)
     return most + np.log(np.bincount(group, np.exp(values - most[group]), groups))
 
 
-def _follow(machine: Machine, belief: Belief, number: int) -> tuple[np.ndarray, Belief]:
+def _follow(
+    machine: Machine, belief: Belief, number: int
+) -> tuple[Float64[np.ndarray, "{number} {machine.num_symbols}"], Belief]:
     """``machine_step`` of ``number`` beliefs, as NumPy arrays."""
     parts = []
     for start in range(0, number, _AT_ONCE):
@@ -134,12 +139,14 @@ def _follow(machine: Machine, belief: Belief, number: int) -> tuple[np.ndarray, 
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
 
-def machine_step(machine: Machine, belief: Belief, number: int) -> tuple[Array, Belief]:
+def machine_step(
+    machine: Machine, belief: Belief, number: int
+) -> tuple[Float[Array, "{number} {machine.num_symbols}"], Belief]:
     """For beliefs of ``number`` histories, arrays (N, ...): log p of the next symbol (N, K), and the
     beliefs after each of the symbols, arrays (N, K, ...)."""
     symbols = jnp.arange(machine.num_symbols, dtype=jnp.int32)
 
-    def one(belief: Belief) -> tuple[Array, Belief]:
+    def one(belief: Belief) -> tuple[Float[Array, " symbols"], Belief]:
         after = jax.vmap(lambda symbol: machine.update(belief, symbol))(symbols)
         return machine.log_predictive_of(belief), after
 
@@ -147,5 +154,7 @@ def machine_step(machine: Machine, belief: Belief, number: int) -> tuple[Array, 
 
 
 @partial(jax.jit, static_argnums=0)
-def _step(machine: Machine, belief: Belief) -> tuple[Array, Belief]:
+def _step(
+    machine: Machine, belief: Belief
+) -> tuple[Float[Array, "at_once {machine.num_symbols}"], Belief]:
     return machine_step(machine, belief, _AT_ONCE)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float, Float64, Int, Int64, Integer, Shaped
 
 from analysis.audit.tree.belief_classes import Classes, find_classes, machine_step
 from analysis.audit.tree.prefix_tree import (
@@ -26,11 +27,14 @@ from analysis.audit.tree.prefix_tree import (
     children,
     node_values,
 )
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from meta_learning.processes import Process
 from meta_learning.processes.types import Belief
 
+# Sums while they are added up: here the columns are the rows.
+Sums = Float64[np.ndarray, "columns cells"]
 # Columns of the sums, beside the K of log q~: all but the first are weighed by p(history).
 HISTORIES, WEIGHT, LOG_Q = 0, 1, 2
 LEAK, RESET, SYMBOLS, MEMORYLESS = -4, -3, -2, -1
@@ -47,7 +51,7 @@ class Block(NamedTuple):
 
     state: State
     belief: Belief
-    log_p: Array
+    log_p: Float64[AnyArray, " size"]
 
 
 class Level(NamedTuple):
@@ -58,16 +62,16 @@ class Level(NamedTuple):
     block: Block
     draws: int
     number: int
-    cell: np.ndarray
+    cell: Int64[np.ndarray, " number"]
 
 
 class Scored(NamedTuple):
     """Nodes with what is said after them. log_p (n,), log_b (n, K) in nats; values (n, K+2):
     ``node_values`` of the network's logits."""
 
-    log_p: Array
-    log_b: Array
-    values: Array
+    log_p: Float64[AnyArray, " n"]
+    log_b: Float64[AnyArray, "n symbols"]
+    values: Float64[AnyArray, "n symbols+2"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,11 @@ class Tree:
         )
         return Level(block, 0, 1, np.zeros(1, np.int64)), scored
 
-    def rows_of_root(self, scored: Scored) -> np.ndarray:
+    def rows_of_root(self, scored: Scored) -> Float64[np.ndarray, "columns 1"]:
         """The sums of the root alone, (columns, 1)."""
         return np.asarray(_weigh(scored, jnp.asarray(self.process.log_first())))
 
-    def expand(self, level: Level, sums: np.ndarray) -> list[Level]:
+    def expand(self, level: Level, sums: Sums) -> list[Level]:
         """Adds what the children of ``level`` say to sums (columns, cells). Returns the children that
         are histories, in blocks; none of the last length."""
         plan, table = self.plan, self.classes
@@ -130,7 +134,11 @@ class Tree:
         return self.blocks_of(block, draws, alive, cell)
 
     def blocks_of(
-        self, block: Block, draws: int, alive: np.ndarray, cell: np.ndarray
+        self,
+        block: Block,
+        draws: int,
+        alive: Bool[np.ndarray, " children"],
+        cell: Int64[np.ndarray, " children"],
     ) -> list[Level]:
         """The children of a block that are histories, in blocks. alive, cell: of the first of them."""
         K, size, levels = self.plan.symbols, self.plan.per_device, []
@@ -144,14 +152,19 @@ class Tree:
                 levels.append(Level(part, draws, len(of), of))
         return levels
 
-    def below(self, levels: Sequence[Level], sums: np.ndarray) -> None:
+    def below(self, levels: Sequence[Level], sums: Sums) -> None:
         """Adds all that is below ``levels`` to sums (columns, cells), deepest first."""
         stack = list(levels)[::-1]
         while stack:
             stack += self.expand(stack.pop(), sums)[::-1]
 
 
-def _add_by_cell(sums: np.ndarray, cell: np.ndarray, rows: np.ndarray, span: np.ndarray) -> None:
+def _add_by_cell(
+    sums: Sums,
+    cell: Int64[np.ndarray, " children"],
+    rows: Float64[np.ndarray, "columns nodes"],
+    span: Int64[np.ndarray, " 2"],
+) -> None:
     """Adds rows (columns, nodes) to the cells of their nodes, -1 for none. span: first and one past
     the last cell of their length."""
     if (cell < 0).any():
@@ -165,14 +178,16 @@ def _add_by_cell(sums: np.ndarray, cell: np.ndarray, rows: np.ndarray, span: np.
             np.add.at(total, cell, row[: len(cell)])
 
 
-def _kl(log_b: Array, log_q: Array) -> Array:
+def _kl(
+    log_b: Float[AnyArray, "#n symbols"], log_q: Float[AnyArray, "#n symbols"]
+) -> Float[Array, " n"]:
     """KL(b || q) over the last axis, nats, with 0 log 0 = 0."""
     none = jnp.isneginf(log_b)
     apart = jnp.where(none, 0.0, log_b - jnp.where(none, 0.0, log_q))
     return jnp.maximum((jnp.exp(log_b) * apart).sum(-1), 0.0)
 
 
-def _weigh(scored: Scored, log_first: Array) -> Array:
+def _weigh(scored: Scored, log_first: Float64[Array, " symbols"]) -> Float64[Array, "columns n"]:
     """The ``columns`` of each node (columns, n), 0 of what is no history."""
     log_p, log_b, values = scored
     weight = jnp.exp(log_p)
@@ -195,7 +210,7 @@ def _root(
     log_b = jax.vmap(process.log_predictive_of, axis_size=1)(belief)
     log_p = jnp.zeros(1)
 
-    def whole(a: Array, rest: float = 0) -> Array:
+    def whole(a: Shaped[Array, "n ..."], rest: float = 0) -> Shaped[Array, "size ..."]:
         return jnp.pad(a, ((0, size - 1), *[(0, 0)] * (a.ndim - 1)), constant_values=rest)
 
     state, belief = jax.tree.map(whole, (state, belief))
@@ -227,8 +242,8 @@ def expand_block(
     by_node: bool,
     params: Params,
     block: Block,
-    log_first: Array,
-) -> tuple[Block | None, Array, Array]:
+    log_first: Float64[Array, " symbols"],
+) -> tuple[Block | None, Float64[AnyArray, " children"], Float64[Array, "columns ..."]]:
     """The children, if they are kept; log p of each; and their columns, each or in all."""
     found, scored = score_children(model, process, params, block)
     rows = _weigh(scored, log_first)
@@ -236,7 +251,7 @@ def expand_block(
 
 
 @jax.jit
-def _take(block: Block, which: Array, count: Array) -> Block:
+def _take(block: Block, which: Integer[Array, " children"], count: Int[Array, ""]) -> Block:
     """The nodes ``which``, of which the first ``count`` are histories."""
     state, belief, log_p = jax.tree.map(lambda a: a[which], block)
     return Block(state, belief, jnp.where(jnp.arange(len(which)) < count, log_p, -jnp.inf))

@@ -13,12 +13,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from analysis.audit.tree.belief_classes import find_classes
 from analysis.audit.tree.belief_tree import HISTORIES, Block, Level, Tree, columns, expand_block
 from analysis.audit.tree.prefix_tree import (
     FRONTIER_NUMBERS,
     Plan,
+    Sums,
     Walk,
     tree_nodes,
 )
@@ -70,7 +72,7 @@ class Nodes:
 
     block: Block
     draws: int
-    cell: np.ndarray
+    cell: Int64[np.ndarray, " nodes"]
 
     def piece(self, start: int, count: int) -> Nodes:
         """Some of them."""
@@ -102,8 +104,8 @@ class BeliefSums(NamedTuple):
     """What is below ``nodes`` frontier nodes: sums (cells, columns) of the cells that they reach."""
 
     nodes: int
-    cells: np.ndarray
-    sums: np.ndarray
+    cells: Int64[np.ndarray, " reached"]
+    sums: Float64[np.ndarray, "reached columns"]
 
 
 def belief_sums(task: BeliefTask, device: jax.Device | None = None) -> BeliefSums:
@@ -117,7 +119,7 @@ def belief_sums(task: BeliefTask, device: jax.Device | None = None) -> BeliefSum
     return BeliefSums(len(nodes.cell), reached, sums[:, reached].T)
 
 
-class BeliefWalk(Walk):
+class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
     """Sums by class, or by length where histories share no beliefs; columns as ``columns`` says."""
 
     def __init__(self, tree: Tree, devices: Sequence[jax.Device]):
@@ -126,7 +128,7 @@ class BeliefWalk(Walk):
         self.header = {"process": tree.process.name, **tree.process.settings()}
         self.branch_sums = belief_sums
 
-    def stem(self) -> tuple[np.ndarray, Nodes | None, int]:
+    def stem(self) -> tuple[Sums, Nodes, int]:
         tree, plan = self.tree, self.plan
         numbers = node_numbers(tree.model, tree.process, plan.positions)
         most = FRONTIER_NUMBERS // (numbers * plan.symbols)
@@ -140,8 +142,8 @@ class BeliefWalk(Walk):
             blocks = [
                 jax.tree.map(lambda a, n=n: np.asarray(a)[: n.number], n.block) for n in levels
             ]
-        if not levels:
-            return sums.T, None, 0
+        if not levels:  # nothing is below
+            return sums.T, Nodes(root.block, plan.stem, np.zeros(0, np.int64)), 0
         block = jax.tree.map(lambda *a: np.concatenate(a), *blocks)
         cell = np.concatenate([level.cell for level in levels])
         return sums.T, Nodes(block, levels[0].draws, cell), len(cell)
@@ -165,11 +167,11 @@ class BeliefWalk(Walk):
                 yield from pool.map(belief_sums, *zip(*group, strict=True))
                 group = list(zip(tasks, self.devices, strict=False))
 
-    def add(self, sums: np.ndarray, start: int, chunk: BeliefSums) -> int:
+    def add(self, sums: Sums, start: int, chunk: BeliefSums) -> int:
         sums[chunk.cells] += chunk.sums
         return start + chunk.nodes
 
-    def nodes_done(self, sums: np.ndarray, done: int) -> int:
+    def nodes_done(self, sums: Sums, done: int) -> int:
         return round(sums[:, HISTORIES].sum())
 
     def trial(self) -> tuple[float, int]:

@@ -7,6 +7,10 @@ import math
 from functools import cache
 
 import numpy as np
+from jaxtyping import Int32, Int64, Integer
+
+# Count vectors, one a row.
+Counts = Integer[np.ndarray, "cells symbols"]
 
 
 def tree_cells(symbols: int, positions: int) -> int:
@@ -15,7 +19,7 @@ def tree_cells(symbols: int, positions: int) -> int:
 
 
 @cache
-def count_vectors(draws: int, symbols: int) -> np.ndarray:
+def count_vectors(draws: int, symbols: int) -> Int64[np.ndarray, "cells {symbols}"]:
     """Every way to share draws among symbols: int64 (cells, K), most of the first symbol first."""
     chosen = list(itertools.combinations_with_replacement(range(symbols), draws))
     picks = np.array(chosen, np.int64).reshape(len(chosen), draws)
@@ -25,18 +29,18 @@ def count_vectors(draws: int, symbols: int) -> np.ndarray:
     return counts
 
 
-def all_counts(symbols: int, positions: int) -> np.ndarray:
+def all_counts(symbols: int, positions: int) -> Int64[np.ndarray, "cells {symbols}"]:
     """The count vectors of every level, level by level: the order of every table here."""
     return np.concatenate([count_vectors(n, symbols) for n in range(positions)])
 
 
-def rows_of(counts: np.ndarray) -> dict[bytes, int]:
+def rows_of(counts: Counts) -> dict[bytes, int]:
     """Where each count vector of a table stands, by its bytes."""
     return {row.tobytes(): i for i, row in enumerate(counts)}
 
 
 @cache
-def fold(draws: int, symbols: int) -> np.ndarray:
+def fold(draws: int, symbols: int) -> Int32[np.ndarray, "after {symbols}"]:
     """Where counts of ``draws`` + 1 come from: int (cells after, K), rows of (first symbol, counts of
     the other draws) flattened; one past the end where the first symbol cannot be k."""
     before, after = count_vectors(draws, symbols), count_vectors(draws + 1, symbols)
@@ -50,12 +54,14 @@ def fold(draws: int, symbols: int) -> np.ndarray:
     return out
 
 
-def draws_of(draws: int, symbols: int) -> np.ndarray:
+def draws_of(draws: int, symbols: int) -> Int64[np.ndarray, "nodes {draws}"]:
     """All histories of a length, int64 (K^draws, draws): node i's draws are the digits of i to the
     base K."""
     return np.arange(symbols**draws)[:, None] // symbols ** np.arange(draws)[::-1] % symbols
 
 
-def counts_of(histories: np.ndarray, symbols: int) -> np.ndarray:
+def counts_of(
+    histories: Integer[np.ndarray, "nodes n"], symbols: int
+) -> Int64[np.ndarray, "nodes {symbols}"]:
     """Counts of each history, int64: (nodes, draws) -> (nodes, K)."""
     return np.stack([(histories == k).sum(1) for k in range(symbols)], axis=-1).astype(np.int64)

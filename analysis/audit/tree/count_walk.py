@@ -14,13 +14,13 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float, Float64, Int64
 
 from analysis.audit.tree.count_vectors import (
     count_vectors,
@@ -33,12 +33,15 @@ from analysis.audit.tree.count_vectors import (
 from analysis.audit.tree.prefix_tree import (
     FRONTIER_NUMBERS,
     Plan,
+    Sums,
     Walk,
     after_reset,
     children,
     node_values,
 )
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, State
+from autoregressive.header import Header
 from autoregressive.model import Model
 from autoregressive.precision import float64
 
@@ -49,7 +52,9 @@ _CHUNK_UNITS_ELSEWHERE = 2**25
 _TASK_HISTORIES = {"cpu": 2**21}
 _TASK_HISTORIES_ELSEWHERE = 2**27
 # States of many nodes as NumPy arrays (nodes, ...).
-States = tuple[np.ndarray, ...]
+States = tuple[Float[np.ndarray, "nodes ..."], ...]
+# Sums below each of some frontier nodes.
+Branches = Float64[AnyArray, "nodes below columns"]
 # Chunks of a trial: some tenths of a second.
 _TRIAL_CHUNKS = 50
 
@@ -69,7 +74,9 @@ def make_plan(model: Model, symbols: int, positions: int) -> Plan:
     )
 
 
-def _by_counts(values: Array, symbols: int, depth: int) -> Array:
+def _by_counts(
+    values: Float64[Array, "nodes orders columns"], symbols: int, depth: int
+) -> Float64[Array, "nodes cells columns"]:
     """Sums over the orders of ``depth`` draws: (C, K^depth, V) -> (C, cells, V).
 
     The last draw is the fastest index; draws join the counts one by one, last first.
@@ -86,7 +93,7 @@ def _by_counts(values: Array, symbols: int, depth: int) -> Array:
 
 def _descend(
     model: Model, symbols: int, depth: int, params: Params, state: State
-) -> tuple[list[Array], State]:
+) -> tuple[list[Float64[Array, "nodes _ columns"]], State]:
     """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
     sums, nodes = [], state[0].shape[0]
     for level in range(1, depth + 1):
@@ -97,7 +104,9 @@ def _descend(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _stem(model: Model, plan: Plan, params: Params) -> tuple[Array, State]:
+def _stem(
+    model: Model, plan: Plan, params: Params
+) -> tuple[Float64[Array, "cells columns"], State]:
     """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
     state, logits = after_reset(model, plan.symbols, params)
     sums, state = _descend(model, plan.symbols, plan.stem, params, state)
@@ -105,10 +114,12 @@ def _stem(model: Model, plan: Plan, params: Params) -> tuple[Array, State]:
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _branches(model: Model, plan: Plan, mesh: Mesh, params: Params, state: State) -> Array:
+def _branches(
+    model: Model, plan: Plan, mesh: Mesh, params: Params, state: State
+) -> Float64[Array, "nodes below columns"]:
     """Sums below each of a chunk of frontier nodes: (C, cells of all levels below, K+2)."""
 
-    def one_device(params: Params, state: State) -> Array:
+    def one_device(params: Params, state: State) -> Float64[Array, "some below columns"]:
         return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
 
     over = PartitionSpec("branch")
@@ -118,7 +129,18 @@ def _branches(model: Model, plan: Plan, mesh: Mesh, params: Params, state: State
     )(params, state)
 
 
-class CountWalk(Walk):
+@dataclass(frozen=True)
+class BranchTask:
+    """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
+
+    model: Model
+    params: Params
+    plan: Plan
+    states: States
+    nodes: int
+
+
+class CountWalk(Walk[States, BranchTask, Branches]):
     """Sums by counts: a cell is a row of ``count_vectors.all_counts``, a column one of ``node_values``.
 
     devices: those that share the branches, each with its own frontier nodes. rows: int (cells of the
@@ -129,7 +151,7 @@ class CountWalk(Walk):
     def __init__(self, model: Model, params: Params, plan: Plan, devices: Sequence[jax.Device]):
         self.model, self.plan = model, plan
         self.shape = (tree_cells(plan.symbols, plan.positions), plan.symbols + 2)
-        self.header: dict[str, Any] = {}
+        self.header: Header = {}
         self.branch_sums = branch_sums
         self.mesh = Mesh(np.array(devices), ("branch",))
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
@@ -139,17 +161,17 @@ class CountWalk(Walk):
         where = rows_of(count_vectors(plan.stem, plan.symbols))
         self.cell = np.array([where[row.tobytes()] for row in counts])
 
-    def stem(self) -> tuple[np.ndarray, States, int]:
+    def stem(self) -> tuple[Sums, States, int]:
         sums = np.zeros(self.shape)
         with float64():
             found, state = _stem(self.model, self.plan, self.params)
             sums[: len(found)] = found
             return sums, jax.tree.map(np.asarray, state), self.plan.frontier
 
-    def nodes_done(self, sums: np.ndarray, done: int) -> int:
+    def nodes_done(self, sums: Sums, done: int) -> int:
         return self.plan.stem_nodes + done * self.plan.branch_nodes
 
-    def chunks(self, frontier: States, start: int) -> Generator[Array, None, None]:
+    def chunks(self, frontier: States, start: int) -> Generator[Branches, None, None]:
         current = None
         for first in range(start, self.plan.frontier, self.per_call):
             # One chunk runs while the one before it is added.
@@ -160,7 +182,9 @@ class CountWalk(Walk):
         if current is not None:
             yield current
 
-    def branches(self, frontier: States, start: int) -> Array:
+    def branches(
+        self, frontier: States, start: int
+    ) -> Float64[Array, "{self.per_call} below columns"]:
         """Begins the chunk of frontier nodes from ``start`` on: (per_call, cells below, K+2).
 
         A short last chunk is padded with zero states; ``add`` leaves their sums out.
@@ -206,22 +230,11 @@ class CountWalk(Walk):
             states = jax.tree.map(lambda s, n=nodes, first=first: s[first : first + n], frontier)
             yield BranchTask(self.model, params, self.plan, states, nodes)
 
-    def add(self, sums: np.ndarray, start: int, branches: np.ndarray | Array) -> int:
-        end = min(start + len(branches), self.plan.frontier)
-        for cell, values in zip(self.cell[start:end], np.asarray(branches), strict=False):
+    def add(self, sums: Sums, start: int, chunk: Branches) -> int:
+        end = min(start + len(chunk), self.plan.frontier)
+        for cell, values in zip(self.cell[start:end], np.asarray(chunk), strict=False):
             sums[self.rows[cell]] += values
         return end
-
-
-@dataclass(frozen=True)
-class BranchTask:
-    """Some frontier nodes as a task for a worker: their states, (nodes, ...) NumPy arrays."""
-
-    model: Model
-    params: Params
-    plan: Plan
-    states: States
-    nodes: int
 
 
 def nodes_of_task(plan: Plan) -> int:
@@ -230,7 +243,7 @@ def nodes_of_task(plan: Plan) -> int:
     return plan.per_device * max(1, histories // (plan.per_device * plan.branch_nodes))
 
 
-def branch_sums(task: BranchTask) -> np.ndarray:
+def branch_sums(task: BranchTask) -> Float64[np.ndarray, "{task.nodes} below columns"]:
     """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
     sums, step = [], task.plan.per_device
@@ -241,26 +254,25 @@ def branch_sums(task: BranchTask) -> np.ndarray:
         return np.concatenate(sums)[: task.nodes]
 
 
-def _piece(states: States, start: int, count: int) -> States:
+def _piece(states: States, start: int, count: int) -> tuple[Float[np.ndarray, "{count} ..."], ...]:
     """``count`` of the nodes' states from ``start`` on, padded with zeros."""
 
-    def piece(s: np.ndarray) -> np.ndarray:
+    def piece(s: Float[np.ndarray, "nodes ..."]) -> Float[np.ndarray, "count ..."]:
         part = s[start : start + count]
         return np.pad(part, ((0, count - len(part)), *[(0, 0)] * (part.ndim - 1)))
 
     return jax.tree.map(piece, states)
 
 
-def _branch_rows(plan: Plan) -> np.ndarray:
+def _branch_rows(plan: Plan) -> Int64[np.ndarray, "reached below"]:
     """``Walk.rows``."""
     levels = [count_vectors(plan.stem + j, plan.symbols) for j in range(1, plan.branch + 1)]
     own = [count_vectors(j, plan.symbols) for j in range(1, plan.branch + 1)]
     first = tree_cells(plan.symbols, plan.stem + 1)
-    columns = []
+    above, columns = count_vectors(plan.stem, plan.symbols), []
     for level, below in zip(levels, own, strict=True):
         where = rows_of(level)
         for counts in below:
-            reached = count_vectors(plan.stem, plan.symbols) + counts
-            columns.append([first + where[row.tobytes()] for row in reached])
+            columns.append([first + where[row.tobytes()] for row in above + counts])
         first += len(level)
-    return np.array(columns, np.int64).T
+    return np.array(columns, np.int64).reshape(len(columns), len(above)).T

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
-from analysis.audit.tree.prefix_tree import Walk
+from analysis.audit.tree.prefix_tree import Sums, Walk
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
+from autoregressive.header import Header
 from autoregressive.resume import cache_may_fail
 from autoregressive.versions import versions
 from meta_learning.learner import Learner
@@ -33,7 +33,7 @@ class PartialSums:
 
     def __init__(self, folder: Path | None, learner: Learner, walk: Walk):
         plan = walk.plan
-        self.header: dict[str, Any] = {
+        self.header: Header = {
             "kind": "exact-gap",
             "walk": {"name": type(walk).__name__, **walk.header},
             "params": tensors_digest({k: np.asarray(v) for k, v in learner.params.items()}),
@@ -78,7 +78,7 @@ class PartialSums:
         self.done, self.frontier = (int(number) for number in done)
         self.saved = self.done
 
-    def begin(self, stem: np.ndarray, frontier: int) -> None:
+    def begin(self, stem: Sums, frontier: int) -> None:
         """The sums of the stem; ``frontier`` nodes are below it."""
         self.values[:] = stem
         self.frontier = frontier

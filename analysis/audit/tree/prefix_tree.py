@@ -16,20 +16,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Float64
 
 from autoregressive.cells.base import Params, State
+from autoregressive.header import Header
 from autoregressive.model import Model
 
 # Nodes of the frontier, whose states are all kept: their numbers in all.
 FRONTIER_NUMBERS = 2**22
-# States, or beliefs, of many nodes: a tree of arrays (nodes, ...).
-Nodes = Any
+# Of each class of nodes, what is summed over them.
+Sums = Float64[np.ndarray, "cells columns"]
+# A walk's own: states, or beliefs, of many nodes; some of them as a task; what is below some of them.
+Nodes = TypeVar("Nodes")
+Task = TypeVar("Task")
+Chunk = TypeVar("Chunk")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Plan:
         return tree_nodes(self.symbols, self.branch + 1) - 1
 
 
-class Walk(ABC):
+class Walk(ABC, Generic[Nodes, Task, Chunk]):
     """A walk over a tree, and what it sums over the nodes.
 
     plan: of the tree. shape: (cells, columns) of the sums, float64: a cell is a class of nodes. header:
@@ -81,28 +87,28 @@ class Walk(ABC):
 
     plan: Plan
     shape: tuple[int, int]
-    header: dict[str, Any]
-    branch_sums: Callable[[Any], Any]
+    header: Header
+    branch_sums: Callable[[Task], Chunk]
 
     @abstractmethod
-    def stem(self) -> tuple[np.ndarray, Nodes, int]:
+    def stem(self) -> tuple[Sums, Nodes, int]:
         """Sums of the levels down to the frontier's, (cells, columns); the frontier's nodes, and how
         many they are."""
 
     @abstractmethod
-    def chunks(self, frontier: Nodes, start: int) -> Generator[Any, None, None]:
+    def chunks(self, frontier: Nodes, start: int) -> Generator[Chunk, None, None]:
         """What is below the frontier's nodes from ``start`` on, some nodes at a time, in order."""
 
     @abstractmethod
-    def tasks(self, frontier: Nodes, start: int) -> Iterator[Any]:
+    def tasks(self, frontier: Nodes, start: int) -> Iterator[Task]:
         """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
 
     @abstractmethod
-    def add(self, sums: np.ndarray, start: int, chunk: Any) -> int:
+    def add(self, sums: Sums, start: int, chunk: Chunk) -> int:
         """Adds a chunk that began at ``start`` to the sums. Returns its end."""
 
     @abstractmethod
-    def nodes_done(self, sums: np.ndarray, done: int) -> int:
+    def nodes_done(self, sums: Sums, done: int) -> int:
         """Histories that are in the sums, where these hold ``done`` frontier nodes."""
 
     @abstractmethod
@@ -116,7 +122,9 @@ def tree_nodes(symbols: int, levels: int) -> int:
     return (symbols**levels - 1) // (symbols - 1)
 
 
-def node_values(logits: Array) -> Array:
+def node_values(
+    logits: Float[Array, "*nodes outcomes"],
+) -> Float64[Array, "*nodes outcomes+1"]:
     """What is summed over histories, in float64: logits (..., K+1) -> (..., K+2).
 
     log q~(k), the K symbols' log probabilities given that RESET does not come, -inf where it is certain
@@ -130,13 +138,17 @@ def node_values(logits: Array) -> Array:
     return jnp.concatenate([given, leak[..., None], -jnp.expm1(-leak)[..., None]], axis=-1)
 
 
-def after_reset(model: Model, symbols: int, params: Params) -> tuple[State, Array]:
+def after_reset(
+    model: Model, symbols: int, params: Params
+) -> tuple[State, Float[Array, "1 {symbols+1}"]]:
     """The root: the state after a RESET, with one node, and logits (1, K+1)."""
     reset = jax.nn.one_hot(jnp.array([symbols]), symbols + 1, dtype=jnp.float32)
     return model.step(params, model.initial_state((1,)), reset)
 
 
-def children(model: Model, symbols: int, params: Params, state: State) -> tuple[State, Array]:
+def children(
+    model: Model, symbols: int, params: Params, state: State
+) -> tuple[State, Float[Array, "nodes {symbols} {symbols+1}"]]:
     """One level down, for any model with a ``step``: states of C nodes -> states of their C * K
     children, the symbol the fastest index, and logits (C, K, K+1)."""
     inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]

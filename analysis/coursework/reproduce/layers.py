@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 
 from analysis.report.report import Json, Table
 
@@ -22,7 +23,9 @@ def layers_table(params: Mapping[str, Json], title: str) -> tuple[Table, int]:
     ), count
 
 
-def causality(rows: np.ndarray, changed: np.ndarray, at: int) -> tuple[float, float]:
+def causality(
+    rows: Float[np.ndarray, "1 places ..."], changed: Float[np.ndarray, "1 places ..."], at: int
+) -> tuple[float, float]:
     """The largest change of a network's output before and after the place that was changed.
 
     rows, changed: outputs (1, places, ...) whose row t - 1 predicts x_t from x_<t, for pixels, with

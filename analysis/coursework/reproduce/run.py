@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from jaxtyping import Shaped
 
 from analysis.coursework.reproduce.sizes import Sizes
 from analysis.report.report import Document
@@ -98,7 +99,7 @@ class Run:
         return load(self.data, split)
 
     @cached_property
-    def truth(self) -> np.ndarray:
+    def truth(self) -> Shaped[np.ndarray, "n places"]:
         """The images that are continued."""
         return self.test_images.images(slice(0, self.sizes.continued_images))
 
