@@ -31,7 +31,8 @@ NUMBERS = {
     "worst_histories",
     "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "
     "questions_figures reproduce.layers",
-    "hidden": "belief_figures beliefs dimensions effects_figures partners probes",
+    "hidden": "belief_figures beliefs dimensions effects_figures examine interventions jacobian "
+    "partners probes simulation states",
     "images": "figures runs",
     "sweep": "sweep results",
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float64, Integer, PRNGKeyArray
 
 from analysis.hidden.controls import early_learner, initial_learner
 from analysis.hidden.dimensions import (
@@ -43,6 +44,8 @@ _SHOWN_STREAMS = 200
 _EXPLAINED_DIRECTIONS = 6
 # Columns of a coordinate by which states are shaded.
 _SHADES = 8
+# Targets, or coordinates, along streams.
+Values = Float64[np.ndarray, "streams L n"]
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,12 @@ class Trajectories:
     shade: the coordinate of the belief that a figure shades by, its name and (streams, L, columns).
     """
 
-    by_variance: np.ndarray
-    by_prediction: np.ndarray
-    counts: np.ndarray
-    place: np.ndarray
-    drawn: np.ndarray
-    shade: tuple[str, np.ndarray]
+    by_variance: Float64[np.ndarray, "streams L 2"]
+    by_prediction: Float64[np.ndarray, "streams L 2"]
+    counts: Integer[np.ndarray, "streams L K"]
+    place: Integer[np.ndarray, " L"]
+    drawn: Bool[np.ndarray, " L"]
+    shade: tuple[str, Float64[np.ndarray, "streams L columns"]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class Readings:
     """
 
     target: str
-    exact: np.ndarray
-    read: dict[str, np.ndarray]
+    exact: Float64[np.ndarray, "histories n"]
+    read: dict[str, Float64[np.ndarray, "histories n"]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,9 @@ class Hidden:
         return self.streams - self.streams // 2
 
 
-def examine(learner: Learner, process: Process, *, key: jax.Array, streams: int = 2_000) -> Hidden:
+def examine(
+    learner: Learner, process: Process, *, key: PRNGKeyArray, streams: int = 2_000
+) -> Hidden:
     """All figures of one network on ``streams`` streams of the process it was trained on.
 
     Errors: ValueError where the network is not built on a cell, tasks have no drawn symbol, streams
@@ -156,7 +161,7 @@ def examine(learner: Learner, process: Process, *, key: jax.Array, streams: int 
     learners = {"trained": learner, "early": early.learner, "untrained": initial_learner(learner)}
     there = {name: one for name, one in learners.items() if one is not None}
     probes: dict[str, dict[str, dict[str, Score]]] = {}
-    read: dict[str, dict[str, np.ndarray]] = {}
+    read: dict[str, dict[str, Values]] = {}
     for name, one in there.items():
         states = trained if name == "trained" else states_along(one, symbols)
         probes[name] = {}
@@ -218,19 +223,17 @@ def check_can_examine(model: Model, process: Process, streams: int) -> None:
         )
 
 
-def _coordinates(values: np.ndarray, axes: Principal, count: int) -> np.ndarray:
+def _coordinates(values: Float64[np.ndarray, "streams L D"], axes: Principal, count: int) -> Values:
     return (values - axes.mean) @ axes.directions[:, :count]
 
 
-def _two(coordinates: np.ndarray) -> np.ndarray:
+def _two(coordinates: Values) -> Float64[np.ndarray, "streams L 2"]:
     """The first two coordinates; the second is 0 where there is but one."""
     missing = max(0, 2 - coordinates.shape[-1])
     return np.pad(coordinates, ((0, 0), (0, 0), (0, missing)))[..., :2]
 
 
-def _readings(
-    exact: dict[str, np.ndarray], read: dict[str, dict[str, np.ndarray]]
-) -> Readings | None:
+def _readings(exact: dict[str, Values], read: dict[str, dict[str, Values]]) -> Readings | None:
     """The first target whose columns are a distribution that moves, and not only from one corner to
     another."""
     for name, values in exact.items():
@@ -245,7 +248,9 @@ def _readings(
     return None
 
 
-def _shade(process: Process, symbols: np.ndarray) -> tuple[str, np.ndarray]:
+def _shade(
+    process: Process, symbols: Integer[np.ndarray, "streams L"]
+) -> tuple[str, Float64[np.ndarray, "streams L columns"]]:
     """The first coordinate of the belief, or the next where it has too many columns to show."""
     targets = {k: v for k, v in probe_targets(process, symbols).items() if k != "place"}
     name = next((k for k, v in targets.items() if v.shape[-1] <= _SHADES), next(iter(targets)))
@@ -282,7 +287,7 @@ def state_carry_over(process: Process, states: States) -> StateCarryOver:
         none = Estimate(None, None, None)
         return StateCarryOver({space: none for space in states.spaces}, none)
     T = int(T)
-    spread: dict[str, np.ndarray] = {}
+    spread: dict[str, Float64[np.ndarray, " streams"]] = {}
     for space in states.spaces:
         values = states.space(space)
         for name, around in (("before", values[:, T - 1 : -1 : T]), ("after", values[:, T::T])):

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float64, Integer, PRNGKeyArray
 
 from analysis.hidden.partners import Partners, partners
 from analysis.hidden.states import (
@@ -44,6 +45,8 @@ from meta_learning.processes import DirichletCategorical, Machine, Process
 from meta_learning.training import stream_length
 
 MOST_PLACES = 20
+# KL(own || swapped) in nats, of tasks at the rows from the swap on.
+Effect = Float64[np.ndarray, "tasks rows"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Interventions:
     tasks: int
     noun: str
     pairs: int
-    draws: np.ndarray
+    draws: Integer[np.ndarray, " P"]
     mean: dict[str, Estimate]
     ratio: dict[str, Estimate]
     by_draws: dict[str, list[Estimate]]
@@ -73,7 +76,7 @@ class Interventions:
 
 
 def measure_interventions(
-    learner: Learner, process: Process, key: jax.Array, tasks: int = 2_000
+    learner: Learner, process: Process, key: PRNGKeyArray, tasks: int = 2_000
 ) -> Interventions | None:
     """Swaps on ``tasks`` tasks of ``process``; None where a task has no place for one (T < 4), or no
     two histories differ. An endless task is cut at 100 draws."""
@@ -97,12 +100,12 @@ def measure_interventions(
     own = states_along(learner, symbols)
     noun = belief_name(process)
     bayes = process.log_predictive(symbols)
-    effects: dict[str, list[np.ndarray]] = {}
+    effects: dict[str, list[Effect]] = {}
 
-    def add(kind: str, effect: np.ndarray) -> None:
+    def add(kind: str, effect: Effect) -> None:
         effects.setdefault(f"{kind.replace('belief', noun)}", []).append(effect)
 
-    def swap(history: np.ndarray, n: int) -> np.ndarray:
+    def swap(history: Integer[np.ndarray, "B L"], n: int) -> Effect:
         """Of the whole state for that which the first n draws of each history lead to: what is said
         is what would be after that history."""
         mixed = np.concatenate([history[:, :n], symbols[:, n:]], axis=1)
@@ -149,13 +152,19 @@ def _kinds(found: list[Partners]) -> list[str]:
 
 
 def _effect(
-    learner: Learner, own: np.ndarray, state: Vectors, symbols: np.ndarray, n: int
-) -> np.ndarray:
+    learner: Learner,
+    own: Float64[np.ndarray, "B L outcomes"],
+    state: Vectors,
+    symbols: Integer[np.ndarray, "B L"],
+    n: int,
+) -> Effect:
     """KL(own || swapped), (tasks, rows from n on)."""
     return kl(own[:, n:], predictions_after(learner, state, symbols, n))
 
 
-def predictions_after(learner: Learner, state: Vectors, symbols: np.ndarray, n: int) -> np.ndarray:
+def predictions_after(
+    learner: Learner, state: Vectors, symbols: Integer[np.ndarray, "B L"], n: int
+) -> Float64[np.ndarray, "B R outcomes"]:
     """log q of the rows n, n + 1, .. of tasks (B, L) whose state after n draws is ``state``.
     Returns float64 (B, L - n, K+1), nats."""
     rest = np.zeros_like(symbols)
@@ -165,9 +174,9 @@ def predictions_after(learner: Learner, state: Vectors, symbols: np.ndarray, n: 
 
 def _summary(
     tasks: int,
-    draws: np.ndarray,
-    effects: dict[str, list[np.ndarray]],
-    usable: np.ndarray,
+    draws: Integer[np.ndarray, " P"],
+    effects: dict[str, list[Effect]],
+    usable: Bool[np.ndarray, "P tasks"],
     noun: str,
 ) -> Interventions:
     """effects: a list over n of (tasks, lags). usable: bool (P, tasks)."""
@@ -202,14 +211,18 @@ def _summary(
     )
 
 
-def _weigh(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _weigh(
+    values: Float64[np.ndarray, "*shape"], weight: Float64[np.ndarray, "*shape"]
+) -> Float64[np.ndarray, "*shape"]:
     """Values where the weight is 1, and 0 where it is 0, even of what is infinite."""
     return np.where(weight > 0, values, 0.0)
 
 
-def _curve(effect: np.ndarray, weight: np.ndarray) -> list[Estimate]:
+def _curve(
+    effect: Float64[np.ndarray, "points tasks"], weight: Float64[np.ndarray, "points tasks"]
+) -> list[Estimate]:
     """Weighted means over tasks of each row, (points, tasks) both."""
-    values: dict[str, np.ndarray] = {}
+    values: dict[str, Float64[np.ndarray, " tasks"]] = {}
     for point, (row, w) in enumerate(zip(effect, weight, strict=True)):
         values |= {f"sum{point}": _weigh(row, w), f"n{point}": w}
     statistics = {f"{p}": quotient(f"sum{p}", f"n{p}") for p in range(len(effect))}

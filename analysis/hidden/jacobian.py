@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Complex, Float, Float64
 
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
@@ -34,7 +35,7 @@ class StepJacobian:
     largest singular value."""
 
     symbol: int
-    eigenvalues: np.ndarray
+    eigenvalues: Complex[np.ndarray, " D"]
     gain: float
 
     @property
@@ -43,7 +44,7 @@ class StepJacobian:
         return float(np.abs(self.eigenvalues[0]))
 
     @property
-    def timescales(self) -> np.ndarray:
+    def timescales(self) -> Float64[np.ndarray, " D"]:
         """``-1 / log|lambda|`` in symbols, (D,); 0 where lambda is 0, infinite where it is 1 or more."""
         size = np.abs(self.eigenvalues)
         with np.errstate(divide="ignore"):
@@ -77,7 +78,9 @@ def state_after_reset(learner: Learner) -> State:
         return cast(State, jax.tree.map(np.asarray, state))
 
 
-def step_jacobian(learner: Learner, state: State, x: np.ndarray) -> np.ndarray:
+def step_jacobian(
+    learner: Learner, state: State, x: Float64[np.ndarray, " inputs"]
+) -> Float64[np.ndarray, "D D"]:
     """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
     with float64():
         before, params, x = to_float64((state, learner.params, x))
@@ -85,10 +88,12 @@ def step_jacobian(learner: Learner, state: State, x: np.ndarray) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnums=0)
-def _jacobian(model: Model, params: Params, state: State, x: jax.Array) -> jax.Array:
+def _jacobian(
+    model: Model, params: Params, state: State, x: Float[jax.Array, " inputs"]
+) -> Float[jax.Array, "D D"]:
     flat, unravel = ravel_pytree(state)
 
-    def step(before: jax.Array) -> jax.Array:
+    def step(before: Float[jax.Array, " D"]) -> Float[jax.Array, " D"]:
         return ravel_pytree(model.step(params, unravel(before), x)[0])[0]
 
     return jax.jacobian(step)(flat)

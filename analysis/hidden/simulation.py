@@ -23,6 +23,7 @@ from operator import itemgetter
 
 import jax
 import numpy as np
+from jaxtyping import Float64, Integer, PRNGKeyArray
 
 from analysis.hidden.beliefs import Held, bayes_from, beliefs_after, columns_of
 from analysis.hidden.interventions import predictions_after
@@ -51,7 +52,7 @@ class Simulation:
 
     fitted: int
     held_out: int
-    draws: np.ndarray
+    draws: Integer[np.ndarray, " P"]
     mean: dict[str, dict[str, dict[str, Estimate]]]
     identity: dict[str, dict[str, Estimate]]
     by_draws: dict[str, dict[str, list[Estimate]]]
@@ -65,7 +66,7 @@ class NoSimulation:
 
 
 def measure_simulation(
-    learners: Mapping[str, Learner], process: Process, key: jax.Array, tasks: int = 1_000
+    learners: Mapping[str, Learner], process: Process, key: PRNGKeyArray, tasks: int = 1_000
 ) -> Simulation | NoSimulation:
     """Simulates each of ``learners``, "trained" first, on ``tasks`` held-out tasks. Fitted on as many,
     or on more where lines have many numbers. An endless task is cut at 100 draws."""
@@ -84,7 +85,7 @@ def measure_simulation(
         columns = {n: columns_of(held[n].numbers) for n in held}
     except ValueError as error:
         return NoSimulation(f"{process.name}: {error}")
-    values: dict[str, np.ndarray] = {}
+    values: dict[str, Float64[np.ndarray, " tasks"]] = {}
     for name, learner in learners.items():
         states = states_along(learner, symbols)
         whole = states.space(states.whole)
@@ -119,19 +120,25 @@ def _tasks_to_fit(learner: Learner, process: Process, span: int, tasks: int) -> 
     return min(max(tasks, _TASKS_A_NUMBER * max(width, entries)), most)
 
 
-def _map(x: np.ndarray, y: np.ndarray, fit: int) -> np.ndarray:
+def _map(
+    x: Float64[np.ndarray, "B D"], y: Float64[np.ndarray, "B m"], fit: int
+) -> Float64[np.ndarray, "held_out m"]:
     """A line from x (B, D) to y (B, m), fitted on the first ``fit`` rows, at the others."""
     return linear_probe(x[:fit, None], y[:fit, None], x[fit:, None])[:, 0]
 
 
-def _causes(written: np.ndarray, held: Held) -> np.ndarray:
+def _causes(
+    written: Float64[np.ndarray, "B columns"], held: Held
+) -> Float64[np.ndarray, "B causes"]:
     """What a state is mapped from: the belief's columns and its coordinates, each of spread 1."""
     causes = np.concatenate([written, *held.coordinates.values()], axis=1)
     spread = causes.std(0)
     return (causes - causes.mean(0)) / np.where(spread > 1e-9, spread, np.inf)
 
 
-def _can_come(log_q: np.ndarray, bayes: np.ndarray) -> np.ndarray:
+def _can_come(
+    log_q: Float64[np.ndarray, "B n outcomes"], bayes: Float64[np.ndarray, "B n outcomes"]
+) -> Float64[np.ndarray, "B n symbols"]:
     """log q of the drawn symbols that can come, normalised; -inf at others. (.., K+1) -> (.., K).
 
     A predictor that holds none of them possible has -inf at all."""
@@ -140,14 +147,22 @@ def _can_come(log_q: np.ndarray, bayes: np.ndarray) -> np.ndarray:
     return kept - np.where(np.isneginf(total), 0.0, total)
 
 
-def _mean(log_p: np.ndarray, log_q: np.ndarray, draws: np.ndarray) -> np.ndarray:
+def _mean(
+    log_p: Float64[np.ndarray, "B n symbols"],
+    log_q: Float64[np.ndarray, "B n symbols"],
+    draws: Integer[np.ndarray, " P"],
+) -> Float64[np.ndarray, " B"]:
     """KL over the rest of each task, the mean over the places n of ``draws``. (B,)."""
     terms = kl(log_p, log_q)
     return np.mean([terms[:, n:].mean(1) for n in draws], axis=0)
 
 
 def _summary(
-    names: list[str], fit: int, tasks: int, draws: np.ndarray, values: dict[str, np.ndarray]
+    names: list[str],
+    fit: int,
+    tasks: int,
+    draws: Integer[np.ndarray, " P"],
+    values: dict[str, Float64[np.ndarray, " tasks"]],
 ) -> Simulation:
     every = {
         f"{way} {name} {of}": np.mean([values[f"{way} {name} {of} {n}"] for n in draws], axis=0)

@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Float32, Float64, Integer
 
+from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, State
 from autoregressive.model import Model, cell_params
 from autoregressive.network import padded_chunks
@@ -28,7 +30,7 @@ _PARTS = "hcdefg"
 _OUTPUT_CHUNK = 2**16
 NO_VECTORS = "the state is no tuple of vectors, which a line could be mapped to"
 # One state: its parts, arrays (..., width).
-Vectors = tuple[Array | np.ndarray, ...]
+Vectors = tuple[Float[AnyArray, "*batch _"], ...]
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class States:
     nats, float64 (B, L, K+1).
     """
 
-    symbols: np.ndarray
-    parts: dict[str, np.ndarray]
-    log_q: np.ndarray
+    symbols: Integer[np.ndarray, "B L"]
+    parts: dict[str, Float32[np.ndarray, "B L _"]]
+    log_q: Float64[np.ndarray, "B L outcomes"]
 
     @property
     def whole(self) -> str:
@@ -53,7 +55,7 @@ class States:
         """The parts, and all together where there are several."""
         return list(dict.fromkeys([*self.parts, self.whole]))
 
-    def space(self, name: str) -> np.ndarray:
+    def space(self, name: str) -> Float64[np.ndarray, "B L D"]:
         """The vectors of the parts named, one after another. float64 (B, L, D)."""
         return np.concatenate([self.parts[part] for part in name], axis=-1, dtype=np.float64)
 
@@ -78,11 +80,15 @@ class WithOutput:
         zeros = jnp.zeros((*batch, self.model.cell.hidden), jnp.float32)
         return zeros, *self.model.initial_state(batch)
 
-    def step(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
+    def step(
+        self, params: Params, state: State, x: Float[Array, "*batch inputs"]
+    ) -> tuple[State, Float[Array, "*places outputs"]]:
         after, h = self.model.cell.step(cell_params(params), state[1:], x)
         return (h, *after), self.read_out(params, h)
 
-    def read_out(self, params: Params, h: Array) -> Array:
+    def read_out(
+        self, params: Params, h: Float[Array, "*places hidden"]
+    ) -> Float[Array, "*places outputs"]:
         return self.model.read_out(params, h)
 
 
@@ -133,7 +139,7 @@ def _shapes(model: Model | WithOutput) -> tuple[jax.ShapeDtypeStruct, ...]:
     return cast(tuple[jax.ShapeDtypeStruct, ...], jax.eval_shape(model.initial_state))
 
 
-def states_along(learner: Learner, symbols: np.ndarray) -> States:
+def states_along(learner: Learner, symbols: Integer[np.ndarray, "B L"]) -> States:
     """The states and predictions of a network along streams, from its initial state.
 
     symbols: int (B, L). Errors: ValueError where the network is not built on a cell, or where a
@@ -149,7 +155,9 @@ def states_along(learner: Learner, symbols: np.ndarray) -> States:
     return States(symbols, parts, log_probabilities(np.asarray(logits)))
 
 
-def _outputs_along(learner: Learner, symbols: np.ndarray) -> tuple[Vectors, np.ndarray]:
+def _outputs_along(
+    learner: Learner, symbols: Integer[np.ndarray, "B L"]
+) -> tuple[Vectors, Float32[np.ndarray, "B L outcomes"]]:
     """The outputs alone, some streams at a time, and the logits."""
     found = []
     for where, chunk in padded_chunks(symbols, _OUTPUT_CHUNK // symbols.shape[1]):
@@ -159,7 +167,9 @@ def _outputs_along(learner: Learner, symbols: np.ndarray) -> tuple[Vectors, np.n
     return (h,), logits
 
 
-def predictions_from(learner: Learner, state: Vectors, symbols: np.ndarray) -> np.ndarray:
+def predictions_from(
+    learner: Learner, state: Vectors, symbols: Integer[np.ndarray, "B R"]
+) -> Float64[np.ndarray, "B R outcomes"]:
     """log q along symbols that follow a state: row 0 is read out of the state itself.
 
     state: arrays (B, width), of a model that has a ``vector_model``. symbols: int (B, R). Returns
@@ -174,9 +184,14 @@ def predictions_from(learner: Learner, state: Vectors, symbols: np.ndarray) -> n
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _along(
-    model: Model | WithOutput, num_symbols: int, params: Params, symbols: Array
-) -> tuple[State, Array]:
-    def step(state: State, x: Array) -> tuple[State, tuple[State, Array]]:
+    model: Model | WithOutput,
+    num_symbols: int,
+    params: Params,
+    symbols: Integer[AnyArray, "B L"],
+) -> tuple[State, Float[Array, "B L outcomes"]]:
+    def step(
+        state: State, x: Float[Array, "B inputs"]
+    ) -> tuple[State, tuple[State, Float[Array, "B outcomes"]]]:
         after, logits = model.step(params, state, x)
         return after, (after, logits)
 
@@ -186,7 +201,9 @@ def _along(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _outputs(model: Model, num_symbols: int, params: Params, symbols: Array) -> tuple[Array, Array]:
+def _outputs(
+    model: Model, num_symbols: int, params: Params, symbols: Integer[AnyArray, "B L"]
+) -> tuple[Float[Array, "B L hidden"], Float[Array, "B L outcomes"]]:
     """h and logits (B, L, ..)."""
     xs = jnp.swapaxes(encode(symbols, num_symbols), 0, 1)
     _, hs = backends.unroll(
@@ -198,8 +215,12 @@ def _outputs(model: Model, num_symbols: int, params: Params, symbols: Array) -> 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _from(
-    model: Model | WithOutput, num_symbols: int, params: Params, state: State, symbols: Array
-) -> Array:
+    model: Model | WithOutput,
+    num_symbols: int,
+    params: Params,
+    state: State,
+    symbols: Integer[AnyArray, "B R"],
+) -> Float[Array, "B R outcomes"]:
     first = model.read_out(params, state[0])
     xs = jax.nn.one_hot(symbols[:, :-1].T, num_symbols + 1, dtype=jnp.float32)
     _, rest = lax.scan(lambda s, x: model.step(params, s, x), tuple(state), xs)
