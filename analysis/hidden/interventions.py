@@ -46,7 +46,7 @@ from meta_learning.training import stream_length
 
 MOST_PLACES = 20
 # KL(own || swapped) in nats, of tasks at the rows from the swap on.
-Effect = Float64[np.ndarray, "tasks rows"]
+Effect = Float64[np.ndarray, "tasks _"]
 
 
 @dataclass(frozen=True)
