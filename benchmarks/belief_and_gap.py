@@ -71,6 +71,11 @@ def over_training(
     return rows
 
 
+def document(networks: list[dict[str, Any]], streams: int) -> dict[str, Any]:
+    """What is written."""
+    return {"process": PROCESS.settings(), "streams": streams, "networks": networks}
+
+
 @click.command()
 @click.option("--cell", "cells", multiple=True, default=("lstm", "gru", "transformer"))
 @click.option("--hidden", default=32)
@@ -95,8 +100,8 @@ def main(
             )
             assert all(math.isfinite(row["gap"]) for row in rows)
             print(cell, seed, f"{rows[-1]['gap']:.3g}", rows[-1]["r2"], flush=True)
-            found = {"process": PROCESS.settings(), "streams": streams, "networks": networks}
-            write(found, out)
+            write(document(networks, streams), out)
+    write(document(networks, streams), out)
 
 
 if __name__ == "__main__":

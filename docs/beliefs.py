@@ -22,7 +22,7 @@ QUANTITIES: tuple[tuple[str, Callable[[Row], float], Callable[..., Estimate], bo
     ("exact gap, nats a symbol", lambda row: row["gap"], student_log, True),
     ("1 - R² of the belief", lambda row: 1 - row["r2"], student_log, True),
     (
-        "effect of another belief / Bayes's",
+        "effect of another belief",
         lambda row: row["effects"]["other_belief"] / row["effects"]["other_belief_bayes"],
         student,
         False,
@@ -74,7 +74,7 @@ def panel(document: dict[str, Any]) -> Panel:
         "Exact gap, 1 - R² of the belief and effect of another belief, against training iterations.",
         f"Mess3, tasks of {document['process']['T'] - 1} draws. Lines are means over {seeds} seeds, "
         "bands their 95% intervals (Student's t; of the first two on the logarithm). The left edge is "
-        "the network before training. Bayes is at 0, 0 and 1.",
+        "the network before training. Gap and 1 - R² of Bayes are 0, its effect is 1.",
     )
 
 
