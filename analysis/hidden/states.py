@@ -72,7 +72,7 @@ def space_title(name: str) -> str:
 
 @dataclass(frozen=True)
 class WithOutput:
-    """A model whose state has the cell's output in front: (h, *state)."""
+    """A model whose state has the cell's output in front: ``(h, *state)``."""
 
     model: Model
 

@@ -36,8 +36,8 @@ class LRU(ParallelCell):
     layers: int = 2
 
     def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
-        """lambda uniform on the disk, or on the part of it whose memory, -1 / log|lambda|, is at most
-        ``timescale``; exp(log_gamma)^2 = 1 - |lambda|^2 makes up for its size."""
+        """lambda uniform on the disk, or on the part of it whose memory, ``-1 / log|lambda|``, is at
+        most ``timescale``; ``exp(log_gamma)^2 = 1 - |lambda|^2`` makes up for its size."""
         n = self.hidden
         most = 1.0 if timescale is None else math.exp(-2.0 / timescale)
         params = {

@@ -136,8 +136,8 @@ def test_it_agrees_with_the_learner_on_every_history(cell, in_chunks, monkeypatc
     weights = np.exp(np.take_along_axis(log_b, streams[..., None], -1)[..., 0].sum(-1))
     here = np.s_[:, :6, :3]
     kl = (np.exp(log_b[here]) * (log_b[here] - log_q[here])).sum(-1)
-    np.testing.assert_allclose(weights @ kl, found.by_position, rtol=1e-6)
-    # Logits of 10 are rounded by 1e-6 in float32: so much of a small probability, in either order.
+    # Two programs round logits of 10 by 1e-6 each in float32: so much of a gap or a probability.
+    np.testing.assert_allclose(weights @ kl, found.by_position, rtol=5e-6)
     np.testing.assert_allclose(
         weights @ np.exp(log_q[:, :6, 3]), found.decomposition.reset, rtol=1e-6, atol=1e-8
     )
