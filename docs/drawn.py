@@ -321,6 +321,20 @@ def swept() -> Pieces:
         return {"swept": _figures("sweep", sweep_pages.panels(tree.load()), command)}
 
 
+def pools() -> Pieces:
+    """Networks on pools of tasks, from docs/results, where this command's sweep.nc is kept."""
+    import xarray
+
+    sizes = " ".join(f"--param pool={size}" for size in (4, 16, 64, 256, 1024))
+    command = (
+        f"meta-learn sweep --process task-pool {sizes} --param alpha=1,1,1 --T 20 --budget 1600000 "
+        "--seeds 3"
+    )
+    with xarray.open_datatree(DOCS / "results" / "pools.nc", engine="h5netcdf") as tree:
+        panels = [p for p in sweep_pages.panels(tree.load()) if "between" in p.name]
+    return {"pools": _figures("pools", panels, command)}
+
+
 def mistakes() -> Pieces:
     """What known mistakes do to the numbers, from docs/results."""
     rows = [
@@ -381,6 +395,7 @@ DRAWN = (
     inpainted,
     mistakes,
     swept,
+    pools,
     kept,
     speed,
     gallery,

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -66,10 +67,26 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 pytest.register_assert_rewrite("laws")
 
+# Tests of which some or all cases wait for CI, one a line.
+LONGER = Path(__file__).with_name("longer.txt")
+
 # A network and a comparison small enough to train in seconds.
 QUICK = ("--recipe", "coursework", "--batch-size", "4", "--unroll", "8")
 TINY = (*QUICK, "--iterations", "6", "--hidden", "4", "--streams", "60")
 TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks slow what ``longer.txt`` says."""
+    stays = dict(line.rsplit(" ", 1) for line in LONGER.read_text().splitlines() if line[0] != "#")
+    seen = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        every = int(stays.get(name, 1))
+        if every == 0 or seen[name] % every:
+            item.add_marker(pytest.mark.slow)
+        seen[name] += 1
 
 
 @pytest.fixture(autouse=True)

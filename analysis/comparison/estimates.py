@@ -29,6 +29,7 @@ _OVER_SEEDS: dict[str, OverSeeds] = {
     "gap_test": student_log,
     "gap_closed": student_share,
     "gap_second": student_log,
+    "share_first": student_probability,
     "leak": student_probability,
     "miss": student_probability,
     "reset_cost": student_log,
