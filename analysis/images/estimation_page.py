@@ -17,13 +17,13 @@ from analysis.images.inpainting_page import title
 from analysis.images.page import BINARISATION
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Panel, Report, Table
+from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.trained_on import trained_on
 
 if TYPE_CHECKING:
     from analysis.images.estimation import Effort, Estimated
     from analysis.intervals import Estimate
     from autoregressive.images.npy import MaskedImages
-    from autoregressive.pixels.trained_on import trained_on
-from autoregressive.pixels.network import PixelNetwork
 
 _SHOWN = 8
 

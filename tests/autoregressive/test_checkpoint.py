@@ -204,7 +204,7 @@ def spoiled(learner, **changes):
         ({"hidden": 10**30}, "header"),
         ({"hidden": -1}, "header"),
         ({"hidden": None}, "header"),
-        ({"cell": "rnn"}, "unknown cell 'rnn': expected one of gru, lstm, .* --load FILE"),
+        ({"cell": "rnn"}, "unknown cell 'rnn': expected one of gru, .*lstm, .* --load FILE"),
         ({"cell": ["lstm"]}, "header"),
         ({"kind": "unfinished"}, "expected a 'meta-learner'"),
         ({"seed": "../../../escaped"}, "header"),

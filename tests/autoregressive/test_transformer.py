@@ -176,6 +176,6 @@ def test_compare_audit_and_hidden_take_it(tmp_path):
     assert examined.exit_code == 0, examined.stderr
     found = json.loads(examined.stdout)
     assert {space for of in found["probes"].values() for space in of["trained"]} == {"h"}
-    assert found["swaps"]["mean"]["other_counts"]["mean"] > 0
+    assert found["swaps"]["kl"]["other_counts"]["mean"] > 0
     assert "no tuple of vectors" in found["simulation"]["none"]
     assert found["jacobian"] == []
