@@ -103,13 +103,18 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def loggers():
-    """Commands send what packages log to stderr; the next test finds the loggers as they were."""
+    """Commands send what packages log to stderr, also those of fixtures that many tests share: each
+    test finds the loggers as a program does that has run no command."""
     every = [logging.getLogger(p) for p in ("autoregressive", "meta_learning", "analysis")]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in every]
+
+    def reset():
+        for logger in every:
+            logger.handlers, logger.propagate = [], True
+            logger.setLevel(logging.NOTSET)
+
+    reset()
     yield
-    for logger, (handlers, level, propagate) in zip(every, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
+    reset()
 
 
 @pytest.fixture(scope="session")
