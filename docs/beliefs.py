@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.intervals import Estimate, student, student_log
-from analysis.report.formats import interval, nats
+from analysis.report.formats import interval
 from analysis.report.report import Panel, Table
 from analysis.report.style import BLUE, GREEN, STYLE, VERMILLION
 
@@ -86,10 +86,16 @@ def table(document: dict[str, Any]) -> Table:
         cell, iterations, _ = of_cell[0]
         for at in (0, len(iterations) // 2, len(iterations) - 1):
             found = [estimates[at] for _, _, estimates in of_cell]
-            shown = [f"{nats(e.mean)} {interval(e.ci95)}" for e in found]
+            shown = [f"{_two(e.mean)} {interval(e.ci95, _two)}" for e in found]
             rows.append([CELLS[cell][0], f"{iterations[at]:,}", *shown])
     return Table(
         "Means over seeds [95%]",
         ["network", "iterations", *(title for title, *_ in QUANTITIES)],
         rows,
     )
+
+
+def _two(value: float | None) -> str:
+    """Two digits; what is next to nothing is 0."""
+    assert value is not None
+    return "0" if abs(value) < 5e-5 else f"{value:.2g}"
