@@ -78,14 +78,14 @@ TRAIN = ("compare", "--alpha", "10,1,1", "--T", "4", *TINY)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks slow what ``longer.txt`` says."""
+    """Marks what ``longer.txt`` says."""
     stays = dict(line.rsplit(" ", 1) for line in LONGER.read_text().splitlines() if line[0] != "#")
     seen = Counter()
     for item in items:
         name = item.nodeid.partition("[")[0]
         every = int(stays.get(name, 1))
         if every == 0 or seen[name] % every:
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.longer)
         seen[name] += 1
 
 
