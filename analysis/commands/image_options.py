@@ -5,20 +5,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.options import MemberOption
+from analysis.commands.options import Command, Given, MemberOption
 
 if TYPE_CHECKING:
     from autoregressive.images.choice import ImageChoice
     from autoregressive.images.image_set import ImageSet
     from autoregressive.pixels.network import PixelNetwork
-
-# What click passes on, and what it calls with that.
-Given = Any
-Command = Callable[..., None]
 
 # Names of the parameters that ``image_options`` adds, besides --data.
 HOW = frozenset({"threshold", "already_binary", "invert", "split", "shape"})

@@ -67,7 +67,6 @@ class Mamba(ParallelCell):
             keys[0], (inner,), jnp.float32, math.log(low), max(math.log(high), math.log(low) + 1e-3)
         )
         steps = jnp.exp(log_steps)
-        bound = self.rank**-0.5
         rates = jnp.arange(1, self.states + 1, dtype=jnp.float32)
         return {
             "in.w": normal_weights(keys[1], n, self.inputs),
@@ -77,7 +76,7 @@ class Mamba(ParallelCell):
             "conv.w": uniform_weights(keys[3], inner, self.width),
             "conv.b": uniform_weights(keys[4], inner, self.width)[:, 0],
             "select.w": uniform_weights(keys[5], self.rank + 2 * self.states, inner),
-            "step.w": jax.random.uniform(keys[6], (inner, self.rank), jnp.float32, -bound, bound),
+            "step.w": uniform_weights(keys[6], inner, self.rank),
             # softplus of it is the step.
             "step.b": steps + jnp.log(-jnp.expm1(-steps)),
             "log_a": jnp.broadcast_to(jnp.log(rates), (inner, self.states)),

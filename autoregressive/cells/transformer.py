@@ -27,6 +27,9 @@ from autoregressive.cells.layers import layer_params, normal_weights, rms_norm
 
 # The slowest rotary angle turns once in about so many places times 2 pi (Su et al. 2021).
 _SLOWEST = 10_000.0
+Queries = Float[Array, "*batch T heads width"]
+Keys = Float[Array, "*batch S heads width"]
+Scores = Float[Array, "*batch heads T S"]
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,7 @@ class Transformer(ParallelCell):
         mixed = jnp.einsum("...hts,...shd->...thd", weights, v)
         return mixed.reshape(*mixed.shape[:-2], self.hidden)
 
-    def _scores(
-        self,
-        own: Params,
-        q: Float[Array, "*batch T heads width"],
-        k: Float[Array, "*batch S heads width"],
-        distance: Int[Array, "T S"],
-    ) -> Float[Array, "*batch heads T S"]:
+    def _scores(self, own: Params, q: Queries, k: Keys, distance: Int[Array, "T S"]) -> Scores:
         """Before the softmax."""
         scores = _products(q, k)
         bias = own["distance"][:, jnp.clip(distance, 0, self.window - 1)]
@@ -162,13 +159,7 @@ class UnplacedTransformer(Transformer):
     def _init_positions(self, longest: float) -> Params:
         return {}
 
-    def _scores(
-        self,
-        own: Params,
-        q: Float[Array, "*batch T heads width"],
-        k: Float[Array, "*batch S heads width"],
-        distance: Int[Array, "T S"],
-    ) -> Float[Array, "*batch heads T S"]:
+    def _scores(self, own: Params, q: Queries, k: Keys, distance: Int[Array, "T S"]) -> Scores:
         return _products(q, k)
 
 
@@ -182,27 +173,17 @@ class RotaryTransformer(UnplacedTransformer):
         """4 or 2 where that leaves each an even number of entries, else 1."""
         return next(n for n in (4, 2, 1) if self.hidden % (2 * n) == 0 or n == 1)
 
-    def _scores(
-        self,
-        own: Params,
-        q: Float[Array, "*batch T heads width"],
-        k: Float[Array, "*batch S heads width"],
-        distance: Int[Array, "T S"],
-    ) -> Float[Array, "*batch heads T S"]:
+    def _scores(self, own: Params, q: Queries, k: Keys, distance: Int[Array, "T S"]) -> Scores:
         # Only differences of places matter: they are counted from the oldest key.
         places = jnp.arange(k.shape[-3])
         return _products(_turned(q, places[-q.shape[-3] :]), _turned(k, places))
 
 
-def _products(
-    q: Float[Array, "*batch T heads width"], k: Float[Array, "*batch S heads width"]
-) -> Float[Array, "*batch heads T S"]:
+def _products(q: Queries, k: Keys) -> Scores:
     return jnp.einsum("...thd,...shd->...hts", q, k) * q.shape[-1] ** -0.5
 
 
-def _turned(
-    a: Float[Array, "*batch T heads width"], places: Int[Array, " T"]
-) -> Float[Array, "*batch T heads width"]:
+def _turned(a: Queries, places: Int[Array, " T"]) -> Queries:
     half = a.shape[-1] // 2
     speeds = _SLOWEST ** (-jnp.arange(half, dtype=a.dtype) / max(half, 1))
     angles = places.astype(a.dtype)[:, None, None] * speeds[None, None]
