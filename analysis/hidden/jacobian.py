@@ -1,11 +1,10 @@
 """The step of the cell, linearised: how a small difference of states is carried by one symbol.
 
 The Jacobian of (h, c) -> (h', c'), or of whatever state the cell has, at one state and one input, in
-float64. An
-eigenvalue lambda shrinks a difference along its direction by ``|lambda|`` a step, which forgets it over
-``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory at that state, not
-of a whole task; and where eigenvectors are far from orthogonal one step can stretch a difference by
-more than the spectral radius: ``gain``, the largest singular value, is the most it can.
+float64. An eigenvalue lambda shrinks a difference along its direction by ``|lambda|`` a step, which
+forgets it over ``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory
+at that state, not of a whole task; and where eigenvectors are far from orthogonal one step can stretch
+a difference by more than the spectral radius: ``gain``, the largest singular value, is the most it can.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Complex, Float, Float64
 
 from autoregressive.cells.base import Params, State
+from autoregressive.cells.transformer import Transformer
 from autoregressive.model import Model
 from autoregressive.precision import float64, to_float64
 from meta_learning.learner import Learner
@@ -53,8 +53,10 @@ class StepJacobian:
 
 def step_jacobians(learner: Learner) -> list[StepJacobian]:
     """At the state that the initial one and RESET lead to, for every input 0..K; none where the state
-    has more than MOST_NUMBERS numbers."""
-    if sum(p.size for p in jax.tree.leaves(learner.model.initial_state())) > MOST_NUMBERS:
+    has more than MOST_NUMBERS numbers, and none of a transformer: its state is the past itself, which
+    a step moves on by one place whatever the network has learnt."""
+    past = isinstance(getattr(learner.model, "cell", None), Transformer)
+    if past or sum(p.size for p in jax.tree.leaves(learner.model.initial_state())) > MOST_NUMBERS:
         return []
     inputs = np.eye(learner.num_symbols + 1)
     state = state_after_reset(learner)
