@@ -13,6 +13,8 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 from jax import Array
 from jaxtyping import Float, Float64
 
@@ -29,7 +31,7 @@ from meta_learning.processes.parameters import (
     read_number,
     show,
 )
-from meta_learning.processes.types import Coordinates
+from meta_learning.processes.types import Coordinates, Latent
 
 # More weights than these are no coordinates that a network of some hundred units could hold.
 MOST_COORDINATES = 64
@@ -87,6 +89,10 @@ class TaskPool(Components):
     @property
     def component_prior(self) -> Float64[np.ndarray, " {self.pool}"]:
         return np.full(self.pool, 1 / self.pool)
+
+    def latent(self) -> Latent:
+        # By one number a task: a Categorical's sampler draws one for every member.
+        return numpyro.sample("component", dist.DiscreteUniform(0, self.pool - 1))
 
     @property
     def prior(self) -> DirichletCategorical:
