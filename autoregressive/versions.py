@@ -50,6 +50,6 @@ def environment() -> dict[str, str | bool | list[str]]:
         "platform": f"{platform.system()} {platform.machine()}",
         "float": "float32 networks, float64 references",
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
-        "unroll": backends.used(),
+        "unroll": backends.used_backends(),
         "threefry_partitionable": bool(config.jax_threefry_partitionable),
     }

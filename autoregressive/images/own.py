@@ -1,8 +1,8 @@
-"""Images of one's own at a path: what lies there, as grey levels or booleans by part.
+"""A user's own images at a path, as grey levels or booleans, by part.
 
 A path is an IDX file (gzipped or not), an NPY or NPZ file, or a folder: of pictures, of the folders
-``train`` and ``test`` with pictures, or of two files named so, like the IDX pair of the MNIST family.
-What a file is, its first bytes say, not its name.
+``train`` and ``test`` with pictures, or of two files named so, like the IDX files of the MNIST family.
+The first bytes of a file tell its kind, its name does not.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from autoregressive import users_files
 from autoregressive.errors import DataError
 from autoregressive.images.arrays import array_names, read_npy, read_npz
 from autoregressive.images.idx import OWN_IMAGES, parse_idx
-from autoregressive.images.pictures import SUFFIXES, picture_files, read_pictures, size
+from autoregressive.images.pictures import SUFFIXES, picture_files, read_pictures
+from autoregressive.images.sizes import format_shape
 
 # (n, rows, columns): uint8 or other integers, floats, or bool.
 Stack = Shaped[np.ndarray, "n rows columns"]
 Shape = tuple[int, int]
 Named = TypeVar("Named")
-# The one part of a path that has no parts.
+# The name of the one part where a path is not divided.
 WHOLE = "all"
 _WORDS = {
     "train": ("train", "training"),
@@ -47,14 +48,14 @@ def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
         parts = _of_folder(path, shape) if path.is_dir() else _of_file(path, shape)
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from error
-    if list(parts) == ["train"]:  # nothing to test on: as if it had no parts
+    if list(parts) == ["train"]:  # with nothing to test on, it is divided later
         parts = {WHOLE: parts["train"]}
     (first, stack), *others = parts.items()
     for name, other in others:
         if other.shape[1:] != stack.shape[1:]:
             raise DataError(
-                f"{path}: {first} images have {size(stack.shape[1:])} pixels, {name} images "
-                f"{size(other.shape[1:])}; expected one size"
+                f"{path}: {first} images have {format_shape(stack.shape[1:])} pixels, {name} images "
+                f"{format_shape(other.shape[1:])}; expected one size"
             )
     return parts
 
@@ -138,7 +139,7 @@ def _only_stack(path: Path, shape: Shape | None) -> Stack:
 
 
 def _kind(path: Path) -> str:
-    """ "npy", "npz", "idx" (or gzip, in which alone IDX is looked for), or "" for another file."""
+    """ "npy", "npz", "idx" (any gzip file is taken for it), or "" for another file."""
     with path.open("rb") as file:
         start = file.read(6)
     if start == b"\x93NUMPY":
@@ -151,7 +152,11 @@ def _kind(path: Path) -> str:
 def _by_part(
     every: Iterable[Named], name: Callable[[Named], str], whole_name: bool = False
 ) -> dict[str, Named]:
-    """Which of ``every`` are called train, validation and test. Errors: DataError where two are."""
+    """Those of ``every`` that are called train, validation or test, by these names.
+
+    whole_name: the whole name must match, not one word of it. Errors: DataError where two are called
+    the same.
+    """
     found: dict[str, Named] = {}
     for one in every:
         words = {name(one).lower()} if whole_name else _words(name(one))
@@ -173,9 +178,11 @@ def _words(name: str) -> set[str]:
 
 
 def describe(name: str, sizes: Mapping[str, int], shape: Shape, ink: float, how: str) -> str:
-    """What was read, for the user: how many images of which size, and which share of pixels is 1."""
+    """What was read, for the log: how many images of which size, and the share of pixels that is 1.
+
+    sizes: images by split. ink: that share. how: how they were made binary.
+    """
     counts = " and ".join(f"{n:,} {part}" for part, n in sizes.items())
     hint = "; if the ink is dark, give --invert" if ink > 0.5 else ""
-    return (
-        f"{name}: {counts} images of {size(shape)} pixels, {100 * ink:.1f}% of them 1 ({how}){hint}"
-    )
+    pixels = f"{format_shape(shape)} pixels, {100 * ink:.1f}% of them 1"
+    return f"{name}: {counts} images of {pixels} ({how}){hint}"
