@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from autoregressive.errors import show
+
 # A JSON object that is read, and one that is being made.
 Header = Mapping[str, Any]
 Settings = dict[str, Any]
@@ -72,12 +74,6 @@ def check_settings(header: Header) -> None:
         if "name" in part:
             get_text(part, "name")
     _check_numbers(header)
-
-
-def show(value: object) -> str:
-    """A value for an error message: its ``repr``, cut to 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_numbers(header: Header) -> None:

@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike
 from autoregressive import checkpoint
 from autoregressive.cells.base import Params
 from autoregressive.checkpoint import CheckpointError, Tensors, check_params, with_prefix
-from autoregressive.header import Header, Settings, check_settings, show
+from autoregressive.errors import show
+from autoregressive.header import Header, Settings, check_settings
 from autoregressive.model import Model
 from autoregressive.registry import UnknownName
 

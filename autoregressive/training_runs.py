@@ -89,11 +89,11 @@ class TrainingRun:
         TrainingDiverged.
         """
         fresh = self._fresh()
-        decides = {"settings": list(self.settings), "versions": versions()}
-        run = Unfinished(folder, name, decides)
-        state, history = run.resume(fresh, self.curves)
+        identity = {"settings": list(self.settings), "versions": versions()}
+        unfinished = Unfinished(folder, name, identity)
+        state, history = unfinished.resume(fresh, self.curves)
 
-        def stop_at(stop: Stop) -> None:
+        def measure_and_tell(stop: Stop) -> None:
             if stop.iteration in self.points or not stop.iteration:
                 point = dict(measure(stop, history))
                 for curve in self.curves:
@@ -102,19 +102,24 @@ class TrainingRun:
             on_stop(stop, history)
 
         if not history[self.curves[0]]:
-            stop_at(Stop(state, 0, np.full(len(self.settings), np.nan), 0.0, 0.0))
+            measure_and_tell(Stop(state, 0, np.full(len(self.settings), np.nan), 0.0, 0.0))
         keys = jnp.stack([jax.random.fold_in(key, TRAINING) for key in self.keys])
-        begun, started, measuring, timed = int(state.iteration[0]), time.monotonic(), 0.0, 0.0
-        with run.save_on_interrupt():
+        first, started = int(state.iteration[0]), time.monotonic()
+        # Seconds of measuring so far, and of training up to the last point of the curves.
+        measuring, at_point = 0.0, 0.0
+        with unfinished.save_on_interrupt():
             for progress in fit(self.trainer, state, keys, self.data, self.stops):
                 state, pause = progress.state, time.monotonic()
                 seconds = pause - started - measuring
-                rate = (progress.iteration - begun) / max(seconds, 1e-9)
-                stop_at(Stop(state, progress.iteration, progress.loss, seconds - timed, rate))
-                timed = seconds if progress.iteration in self.points else timed
-                run.keep(state, history, save=progress.iteration in self.saved)
+                rate = (progress.iteration - first) / max(seconds, 1e-9)
+                measure_and_tell(
+                    Stop(state, progress.iteration, progress.loss, seconds - at_point, rate)
+                )
+                if progress.iteration in self.points:
+                    at_point = seconds
+                unfinished.keep(state, history, save=progress.iteration in self.saved)
                 measuring += time.monotonic() - pause
-        run.remove()
+        unfinished.remove()
         return state, history
 
     def _fresh(self) -> TrainState:

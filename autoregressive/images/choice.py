@@ -57,7 +57,7 @@ class ImageChoice:
         """
         if self.already_binary and self.threshold is not None:
             raise DataError("--threshold makes grey images binary: give it or --already-binary")
-        sets = self._named(splits) if self.data in DATASETS else self._own(splits)
+        sets = self._load_registered(splits) if self.data in DATASETS else self._load_own(splits)
         for images in sets:
             if self.shape is not None and images.shape != self.shape:
                 raise DataError(
@@ -82,7 +82,7 @@ class ImageChoice:
             flat_shape=self.flat_shape or shape,
         )
 
-    def _named(self, splits: tuple[str, ...]) -> list[ImageSet]:
+    def _load_registered(self, splits: tuple[str, ...]) -> list[ImageSet]:
         if self.already_binary:
             raise DataError(f"{self.data} has grey levels: drop --already-binary")
         if self.parts is not None:
@@ -90,7 +90,7 @@ class ImageChoice:
         how = Binarisation(THRESHOLD if self.threshold is None else self.threshold, self.inverted)
         return [load(self.data, split, how) for split in splits]
 
-    def _own(self, splits: tuple[str, ...]) -> list[ImageSet]:
+    def _load_own(self, splits: tuple[str, ...]) -> list[ImageSet]:
         path = Path(self.data).expanduser()
         if not path.exists():
             raise DataError(

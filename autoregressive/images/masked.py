@@ -53,16 +53,18 @@ class MaskedImages:
             )
 
     def kind(self) -> str:
-        """What is missing, told from the pixels: "one pixel", "a 2 x 2 patch", "4 pixels"."""
+        """What is missing, in words: "one pixel", "a 2 x 2 patch", "4 pixels", "3 to 9 pixels"."""
         missing = self.masked < 0
         counts = missing.sum(1)
         low, high = int(counts.min()), int(counts.max())
         if low != high:
             return f"{low} to {high} pixels"
+        if high == 1:
+            return "one pixel"
         side = math.isqrt(missing.shape[1])
+        if self.shape is None and side**2 != missing.shape[1]:
+            return f"{high} pixels"
         wide = side if self.shape is None else self.shape[1]
-        if high == 1 or (self.shape is None and side**2 != missing.shape[1]):
-            return "one pixel" if high == 1 else f"{high} pixels"
         rows, columns = np.divmod(np.nonzero(missing)[1].reshape(len(missing), high), wide)
         height, width = np.ptp(rows, axis=1) + 1, np.ptp(columns, axis=1) + 1
         patch = (height == height[0]) & (width == width[0]) & (height * width == high)

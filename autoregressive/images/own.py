@@ -45,7 +45,7 @@ def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
     Errors: DataError, one line, for what cannot be read, is empty, or is of several sizes.
     """
     try:
-        parts = _of_folder(path, shape) if path.is_dir() else _of_file(path, shape)
+        parts = _read_folder(path, shape) if path.is_dir() else _read_file(path, shape)
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from error
     if list(parts) == ["train"]:  # with nothing to test on, it is divided later
@@ -60,7 +60,7 @@ def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
     return parts
 
 
-def _of_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
+def _read_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
     pictures = picture_files(folder)
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     folders = [p for p in entries if p.is_dir()]
@@ -80,9 +80,9 @@ def _of_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
     files = [p for p in files if p.name not in unpacked]
     parts = _by_part(files, lambda p: p.name)
     if parts:
-        return {name: _only_stack(file, shape) for name, file in parts.items()}
+        return {name: _read_undivided(file, shape) for name, file in parts.items()}
     if len(files) == 1:
-        return _of_file(files[0], shape)
+        return _read_file(files[0], shape)
     if files:
         names = ", ".join(p.name for p in files[:4])
         raise DataError(
@@ -108,7 +108,7 @@ def _pictures_of(folder: Path) -> Stack:
     return read_pictures(pictures)
 
 
-def _of_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
+def _read_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
     kind = _kind(path)
     if kind == "npz":
         names = [n for n in array_names(path) if not _words(n) & {*_NO_IMAGES}]
@@ -131,8 +131,8 @@ def _of_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
     raise DataError(f"{path} is none of the files that are read; expected {_EXPECTED}")
 
 
-def _only_stack(path: Path, shape: Shape | None) -> Stack:
-    parts = _of_file(path, shape)
+def _read_undivided(path: Path, shape: Shape | None) -> Stack:
+    parts = _read_file(path, shape)
     if WHOLE not in parts:
         raise DataError(f"{path} has parts of its own: give this file alone")
     return parts[WHOLE]
