@@ -134,7 +134,7 @@ def scoring_progress(quiet: bool) -> Iterator[None]:
 
     Trainings between two scorings have theirs: there is never a bar within a bar.
     """
-    from autoregressive.pace import SCORING, listening
+    from autoregressive.pace import SCORING, listen
 
     with ExitStack() as bar:
         show: Meter | None = None
@@ -148,5 +148,5 @@ def scoring_progress(quiet: bool) -> Iterator[None]:
                 bar.close()
                 show = None
 
-        with listening(SCORING, on_scored):
+        with listen(SCORING, on_scored):
             yield

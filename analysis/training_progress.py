@@ -36,7 +36,7 @@ def train_with_progress(
     from rich.progress import TextColumn
 
     from autoregressive.cache import cache_folder
-    from autoregressive.pace import TRAINING, listening
+    from autoregressive.pace import TRAINING, listen
     from meta_learning.training import train
 
     many = f", {len(seeds)} seeds" if len(seeds) > 1 else ""
@@ -63,7 +63,7 @@ def train_with_progress(
             last[:] = [point]
             show(point.iteration, point.iterations, loss=_held_out(point))
 
-        with listening(TRAINING, on_step):
+        with listen(TRAINING, on_step):
             learners = train(
                 process,
                 recipe,
@@ -95,7 +95,7 @@ def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     one, a line for each curve point."""
     from rich.progress import TextColumn
 
-    from autoregressive.pace import TRAINING, listening
+    from autoregressive.pace import TRAINING, listen
 
     started = time.monotonic()
     before = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
@@ -103,7 +103,7 @@ def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
     columns = [TextColumn("{task.fields[note]}")]
     with (
         meter("training", "steps", quiet, before, columns, note="") as show,
-        listening(TRAINING, show),
+        listen(TRAINING, show),
     ):
 
         def on_point(point: PixelPoint) -> None:

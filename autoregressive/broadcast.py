@@ -1,4 +1,4 @@
-"""Broadcasting that is written down: no array gets new axes in silence (JAX's rank promotion)."""
+"""Explicit broadcasting: no array gets new axes in silence, as by JAX's rank promotion."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Shaped
 
-# NumPy's arrays do as well where nothing is asked of them that only JAX's have.
+# For functions that use of an array only what JAX's and NumPy's both have.
 AnyArray = Array | np.ndarray
 
 
 def align(
     value: Shaped[Array, "*own"], like: Shaped[AnyArray, "*shape"]
 ) -> Shaped[Array, "*aligned"]:
-    """``value`` with axes of length 1 in front, as many as ``like`` has more, if it has."""
+    """``value`` with as many axes as ``like`` at least: axes of length 1 are put in front."""
     more = like.ndim - value.ndim
     return value.reshape((1,) * more + value.shape) if more > 0 else value
 
@@ -24,6 +24,6 @@ def affine(
     bias: Float[Array, " rows"],
     x: Float[AnyArray, "*batch columns"],
 ) -> Float[Array, "*batch rows"]:
-    """weights x + bias, over the last axis."""
+    """weights x + bias over the last axis of x."""
     product = jnp.asarray(x) @ weights.T
     return product + align(bias, product)

@@ -1,8 +1,9 @@
 """Checkpoints: named tensors and a JSON header in one safetensors file. No pickle.
 
-The file's metadata has one entry, ``meta-learn``: the version of this layout, a SHA-256 digest over
-header and tensors, so that flipped bytes are noticed, and the header, with a space between them.
-Files are written beside and renamed: a reader sees the old file or the new one, never half of one.
+The file's metadata has one entry, ``meta-learn``, of three parts with a space between them: the version
+of this layout, a SHA-256 digest over header and tensors, so that damage is noticed, and the header.
+Files are written beside their place and renamed: a reader sees the old file or the new one, never half
+of one.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy.typing import ArrayLike
 
 from autoregressive.header import Header, Settings
 
+# Tensors by name, of any shape and type.
+Tensors = Mapping[str, Shaped[np.ndarray, "..."]]
 FORMAT = 2
-# The largest file that is opened: networks here have 1e4 to 1e6 numbers.
+# The largest file that is opened; networks here have 1e4 to 1e6 numbers.
 _MOST_BYTES = 2**30
 
 
@@ -38,16 +42,17 @@ def save(path: str | Path, tensors: Mapping[str, ArrayLike], header: Header) -> 
 
     arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    # One entry: several would be written in no fixed order, and equal networks differ as files.
+    # One entry: several are written in no fixed order, and equal networks would differ as files.
     metadata = {"meta-learn": f"{FORMAT} {tensors_digest(arrays, text)} {text}"}
     write_atomically(path, to_bytes(arrays, metadata))
 
 
-def load(path: str | Path, most_bytes: int = _MOST_BYTES) -> tuple[dict[str, np.ndarray], Settings]:
+def load(
+    path: str | Path, most_bytes: int = _MOST_BYTES
+) -> tuple[dict[str, Shaped[np.ndarray, "..."]], Settings]:
     """The tensors and the header of a checkpoint.
 
-    most_bytes: a larger file is refused before memory is taken.
-
+    most_bytes: a larger file is refused before memory is taken for it.
     Errors: CheckpointError where the file is missing, truncated, altered, not a checkpoint of this
     program, or of another format version.
     """
@@ -99,14 +104,14 @@ def load(path: str | Path, most_bytes: int = _MOST_BYTES) -> tuple[dict[str, np.
     return tensors, header
 
 
-def part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The tensors whose name starts with ``prefix``, without it."""
+def with_prefix(tensors: Tensors, prefix: str) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """The tensors whose names start with ``prefix``, by the rest of their names."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 @runtime_checkable
 class Expected(Protocol):
-    """What a tensor should be like: ``jax.eval_shape`` gives such values, arrays are such values."""
+    """The shape and type that a tensor should have: an array, or what ``jax.eval_shape`` gives."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -117,7 +122,7 @@ class Expected(Protocol):
 def check_params(
     path: str | Path,
     expected: Mapping[str, Expected],
-    params: Mapping[str, np.ndarray],
+    params: Tensors,
 ) -> None:
     """Errors: CheckpointError unless names, shapes and types are the expected ones, all finite."""
     if set(params) != set(expected):
@@ -137,12 +142,12 @@ def check_params(
             raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity; train it anew")
 
 
-# Told of every file before it is put into place, with its content: a report keeps a list.
+# Called with the path and the content of every file before it is put into place: a report lists them.
 on_write: Callable[[Path, bytes], None] | None = None
 
 
 def write_atomically(path: str | Path, data: bytes | str) -> None:
-    """Writes a whole file beside ``path`` and renames it. Errors: OSError; nothing is left then."""
+    """Writes a whole file beside ``path`` and renames it. Errors: OSError; then no file is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, str):
@@ -165,12 +170,12 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
 
 
 def settings_digest(settings: object) -> str:
-    """A short name for JSON values, for the files of what they decide."""
+    """24 hexadecimal digits of a SHA-256 over JSON values: names the files of what they determine."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def tensors_digest(tensors: Mapping[str, ArrayLike], text: str = "") -> str:
-    """SHA-256 over a text and over names, types, shapes and bytes of tensors, in hexadecimal."""
+    """SHA-256, in hexadecimal, over a text and the names, types, shapes and bytes of tensors."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         value = np.asarray(tensors[name])

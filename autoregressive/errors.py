@@ -1,4 +1,4 @@
-"""What a user can mend: one exception, one line."""
+"""Errors that a user can mend, and how they show a value: one line."""
 
 from __future__ import annotations
 
@@ -8,3 +8,9 @@ class DataError(ValueError):
 
     The message is one line: what was expected, what came, what to try.
     """
+
+
+def show(value: object) -> str:
+    """A value for an error message: its ``repr``, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

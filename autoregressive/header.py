@@ -1,6 +1,6 @@
-"""What a checkpoint's header may say: nothing in it is believed before it was checked here.
+"""Checks of what a checkpoint's header says; nothing in it is used unchecked.
 
-Functions raise ValueError with what was expected and what came; who calls them knows the file.
+The functions raise ValueError with what was expected and what came; the caller adds the file's name.
 """
 
 from __future__ import annotations
@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# A JSON object as it is read, and one that is being made.
+from autoregressive.errors import show
+
+# A JSON object that is read, and one that is being made.
 Header = Mapping[str, Any]
 Settings = dict[str, Any]
 
-# Sizes, seeds and counts are below this, so that their products stay far from any overflow.
+# The largest size, seed or count: products of two stay below 2^63.
 _MOST = 2**31 - 1
 _MOST_ANYWHERE = 2**63 - 1
-# What may stand in a header or not; where it stands, it is an object of these parts.
+# Optional parts of a header that are objects, and the counts in them.
 _OBJECTS = ("recipe", "data", "process", "versions")
 _COUNTS = {"recipe": ("iterations", "batch_size", "unroll", "epochs"), "data": ("images",)}
 
 
 def get_whole(header: Header, name: str, least: int = 1, most: int = _MOST) -> int:
-    """A whole number that JSON wrote as one: 32, but neither 32.0 nor "32" nor true.
+    """A whole number from ``least`` to ``most``, written as one: not 32.0, "32" or true.
 
-    Errors: ValueError where it is missing, another kind of value, or outside least..most.
+    Errors: ValueError where it is missing or another value.
     """
     value = _get(header, name)
     if type(value) is not int or not least <= value <= most:
@@ -32,7 +34,7 @@ def get_whole(header: Header, name: str, least: int = 1, most: int = _MOST) -> i
 
 
 def get_wholes(header: Header, name: str) -> tuple[int, ...]:
-    """A list of whole numbers of 1 or more, which may be empty. Errors: ValueError."""
+    """A list, possibly empty, of whole numbers of 1 or more. Errors: ValueError."""
     values = _get(header, name)
     if not isinstance(values, list) or any(type(v) is not int or v < 1 for v in values):
         raise ValueError(f"{name} is {show(values)}, expected a list of whole numbers from 1")
@@ -40,9 +42,9 @@ def get_wholes(header: Header, name: str) -> tuple[int, ...]:
 
 
 def get_probability(header: Header, name: str) -> float:
-    """A number between 0 and 1, neither of them. Errors: ValueError."""
+    """A number between 0 and 1, both excluded. Errors: ValueError."""
     value = _get(header, name)
-    if type(value) not in (int, float) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
         raise ValueError(f"{name} is {show(value)}, expected a number between 0 and 1")
     return float(value)
 
@@ -56,9 +58,9 @@ def get_text(header: Header, name: str) -> str:
 
 
 def check_settings(header: Header) -> None:
-    """What every network's header may say of its training. Errors: ValueError.
+    """Checks what any network's header says of its training. Errors: ValueError.
 
-    The seed names files, and counts are multiplied, so both are plain whole numbers.
+    The seed names files, and counts are multiplied: both must be whole numbers.
     """
     if "seed" in header:
         get_whole(header, "seed", least=0)
@@ -74,14 +76,8 @@ def check_settings(header: Header) -> None:
     _check_numbers(header)
 
 
-def show(value: object) -> str:
-    """A value for an error: one line of at most 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _check_numbers(header: Header) -> None:
-    """Errors: ValueError where a whole number, however deep, is beyond what floats and arrays take."""
+    """Errors: ValueError where a whole number, at any depth, is too large for int64."""
     rest: list[tuple[str, object]] = list(header.items())
     while rest:
         name, value = rest.pop()
@@ -93,7 +89,7 @@ def _check_numbers(header: Header) -> None:
             raise ValueError(f"{name} is {show(value)}, expected at most {_MOST_ANYWHERE}")
 
 
-def _get(header: Header, name: str) -> Any:
+def _get(header: Header, name: str) -> object:
     if name not in header:
         raise ValueError(f"{name} is missing")
     return header[name]

@@ -19,12 +19,12 @@ from autoregressive.registry import UnknownName
 from autoregressive.unroll import backends
 from autoregressive.unroll.scan import span_length
 
-# Activations of the read-out that are alive at once in training, in numbers. Chunks of this size
-# stay in a processor's cache; the backward pass recomputes them.
+# Activations of the read-out in memory at once in training, in numbers. Chunks of this size stay in a
+# processor's cache; the backward pass computes them again.
 _READOUT_CHUNK = 2**19
-# Numbers of the hidden states (batch x length x hidden) of a training step, beyond which it goes over
-# spans of the sequence and computes each again on the way back. A CPU loses no time by it, since a
-# span stays in its cache; a GPU does, and has memory of its own.
+# Beyond so many numbers of hidden states (batch x length x hidden) a training step works span by span,
+# and the backward pass computes each span again. That costs a CPU no time, since a span stays in its
+# cache; it does cost a GPU time, so that there it starts only where memory would run short.
 _RECOMPUTED = {"cpu": 2**24}
 _RECOMPUTED_ELSEWHERE = 2**28
 _RECOMPUTED_SPAN = 2**18
@@ -44,15 +44,15 @@ class Model:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The widths of all layers, inputs first: whatever ``init`` makes holds more numbers."""
+        """The widths of all layers, inputs first. ``init`` makes more numbers than the largest is."""
         return (self.cell.inputs, self.cell.hidden, *self.readout, self.outputs)
 
     @partial(jax.jit, static_argnums=(0, 2))
     def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         """Random parameters: the cell's own initialisation, He-normal read-out, zero biases.
 
-        ``timescale`` is passed to the cell. The last layer starts at a tenth of the scale of the
-        others, so that an untrained model is close to uniform.
+        timescale: passed to the cell. The last layer starts at a tenth of the others' scale, so that an
+        untrained model is close to uniform.
         """
         key_cell, key_readout = jax.random.split(key)
         params = {f"cell.{k}": v for k, v in self.cell.init(key_cell, timescale).items()}
@@ -79,10 +79,10 @@ class Model:
     def unroll(
         self, params: Params, state: State, xs: Float[AnyArray, "B T {self.cell.inputs}"]
     ) -> tuple[State, Float[Array, "B T {self.outputs}"]]:
-        """All places: the last state, and logits.
+        """All places: the last state, and logits; row t has seen inputs 0..t.
 
-        Row t of the logits has seen inputs 0..t. What the gradient of very long sequences needs is
-        computed again, a span at a time, so that memory hardly grows with their length.
+        For very long sequences the backward pass computes states again, span by span, so that memory
+        hardly grows with the length.
         """
         batch, length, _ = xs.shape
         per_place = batch * self.cell.hidden
@@ -123,7 +123,7 @@ class Model:
     def _read_out_all(
         self, params: Params, hs: Float[Array, "T B {self.cell.hidden}"]
     ) -> Float[Array, "T B {self.outputs}"]:
-        """The read-out, in chunks of time that are recomputed backwards."""
+        """The read-out, in chunks of places that the backward pass computes again."""
         length, batch, _ = hs.shape
         span = span_length(length, _READOUT_CHUNK // (batch * max(self.readout, default=1)))
         if span == length:
@@ -136,14 +136,14 @@ class Model:
 
 
 def cell_params(params: Params) -> Params:
-    """The cell's own parameters out of a model's."""
+    """The cell's parameters among a model's, by the cell's names for them."""
     return {k.removeprefix("cell."): v for k, v in params.items() if k.startswith("cell.")}
 
 
 def make_model(
     cell: str, hidden: int, inputs: int, outputs: int, readout: Sequence[int] = (64,)
 ) -> Model:
-    """A model from a cell's registered name. Errors: ValueError for an unknown cell or a size < 1."""
+    """A model with a cell of ``CELLS``. Errors: ValueError for an unknown cell or a size < 1."""
     if cell not in CELLS:
         raise UnknownName("cell", cell, sorted(CELLS))
     if min(hidden, inputs, outputs, *readout) < 1:

@@ -1,14 +1,14 @@
-"""A network of p(x_t | x_<t) as a file and as a predictor: what symbols and pixels share.
+"""A trained network of p(x_t | x_<t), as a file and as a predictor: what symbols and pixels share.
 
-A kind of network adds what its rows are: how a header tells its model, how rows are checked and go in,
-and what its logits mean. The model need not be one of ``CELLS``: what is used of it is its flat dict
-of parameters from ``init``, and its ``sizes``.
+A subclass says what a row is: which model a header describes, how rows are checked and fed in, and what
+the logits mean. The model need not be made of ``CELLS``: only its ``init``, which gives a flat dict of
+parameters, and its ``sizes`` are used here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar, cast
 
@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from autoregressive import checkpoint
 from autoregressive.cells.base import Params
-from autoregressive.checkpoint import CheckpointError, check_params, part
-from autoregressive.header import Header, Settings, check_settings, show
+from autoregressive.checkpoint import CheckpointError, Tensors, check_params, with_prefix
+from autoregressive.errors import show
+from autoregressive.header import Header, Settings, check_settings
 from autoregressive.model import Model
 from autoregressive.registry import UnknownName
 
@@ -30,34 +31,35 @@ Kind = TypeVar("Kind", bound="Network")
 
 
 class Network(ABC):
-    """A trained network. A kind is a frozen dataclass with these fields and some of its own.
+    """A trained network. A subclass is a frozen dataclass with these fields and some of its own.
 
-    settings: how it came to be, as JSON values. history: learning curves. kind: its name in headers.
-    apart: its own fields that a header holds beside the settings. curves: names of the learning
-    curves, of one length; floors: names of single numbers beside them.
+    settings: how it came to be, as JSON values. history: learning curves (points,), and single numbers.
+    kind: the subclass's name in headers. header_fields: fields that its header has beside the settings.
+    curves: names of the learning curves, all of one length. floors: names of the single numbers beside
+    them, such as a loss that the curves cannot fall below.
     """
 
     kind: ClassVar[str]
-    apart: ClassVar[tuple[str, ...]] = ()
+    header_fields: ClassVar[tuple[str, ...]] = ()
     curves: ClassVar[tuple[str, ...]]
     floors: ClassVar[tuple[str, ...]] = ()
     model: Model
     params: Params
     settings: Settings
-    history: dict[str, np.ndarray]
+    history: dict[str, Shaped[np.ndarray, "..."]]
 
     @classmethod
     @abstractmethod
     def read_header(cls, header: Header) -> tuple[Model, Settings]:
-        """The model that a header describes, and this kind's own fields by name.
+        """The model that a header describes, and the subclass's own fields by name.
 
-        Nothing of a size that the header names may be allocated here.
-        Errors: ValueError.
+        The header is not trusted: nothing of a size that it names may be allocated here.
+        Errors: ValueError where it is incomplete or wrong.
         """
 
     @abstractmethod
     def check(self, rows: ArrayLike) -> Integer[np.ndarray, "n ..."]:
-        """The rows as an array. Errors: ValueError where they are not what this network knows."""
+        """The rows as an array. Errors: ValueError where this network cannot take them."""
 
     @abstractmethod
     def run(self, rows: Integer[np.ndarray, "n ..."]) -> Float[Array, "n ..."]:
@@ -66,10 +68,7 @@ class Network(ABC):
     def run_in_chunks(
         self, rows: Integer[np.ndarray, "n ..."], most: int
     ) -> Iterator[tuple[slice, Float[np.ndarray, "some ..."]]]:
-        """The logits of ``run`` for all rows, at most ``most`` of them at a time.
-
-        Yields which rows, and their logits.
-        """
+        """``run`` over all rows, at most ``most`` at a time. Yields which rows, and their logits."""
         for where, chunk in padded_chunks(rows, most):
             yield where, np.asarray(self.run(chunk))[: where.stop - where.start]
 
@@ -77,22 +76,22 @@ class Network(ABC):
         """Writes the network, its settings and its learning curves. Errors: OSError."""
         tensors = {f"params.{k}": np.asarray(v) for k, v in self.params.items()}
         tensors |= {f"history.{k}": np.asarray(v) for k, v in self.history.items()}
-        apart = {name: getattr(self, name) for name in self.apart}
-        checkpoint.save(path, tensors, {"kind": self.kind, **apart, **self.settings})
+        fields = {name: getattr(self, name) for name in self.header_fields}
+        checkpoint.save(path, tensors, {"kind": self.kind, **fields, **self.settings})
 
     @classmethod
     def load(cls: type[Kind], path: str | Path) -> Kind:
         """Reads what ``save`` wrote.
 
         Errors: CheckpointError where the file is no checkpoint, is damaged, holds another kind of
-        network, names a cell that is not registered, or its tensors do not fit the network its header
-        describes. No memory is taken for what a header says before the file was seen to hold as much.
+        network, names a cell that is not registered, or has tensors that do not fit the network that its
+        header describes. No memory is taken for sizes in the header that exceed the file's tensors.
         """
         tensors, header = checkpoint.load(path)
         kind = header.pop("kind", None)
         if kind != cls.kind:
             raise CheckpointError(f"{path} holds a {show(kind)}, expected a {cls.kind!r}")
-        params, history = part(tensors, "params."), part(tensors, "history.")
+        params, history = with_prefix(tensors, "params."), with_prefix(tensors, "history.")
         try:
             model, own = cls.read_header(header)
             check_settings(header)
@@ -103,18 +102,18 @@ class Network(ABC):
         _check_sizes(path, model.sizes, params)
         check_params(path, jax.eval_shape(model.init, jax.random.key(0)), params)
         _check_history(path, history, cls.curves, cls.floors)
-        settings = {k: v for k, v in header.items() if k not in cls.apart}
+        settings = {k: v for k, v in header.items() if k not in cls.header_fields}
         arrays = {k: jnp.asarray(v) for k, v in params.items()}
-        make = cast(Callable[..., Kind], cls)  # its constructor is that of the dataclass it is
+        make = cast(Callable[..., Kind], cls)  # the constructor of a subclass, which is a dataclass
         return make(model=model, params=arrays, settings=settings, history=history, **own)
 
 
 def padded_chunks(
     rows: Shaped[np.ndarray, "n ..."], most: int
 ) -> Iterator[tuple[slice, Shaped[np.ndarray, "size ..."]]]:
-    """Rows in chunks of one size, the last one padded, so that one compiled program serves all.
+    """Rows in chunks of one size, at most ``most``, so that one compiled program serves all.
 
-    Yields which rows, and an array of the size of all chunks.
+    Yields which rows, and the chunk; the last one is padded with zeros.
     """
     size = min(max(most, 1), max(len(rows), 1))
     for start in range(0, len(rows), size):
@@ -123,12 +122,10 @@ def padded_chunks(
         yield slice(start, start + len(chunk)), np.pad(chunk, missing)
 
 
-def _check_sizes(
-    path: str | Path, sizes: tuple[int, ...], params: Mapping[str, np.ndarray]
-) -> None:
-    """Errors: CheckpointError where a header's sizes need more numbers than the file holds."""
+def _check_sizes(path: str | Path, sizes: tuple[int, ...], params: Tensors) -> None:
+    """Errors: CheckpointError where a header's sizes need more numbers than the file has."""
     held = sum(value.size for value in params.values())
-    # Each size is the length of a bias or the width of a matrix, and each layer has some.
+    # Each size is the length of a bias or the width of a matrix, and each layer has a bias or a matrix.
     if max(sizes) > held or len(sizes) > held:
         raise CheckpointError(
             f"{path} is of another architecture: its header says sizes up to {max(sizes)} in "
@@ -138,18 +135,13 @@ def _check_sizes(
 
 def _check_history(
     path: str | Path,
-    history: Mapping[str, np.ndarray],
+    history: Tensors,
     curves: tuple[str, ...],
     floors: tuple[str, ...],
 ) -> None:
-    """Errors: CheckpointError unless the learning curves are there in one length, or not at all."""
-    found = [history.get(name) for name in curves]
-    lengths = {None if c is None or c.ndim != 1 else len(c) for c in found}
-    lone = [history.get(name) for name in floors]
-    whole = (
-        len(lengths) == 1
-        and None not in lengths
-        and all(value is not None and value.size == 1 for value in lone)
-    )
+    """Errors: CheckpointError unless all learning curves are there, of one length, or none is."""
+    shapes = {history[name].shape if name in history else () for name in curves}
+    single = all(name in history and history[name].size == 1 for name in floors)
+    whole = single and len(shapes) == 1 and all(len(shape) == 1 for shape in shapes)
     if history and not (whole and all(v.dtype.kind in "iuf" for v in history.values())):
         raise CheckpointError(f"{path}: the learning curves are incomplete or of different lengths")

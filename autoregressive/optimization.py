@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 class Optimization:
     """How gradients become updates.
 
-    learning_rate: the peak. optimizer: "adam" (Kingma and Ba 2015) or "soap" (Vyas et al. 2024).
-    schedule: "constant", or "cosine" with a linear warm-up over the fraction ``warmup`` of the
-    iterations and a decay to 0. clip: the largest global norm of a gradient, or None. averaging: the
-    span of the moving average of the weights as a fraction of the iterations; 0 keeps none.
-    timescale: the longest memory, in steps, of the initial gates; None: plain initialisation.
+    learning_rate: the peak; positive. optimizer: "adam" (Kingma and Ba 2015) or "soap" (Vyas et al.
+    2024). schedule: "constant", or "cosine": a linear warm-up over the fraction ``warmup`` of the
+    iterations, then a decay to 0. clip: the largest global norm of a gradient; None does not clip.
+    averaging: the span of the moving average of the parameters, a fraction of the iterations; 0 keeps
+    none. timescale: the longest memory, in steps, of the initial gates; None: plain initialisation.
+    Errors: ValueError for a learning rate that is not positive.
     """
 
     learning_rate: float
@@ -34,7 +35,7 @@ class Optimization:
             raise ValueError(f"the learning rate must be positive; got {self.learning_rate}")
 
     def transformation(self, iterations: int) -> optax.GradientTransformation:
-        """The optax transformation of a run of ``iterations``."""
+        """The optax transformation for a run of ``iterations``."""
         import optax
 
         from autoregressive.soap import scale_by_soap

@@ -1,7 +1,7 @@
-"""How far long work has come, told to whoever listens: a bar, a line of time left, or nobody.
+"""How far long work has come: the work tells it, and a listener, such as a progress bar, may hear.
 
-Work tells it from deep inside, without knowing of a console; who wants to know listens around the call.
-A listener hears what happens in its own thread of control (``contextvars``), the innermost one alone.
+The work knows nothing of a console: a caller that wants to know wraps the call in ``listen``. A listener
+hears the work of its own context (``contextvars``); of several, only the innermost hears.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# (what is done, of how much). Told once before compiling, again after it, then on the way.
+# (done, total). Called before compiling, again after it, then as the work goes on.
 Listener = Callable[[float, float], None]
-# What is told of: training, in iterations; predictions of a network, in streams.
+# Kinds of work: training, in iterations; a network's predictions, in streams.
 TRAINING, SCORING = "training", "scoring"
 
 _listeners: ContextVar[Mapping[str, Listener]] = ContextVar("listeners", default={})  # noqa: B039
 
 
 @contextmanager
-def listening(work: str, listener: Listener) -> Iterator[None]:
-    """Inside it, ``listener`` is told of this kind of work."""
+def listen(work: str, listener: Listener) -> Iterator[None]:
+    """Inside it, ``listener`` hears of this kind of work."""
     token = _listeners.set({**_listeners.get(), work: listener})
     try:
         yield
@@ -29,7 +29,7 @@ def listening(work: str, listener: Listener) -> Iterator[None]:
 
 
 def tell(work: str, done: float, total: float) -> None:
-    """``done`` of ``total`` is behind."""
+    """Tells the listener, if there is one, that ``done`` of ``total`` is done."""
     listener = _listeners.get().get(work)
     if listener is not None:
         listener(done, total)
@@ -37,11 +37,12 @@ def tell(work: str, done: float, total: float) -> None:
 
 @contextmanager
 def part(work: str, before: float, size: float, total: float) -> Iterator[None]:
-    """Inside it, work that tells of itself alone is ``size`` of ``total``, after ``before``."""
+    """Inside it, work that tells only of itself counts as one part of a whole: ``size`` of ``total``,
+    after ``before``."""
     outer = _listeners.get().get(work)
     if outer is None:
         yield
         return
-    with listening(work, lambda done, whole: outer(before + size * done / whole, total)):
+    with listen(work, lambda done, whole: outer(before + size * done / whole, total)):
         yield
     outer(before + size, total)

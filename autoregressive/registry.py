@@ -1,14 +1,14 @@
-"""Members by name: what to say where a name is not registered."""
+"""The error for a name that is not registered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from autoregressive.header import show
+from autoregressive.errors import show
 
 
 class UnknownName(ValueError):
-    """A name that is not registered. One line: the names that are, and how to add one's own."""
+    """A name that is not registered. One line: the registered names, and how to add one."""
 
     def __init__(self, what: str, name: object, known: Iterable[str]):
         super().__init__(

@@ -1,4 +1,4 @@
-"""An unfinished training on disk: the whole state, so that it ends with the bits it would have had."""
+"""An unfinished training on disk. The whole state is saved: a resumed run ends with the same bits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError
@@ -21,23 +21,22 @@ from autoregressive.training import TrainingDiverged, TrainState
 
 log = logging.getLogger(__name__)
 
-# A kill loses about this many seconds of training; an interrupt loses nothing.
+# Seconds between two saves: a killed run loses so many; an interrupt (Ctrl-C) loses nothing.
 SAVE_EVERY_S = 2.0
-# Of training, at most this share is spent on saving: a wide network's state is gigabytes.
+# The largest share of the time that goes into saving: a wide network's state is gigabytes.
 _SAVING_SHARE = 0.05
-# Header and learning curves of a run that is saved, beside its state.
+# Bytes of a saved run's header and learning curves, at most, beside its state.
 _BESIDE_STATE = 2**28
-# What a learning curve has at a point: one number, or an array with one a seed.
-Value = Any
+# A learning curve's value at a point: one number, or one for each seed.
+Value = int | float | np.generic | Float[np.ndarray, "..."]
 History = dict[str, list[Value]]
 
 
 class Unfinished:
     """Where a run is saved while it trains, under ``folder``; None saves nothing.
 
-    name: tells the run from others in the same folder.
-    settings: what decides the run, as JSON values, versions included. A file with other settings is
-    not gone on from.
+    name: of the file, which tells the run from others in the folder. settings: what determines the run,
+    as JSON values, versions included. A file with other settings is not resumed from.
     """
 
     def __init__(self, folder: Path | None, name: str, settings: Header):
@@ -48,7 +47,8 @@ class Unfinished:
         self.latest: tuple[TrainState, History] | None = None
 
     def resume(self, fresh: TrainState, curves: Sequence[str]) -> tuple[TrainState, History]:
-        """The saved state and learning curves, or ``fresh`` and empty curves of those names."""
+        """The saved state and learning curves, or ``fresh`` and empty curves where none fit. curves:
+        their names. Why a file does not fit is logged."""
         empty: History = {name: [] for name in curves}
         if self.path is None or not self.path.exists():
             return fresh, empty
@@ -71,35 +71,35 @@ class Unfinished:
         return state, {name: list(tensors[f"history.{name}"]) for name in curves}
 
     def keep(self, state: TrainState, history: History, save: bool = False) -> None:
-        """Remembers the latest state, and writes it if the last time was a while ago, or ``save``."""
-        # A copy: the caller adds points to its curves before it keeps the state they belong to.
+        """Remembers the latest state, and writes it if ``save``, or if the last save was a while ago."""
+        # A copy: the caller adds a point to its curves before it keeps the state of that point.
         self.latest = (state, {name: list(values) for name, values in history.items()})
         pause = max(SAVE_EVERY_S, self.saving_s / _SAVING_SHARE)
         if save or time.monotonic() - self.saved_at > pause:
             self.save()
 
     def save(self) -> None:
-        """Writes the latest state. A folder that cannot be written is a warning: it costs time, not
-        the result."""
+        """Writes the latest state. Where the folder cannot be written that is only a warning: the run
+        goes on, and cannot be resumed."""
         if self.path is None or self.latest is None:
             return
         state, history = self.latest
         started = time.monotonic()
         tensors = {f"state.{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))}
         tensors |= {f"history.{name}": np.asarray(v) for name, v in history.items()}
-        with cache_may_fail(self.folder):
+        with warn_if_unwritable(self.folder):
             checkpoint.save(self.path, tensors, self.header)
         self.saved_at = time.monotonic()
         self.saving_s = self.saved_at - started
 
     @contextmanager
     def save_on_interrupt(self) -> Iterator[None]:
-        """Inside it, Ctrl-C saves the latest state before it goes on its way, and a run that diverged
-        leaves nothing to go on from."""
+        """Inside it, Ctrl-C saves the latest state and is raised again; a run that diverges leaves no
+        file to resume from."""
         try:
             yield
         except TrainingDiverged:
-            self.done()
+            self.remove()
             raise
         except KeyboardInterrupt:
             self.save()
@@ -107,21 +107,21 @@ class Unfinished:
                 log.warning("saved: the same command goes on from here")
             raise
 
-    def done(self) -> None:
+    def remove(self) -> None:
         """Removes the file: the run is finished."""
         if self.path is not None:
-            with cache_may_fail(self.folder):
+            with warn_if_unwritable(self.folder):
                 self.path.unlink(missing_ok=True)
 
 
 def _most_bytes(state: TrainState) -> int:
-    """Of a file that holds this state."""
+    """The largest file that can hold this state."""
     return sum(x.nbytes for x in jax.tree.leaves(state)) + _BESIDE_STATE
 
 
 @contextmanager
-def cache_may_fail(folder: Path | None) -> Iterator[None]:
-    """Inside it, a file that cannot be written is one warning, not an error."""
+def warn_if_unwritable(folder: Path | None) -> Iterator[None]:
+    """Inside it, a file that cannot be written is a warning, one a folder and reason, not an error."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """Scores of log p(x_t | what is known), place by place: the same for every predictor.
 
-A predictor's rows are log-probabilities (..., outcomes); what came is an int (...). Which places
-count, and how they are averaged, is for whoever asks. Everything is float64.
+A predictor's rows are log-probabilities (..., outcomes), nats; targets, int (...), are the outcomes
+that came. The caller decides which places count and how they are averaged. Everything is float64.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ else:  # NumPy makes a scalar of one place without an axis
 
 
 def log_loss(
-    log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
+    log_q: Float[np.ndarray, "*places outcomes"], targets: Shaped[np.ndarray, "*places"]
 ) -> Places:
-    """-log q of what came, in nats."""
-    came = np.asarray(came, np.int64)
-    return -np.take_along_axis(log_q, came[..., None], axis=-1)[..., 0]
+    """-log q of the targets, nats."""
+    indices = np.asarray(targets, np.int64)[..., None]
+    return -np.take_along_axis(log_q, indices, axis=-1)[..., 0]
 
 
-def normalised(
+def log_softmax(
     logits: Shaped[np.ndarray, "*places outcomes"],
 ) -> Float[np.ndarray, "*places outcomes"]:
-    """Logits as log-probabilities over the last axis, so that every row sums to 1."""
+    """Logits (..., outcomes) as log-probabilities over the last axis: every row sums to 1."""
     logits = np.asarray(logits, np.float64)
     shifted = logits - _over(np.maximum, logits)[..., None]
     return shifted - np.log(_over(np.add, np.exp(shifted)))[..., None]
 
 
-def log_sum(log_p: Float[np.ndarray, "*places outcomes"]) -> Places:
-    """log of the sum of exp over the last axis; -inf where all are -inf."""
+def logsumexp(log_p: Float[np.ndarray, "*places outcomes"]) -> Places:
+    """log of the sum of exp over the last axis: (..., outcomes) -> (...); -inf where all are -inf."""
     top = _over(np.maximum, log_p)
     with np.errstate(invalid="ignore"):
         found = top + np.log(_over(np.add, np.exp(log_p - top[..., None])))
@@ -55,27 +55,27 @@ def kl(
 
 
 def brier(
-    log_q: Float[np.ndarray, "*places outcomes"], came: Shaped[np.ndarray, "*places"]
+    log_q: Float[np.ndarray, "*places outcomes"], targets: Shaped[np.ndarray, "*places"]
 ) -> Places:
-    """Half the squared distance of q from what came.
+    """The Brier score: half the squared distance of q from the target's one-hot vector.
 
-    Half of Brier's (1950) sum over outcomes, so that for two outcomes it is (p - x)^2.
+    It is half of Brier's (1950) sum over outcomes, so that for two outcomes it is (p - x)^2.
     """
     q = np.exp(log_q)
-    of_came = np.exp(-log_loss(log_q, came))
-    return 0.5 * (_over(np.add, q * q) - 2 * of_came + 1)
+    of_target = np.exp(-log_loss(log_q, targets))
+    return 0.5 * (_over(np.add, q * q) - 2 * of_target + 1)
 
 
 def _over(operation: np.ufunc, values: Float[np.ndarray, "*places outcomes"]) -> Places:
-    """``operation.reduce`` over the last axis, outcome by outcome: for the few outcomes of a
-    process NumPy is ten times as fast that way."""
+    """``operation.reduce`` over the last axis, one outcome after the other: for few outcomes NumPy is
+    ten times as fast that way."""
     if values.shape[-1] > 32:
         return operation.reduce(values, axis=-1)
     return functools.reduce(operation, np.moveaxis(values, -1, 0))
 
 
 class PlaceScores(NamedTuple):
-    """Of one predictor: ``log_loss``, ``brier``, and the gap KL(reference || it)."""
+    """Scores of one predictor: ``log_loss``, ``brier``, and the gap KL(reference || predictor), nats."""
 
     loss: Float[np.ndarray, "*places"]
     brier: Float[np.ndarray, "*places"]
@@ -85,17 +85,18 @@ class PlaceScores(NamedTuple):
 def place_scores(
     log_q: Float[np.ndarray, "*places outcomes"],
     reference: Float[np.ndarray, "*places outcomes"],
-    came: Shaped[np.ndarray, "*places"],
+    targets: Shaped[np.ndarray, "*places"],
 ) -> PlaceScores:
     """Scores at every place."""
-    return PlaceScores(log_loss(log_q, came), brier(log_q, came), kl(reference, log_q))
+    return PlaceScores(log_loss(log_q, targets), brier(log_q, targets), kl(reference, log_q))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Predicted probabilities in ten equal bins: how many, their mean, how often it came.
+    """Predicted probabilities of an event in ten equal bins of [0, 1].
 
-    predicted and observed are NaN where a bin is empty.
+    count: predictions in a bin. predicted: their mean. observed: the frequency of the event. The last
+    two are NaN where a bin is empty.
     """
 
     count: Int[np.ndarray, "10"]
@@ -115,22 +116,24 @@ class Calibration:
         ]
 
 
-def calibration(p: Float[np.ndarray, "*shape"], came: Shaped[np.ndarray, "*shape"]) -> Calibration:
-    """Calibration of predicted probabilities p and whether it came (0 or 1)."""
-    return from_sums(bin_sums(p, came))
+def calibration(
+    p: Float[np.ndarray, "*shape"], targets: Shaped[np.ndarray, "*shape"]
+) -> Calibration:
+    """Calibration of predicted probabilities p of an event. targets: 1 where it targets, else 0."""
+    return calibration_from_sums(bin_sums(p, targets))
 
 
 def bin_sums(
-    p: Float[np.ndarray, "*shape"], came: Shaped[np.ndarray, "*shape"]
+    p: Float[np.ndarray, "*shape"], targets: Shaped[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "3 10"]:
-    """For each of ten bins: how many, the sum of p, how many came; adds up over chunks."""
+    """Of each of ten bins: how many predictions, the sum of p, and of targets; chunks can be added."""
     p = np.ravel(p).astype(np.float64)
     bins = np.minimum((p * 10).astype(int), 9)
-    return np.stack([np.bincount(bins, w, minlength=10) for w in (None, p, np.ravel(came))])
+    return np.stack([np.bincount(bins, w, minlength=10) for w in (None, p, np.ravel(targets))])
 
 
-def from_sums(sums: Float[np.ndarray, "3 10"]) -> Calibration:
-    """The calibration that ``bin_sums`` amount to."""
+def calibration_from_sums(sums: Float[np.ndarray, "3 10"]) -> Calibration:
+    """The calibration of what ``bin_sums`` gave."""
     count, predicted, observed = sums
     with np.errstate(invalid="ignore"):
         return Calibration(count.astype(int), predicted / count, observed / count)

@@ -1,7 +1,7 @@
 """Training any model on any source of batches: compiled chunks, several seeds in one program.
 
 ``fit`` is a generator. It yields after every chunk, so that the caller decides what to print, what to
-save and when to stop; what it yields is all that is needed to go on later with the same bits.
+save and when to stop. The state that it yields is all that is needed to resume with the same bits.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from jaxtyping import Float, Int, Key, PyTree, Shaped
 
 from autoregressive.pace import TRAINING, tell
 
-# Iterations are run in pieces of about so many seconds, between which Ctrl-C is heard.
+# A chunk runs in pieces of about so many seconds: Ctrl-C is only heard between two of them.
 _PIECE_S = 2.0
 
-# Parameters, batches and data are trees, of whatever a loss and a draw agree on.
+# Parameters, batches and data are trees of arrays; ``Loss`` and ``Draw`` agree on which.
 # (params, batch) -> the loss to descend, and the loss to report.
 Loss = Callable[[PyTree[Array], PyTree[Array]], tuple[Float[Array, ""], Float[Array, ""]]]
 # (data, key, start, n) -> the batches of iterations start .. start + n - 1, stacked; n is static.
@@ -31,7 +31,7 @@ Draw = Callable[[PyTree[Array], Key[Array, ""], Int[Array, ""], int], PyTree[Arr
 
 
 class TrainState(NamedTuple):
-    """Everything that training goes on from. Every leaf has a leading axis of seeds."""
+    """Everything that training resumes from. Every leaf has a leading axis of seeds."""
 
     params: PyTree[Array]
     opt_state: PyTree[Array]
@@ -40,7 +40,7 @@ class TrainState(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What ``fit`` yields: the state after a chunk, and the chunk's mean reported loss per seed."""
+    """What ``fit`` yields: the state after a chunk, and the mean of the reported loss in it, by seed."""
 
     state: TrainState
     iteration: int
@@ -53,10 +53,10 @@ class TrainingDiverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Trainer:
-    """How to train: a loss, an optimiser, where batches come from.
+    """How to train: a loss, an optimiser, and where batches come from.
 
-    ``averaging`` is the span, in iterations, of the exponential moving average of the parameters;
-    0 keeps none, and ``TrainState.average`` is then empty.
+    averaging: the span, in iterations, of the exponential moving average of the parameters; 0 keeps
+    none, and ``TrainState.average`` is then empty.
     """
 
     loss: Loss
@@ -72,8 +72,9 @@ class Trainer:
             params, jax.vmap(self.optimizer.init)(params), average, jnp.zeros((seeds,), jnp.int32)
         )
 
-    def averaged(self, state: TrainState) -> PyTree[Array]:
-        """The parameters to use: the moving average without its start-up bias, if one is kept."""
+    def get_params(self, state: TrainState) -> PyTree[Array]:
+        """The parameters to predict with: their moving average, corrected for its start at 0, or the
+        latest where no average is kept."""
         if not self.averaging:
             return state.params
         weight = 1 - (1 - 1 / self.averaging) ** jnp.maximum(state.iteration, 1)
@@ -107,15 +108,17 @@ class Trainer:
         n: Int[Array, ""],
         most: int,
     ) -> tuple[TrainState, Float[Array, "seeds {most}"]]:
-        """``n`` iterations, at most ``most``, from ``start``. Returns the state and the reported
-        losses, zero beyond ``n``. Seeds run one after the other, so that each has the
-        bits it has alone."""
+        """``n`` <= ``most`` iterations from ``start`` on. Returns the state, and the reported losses,
+        zero beyond ``n``. Seeds run one after the other, so that each has the bits that it has alone."""
+        Losses = Float[Array, " most"]
 
-        def one_seed(seed: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+        def one_seed(seed: tuple[TrainState, Key[Array, ""]]) -> tuple[TrainState, Losses]:
             state, key = seed
             batches = self.draw(data, key, start, most)
 
-            def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+            def body(
+                i: Int[Array, ""], carry: tuple[TrainState, Losses]
+            ) -> tuple[TrainState, Losses]:
                 state, losses = carry
                 batch = jax.tree.map(lambda b: lax.dynamic_index_in_dim(b, i, 0, False), batches)
                 state, reported = self._update(state, batch)
@@ -135,40 +138,39 @@ def fit(
 ) -> Iterator[Progress]:
     """Trains from ``state`` through the iteration counts ``stops``, yielding at each.
 
-    keys: one random key a seed; iteration i draws from it and from i alone, so a run that stops and
-    goes on ends with the same bits. data: passed on to the trainer's ``draw``. On the way to a stop it
-    tells how far it is (``pace.TRAINING``) every second or two.
-    Errors: TrainingDiverged where the loss is not finite.
+    keys: one random key a seed. What iteration i draws depends on the key and i alone, so that a
+    resumed run ends with the same bits. data: passed to the trainer's ``draw``. Every few seconds it
+    tells how far it has come (``pace.TRAINING``). Errors: TrainingDiverged where the loss is not finite.
     """
     start = int(state.iteration[0])
-    # The longest chunk of the whole run, so that going on runs the same program.
+    # The longest chunk of the whole run, so that a resumed run compiles the same program.
     most = int(max(np.diff([0, *stops]), default=0))
     stops = [s for s in stops if s > start]
     if not stops:
         return
     run = jax.jit(trainer.run, static_argnums=5)
     tell(TRAINING, start, stops[-1])
-    # Compiled by no iteration at all, so that the first ones can be timed.
+    # Compiled by a call without iterations: the first ones are timed to choose the pieces.
     jax.block_until_ready(run(state, data, keys, jnp.int32(start), jnp.int32(0), most))
     tell(TRAINING, start, stops[-1])
-    finite, piece = np.nan, 1
+    last_loss, piece = np.nan, 1
     for stop in stops:
-        losses: list[np.ndarray] = []
+        losses: list[Float[np.ndarray, "seeds n"]] = []
         while start < stop:
             n = min(piece, stop - start)
             begun = time.monotonic()
             state, here = run(state, data, keys, jnp.int32(start), jnp.int32(n), most)
             losses.append(np.asarray(here)[:, :n])
             piece = max(1, int(n * _PIECE_S / max(time.monotonic() - begun, 1e-9)))
-            _check(losses[-1], start, finite)
-            finite, start = float(losses[-1][:, -1].mean()), start + n
+            _check_finite(losses[-1], start, last_loss)
+            last_loss, start = float(losses[-1][:, -1].mean()), start + n
             tell(TRAINING, start, stops[-1])
         yield Progress(state, stop, np.concatenate(losses, 1).mean(1))
 
 
-def _check(losses: Float[np.ndarray, "seeds n"], start: int, before: float) -> None:
-    """Errors: TrainingDiverged where losses (seeds, n) after ``start`` iterations are not finite.
-    ``before``: the last loss before them."""
+def _check_finite(losses: Float[np.ndarray, "seeds n"], start: int, before: float) -> None:
+    """Errors: TrainingDiverged where a loss is not finite. losses: of the iterations after ``start``.
+    before: the last loss before them, NaN if there is none."""
     if np.isfinite(losses).all():
         return
     bad = int(np.argmin(np.isfinite(losses).all(0)))

@@ -1,7 +1,7 @@
 """A training from its seeds to finished networks: several at once, resumed, or found in a folder.
 
-What trains symbols or pixels says which trainer, where its chunks end, and what a learning curve
-measures; here is the rest.
+Training on symbols and training on pixels each say which trainer, where chunks end, and what learning
+curves measure; what they share is here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, PRNGKeyArray, PyTree
+from jaxtyping import Float, PRNGKeyArray, PyTree, Shaped
 
 from autoregressive.checkpoint import CheckpointError, settings_digest
 from autoregressive.header import Settings
 from autoregressive.network import Network
-from autoregressive.resume import History, Unfinished, Value, cache_may_fail
+from autoregressive.resume import History, Unfinished, Value, warn_if_unwritable
 from autoregressive.training import Trainer, TrainState, fit
 from autoregressive.versions import versions
 
@@ -30,16 +30,16 @@ log = logging.getLogger(__name__)
 
 Tree = TypeVar("Tree")
 N = TypeVar("N", bound=Network)
-# Which of a seed's random keys is used for what; a kind of network may have more of them.
+# Numbers folded into a seed's random key, one a purpose. A kind of network may have more, from 2 on.
 INIT, TRAINING = range(2)
 
 
 class Stop(NamedTuple):
     """A moment of training, after a compiled chunk or before the first.
 
-    loss: the chunk's mean loss by seed, NaN before the first. seconds: of training since the last
-    point or since this process began; measuring is not training. rate: iterations a second of this
-    process. point: what the learning curves have here, by name, or None.
+    loss: the chunk's mean loss by seed, NaN before the first. seconds: spent on training since the last
+    point of the curves, or since this process began; measuring is not counted. rate: iterations a second
+    in this process. point: the learning curves' values here by name; None between their points.
     """
 
     state: TrainState
@@ -52,12 +52,12 @@ class Stop(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is trained. Seeds share one program and have the bits that each has alone.
+    """What is trained. Seeds share one program; each has the bits that it has alone.
 
-    settings: by seed, what decides a network, its ``seed`` among it. init: a random key -> parameters.
-    stops: iterations at which a compiled chunk ends; points: those at which curves are measured;
-    saved: those after which the state is written whatever the clock says. curves: their names.
-    data: passed on to the trainer.
+    settings: for each seed, what determines its network, ``seed`` included. init: a random key ->
+    parameters. stops: iterations after which a compiled chunk ends. points: those of them at which
+    learning curves are measured. curves: names of these. saved: iterations after which the state is
+    written even if the last save was a moment ago. data: passed to the trainer.
     """
 
     trainer: Trainer
@@ -71,7 +71,7 @@ class TrainingRun:
 
     @property
     def keys(self) -> list[PRNGKeyArray]:
-        """The random key of each seed, from which all others are folded."""
+        """The random key of each seed, into which ``INIT``, ``TRAINING`` and others are folded."""
         return [jax.random.key(s["seed"]) for s in self.settings]
 
     def run(
@@ -81,19 +81,19 @@ class TrainingRun:
         measure: Callable[[Stop, History], Mapping[str, Value]],
         on_stop: Callable[[Stop, History], None] = lambda stop, history: None,
     ) -> tuple[TrainState, History]:
-        """Trains to the last stop, from where a run of this ``name`` under ``folder`` was stopped.
+        """Trains to the last stop; resumes the run of this ``name`` under ``folder`` if there is one.
 
-        measure: what the curves have at a point, by their names: one number, or an array with one a
-        seed. on_stop: called at every stop, and before the first unless the run goes on; a run that is
-        stopped in it calls it for this stop again when it goes on.
-        Returns the last state, and the curves as lists. Errors: TrainingDiverged.
+        measure: gives the curves' values at a point, by name. on_stop: called at every stop, and before
+        the first unless the run is resumed; a run that is interrupted in it calls it for the same stop
+        again when it is resumed. Returns the last state, and the curves as lists. Errors:
+        TrainingDiverged.
         """
         fresh = self._fresh()
-        decides = {"settings": list(self.settings), "versions": versions()}
-        run = Unfinished(folder, name, decides)
-        state, history = run.resume(fresh, self.curves)
+        identity = {"settings": list(self.settings), "versions": versions()}
+        unfinished = Unfinished(folder, name, identity)
+        state, history = unfinished.resume(fresh, self.curves)
 
-        def stop_at(stop: Stop) -> None:
+        def measure_and_tell(stop: Stop) -> None:
             if stop.iteration in self.points or not stop.iteration:
                 point = dict(measure(stop, history))
                 for curve in self.curves:
@@ -102,19 +102,24 @@ class TrainingRun:
             on_stop(stop, history)
 
         if not history[self.curves[0]]:
-            stop_at(Stop(state, 0, np.full(len(self.settings), np.nan), 0.0, 0.0))
+            measure_and_tell(Stop(state, 0, np.full(len(self.settings), np.nan), 0.0, 0.0))
         keys = jnp.stack([jax.random.fold_in(key, TRAINING) for key in self.keys])
-        begun, started, measuring, timed = int(state.iteration[0]), time.monotonic(), 0.0, 0.0
-        with run.save_on_interrupt():
+        first, started = int(state.iteration[0]), time.monotonic()
+        # Seconds of measuring so far, and of training up to the last point of the curves.
+        measuring, at_point = 0.0, 0.0
+        with unfinished.save_on_interrupt():
             for progress in fit(self.trainer, state, keys, self.data, self.stops):
                 state, pause = progress.state, time.monotonic()
                 seconds = pause - started - measuring
-                rate = (progress.iteration - begun) / max(seconds, 1e-9)
-                stop_at(Stop(state, progress.iteration, progress.loss, seconds - timed, rate))
-                timed = seconds if progress.iteration in self.points else timed
-                run.keep(state, history, save=progress.iteration in self.saved)
+                rate = (progress.iteration - first) / max(seconds, 1e-9)
+                measure_and_tell(
+                    Stop(state, progress.iteration, progress.loss, seconds - at_point, rate)
+                )
+                if progress.iteration in self.points:
+                    at_point = seconds
+                unfinished.keep(state, history, save=progress.iteration in self.saved)
                 measuring += time.monotonic() - pause
-        run.done()
+        unfinished.remove()
         return state, history
 
     def _fresh(self) -> TrainState:
@@ -126,12 +131,12 @@ class TrainingRun:
 
 
 def get_seed(tree: Tree, index: int) -> Tree:
-    """One seed's part of a tree whose leaves have a leading axis of seeds."""
+    """One seed's part of a tree of arrays (seeds, ...)."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def get_curves(history: History, index: int) -> dict[str, np.ndarray]:
-    """One seed's learning curves as arrays (points,); a curve of single numbers is every seed's."""
+def get_curves(history: History, index: int) -> dict[str, Shaped[np.ndarray, " points"]]:
+    """One seed's learning curves (points,). A curve of single numbers is the same for all seeds."""
     curves = {name: np.asarray(values) for name, values in history.items()}
     return {name: v[:, index] if v.ndim == 2 else v for name, v in curves.items()}
 
@@ -142,10 +147,10 @@ def find_or_train(
     folder: Path | None,
     train: Callable[[list[Settings]], list[N]],
 ) -> list[N]:
-    """One network for each of ``settings``: from ``folder``, or trained with all others that are not
-    there, and kept there.
+    """One network for each of ``settings``: from ``folder``, or else trained, and kept there.
 
-    A folder that cannot be written is a warning. Errors: those of ``train``.
+    train: trains the networks of all settings that it is given, those not found, together. A folder that
+    cannot be written is a warning. Errors: those of ``train``.
     """
     found = {}
     if folder is not None:
@@ -159,14 +164,14 @@ def find_or_train(
         for (digest, one), network in zip(missing.items(), trained, strict=True):
             found[digest] = network
             if folder is not None:
-                with cache_may_fail(folder):
+                with warn_if_unwritable(folder):
                     network.save(network_path(folder, one))
     return [found[settings_digest(one)] for one in settings]
 
 
 def find_network(kind: type[N], path: Path, settings: Settings) -> N | None:
-    """The network at ``path`` if it is the one that these settings decide with these versions; why
-    it is not is logged. settings: without the versions."""
+    """The network at ``path`` if it was trained with these settings and these versions, else None; the
+    log says why not. settings: without the versions."""
     if not path.exists():
         return None
     try:
@@ -187,5 +192,5 @@ def find_network(kind: type[N], path: Path, settings: Settings) -> N | None:
 
 
 def network_path(folder: Path, settings: Settings) -> Path:
-    """Where the network that ``settings`` decide is kept under ``folder``."""
+    """Where the network that ``settings`` determine is kept under ``folder``."""
     return folder / "networks" / f"{settings_digest(settings)}.safetensors"

@@ -1,7 +1,7 @@
-"""A published file in the user's own folder, META_LEARN_DATA, under any of the names it goes by.
+"""A published file in the user's own folder, META_LEARN_DATA, under any name that programs give it.
 
-Programs unpack it, drop its suffix, or write a dot for the hyphen; torchvision lays it under
-``MNIST/raw/``. What tells the file is the SHA-256 of what is inside, not its name or its packing.
+They unpack it, drop its suffix, or write a dot for the hyphen; torchvision puts it into ``MNIST/raw/``.
+So a file is recognised by the SHA-256 of its content, not by its name or its compression.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autoregressive.errors import DataError
 
-# More than any file that is asked for here holds, packed or not: what is longer is wrong and is not
+# More than any file that is asked for here holds, compressed or not: a longer one is wrong and is not
 # read to its end.
 _LARGEST = 2**28
 GZIP = b"\x1f\x8b"
@@ -33,14 +33,14 @@ def find(
     also: Sequence[str] = (),
     borrowed: bool = False,
 ) -> bytes | None:
-    """The content, unpacked, of the published file ``name`` (its name in gzip), or None.
+    """The unpacked content of the published file ``name``, a gzip file; None where it is not there.
 
-    folder, also: where it may lie besides META_LEARN_DATA itself. packed: the digest of the file as it
-    is published. inside: of its content, empty where only the first is known; SHA-256, or MD5 of 32
-    digits. borrowed: other sets have files of this name, so that a wrong one in a folder that is not
-    this set's own is passed over.
-    Errors: DataError where META_LEARN_DATA is no folder, where a file cannot be read, and where
-    files of these names are all something else.
+    folder, also: folders in which it may lie, besides META_LEARN_DATA itself. packed: the digest of the
+    file as it is published. inside: the digest of its content, empty where only the first is known.
+    Digests are SHA-256, or MD5 if they have 32 digits. borrowed: other sets have files of the same name,
+    so that a wrong one outside this set's own folders is passed over.
+    Errors: DataError where META_LEARN_DATA is no folder, where a file cannot be read, and where there
+    are files of these names but none is the published one.
     """
     chosen = os.environ.get("META_LEARN_DATA")
     if not chosen:
@@ -74,8 +74,10 @@ def digest(content: bytes, like: str) -> str:
 
 
 def read(path: Path, most: int) -> bytes | None:
-    """The file's bytes, at most one more than ``most``, or None where there is no file. Errors:
-    DataError where it cannot be read."""
+    """The file's bytes, or the first ``most`` + 1 of them; None where there is no file.
+
+    Errors: DataError where it cannot be read.
+    """
     try:
         if not path.is_file():
             return None
@@ -88,7 +90,7 @@ def read(path: Path, most: int) -> bytes | None:
 
 
 def is_web_page(content: bytes) -> bool:
-    """Whether this is HTML or XML, which servers send in the place of a file."""
+    """Whether this is HTML or XML, which servers send instead of a file."""
     return content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
@@ -102,19 +104,19 @@ def _places(root: Path, folders: Sequence[str], name: str) -> Iterator[tuple[Pat
         shared = inside in (".", "raw")
         for one in names:
             yield root / inside / one, shared
-            # Some archives unpack into a folder a file, which has the file's name.
+            # Some archives unpack each file into a folder of the file's name.
             yield from ((root / inside / one / again, shared) for again in names)
 
 
 def _names(name: str) -> list[str]:
-    """The published name first: "train-images-idx3-ubyte.gz"."""
+    """The names that a published file goes by, its own first: "train-images-idx3-ubyte.gz"."""
     plain = name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")
     return list(dict.fromkeys([name, plain, f"{dotted}.gz", dotted]))
 
 
 def _content(data: bytes, path: Path, packed: str, inside: str) -> bytes:
-    """What is inside, where it is what was published. Errors: DataError."""
+    """The unpacked content of ``data``. Errors: DataError where it is not what was published."""
     content = data
     if data.startswith(GZIP):
         try:

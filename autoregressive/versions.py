@@ -1,4 +1,4 @@
-"""What a result depends on besides its arguments: versions, device, number formats."""
+"""What a result depends on besides its arguments: versions, device and number formats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def package_version() -> str:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of this program and of what decides its numbers."""
+    """The versions of this program and of the libraries that determine its numbers."""
     import jax
     import jaxlib
     import numpy
@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, str | bool | list[str]]:
-    """Device and number formats in force, for a run's manifest."""
+    """The device and the number formats in use, for a run's manifest."""
     import jax
 
     from autoregressive.unroll import backends
@@ -50,6 +50,6 @@ def environment() -> dict[str, str | bool | list[str]]:
         "platform": f"{platform.system()} {platform.machine()}",
         "float": "float32 networks, float64 references",
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
-        "unroll": backends.used(),
+        "unroll": backends.used_backends(),
         "threefry_partitionable": bool(config.jax_threefry_partitionable),
     }

@@ -27,8 +27,9 @@ from analysis.hidden.states import states_along
 from meta_learning.learner import INIT, Learner, learner_model
 from meta_learning.processes import drawn_places
 from meta_learning.processes.known_hidden_markov import Mess3
+from meta_learning.processes.places import stream_length
 from meta_learning.recipes import make_recipe
-from meta_learning.training import learner_settings, stream_length, train_stages
+from meta_learning.training import learner_settings, train_stages
 
 PROCESS = Mess3(T=11)
 TARGET = "state_probabilities"

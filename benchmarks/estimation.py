@@ -22,8 +22,8 @@ from document import write
 from raster_chains import draw, exact, hidden_markov, markov
 
 from analysis.images.estimation import Effort, Estimated, estimate
-from autoregressive.images.masks import observed
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
+from autoregressive.images.masks import draw_mask
 from autoregressive.pixels.evidence import (
     Evidence,
     conditional_estimates,
@@ -43,7 +43,7 @@ _Z = 1.959964
 
 def lay(pixels: np.ndarray, mask: str, shape: tuple[int, int], seed: int) -> MaskedImages:
     """Images under a mask, with their truth."""
-    keep = observed(mask, len(pixels), shape, seed)
+    keep = draw_mask(mask, len(pixels), shape, seed)
     return MaskedImages(
         np.where(keep, pixels.astype(np.int8), np.int8(-1)), pixels.astype(np.uint8)
     )

@@ -42,10 +42,10 @@ def about() -> dict[str, Any]:
 def kernels(cell: str) -> dict[str, Any]:
     """Why this device cannot run a cell's kernels; empty where it can."""
     from autoregressive.cells import RECURRENT
-    from autoregressive.unroll.pallas import kernels_work
+    from autoregressive.unroll.pallas import why_no_kernels
 
     made: Any = RECURRENT[cell](1, 32)
-    return {"against": kernels_work(made)}
+    return {"against": why_no_kernels(made)}
 
 
 def agreement(cell: str, batch: int, places: int, form: str, hidden: int = 32) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def step_time(
         step = training.ours(cell, work, steps, None if side == "ours" else side)
         if side == "ours":
             made = RECURRENT[cell](work.width, training.HIDDEN)
-            found["form"] = backends.backend(made, dtype("float32"))
+            found["form"] = backends.choose_backend(made, dtype("float32"))
     found["first_seconds"] = _seconds(step)
     times = [1e3 * _seconds(step) / steps for _ in range(repeats)]
     return found | {"milliseconds": training.spread(times)}

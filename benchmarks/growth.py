@@ -97,7 +97,7 @@ def scored(count: int) -> tuple[Work, int]:
 def posteriors(missing: int, count: int) -> tuple[Work, int]:
     """A square of missing pixels in the middle of random strokes, under the packaged LSTM-32."""
     from analysis.images.inpainting import inpaint
-    from autoregressive.images.npy import MaskedImages
+    from autoregressive.images.masked import MaskedImages
     from autoregressive.pixels.packaged import packaged_pixels
 
     rng = np.random.default_rng(0)

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from autoregressive.images.npy import read_masked
+from autoregressive.images.masked import read_masked
 from autoregressive.model import cell_params
 from autoregressive.pixels.inpainting import completions, posteriors
 from autoregressive.pixels.network import PixelNetwork

@@ -30,7 +30,7 @@ from meta_learning import (
     ladder,
 )
 from meta_learning.processes import Streams
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 PROCESSES = (
     DirichletCategorical((10.0, 1.0, 1.0), 20),

@@ -29,7 +29,7 @@ from analysis.images.inpainting import inpaint
 from analysis.sweep.grid import make_grid
 from analysis.sweep.results import document
 from analysis.sweep.sweep import sweep
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import cost
 from autoregressive.pixels.packaged import packaged_pixels
 from meta_learning.learner import Learner, learner_model

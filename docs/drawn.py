@@ -281,8 +281,8 @@ def inpainted() -> Pieces:
     import mnist as kept_mnist
 
     from analysis.images.inpainting import inpaint
-    from autoregressive.images.masks import observed
-    from autoregressive.images.npy import MaskedImages
+    from autoregressive.images.masked import MaskedImages
+    from autoregressive.images.masks import draw_mask
     from autoregressive.pixels.packaged import packaged_pixels
 
     out = {}
@@ -292,7 +292,7 @@ def inpainted() -> Pieces:
         out[f"{page}-tables"] = _tables(page, tables)
     truth = images().images(slice(0, 1_000))
     for name, mask in (("one-pixel", "square:1"), ("2-patch", "square:2")):
-        keep = observed(mask, len(truth), images().shape, SEED)
+        keep = draw_mask(mask, len(truth), images().shape, SEED)
         masked = MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
         found = inpaint(packaged_pixels(), masked)
         panels = inpaint_pages.panels(found, masked.masked, images().shape)

@@ -32,8 +32,8 @@ from analysis.images.inpainting import inpaint
 from analysis.images.inpainting_results import estimate
 from analysis.images.runs import FIRST_MISSING
 from analysis.intervals import Estimate
+from autoregressive.images.masked import MaskedImages, read_masked
 from autoregressive.images.mnist import load_mnist
-from autoregressive.images.npy import MaskedImages, read_masked
 from autoregressive.pixels.continuation import continue_images
 from autoregressive.pixels.packaged import packaged_pixels
 from meta_learning.experiments import EXPERIMENTS

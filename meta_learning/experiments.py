@@ -21,7 +21,7 @@ EXPERIMENTS: dict[str, DirichletCategorical] = {
 
 @dataclass(frozen=True)
 class StreamKind:
-    """One of the coursework's test streams. ``make(T)`` gives the process at a task length."""
+    """One of the coursework's test streams: of Dirichlet(alpha) tasks, or of a fixed p."""
 
     name: str
     title: str
@@ -42,20 +42,20 @@ TEST_STREAMS: dict[str, StreamKind] = {
     "3": StreamKind("3", "always p = (1, 0, 0)", p=ALWAYS_FIRST),
 }
 
-# The test stream whose tasks come from a model's own prior.
+# The test stream whose tasks come from the prior that a model was trained on.
 OWN_STREAM = {"M1": "1", "M2": "1", "M3": "2", "M4": "2"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How one network of the study of generalisation is trained."""
+    """On what a network of the study of generalisation is trained: a process, and an unroll."""
 
     process: DirichletCategorical
     unroll: int = 100
 
     @property
     def name(self) -> str:
-        """ "alpha=10,1,1, T=20, unroll 100"."""
+        """For captions: "alpha=10,1,1, T=20, unroll 100"."""
         alpha = ",".join(f"{a:g}" for a in self.process.alpha)
         return f"alpha={alpha}, T={self.process.T:g}, unroll {self.unroll}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import jax
@@ -10,30 +9,35 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, Integer, PRNGKeyArray
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, Integer, PRNGKeyArray, Shaped
 
+from autoregressive import training_runs
 from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params
-from autoregressive.header import get_text, get_whole
+from autoregressive.header import Header, Settings, get_text, get_whole
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
 from autoregressive.pace import SCORING, tell
-from autoregressive.scores import normalised
+from autoregressive.scores import log_softmax
 from autoregressive.training import Trainer
 from meta_learning.processes import Process, drawn_places
-from meta_learning.processes.types import ArrayLike, Json, Settings, Symbols
+from meta_learning.processes.types import ArrayLike, Symbols
 from meta_learning.recipes import Recipe
 
 # Symbols evaluated in one compiled call: bounds the memory of a prediction.
 _EVALUATION_CHUNK = 2**18
-# Weights times symbols in one such call: some seconds on two cores.
+# Parameters times symbols in one such call: some seconds on two cores.
 _EVALUATION_WORK = 2**38
-# Which of a seed's random keys is used for what.
-INIT, TRAINING, HELD_OUT, TEST, PAIRS = range(5)
+# Numbers folded into a seed's random key, one a purpose: those of any training, and more.
+INIT, TRAINING = training_runs.INIT, training_runs.TRAINING
+HELD_OUT, TEST, PAIRS = range(2, 5)
 
 
 def learner_model(num_symbols: int, cell: str = "lstm", hidden: int = 32) -> Model:
-    """The network of the coursework: cell -> ReLU -> 64 -> ReLU -> K + 1 outcomes."""
+    """The network of the coursework: cell -> ReLU -> 64 -> ReLU -> K + 1 outcomes.
+
+    Errors: ValueError for an unknown cell or a size < 1.
+    """
     return make_model(cell, hidden, num_symbols + 1, num_symbols + 1)
 
 
@@ -51,8 +55,8 @@ class Learner(Network):
     """A trained network as a predictor.
 
     num_symbols: K, without RESET. settings: how it came to be, as JSON values. history: the learning
-    curves, arrays of one length: ``symbols``, ``train_loss``, ``held_out_loss``, ``held_out_gap``
-    (KL from Bayes), and the number ``bayes_loss``, in nats a drawn symbol.
+    curves (points,) ``symbols``, ``train_loss``, ``held_out_loss`` and ``held_out_gap``, which is
+    KL(Bayes || network), and the number ``bayes_loss``; all but the first in nats a drawn symbol.
     """
 
     kind = "meta-learner"
@@ -62,7 +66,7 @@ class Learner(Network):
     params: Params
     num_symbols: int
     settings: Settings
-    history: dict[str, np.ndarray] = field(default_factory=dict)
+    history: dict[str, Shaped[np.ndarray, "..."]] = field(default_factory=dict)
 
     def log_predictive(
         self, symbols: Symbols
@@ -104,7 +108,7 @@ class Learner(Network):
         return symbols
 
     @classmethod
-    def read_header(cls, header: Mapping[str, Json]) -> tuple[Model, Settings]:
+    def read_header(cls, header: Header) -> tuple[Model, Settings]:
         num_symbols = get_whole(header, "num_symbols")
         model = learner_model(num_symbols, get_text(header, "cell"), get_whole(header, "hidden"))
         return model, {"num_symbols": num_symbols}
@@ -114,13 +118,15 @@ def log_probabilities(
     logits: Float[np.ndarray, "*places outcomes"],
 ) -> Float64[np.ndarray, "*places outcomes"]:
     """A network's logits (..., K+1) as float64 log-probabilities; a logit of -inf is probability 0.
-    Errors: ValueError where a row is no distribution: NaN, or its largest logit infinite."""
+
+    Errors: ValueError where a row is no distribution: it has a NaN, or its largest logit is infinite.
+    """
     if not np.isfinite(logits.max(-1)).all():
         raise ValueError(
             "the network's outputs are no probabilities on some stream: NaN, or beyond float32; train "
             "it anew"
         )
-    return normalised(logits)
+    return log_softmax(logits)
 
 
 def _logits_of(
@@ -139,9 +145,9 @@ def losses(
     symbols: Integer[AnyArray, "batch length"],
     drawn: Bool[np.ndarray, " length"],
 ) -> tuple[Float32[Array, ""], Float32[Array, ""]]:
-    """Mean of -log q over all places, and over the drawn ones, in nats: scalars, float32.
+    """Means of -log q in nats over all places, and over the drawn ones: scalars, float32.
 
-    symbols: int (B, L). drawn: bool (L,), ``drawn_places``; where there is none the second is 0.
+    symbols: int (B, L). drawn: bool (L,), of ``drawn_places``; where none is drawn the second is 0.
     """
     logits = _logits_of(model, num_symbols, params, symbols)
     targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
@@ -151,9 +157,9 @@ def losses(
 
 
 def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
-    """Trains ``model`` on fresh streams of ``process``, drawn on the device, cut at the unroll.
+    """Trains ``model`` on fresh streams of ``process``, drawn on the device and cut at the unroll.
 
-    The loss is the mean of -log q(x_t | x_<t) over all places; what is reported, over drawn ones.
+    The loss is the mean of -log q(x_t | x_<t) over all places, the reported one over drawn places.
     """
     drawn = drawn_places(recipe.unroll, process.task_length)
 

@@ -1,8 +1,8 @@
-"""The coursework's four models, trained, so that nothing needs to be trained first.
+"""The coursework's four models, trained, with their learning curves; they come with the package.
 
-M1 .. M4 with the default recipe and, as ``M1-coursework`` .. ``M4-coursework``, with the coursework's,
-seed 0, with their learning curves. ``weights/*.json`` beside them are the manifests of the two runs
-of ``meta-learn experiments`` that made them.
+M1 .. M4 are of the default recipe, ``M1-coursework`` .. ``M4-coursework`` of the coursework's, all of
+seed 0. ``meta-learn experiments`` made them; ``weights/*.json`` beside them are the manifests of its two
+runs.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ def packaged_learner(name: str, recipe: str = "default") -> Learner:
 
     Errors: CheckpointError for an unknown name or recipe.
     """
-    known = [*EXPERIMENTS]
-    if name not in known or recipe not in RECIPES:
+    if name not in EXPERIMENTS or recipe not in RECIPES:
         raise CheckpointError(
             f"no packaged network {name!r} of recipe {recipe!r}: expected one of "
-            f"{', '.join(known)} with {' or '.join(sorted(RECIPES))}"
+            f"{', '.join(EXPERIMENTS)} with {' or '.join(sorted(RECIPES))}"
         )
     stem = name if recipe == "default" else f"{name}-{recipe}"
     with as_file(files("meta_learning") / "weights" / f"{stem}.safetensors") as path:

@@ -1,12 +1,12 @@
-"""How a learner is trained: the budget's split and the optimisation."""
+"""How a learner is trained: iterations, batch size, unroll, and the optimisation."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
 
+from autoregressive.header import Settings
 from autoregressive.optimization import Optimization
-from meta_learning.processes.types import Settings
 
 # Learning curves have a point every 20 iterations of the coursework's size.
 _SYMBOLS_PER_POINT = 20 * 64 * 100
@@ -35,14 +35,14 @@ class Recipe:
 
     @property
     def timescale(self) -> float | None:
-        """The initial gates' longest memory, at most the unroll: states that were never trained to
-        settle drift on streams longer than it."""
+        """The longest memory of the initial gates, in steps; at most the unroll, since a state that
+        remembers longer than it was trained for drifts on longer streams."""
         longest = self.optimization.timescale
         return None if longest is None else min(longest, float(self.unroll))
 
     @property
     def iterations_per_point(self) -> int:
-        """Iterations between two points of the learning curves; short runs have 20 points too."""
+        """Iterations between two points of the learning curves, few enough for 20 in short runs."""
         usual = _SYMBOLS_PER_POINT // (self.batch_size * self.unroll)
         return max(1, min(usual, self.iterations // 20))
 
@@ -74,33 +74,32 @@ def make_recipe(
     unroll: int | None = None,
     learning_rate: float | None = None,
 ) -> Recipe:
-    """A registered recipe with changes. ``budget`` (symbols) sets the iterations.
+    """A registered recipe with changes; None keeps what the recipe has.
 
-    Errors: ValueError for an unknown name, for sizes < 1, where both budget and iterations are
-    given, or where the budget is smaller than one iteration.
+    budget: training symbols in all, RESETs included, from which the iterations follow. With neither it
+    nor iterations, the recipe's own number of symbols is the budget, whatever the batch size and unroll.
+    Errors: ValueError for an unknown name, a size < 1, both a budget and iterations, or a budget smaller
+    than one iteration.
     """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}: expected one of {', '.join(sorted(RECIPES))}")
-    changes: Settings = {
-        "iterations": iterations,
-        "batch_size": batch_size,
-        "unroll": unroll,
-    }
-    recipe = RECIPES[name]
-    total = budget if budget is not None else recipe.symbols
     if budget is not None and iterations is not None:
         raise ValueError("give a budget of symbols or a number of iterations, not both")
+    recipe = RECIPES[name]
+    symbols = recipe.symbols if budget is None else budget
     recipe = dataclasses.replace(
         recipe,
+        iterations=recipe.iterations if iterations is None else iterations,
+        batch_size=recipe.batch_size if batch_size is None else batch_size,
+        unroll=recipe.unroll if unroll is None else unroll,
         optimization=recipe.optimization.with_learning_rate(learning_rate),
-        **{k: v for k, v in changes.items() if v is not None},
     )
     if iterations is None:
         per_iteration = recipe.batch_size * recipe.unroll
-        if total < per_iteration:
+        if symbols < per_iteration:
             raise ValueError(
-                f"a budget of {total} symbols is less than one iteration of "
+                f"a budget of {symbols} symbols is less than one iteration of "
                 f"{recipe.batch_size} x {recipe.unroll} = {per_iteration}"
             )
-        recipe = dataclasses.replace(recipe, iterations=total // per_iteration)
+        recipe = dataclasses.replace(recipe, iterations=symbols // per_iteration)
     return recipe

@@ -1,10 +1,9 @@
-"""The reference ladder: predictors whose answer is known exactly.
+"""The reference ladder: exact predictors, from the oracle down to one without memory.
 
-Each is a function of sampled streams that returns log p(x_t | x_<t), float64 nats (batch, length,
-K+1). All know T. Networks return the same type, so a comparison cannot tell.
-
-Each is a ``Machine``, as the exact predictor is. References of one process are in its own ``ladder``;
-those that any process can have, in REFERENCES.
+All but the oracle are a ``Machine``, as the exact predictor is. Those of one process stand in its own
+``ladder``, those of any process in REFERENCES. As a ``Predictor`` each is a function of sampled streams
+that returns log p(x_t | x_<t), float64 nats (batch, length, K+1): the type that networks return too. All
+know T.
 """
 
 from __future__ import annotations
@@ -26,10 +25,12 @@ Predictor = Callable[[Streams], Float64[np.ndarray, "batch length outcomes"]]
 def ladder(
     prior: Process, source: Process, only: Collection[str] | None = None
 ) -> dict[str, Predictor]:
-    """The references by name: the oracle, which knows the latent values of ``source``, the process
-    that made the streams; Bayes of ``prior``, the process believed in; what else ``prior`` has
-    in its own ladder; and ``REFERENCES``. only: the names wanted; None is all. Both must have the same K
-    and T, and the streams scored must be of ``source``."""
+    """The references by name: "oracle", "bayes", those of the prior's own ladder, and ``REFERENCES``.
+
+    prior: the process that all but the oracle believe in. source: the process that made the streams
+    to be scored, whose latent values the oracle knows; of the same K and T. only: the names wanted;
+    None is all.
+    """
     machines = {"bayes": prior, **prior.ladder()}
     machines |= {name: reference(prior) for name, reference in REFERENCES.items()}
     predictors: dict[str, Predictor] = {
@@ -60,7 +61,7 @@ class Reference(Machine):
 
 @dataclass(frozen=True)
 class Memoryless(Reference):
-    """Always the distribution of a task's first symbol: what is known before any."""
+    """Always predicts the distribution of a task's first symbol."""
 
     def initial_belief(self, draws: int = HORIZON) -> Float[Array, " {self.num_symbols}"]:
         return self.prior.log_predictive_of(self.prior.initial_belief(0))
@@ -81,5 +82,5 @@ class Memoryless(Reference):
         return np.broadcast_to(self.log_first(), (*draws.shape, self.num_symbols))
 
 
-# (the process believed in) -> its reference.
+# The process believed in -> the reference.
 REFERENCES: dict[str, Callable[[Process], Machine]] = {"memoryless": Memoryless}

@@ -1,4 +1,4 @@
-"""Learners from the cache, or trained now; a run that was stopped goes on where it was."""
+"""Training learners: those in the cache are loaded, and a run that was stopped is resumed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ import numpy as np
 from jax import Array
 from jaxtyping import Bool, Float, Float32, Integer
 
+from autoregressive import pace
 from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
+from autoregressive.header import Settings
 from autoregressive.model import Model
-from autoregressive.pace import TRAINING as PACE_OF_TRAINING
-from autoregressive.pace import tell
-from autoregressive.resume import History
+from autoregressive.resume import History, Value
 from autoregressive.training import TrainState, fit
 from autoregressive.training_runs import (
-    Settings,
     Stop,
     TrainingRun,
     find_or_train,
@@ -40,23 +39,24 @@ from meta_learning.learner import (
     make_trainer,
 )
 from meta_learning.processes import Process, drawn_places
+from meta_learning.processes.places import stream_length
 from meta_learning.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
-# Weights times symbols in one compiled chunk: some seconds on two cores.
+# Parameters times symbols in one compiled chunk: some seconds on two cores.
 _CHUNK_WORK = 10**10
 # Held-out symbols: 512 streams of about 100.
 HELD_OUT_SYMBOLS = 51_200
-# Hidden numbers of the held-out streams that are in memory at once.
+# Numbers of hidden states (streams x places x hidden) in memory at once where streams are scored.
 _HELD_OUT_UNITS = 2**24
 
-# Of one seed, or of all.
+# Of one seed, or of all seeds.
 LossAndGap = tuple[Float32[Array, "*seeds"], Float32[Array, "*seeds"]]
 
 
 class Point(NamedTuple):
-    """A point of the learning curves while training runs. Losses in nats, mean over seeds."""
+    """A point of the learning curves while training runs. Losses in nats a symbol, mean over seeds."""
 
     iteration: int
     iterations: int
@@ -64,17 +64,10 @@ class Point(NamedTuple):
     held_out_loss: float
 
 
-def stream_length(task_length: float) -> int:
-    """L of test streams: whole tasks, about 100 symbols. T * max(1, floor(100 / T)); 100 for inf."""
-    if task_length == float("inf"):
-        return 100
-    return int(task_length) * max(1, 100 // int(task_length))
-
-
 def learner_settings(
     process: Process, recipe: Recipe, cell: str, hidden: int, seed: int
 ) -> Settings:
-    """What decides a trained network, as JSON values: the identity under which it is cached."""
+    """What determines a trained network, as JSON values: the identity under which it is cached."""
     return {
         "process": {"name": process.name, **process.settings()},
         "num_symbols": process.num_symbols,
@@ -97,8 +90,9 @@ def train(
 ) -> list[Learner]:
     """One learner a seed. Those found under ``folder`` are loaded, the rest trained together.
 
-    folder: where finished networks are kept and where an unfinished run is saved; None keeps none.
-    Errors: ValueError for an unknown cell or a size < 1; TrainingDiverged.
+    folder: where finished networks are kept and an unfinished run is saved; None keeps nothing.
+    on_point: called at every point of the learning curves. Errors: ValueError for an unknown cell or a
+    size < 1; TrainingDiverged.
     """
     wanted = [learner_settings(process, recipe, cell, hidden, seed) for seed in seeds]
 
@@ -116,7 +110,7 @@ def train(
 
 
 def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: int) -> Learner:
-    """``learner`` as it was after the first ``iterations`` of its training: see ``train_stages``."""
+    """``learner`` as it was after the first ``iterations`` of its training, by ``train_stages``."""
     (stage,) = train_stages(learner, process, recipe, [iterations])
     return stage
 
@@ -124,10 +118,10 @@ def train_start(learner: Learner, process: Process, recipe: Recipe, iterations: 
 def train_stages(
     learner: Learner, process: Process, recipe: Recipe, iterations: Sequence[int]
 ) -> Iterator[Learner]:
-    """``learner`` as it was after each of the first ``iterations``, increasing, of its training by
-    ``recipe``: its seed, the same streams and schedule, to rounding. Its history is empty.
+    """``learner`` as it was after each number of ``iterations`` of its training, trained once more.
 
-    Errors: TrainingDiverged.
+    process, recipe: those of its training. iterations: increasing. It is the same up to rounding: its
+    seed, streams and schedule are. Its history is empty. Errors: TrainingDiverged.
     """
     key = jax.random.key(learner.settings["seed"])
     trainer = make_trainer(process, learner.model, recipe)
@@ -135,7 +129,7 @@ def train_stages(
     state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
     keys = jax.random.fold_in(key, TRAINING)[None]
     for progress in fit(trainer, state, keys, None, iterations):
-        params = get_seed(trainer.averaged(progress.state), 0)
+        params = get_seed(trainer.get_params(progress.state), 0)
         yield Learner(learner.model, params, learner.num_symbols, learner.settings)
 
 
@@ -146,7 +140,7 @@ def _train_together(
     folder: Path | None,
     on_point: Callable[[Point], None],
 ) -> list[Learner]:
-    tell(PACE_OF_TRAINING, 0, recipe.iterations)
+    pace.tell(pace.TRAINING, 0, recipe.iterations)
     model = learner_model(process.num_symbols, settings[0]["cell"], settings[0]["hidden"])
     every = recipe.iterations_per_point
     points = {*range(every, recipe.iterations, every), recipe.iterations}
@@ -160,7 +154,7 @@ def _train_together(
     )
     evaluate, bayes = _held_out(process, model, run)
 
-    def measure(stop: Stop, history: History) -> Settings:
+    def measure(stop: Stop, history: History) -> dict[str, Value]:
         loss, gap = evaluate(stop.state)
         return {
             "symbols": stop.iteration * recipe.batch_size * recipe.unroll,
@@ -171,13 +165,12 @@ def _train_together(
 
     def on_stop(stop: Stop, history: History) -> None:
         if stop.point is not None and stop.iteration:
-            train_loss, held_out_loss = stop.loss.mean(), stop.point["held_out_loss"].mean()
-            on_point(
-                Point(stop.iteration, recipe.iterations, float(train_loss), float(held_out_loss))
-            )
+            train_loss = float(stop.loss.mean())
+            held_out_loss = float(np.asarray(stop.point["held_out_loss"]).mean())
+            on_point(Point(stop.iteration, recipe.iterations, train_loss, held_out_loss))
 
     state, history = run.run(folder, settings_digest(settings), measure, on_stop)
-    averaged = run.trainer.averaged(state)
+    averaged = run.trainer.get_params(state)
     return [
         Learner(
             model,
@@ -203,9 +196,10 @@ def _stops(model: Model, recipe: Recipe, seeds: int, points: set[int]) -> list[i
 def _held_out(
     process: Process, model: Model, run: TrainingRun
 ) -> tuple[Callable[[TrainState], LossAndGap], list[float]]:
-    """What scores a state of all seeds on held-out streams of each, and Bayes's loss there.
+    """A function that scores a training state on held-out streams, and Bayes's loss there, by seed.
 
-    The function gives the loss at drawn places and the gap KL(Bayes || network) there, each (seeds,).
+    Each seed has its own streams. The function gives the mean loss and the gap KL(Bayes || network) at
+    drawn places, nats, each (seeds,).
     """
     num_symbols, length = process.num_symbols, stream_length(process.task_length)
     drawn = drawn_places(length, process.task_length)
@@ -222,18 +216,15 @@ def _held_out(
 
     pieces = _held_out_pieces(streams, length * model.cell.hidden)
 
+    Symbols = Integer[Array, "streams length"]
+    Predictive = Float[Array, "streams drawn outcomes"]
+
     @jax.jit
     def evaluate(state: TrainState) -> LossAndGap:
-        def one(
-            seed: tuple[
-                Params, Integer[Array, "streams length"], Float[Array, "streams drawn outcomes"]
-            ],
-        ) -> LossAndGap:
+        def one_seed(seed: tuple[Params, Symbols, Predictive]) -> LossAndGap:
             params, symbols, p = seed
 
-            def score(
-                piece: tuple[Integer[Array, "some length"], Float[Array, "some drawn outcomes"]],
-            ) -> LossAndGap:
+            def score(piece: tuple[Symbols, Predictive]) -> LossAndGap:
                 symbols, p = piece
                 log_q = jax.nn.log_softmax(
                     model.logits(params, encode(symbols, num_symbols))[:, drawn, :]
@@ -248,13 +239,14 @@ def _held_out(
             loss, gap = jax.lax.map(score, cut)
             return loss.mean(), gap.mean()
 
-        return jax.lax.map(one, (run.trainer.averaged(state), held_out, targets))
+        return jax.lax.map(one_seed, (run.trainer.get_params(state), held_out, targets))
 
     return evaluate, bayes
 
 
 def _held_out_pieces(streams: int, units: int) -> int:
-    """Pieces of as many streams, each of ``units`` hidden numbers, that fit in memory one by one."""
+    """Into how many equal pieces the streams are cut, so that each fits in memory. units: numbers of
+    hidden states of one stream."""
     return next(
         n
         for n in range(1, streams + 1)

@@ -21,10 +21,10 @@ from autoregressive.errors import DataError
 from autoregressive.images.binarisation import Binarisation
 from autoregressive.images.datasets import DATASETS, load
 from autoregressive.images.image_set import SPLITS
-from autoregressive.images.masks import MASKS, observed
+from autoregressive.images.masks import MASKS, draw_mask
 from autoregressive.model import make_model
 from autoregressive.precision import float64
-from autoregressive.unroll.scan import plain_unroll, scan_unroll
+from autoregressive.unroll.scan import portable_unroll, scan_unroll
 from meta_learning.processes import Machine, Streams, drawn_places, process_kind
 from meta_learning.references import ladder
 
@@ -347,7 +347,7 @@ def unroll_equals_the_step_loop(kind, inputs=4, batch=3, length=6):
             now, h = step(params, now, x)
             outputs.append(h)
         for last, hs in (
-            plain_unroll(cell, params, state, xs),
+            portable_unroll(cell, params, state, xs),
             scan_unroll(cell, params, state, xs),
         ):
             np.testing.assert_allclose(hs, outputs, rtol=1e-12, atol=1e-14)
@@ -370,7 +370,7 @@ def gradients_of_the_unroll_equal_autodiff(kind, inputs=4, batch=3, length=6):
 
             return jax.jit(jax.grad(value, argnums=(0, 1, 2)))(params, state, xs)
 
-        ours = through(partial(plain_unroll, cell))
+        ours = through(partial(portable_unroll, cell))
         autodiff = through(lambda *given: scan_unroll(cell, *given))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-10, 1e-12), ours, autodiff)
 
@@ -427,15 +427,15 @@ OF_RECURRENT_CELLS = (
 
 def masks_leave_most_pixels_and_miss_some_in_every_image(name):
     """At the registered example."""
-    keep = observed(MASKS[name].example, 50, (28, 28), 0)
+    keep = draw_mask(MASKS[name].example, 50, (28, 28), 0)
     assert keep.shape == (50, 784)
     assert keep.dtype == bool
     missing = (~keep).sum(1)
     assert missing.min() == missing.max()
     assert 1 <= missing[0] <= 16
     assert len({row.tobytes() for row in keep}) > 10
-    np.testing.assert_array_equal(keep, observed(MASKS[name].example, 50, (28, 28), 0))
-    assert (keep != observed(MASKS[name].example, 50, (28, 28), 1)).any()
+    np.testing.assert_array_equal(keep, draw_mask(MASKS[name].example, 50, (28, 28), 0))
+    assert (keep != draw_mask(MASKS[name].example, 50, (28, 28), 1)).any()
 
 
 def image_sets_are_the_same_each_time_and_follow_the_threshold(name):

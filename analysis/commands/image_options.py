@@ -48,12 +48,12 @@ class Shares(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        from autoregressive.images.choice import normalised
+        from autoregressive.images.choice import normalise_shares
 
         if isinstance(value, tuple):
             return value
         try:
-            return normalised(tuple(float(part) for part in str(value).split(",")))
+            return normalise_shares(tuple(float(part) for part in str(value).split(",")))
         except ValueError:
             self.fail(
                 "expected shares of train and test like 80,20, or of train, validation and test like "
@@ -144,10 +144,10 @@ def images_for(networks: Iterable[PixelNetwork], choice: ImageChoice, split: str
     """A split of the chosen images, made binary and split as the last network's were unless the user
     says otherwise. Errors: ValueError where a network knows other images."""
     from autoregressive.images.datasets import DATASETS
-    from autoregressive.pixels.trained_on import USUAL_SHAPE, refuse_others, trained_on
+    from autoregressive.pixels.trained_on import USUAL_SHAPE, refuse_others, training_images
 
     every = list(networks)
-    known = trained_on(every[-1])
+    known = training_images(every[-1])
     said = click.get_current_context().get_parameter_source("data")
     if (
         said == click.core.ParameterSource.DEFAULT

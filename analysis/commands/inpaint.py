@@ -114,11 +114,10 @@ def inpaint(
     from analysis.images import estimation_page, inpainting_page
     from analysis.images.estimation import Effort, check_estimable
     from analysis.images.inpainting_run import estimate_with_progress, inpaint_with_progress
-    from autoregressive.images.masked import mask_images
-    from autoregressive.images.npy import read_masked
+    from autoregressive.images.masked import mask_images, read_masked
     from autoregressive.pixels.inpainting import MOST_MISSING, check_size
     from autoregressive.pixels.packaged import load_pixels
-    from autoregressive.pixels.trained_on import trained_on
+    from autoregressive.pixels.trained_on import training_images
 
     if (file is None) == (mask is None):
         raise click.UsageError(
@@ -132,7 +131,7 @@ def inpaint(
     out = out or (None if as_json else DEFAULT_OUT)
     network = load_pixels(checkpoint)
     if file is not None:
-        masked, source = read_masked(file, trained_on(network).shape), file.name
+        masked, source = read_masked(file, training_images(network).shape), file.name
     else:
         assert mask is not None
         test = images_for([network], images, "test")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, Shaped
 
-from autoregressive.scores import Places, normalised
+from autoregressive.scores import Places, log_softmax
 
 # Where the derivative is known; between them it is a polynomial through the nearest so many.
 NODES = np.linspace(0.0, 1.0, 33)
@@ -38,12 +38,12 @@ def derivatives(
     log_q: Rows, log_first: Rows, log_second: Rows
 ) -> Float64[np.ndarray, "*places nodes"]:
     """d KL(q || m_w) / dw of every row at w = ``NODES``, nats: (..., K) -> (..., nodes)."""
-    log_p, log_other = (np.maximum(normalised(rows), _FLOOR) for rows in (log_first, log_second))
+    log_p, log_other = (np.maximum(log_softmax(rows), _FLOOR) for rows in (log_first, log_second))
     ratio = log_p - log_other
-    in_q = (np.exp(normalised(log_q)) * ratio).sum(-1)
+    in_q = (np.exp(log_softmax(log_q)) * ratio).sum(-1)
     out = np.empty((*ratio.shape[:-1], len(NODES)))
     for node, w in enumerate(NODES):
-        mixed = np.exp(normalised(log_other + w * ratio))
+        mixed = np.exp(log_softmax(log_other + w * ratio))
         out[..., node] = (mixed * ratio).sum(-1) - in_q
     return out
 

@@ -9,7 +9,7 @@ import jax
 from analysis.comparison.compare import Comparison, compare
 from meta_learning.learner import TEST, Learner
 from meta_learning.processes import Process, json_task_length
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 
 def compare_learners(

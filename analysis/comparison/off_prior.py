@@ -27,7 +27,7 @@ from meta_learning.processes import (
     Machine,
     Process,
 )
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 _FLAT = (1.3, 1.1, 1.0, 0.3)
 TASK_LENGTHS = (2, 5, 20, 50, math.inf)

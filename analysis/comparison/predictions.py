@@ -25,7 +25,7 @@ from analysis.comparison.compare import Comparison, chunk_rows, score
 from analysis.comparison.scores import Rows
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
-from autoregressive.scores import kl, normalised
+from autoregressive.scores import kl, log_softmax
 from meta_learning.processes import Process, Streams
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def lags(log_q: Float[np.ndarray, "rows length outcomes"], streams: StreamsFile)
     if few.shape[1] < 2:
         return False
     bayes = streams.process.log_predictive(few)[:, :-1]
-    rows = np.maximum(normalised(log_q[: len(few)]), _FLOOR)
+    rows = np.maximum(log_softmax(log_q[: len(few)]), _FLOOR)
     as_given, late = kl(bayes, rows[:, :-1]).mean(), kl(bayes, rows[:, 1:]).mean()
     return bool(late < as_given / 2)
 
@@ -155,7 +155,7 @@ def compare_predictions(
     def chunks() -> Iterator[tuple[Streams, list[Rows]]]:
         for start in range(0, streams.streams, size):
             here = slice(start, min(start + size, streams.streams))
-            yield Streams(symbols[here], latent[here]), [normalised(log_q[here])]
+            yield Streams(symbols[here], latent[here]), [log_softmax(log_q[here])]
 
     comparison = score(prior or streams.process, streams.process, chunks(), length=streams.length)
     comparison.subject = "model"

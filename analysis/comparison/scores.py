@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.between import derivatives
 from analysis.comparison.metrics import METRICS
-from autoregressive.scores import kl, log_loss, log_sum
+from autoregressive.scores import kl, log_loss, logsumexp
 
 # log q of every outcome, nats.
 Rows = Float[np.ndarray, "streams length outcomes"]
@@ -104,7 +104,7 @@ def score_part(
         metrics={n: _mean(m.score(log_drawn, log_bayes, targets)) for n, m in METRICS.items()},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
-        reset_cost=_mean(-log_sum(log_drawn[..., :-1])),
+        reset_cost=_mean(-logsumexp(log_drawn[..., :-1])),
         gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),

@@ -24,7 +24,7 @@ from autoregressive.errors import DataError
 from autoregressive.versions import package_version
 from meta_learning.learner import PAIRS, TEST
 from meta_learning.processes import Machine, Process, Streams, drawn_places, process_kind
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 FORMAT = 1
 # Pairs differ first at as many places: at every drawn one of streams of about 100 symbols.

@@ -21,7 +21,7 @@ from scipy.special import expit, logsumexp
 from analysis.coursework.exact_losses import bayes_losses, excess
 from analysis.report.report import Document
 from autoregressive.cells.base import Params, State
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.model import Model
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.inpainting import completions

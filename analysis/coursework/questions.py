@@ -37,8 +37,8 @@ from meta_learning.processes import (
     drawn_places,
     json_task_length,
 )
+from meta_learning.processes.places import stream_length
 from meta_learning.recipes import Recipe, make_recipe
-from meta_learning.training import stream_length
 
 # p = (w, (1 - w) / 2, (1 - w) / 2).
 WEIGHTS = (0.0, 0.1, 1 / 3, 0.5, 0.7, 0.85, 0.95, 1.0)

@@ -36,7 +36,7 @@ from autoregressive.model import Model
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.processes import Process, drawn_places, task_counts
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 # All states of a run, in numbers: 1 GiB in float64.
 MOST_NUMBERS = 2**27

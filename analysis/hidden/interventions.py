@@ -42,7 +42,7 @@ from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical, Machine, Process
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 MOST_PLACES = 20
 # KL(own || swapped) in nats, of tasks at the rows from the swap on.

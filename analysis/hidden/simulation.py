@@ -33,7 +33,7 @@ from analysis.intervals import Estimate, estimates
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
 from meta_learning.processes import Process
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 MOST_PLACES = 5
 # Tasks to fit on for each number that a line has to find.

@@ -20,7 +20,7 @@ import numpy as np
 
 from analysis.images.chains import CHAINS, Chains, chain_size, run_chains
 from analysis.workers import each_result
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.evidence import Evidence, estimate_evidence, look_ahead
 from autoregressive.pixels.inpainting import past_only
 from autoregressive.pixels.lookahead import Lookahead

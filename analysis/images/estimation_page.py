@@ -18,12 +18,12 @@ from analysis.images.page import BINARISATION
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Panel, Report, Table
 from autoregressive.pixels.network import PixelNetwork
-from autoregressive.pixels.trained_on import trained_on
+from autoregressive.pixels.trained_on import training_images
 
 if TYPE_CHECKING:
     from analysis.images.estimation import Effort, Estimated
     from analysis.intervals import Estimate
-    from autoregressive.images.npy import MaskedImages
+    from autoregressive.images.masked import MaskedImages
 
 _SHOWN = 8
 
@@ -48,7 +48,7 @@ def make_report(
         lead(estimated, found),
         {"kind": images.kind(), **made},
         tables(estimated, effort, found),
-        panels=lambda: panels(estimated, images.masked, trained_on(network).shape, effort),
+        panels=lambda: panels(estimated, images.masked, training_images(network).shape, effort),
         trees=lambda: {"inpainting": to_datatree(estimated, network.places)},
         seeds=[seed],
         run={

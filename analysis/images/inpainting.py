@@ -21,7 +21,7 @@ import numpy as np
 
 from analysis.report.report import Document
 from analysis.workers import each_result
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import (
     Posterior,
     check_masked,

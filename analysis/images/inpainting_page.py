@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from analysis.images.inpainting import Inpainting
     from analysis.intervals import Estimate
-    from autoregressive.images.npy import MaskedImages
+    from autoregressive.images.masked import MaskedImages
     from autoregressive.pixels.network import PixelNetwork
 
 _NAMES = {
@@ -32,10 +32,10 @@ def make_report(
 ) -> Report:
     """What there is to say of images that were filled in. source: of the images, in words."""
     from autoregressive.checkpoint import tensors_digest
-    from autoregressive.pixels.trained_on import trained_on
+    from autoregressive.pixels.trained_on import training_images
 
     estimates = estimate(inpainting)
-    known = trained_on(network)
+    known = training_images(network)
     return Report(
         "inpainting",
         title(network, images, source),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.images.estimation import Effort, Estimated, estimate
 from analysis.images.inpainting import Inpainting, inpaint
 from analysis.progress import meter, say
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import cost, memory
 from autoregressive.pixels.network import PixelNetwork
 

@@ -27,8 +27,8 @@ from analysis.workers import each_result
 from autoregressive import checkpoint
 from autoregressive.cache import cache_folder
 from autoregressive.checkpoint import CheckpointError, settings_digest
-from autoregressive.pace import TRAINING, listening
-from autoregressive.resume import cache_may_fail
+from autoregressive.pace import TRAINING, listen
+from autoregressive.resume import warn_if_unwritable
 from autoregressive.training import TrainingDiverged
 from autoregressive.versions import versions
 from meta_learning import training
@@ -121,7 +121,7 @@ def sweep(
     def on_iterations(done: float, total: float) -> None:
         on_progress(_iterations(tasks, ended) + done, len(ended))
 
-    with closing(measured), listening(TRAINING, on_iterations):
+    with closing(measured), listen(TRAINING, on_iterations):
         for index, result in measured:
             number = missing[index]
             results[number] = result
@@ -243,5 +243,5 @@ def _keep(folder: Path | None, task: Task, result: Result) -> None:
     identity = _identity(task)
     # As one text: a header is written with its keys sorted, but references keep their order.
     text = json.dumps([result.document, result.estimates, result.dims], allow_nan=False)
-    with cache_may_fail(folder):
+    with warn_if_unwritable(folder):
         checkpoint.save(_path(folder, identity), result.arrays, identity | {"result": text})

@@ -1,5 +1,5 @@
-"""Images of one's own from NPY and NPZ files of strangers: nothing is unpickled, sizes are checked
-before memory is taken."""
+"""A user's own images from NPY and NPZ files. The files are not trusted: nothing is unpickled, and
+sizes are checked before memory is taken."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from jaxtyping import Shaped
 
 from autoregressive.errors import DataError
 from autoregressive.images.npy import map_array, read_header
-from autoregressive.images.pictures import MOST_PLACES, size
+from autoregressive.images.sizes import MOST_IMAGES, MOST_PLACES, format_shape
 
 _VALUES = "grey levels 0 to 255, numbers 0 to 1, or booleans"
-_MOST_IMAGES = 1_000_000
 _MOST_BYTES = 2**32
 
 
 def read_npy(path: Path, shape: tuple[int, int] | None) -> Shaped[np.ndarray, "n rows columns"]:
-    """The images of an NPY file, as numbers not yet read. shape: as for ``as_images``, whose errors
-    these are, beside DataError for what is no such file."""
+    """The images of an NPY file, mapped and not yet read.
+
+    shape: as for ``as_images``. Errors: DataError for another kind of file, and as for ``as_images``.
+    """
     with path.open("rb") as file:
         array = map_array(file, os.fstat(file.fileno()).st_size, str(path), _VALUES)
     return as_images(array, shape, str(path))
@@ -46,7 +47,7 @@ def array_names(path: Path) -> list[str]:
 def read_npz(
     path: Path, name: str, shape: tuple[int, int] | None
 ) -> Shaped[np.ndarray, "n rows columns"]:
-    """The images of one array of an NPZ file. shape, errors: as for ``read_npy``."""
+    """The images of the array ``name`` of an NPZ file. shape, errors: as for ``read_npy``."""
     source = f"{path}, array {name!r}"
     try:
         with zipfile.ZipFile(path) as whole:
@@ -55,7 +56,7 @@ def read_npz(
                 raise DataError(f"{source} declares {about.file_size:,} bytes: too many")
             with whole.open(about) as opened:
                 file = cast(io.BufferedIOBase, opened)
-                # The archive's directory says the size: a header that asks for more is refused.
+                # The size is the one in the archive's directory: a header that asks for more is refused.
                 found, columns_first, dtype = read_header(file, about.file_size, source, _VALUES)
                 content = file.read()
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
@@ -70,11 +71,12 @@ def read_npz(
 def as_images(
     array: Shaped[np.ndarray, "..."], shape: tuple[int, int] | None, source: str
 ) -> Shaped[np.ndarray, "n rows columns"]:
-    """An array as images: (n, rows, columns), with one more axis of length 1 before or after, or
-    (n, pixels) of ``shape``.
+    """An array of images as (n, rows, columns).
 
-    shape: the rows and columns that are expected, or None. source: what to call it in messages.
-    Errors: DataError for other axes, several channels, images of another shape, and too many.
+    array: (n, rows, columns), the same with an axis of length 1 for the channel, second or last, or
+    (n, pixels). shape: rows and columns of images that come as (n, pixels); None where not known.
+    source: what to call the array in messages. Errors: DataError for other axes, several channels,
+    (n, pixels) that do not fit ``shape``, too many images, and images too large or of one pixel.
     """
     came = array.shape
     if array.ndim == 4 and 1 in (came[3], came[1]):
@@ -88,7 +90,7 @@ def as_images(
         if came[1] != math.prod(shape):
             raise DataError(
                 f"{source} has the shape {came}, images of {came[1]} pixels in a row, which are not "
-                f"{size(shape)}: say their rows and columns, like --shape {_example(came[1])}"
+                f"{format_shape(shape)}: say their rows and columns, like --shape {_example(came[1])}"
             )
         array = array.reshape(-1, *shape)
     elif array.ndim == 2:
@@ -101,15 +103,15 @@ def as_images(
             f"{source} has the shape {came}; expected (n, rows, columns), or (n, pixels) with --shape"
         )
     rows, columns = array.shape[1:]
-    if not (1 <= len(array) <= _MOST_IMAGES and 2 <= rows * columns <= MOST_PLACES):
+    if not (1 <= len(array) <= MOST_IMAGES and 2 <= rows * columns <= MOST_PLACES):
         raise DataError(
-            f"{source} holds {len(array):,} images of {size((rows, columns))} pixels; expected 1 to "
-            f"{_MOST_IMAGES:,} of 2 to {MOST_PLACES:,} pixels"
+            f"{source} holds {len(array):,} images of {format_shape((rows, columns))} pixels; "
+            f"expected 1 to {MOST_IMAGES:,} of 2 to {MOST_PLACES:,} pixels"
         )
     return array
 
 
 def _example(places: int) -> str:
-    """Rows and columns of so many pixels, as square as can be."""
+    """The most nearly square rows and columns of an image of ``places`` pixels, like "28x28"."""
     rows = next(r for r in range(math.isqrt(places), 0, -1) if places % r == 0) if places else 1
     return f"{rows}x{places // rows}"

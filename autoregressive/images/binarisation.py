@@ -1,11 +1,10 @@
-"""How grey levels become the pixels 0 and 1, and which images were made alike."""
+"""How grey levels become the pixels 0 and 1."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -13,17 +12,17 @@ from jaxtyping import Bool, Shaped
 from autoregressive.errors import DataError
 
 THRESHOLD = 0.1
-# Pixels looked at together.
+# Pixels in memory at once.
 _CHUNK = 2**22
 _BINARY = "add --already-binary if they are binary"
 
 
 @dataclass(frozen=True)
 class Binarisation:
-    """Pixels are 1 where they are lighter than ``threshold``, as a share of white, strictly.
+    """A pixel becomes 1 where it is lighter than ``threshold``, a share of white, and 0 elsewhere.
 
-    threshold: None where images were binary before. inverted: 1 is what is not lighter: dark ink.
-    Errors: DataError for a threshold outside 0 <= threshold < 1.
+    threshold: None where images were binary before. inverted: 0 and 1 change places, for dark ink on
+    light ground. Errors: DataError for a threshold outside 0 <= threshold < 1.
     """
 
     threshold: float | None = THRESHOLD
@@ -41,7 +40,8 @@ class Binarisation:
         return f"{how}, inverted" if self.inverted else how
 
     def agrees_with(self, other: Binarisation) -> bool:
-        """Whether images of both can be one network's: binary ones are the same at any threshold."""
+        """Whether one network can take images made by either: images that were binary before agree
+        with those of any threshold."""
         same = None in (self.threshold, other.threshold) or self.threshold == other.threshold
         return same and self.inverted == other.inverted
 
@@ -50,9 +50,9 @@ class Binarisation:
     ) -> Bool[np.ndarray, " n *shape"]:
         """Which pixels are 1. grey: integers 0 to 255, floats 0 to 1, or booleans.
 
-        source: what to call the images in messages. Errors: DataError for other values; for grey ones
-        where images should be binary; and for images of nothing but 0 and 1 at a threshold, where the
-        brightest would be one 255th of white.
+        source: what to call the images in messages. Errors: DataError for other values; for grey
+        levels where images should be binary; and where there is a threshold and all integers are 0 or 1:
+        as grey levels they would all be nearly black.
         """
         out = np.empty(grey.shape, bool)
         brightest = 0.0
@@ -74,7 +74,7 @@ class Binarisation:
             return grey != 0
         if grey.dtype.kind == "f":
             return grey > self.threshold
-        # In whole numbers there is nothing to round.
+        # Integers are compared with an integer: no rounding decides a pixel.
         return grey > grey_level(self.threshold)
 
     def _check(self, grey: Shaped[np.ndarray, " n *shape"], start: int, source: str) -> None:
@@ -82,7 +82,7 @@ class Binarisation:
         if grey.dtype.kind == "b":
             return
         white = 1 if grey.dtype.kind == "f" else 255
-        right: Any
+        right: Bool[np.ndarray, " n *shape"]
         if self.threshold is None:
             right, expected = np.isin(grey, (0, 1, white)), f"0 and {white}, or 0 and 1"
             if white == 255 and grey.max(initial=0) > 1:

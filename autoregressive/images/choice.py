@@ -1,4 +1,4 @@
-"""Which images a command works on: a registered set by its name, or one's own at a path."""
+"""Which images a command works on: a registered set by its name, or the user's own at a path."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from autoregressive.errors import DataError
 from autoregressive.images.binarisation import THRESHOLD, Binarisation
 from autoregressive.images.datasets import DATASETS, load
 from autoregressive.images.image_set import SPLITS, ImageSet, pack
 from autoregressive.images.own import WHOLE, Stack, describe, read_parts
-from autoregressive.images.pictures import size
+from autoregressive.images.sizes import format_shape
 
 log = logging.getLogger(__name__)
 
-# Train, validation and test of one file: four fifths and a fifth.
+# Shares of train, validation and test, in percent, of one file where the user says nothing.
 PARTS = (80.0, 0.0, 20.0)
-# Of the shuffle that goes before a split. The same for every run: a network must never be tested on
-# what it was trained on because another seed was asked for.
+# Of the shuffle before a split. It is the same for every run: with another one a network would be tested
+# on images that it was trained on.
 _SPLIT_SEED = 0
-# More pixels than these take long to learn.
+# Images of more pixels take long to learn.
 _LARGE = 2**14
-# A standard error needs two.
+# As many images as a standard error needs.
 _FEWEST = 2
 
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """data: a name of ``DATASETS``, or a path. threshold: None for what is usual, ``THRESHOLD``, or
-    for images that are binary anyhow. inverted: dark pixels are 1. parts: shares of train, validation
-    and test of one file, of any sum. shape: what images of a file of rows of pixels are, and what any
-    must be. flat_shape: the first of these alone.
+    """What a user says of the images to work on.
+
+    data: a name of ``DATASETS``, or a path. threshold: None is ``THRESHOLD`` for grey images and no
+    threshold for booleans. already_binary: numbers are 0 and 1 (or white), and not grey levels.
+    inverted: dark pixels are 1. parts: shares of train, validation and test of one file, of any sum;
+    None is ``PARTS``. shape: rows and columns that the images must have, and by which flat ones, (n,
+    pixels), are read. flat_shape: rows and columns of flat images only.
     """
 
     data: str = "mnist"
@@ -46,26 +50,27 @@ class ImageChoice:
     flat_shape: tuple[int, int] | None = None
 
     def load(self, *splits: str) -> list[ImageSet]:
-        """The images of each split; of a path, it is said in the log what was read.
+        """The images of each split. For a path the log says what was read.
 
-        Errors: DataError for an unknown set or split, what cannot be read or cannot be made binary as
-        asked, another shape than ``shape``, and a split of fewer than 2 images.
+        Errors: DataError for an unknown set or split, for what cannot be read or made binary as asked,
+        for images of another shape than ``shape``, and for a split of fewer than 2 images.
         """
         if self.already_binary and self.threshold is not None:
             raise DataError("--threshold makes grey images binary: give it or --already-binary")
-        sets = self._named(splits) if self.data in DATASETS else self._own(splits)
+        sets = self._load_registered(splits) if self.data in DATASETS else self._load_own(splits)
         for images in sets:
             if self.shape is not None and images.shape != self.shape:
                 raise DataError(
-                    f"{images.name} has images of {size(images.shape)} pixels, not {size(self.shape)} "
-                    "as --shape says: drop it"
+                    f"{images.name} has images of {format_shape(images.shape)} pixels, "
+                    f"not {format_shape(self.shape)} as --shape says: drop it"
                 )
         return sets
 
     def like(
         self, shape: tuple[int, int], how: Binarisation, parts: tuple[float, ...] | None
     ) -> ImageChoice:
-        """This choice with what it does not say taken from images that a network was trained on."""
+        """This choice, completed by what is known of the images that a network was trained on: their
+        shape, how they were made binary, and the shares that they were split by."""
         said = self.already_binary or self.threshold is not None
         own = self.data not in DATASETS
         return replace(
@@ -77,7 +82,7 @@ class ImageChoice:
             flat_shape=self.flat_shape or shape,
         )
 
-    def _named(self, splits: tuple[str, ...]) -> list[ImageSet]:
+    def _load_registered(self, splits: tuple[str, ...]) -> list[ImageSet]:
         if self.already_binary:
             raise DataError(f"{self.data} has grey levels: drop --already-binary")
         if self.parts is not None:
@@ -85,7 +90,7 @@ class ImageChoice:
         how = Binarisation(THRESHOLD if self.threshold is None else self.threshold, self.inverted)
         return [load(self.data, split, how) for split in splits]
 
-    def _own(self, splits: tuple[str, ...]) -> list[ImageSet]:
+    def _load_own(self, splits: tuple[str, ...]) -> list[ImageSet]:
         path = Path(self.data).expanduser()
         if not path.exists():
             raise DataError(
@@ -104,7 +109,7 @@ class ImageChoice:
         shape = (int(first.shape[1]), int(first.shape[2]))
         shares = None
         if WHOLE in packed:
-            shares = normalised(self.parts or PARTS)
+            shares = normalise_shares(self.parts or PARTS)
             packed = split_rows(packed[WHOLE], shares)
         elif self.parts is not None:
             raise DataError(f"{path} comes in {' and '.join(packed)}: drop --split")
@@ -131,10 +136,10 @@ class ImageChoice:
         return Binarisation(None if binary else usual, self.inverted)
 
 
-def normalised(parts: tuple[float, ...]) -> tuple[float, ...]:
-    """Shares of train, validation and test in percent, from two (train, test) or three numbers.
+def normalise_shares(parts: tuple[float, ...]) -> tuple[float, ...]:
+    """Shares of train, validation and test in percent, from two numbers (train, test) or three.
 
-    Errors: DataError.
+    Errors: DataError for other numbers, negative or infinite ones, or a sum of 0.
     """
     three = (parts[0], 0.0, parts[1]) if len(parts) == 2 else parts
     total = sum(three)
@@ -147,8 +152,10 @@ def normalised(parts: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(100 * part / total for part in three)
 
 
-def split_rows(rows: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """Rows by split: shuffled, always in the same way, then cut by ``shares`` (percent)."""
+def split_rows(
+    rows: Shaped[np.ndarray, "n ..."], shares: tuple[float, ...]
+) -> dict[str, Shaped[np.ndarray, "part ..."]]:
+    """Rows by split: shuffled, always in the same way, then cut by ``shares`` in percent."""
     order = np.random.Generator(np.random.PCG64(_SPLIT_SEED)).permutation(len(rows))
     ends = [0, *(round(len(rows) * share / 100) for share in np.cumsum(shares))]
     return {
@@ -160,7 +167,7 @@ def split_rows(rows: np.ndarray, shares: tuple[float, ...]) -> dict[str, np.ndar
 def _refuse_few(
     source: str, split: str, sizes: dict[str, int], shares: tuple[float, ...] | None
 ) -> None:
-    """Errors: DataError where a split that is wanted has fewer images than give a standard error."""
+    """Errors: DataError where a split has fewer images than a standard error needs. sizes: by split."""
     n = sizes.get(split, 0)
     if n >= _FEWEST:
         return

@@ -9,7 +9,7 @@ from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.emnist import load_emnist_digits
 from autoregressive.images.fashion_mnist import load_fashion_mnist
 from autoregressive.images.glyphs import load_glyphs
-from autoregressive.images.image_set import SPLITS, ImageSet
+from autoregressive.images.image_set import ImageSet, check_split
 from autoregressive.images.kmnist import load_kmnist
 from autoregressive.images.mnist import load_mnist
 
@@ -27,8 +27,7 @@ def load(data: str = "mnist", split: str = "train", how: Binarisation = DEFAULT)
     """
     if data not in DATASETS:
         raise DataError(f"unknown data {data!r}: expected one of {', '.join(sorted(DATASETS))}")
-    if split not in SPLITS:
-        raise DataError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    check_split(split)
     return DATASETS[data](split, how=how)
 
 

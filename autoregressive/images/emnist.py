@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autoregressive.errors import DataError
 from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.fetch import read_from_archive
 from autoregressive.images.idx import IMAGES, parse_idx
-from autoregressive.images.image_set import ImageSet
+from autoregressive.images.image_set import ImageSet, check_split
 from autoregressive.images.published import Part, published_set
 
 MIRRORS = (
@@ -39,8 +38,7 @@ def load_emnist_digits(
     split: str, mirrors: Sequence[str] = MIRRORS, *, how: Binarisation = DEFAULT
 ) -> ImageSet:
     """The binarised images of a split. Errors: DataError (see ``fetch`` and ``idx``)."""
-    if split not in _PARTS:
-        raise DataError(f"unknown split {split!r}: expected one of {', '.join(_PARTS)}")
+    check_split(split)
     part = _PARTS[split]
     name = f"emnist-digits-{part.prefix}-images-idx3-ubyte.gz"
     content = read_from_archive("emnist", name, DIGESTS, ARCHIVE, ARCHIVE_DIGEST, mirrors)

@@ -1,8 +1,8 @@
 """A published file by its digest: from the user's folder, the cache, or a mirror.
 
-The bytes that are checked are the bytes that are returned, so that a file changed in between does
-no harm. The cache is only ever written by renaming a checked file into place: processes that share
-it may fetch the same file at once, and a broken file is replaced, never mended.
+The bytes that are checked are the bytes that are returned, so that a file that changes in between does
+no harm. The cache is only written by renaming a checked file into place: processes that share it may
+fetch the same file at once, and a broken file is replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autoregressive.errors import DataError
 
 log = logging.getLogger(__name__)
 
-# More than any file that is asked for here: what is longer is wrong and is not read to its end.
+# Larger than any file that is asked for here: a longer one is wrong and is not read to its end.
 _LARGEST = 2**26
 _TIMEOUT_SECONDS = 10.0
 
@@ -37,11 +37,11 @@ def read_verified(
     also: Sequence[str] = (),
     borrowed: bool = False,
 ) -> bytes:
-    """The file ``name`` whose digest is ``sha256``, or what it holds.
+    """The bytes of the published file ``name`` whose digest is ``sha256``.
 
-    Looks in META_LEARN_DATA for what ``users_files.find`` takes for it, and gives that unpacked. Then
-    looks for ``folder/name`` in the cache, then asks the ``mirrors`` (addresses that end in a slash)
-    in turn, and gives the file's bytes as they are published. inside, also, borrowed: as for ``find``.
+    From META_LEARN_DATA it comes unpacked, as ``users_files.find`` gives it. From ``folder/name`` in the
+    cache, and from the ``mirrors`` (addresses that end in a slash), which are asked in turn, it comes as
+    it is published. inside, also, borrowed: as for ``find``.
     Errors: DataError where the user's own file is another one (it is left alone), where the cache
     cannot be written, and where no mirror has the file.
     """
@@ -49,10 +49,10 @@ def read_verified(
     if content is not None:
         return content
     target = cache_folder() / folder / name
-    content = _cached(target, sha256)
+    content = _read_cached(target, sha256)
     if content is not None:
         return content
-    with _downloaded(target, sha256, mirrors) as path:
+    with _download(target, sha256, mirrors) as path:
         content = path.read_bytes()
         os.replace(path, target)
     return content
@@ -66,20 +66,20 @@ def read_from_archive(
     sha256: str,
     mirrors: Sequence[str],
 ) -> bytes:
-    """As ``read_verified``, of a file that is published inside a large ZIP archive.
+    """As ``read_verified``, for a file that is published inside a large ZIP archive.
 
-    digests: of the file and of others that are wanted of the archive too: all are kept in the cache,
-    so that one download serves them; the archive, ``archive`` on the mirrors, is not kept.
-    Errors: DataError as for ``read_verified``.
+    digests: of the file, and of others wanted from the same archive, by name. All of them are kept in
+    the cache, so that one download serves them. archive: its name on the mirrors; it is not kept.
+    sha256: of the archive. Errors: DataError as for ``read_verified``.
     """
     content = users_files.find(folder, name, digests[name])
     if content is not None:
         return content
     target = cache_folder() / folder / name
-    content = _cached(target, digests[name])
+    content = _read_cached(target, digests[name])
     if content is not None:
         return content
-    with _downloaded(target.with_name(archive), sha256, mirrors) as path:
+    with _download(target.with_name(archive), sha256, mirrors) as path:
         for one, digest in digests.items():
             found = _member(path, one, digest)
             (path.parent / one).write_bytes(found)
@@ -89,14 +89,15 @@ def read_from_archive(
     return content
 
 
-def _cached(target: Path, digest: str) -> bytes | None:
+def _read_cached(target: Path, digest: str) -> bytes | None:
+    """The file's bytes where they have this digest, else None."""
     content = users_files.read(target, _LARGEST)
     right = content is not None and users_files.digest(content, digest) == digest
     return content if right else None
 
 
 def _member(archive: Path, name: str, digest: str) -> bytes:
-    """A file of a ZIP archive, in whatever folder of it. Errors: DataError."""
+    """A file of a ZIP archive, in any folder of it. Errors: DataError where it is not as published."""
     try:
         with zipfile.ZipFile(archive) as whole:
             places = [i for i in whole.infolist() if i.filename.rsplit("/", 1)[-1] == name]
@@ -110,8 +111,9 @@ def _member(archive: Path, name: str, digest: str) -> bytes:
 
 
 @contextmanager
-def _downloaded(target: Path, sha256: str, mirrors: Sequence[str]) -> Iterator[Path]:
-    """Gives the path of the checked file, in a folder beside ``target`` that goes away afterwards."""
+def _download(target: Path, sha256: str, mirrors: Sequence[str]) -> Iterator[Path]:
+    """Inside it, the checked file lies at the path that it yields, in a temporary folder beside
+    ``target``. Errors: DataError where that cannot be written, or where no mirror has the file."""
     failures = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +137,7 @@ def _downloaded(target: Path, sha256: str, mirrors: Sequence[str]) -> Iterator[P
 
 
 def _try_mirror(url: str, sha256: str, folder: Path) -> str:
-    """Downloads into ``folder`` what has the right digest. Returns why not, or an empty string."""
+    """Downloads a file of this digest into ``folder``. Returns why that failed; empty if it did not."""
     import pooch
     import requests
 
@@ -170,7 +172,7 @@ def _try_mirror(url: str, sha256: str, folder: Path) -> str:
 
 @contextmanager
 def _silent_pooch() -> Iterator[None]:
-    """Pooch tells of every download on stderr, --quiet or not; one line of ours does."""
+    """Inside it pooch logs nothing: it would write to stderr even with --quiet, beside our own line."""
     import pooch
 
     logger = pooch.get_logger()

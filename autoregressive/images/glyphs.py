@@ -16,10 +16,10 @@ from jaxtyping import Float, Int, UInt8
 
 from autoregressive.errors import DataError
 from autoregressive.images.binarisation import DEFAULT, Binarisation
-from autoregressive.images.image_set import SPLITS, ImageSet, pack
+from autoregressive.images.image_set import SPLITS, ImageSet, check_split, pack
 
 SIZES = {"train": 6_000, "validation": 1_000, "test": 1_000}
-# Those that matplotlib 3.10 has as well as later ones.
+# The fonts with digits that matplotlib 3.10 and all later versions come with.
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
     *("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique"),
@@ -53,9 +53,9 @@ class Outlines(NamedTuple):
 
 
 def load_glyphs(split: str, seed: int = 0, *, how: Binarisation = DEFAULT) -> ImageSet:
-    """The binarised images of a split: the same for the same seed. Errors: DataError."""
-    if split not in SIZES:
-        raise DataError(f"unknown split {split!r}: expected one of {', '.join(SIZES)}")
+    """The binarised images of a split, the same for the same seed. Errors: DataError for an unknown
+    split, or where matplotlib lacks a font."""
+    check_split(split)
     key = np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split),))
     rng = np.random.Generator(np.random.PCG64(key))
     grey, _ = draw(rng, SIZES[split])
@@ -65,9 +65,9 @@ def load_glyphs(split: str, seed: int = 0, *, how: Binarisation = DEFAULT) -> Im
 def draw(
     rng: np.random.Generator, n: int
 ) -> tuple[UInt8[np.ndarray, "{n} 28 28"], UInt8[np.ndarray, " {n}"]]:
-    """n random digits: grey levels, and which digits they are."""
+    """n random digits: grey levels (n, 28, 28), and which digits they are (n,)."""
     outlines = digit_outlines()
-    # Uniform numbers alone, since how these come from a generator's bits has never changed.
+    # Uniform numbers only: NumPy may change how it draws others from a generator's bits.
     chance = rng.random((n, 8))
     grey = np.empty((n, _SIDE, _SIDE), np.uint8)
     for start in range(0, n, _AT_ONCE):
@@ -81,7 +81,8 @@ def _pick(chance: Float[np.ndarray, " n"], choices: int) -> Int[np.ndarray, " n"
 
 
 def _render(outlines: Outlines, chance: Float[np.ndarray, "n 8"]) -> UInt8[np.ndarray, "n 28 28"]:
-    """Grey levels, from uniform numbers."""
+    """Grey levels of digits. chance: uniform numbers in [0, 1), a row an image: digit, font, and the six
+    in the order of ``ranges``."""
     digit, font = _pick(chance[:, 0], 10), _pick(chance[:, 1], len(FONTS))
     ranges = np.array([_HEIGHT, _ASPECT, _SLANT, _STROKE, _SHIFT, _SHIFT])
     drawn = ranges[:, 0] + chance[:, 2:] * (ranges[:, 1] - ranges[:, 0])
@@ -103,7 +104,7 @@ def _interpolate(
     x: Float[np.ndarray, "#n #rows #columns"],
     y: Float[np.ndarray, "#n #rows #columns"],
 ) -> Float[np.ndarray, "n rows columns"]:
-    """Bilinear values of a field at x and y, held at edges."""
+    """A field of distances at points (x, y), in glyph heights: bilinear, constant beyond the edges."""
     scale = (_POINTS - 1) / (2 * _HALF)
     x, y = np.broadcast_arrays(x, y)
     column = np.clip((x + _HALF) * scale, 0, _POINTS - 1.001)
@@ -130,7 +131,7 @@ def digit_outlines() -> Outlines:
 
 
 def _segments(file: Path, digit: str) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
-    """Starts and ends of the outline's straight pieces, height 1, y down, centred."""
+    """Starts and ends of the straight pieces of a digit's outline: height 1, y downwards, centred."""
     # The font file itself, not a font's name: that would build matplotlib's list of system fonts.
     from matplotlib.ft2font import FT2Font, LoadFlags
     from matplotlib.path import Path as Outline

@@ -1,4 +1,4 @@
-"""The IDX format of the MNIST files, read without trust, from gzip or as it is.
+"""The IDX format of the MNIST files, gzipped or not. The files are not trusted.
 
 A file is a magic number, one big-endian 32-bit length per axis, then unsigned bytes. What the
 header declares is checked before memory is taken, and no more is decompressed than it declares.
@@ -16,20 +16,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from autoregressive.errors import DataError
+from autoregressive.images.sizes import MOST_IMAGES, MOST_PLACES
 from autoregressive.users_files import GZIP, is_web_page
 
-_MOST_ITEMS = 1_000_000
-_MOST_PLACES = 2**20
 _MOST_BYTES = 2**32
 _CHUNK = 2**20
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of IDX file: its magic number, and the shape of an item after the number of items.
+    """One sort of IDX file.
 
-    shape: 0 for a length that any file may choose. set: what the items are of, in messages. again:
-    what to try.
+    name: of its items. shape: of an item, 0 for a length that each file may choose. set: in messages,
+    what stands before the name. again: in messages, what to try.
     """
 
     name: str
@@ -46,7 +45,7 @@ OWN_IMAGES = Kind("images", 0x00000803, (0, 0), "", "is it whole, and the right 
 
 
 def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."]:
-    """The items of an IDX file, each of ``kind.shape``, 1 <= n <= 100,000.
+    """The n items of an IDX file, each of ``kind.shape``, 1 <= n <= ``MOST_IMAGES``.
 
     data: the file's bytes, gzipped or not. source: what to call the file in messages. Errors:
     DataError for anything but a whole, sound file of this kind.
@@ -54,8 +53,8 @@ def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."
     if is_web_page(data):
         raise DataError(f"{source} is a web page, not an IDX file: {kind.again}")
     try:
-        with _opened(data) as file:
-            shape = _header(file, kind, source)
+        with _open(data) as file:
+            shape = _read_header(file, kind, source)
             length = math.prod(shape)
             content = _read_at_most(file, length + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -68,13 +67,13 @@ def parse_idx(data: bytes, kind: Kind, source: str) -> UInt8[np.ndarray, "n ..."
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _opened(data: bytes) -> io.BufferedIOBase:
+def _open(data: bytes) -> io.BufferedIOBase:
     file = io.BytesIO(data)
     return gzip.GzipFile(fileobj=file) if data.startswith(GZIP) else file
 
 
-def _header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]:
-    """The shape that the header declares, where it is that of ``kind``."""
+def _read_header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]:
+    """The shape that the header declares. Errors: DataError where it is not that of ``kind``."""
     axes = 1 + len(kind.shape)
     header = file.read(4 + 4 * axes)
     if len(header) < 4 + 4 * axes:
@@ -89,24 +88,24 @@ def _header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int, ...]
             f"0x{kind.magic:08x}, got 0x{magic:08x}; were files swapped or renamed?"
         )
     right = all(
-        n == m if m else 1 <= n <= _MOST_PLACES for n, m in zip(shape[1:], kind.shape, strict=True)
+        n == m if m else 1 <= n <= MOST_PLACES for n, m in zip(shape[1:], kind.shape, strict=True)
     )
-    if not right or not 1 <= shape[0] <= _MOST_ITEMS or _is_too_much(shape):
+    if not right or not 1 <= shape[0] <= MOST_IMAGES or _is_too_large(shape):
         sides = zip(("rows", "columns"), kind.shape, strict=False)
         wanted = " x ".join(["n", *(str(m) if m else side for side, m in sides)])
         raise DataError(
-            f"{source} should hold {wanted} {kind.name} with n from 1 to {_MOST_ITEMS:,}, but "
+            f"{source} should hold {wanted} {kind.name} with n from 1 to {MOST_IMAGES:,}, but "
             f"declares {' x '.join(map(str, shape))}: {kind.again}"
         )
     return tuple(shape)
 
 
-def _is_too_much(shape: list[int]) -> bool:
-    return math.prod(shape[1:]) > _MOST_PLACES or math.prod(shape) > _MOST_BYTES
+def _is_too_large(shape: list[int]) -> bool:
+    return math.prod(shape[1:]) > MOST_PLACES or math.prod(shape) > _MOST_BYTES
 
 
 def _read_at_most(file: io.BufferedIOBase, length: int) -> bytearray:
-    """Up to ``length`` bytes, in chunks, so that a short file that declares much takes little."""
+    """Up to ``length`` bytes, in chunks: a short file that declares much takes little memory."""
     content = bytearray()
     while len(content) < length:
         chunk = file.read(min(_CHUNK, length - len(content)))

@@ -22,16 +22,17 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """n binary images of one split. packed: uint8 (n, ceil(places / 8)), as np.packbits packs.
+    """n binary images of one split.
 
-    binarisation: how they came to be binary. parts: the shares of train, validation and test that the
-    one file they come from was split by, or None.
+    packed: uint8 (n, ceil(places / 8)), as ``pack`` gives them. shape: rows and columns of an image.
+    binarisation: how they came to be binary. parts: the shares of train, validation and test, in
+    percent, that the one file they come from was split by; None for a set with splits of its own.
     Errors: DataError where ``packed`` has another type or shape.
     """
 
     name: str
     split: str
-    packed: np.ndarray
+    packed: Shaped[np.ndarray, "..."]
     shape: tuple[int, int] = (28, 28)
     binarisation: Binarisation = DEFAULT
     parts: tuple[float, ...] | None = None
@@ -61,7 +62,7 @@ class ImageSet:
     def images(
         self, indices: ArrayLike | slice = slice(None)
     ) -> UInt8[np.ndarray, "... {self.places}"]:
-        """Pixels 0 or 1, for integers (...) from 0 to n - 1 or for a slice.
+        """Pixels 0 or 1: (..., places) for integers (...) from 0 to n - 1, (m, places) for a slice.
 
         Errors: DataError for indices that are not whole numbers or outside the set.
         """
@@ -79,22 +80,28 @@ class ImageSet:
         return np.unpackbits(self.packed[chosen.astype(np.int64)], axis=-1, count=self.places)
 
 
+def check_split(split: str) -> None:
+    """Errors: DataError for an unknown split."""
+    if split not in SPLITS:
+        raise DataError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+
+
 def binarise(
     grey: UInt8[np.ndarray, "*shape"], threshold: float = THRESHOLD
 ) -> Bool[np.ndarray, "*shape"]:
-    """grey / 255 > threshold, strictly, for grey levels."""
+    """Grey levels 0 to 255 (...): which are lighter than ``threshold``, grey / 255 > threshold."""
     return grey > grey_level(threshold)
 
 
 def pack(pixels: Shaped[np.ndarray, " n *shape"]) -> UInt8[np.ndarray, "n bytes"]:
-    """Eight pixels to the byte, the first one the highest bit; 0 or False is 0, all else 1."""
+    """Images (n, ...), eight pixels to the byte, the first in the highest bit; all but 0 counts as 1."""
     return np.packbits(pixels.reshape(len(pixels), math.prod(pixels.shape[1:])), axis=-1)
 
 
 def unpack(
     packed: UInt8[Array, "*batch bytes"], places: int = 784
 ) -> Float[Array, "*batch {places}"]:
-    """The pixels as float32 0 and 1, inside compiled code."""
+    """The pixels of packed images as float32 0 and 1, in JAX, for use inside compiled code."""
     import jax.numpy as jnp
 
     return jnp.unpackbits(packed, axis=-1, count=places).astype(jnp.float32)

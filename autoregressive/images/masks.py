@@ -1,7 +1,7 @@
 """Which pixels of images are observed.
 
-A mask is a function of (rng, n, shape, amount) that returns what is observed: True where a pixel
-is kept, False where it is missing. Every image draws a place of its own.
+A mask is bool (n, places): True where a pixel is observed, False where it is missing. Each image has
+its own draw.
 """
 
 from __future__ import annotations
@@ -15,36 +15,37 @@ from jaxtyping import Bool
 
 from autoregressive.errors import DataError
 
-Kept = Bool[np.ndarray, "n places"]
-Mask = Callable[[np.random.Generator, int, tuple[int, int], float], Kept]
+Observed = Bool[np.ndarray, "n places"]
+# (rng, n, rows and columns of an image, amount) -> the mask of each of n images.
+DrawMask = Callable[[np.random.Generator, int, tuple[int, int], float], Observed]
 
 
 @dataclass(frozen=True)
 class MaskKind:
-    """A registered mask. amount: what the number after the colon means, for help and messages."""
+    """A registered mask. amount: what the number after the colon means. example: of its text."""
 
     amount: str
     example: str
-    make: Mask
+    make: DrawMask
 
 
-def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
+def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
     """A square of ``amount`` by ``amount`` pixels is missing, anywhere in the image."""
     return _patches(rng, n, shape, (_whole("square", amount),) * 2)
 
 
-def row(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
+def row(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
     """``amount`` neighbouring pixels of one row are missing."""
     return _patches(rng, n, shape, (1, _whole("row", amount)))
 
 
-def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
+def column(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
     """``amount`` neighbouring pixels of one column are missing."""
     return _patches(rng, n, shape, (_whole("column", amount), 1))
 
 
-def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Kept:
-    """``amount`` pixels are missing, or below 1 a share of them rounded to whole pixels, scattered."""
+def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
+    """``amount`` scattered pixels are missing; below 1 it is their share, rounded to whole pixels."""
     places = math.prod(shape)
     if 0 < amount < 1:
         missing = max(1, round(amount * places))
@@ -59,16 +60,16 @@ def random(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: flo
     return order >= missing
 
 
-def lower_half(shape: tuple[int, int]) -> Kept:
-    """The lower half of the rows is missing; of an odd number the middle one is kept."""
+def lower_half(shape: tuple[int, int]) -> Observed:
+    """The lower half of the rows is missing; of an odd number the middle one is observed. n is 1."""
     rows = np.arange(math.prod(shape)) // shape[1]
     return (rows < (shape[0] + 1) // 2)[None]
 
 
 def _patches(
     rng: np.random.Generator, n: int, shape: tuple[int, int], size: tuple[int, int]
-) -> Kept:
-    """A rectangle of ``size`` rows and columns is missing, uniformly over the places it fits."""
+) -> Observed:
+    """A rectangle of ``size`` rows and columns is missing, uniformly over the places where it fits."""
     if size[0] > shape[0] or size[1] > shape[1]:
         raise DataError(
             f"a patch of {size[0]} x {size[1]} pixels does not fit into images of "
@@ -87,10 +88,11 @@ def _whole(name: str, amount: float) -> int:
     return int(amount)
 
 
-def observed(mask: str, n: int, shape: tuple[int, int], seed: int) -> Kept:
-    """The pixels that a mask like "square:4" or "lower-half" leaves.
+def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
+    """Which pixels a mask like "square:4" or "lower-half" leaves observed: bool (n, places).
 
-    Errors: DataError, one line, for an unknown mask or an amount that makes no sense.
+    shape: rows and columns of an image. Errors: DataError, one line, for an unknown mask or an amount
+    that makes no sense.
     """
     if mask in FIXED_MASKS:
         return np.repeat(FIXED_MASKS[mask](shape), n, axis=0)
@@ -118,4 +120,4 @@ MASKS: dict[str, MaskKind] = {
     "random": MaskKind("which share of the pixels, or how many", "random:0.01", random),
 }
 # Masks without an amount, the same in every image.
-FIXED_MASKS: dict[str, Callable[[tuple[int, int]], Kept]] = {"lower-half": lower_half}
+FIXED_MASKS: dict[str, Callable[[tuple[int, int]], Observed]] = {"lower-half": lower_half}

@@ -12,8 +12,8 @@ from jaxtyping import UInt8
 from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.fetch import read_verified
 from autoregressive.images.idx import IMAGES, LABELS, Kind, parse_idx
-from autoregressive.images.image_set import ImageSet
-from autoregressive.images.published import part_of, published_set
+from autoregressive.images.image_set import ImageSet, check_split
+from autoregressive.images.published import MNIST_PARTS, published_set
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -48,7 +48,8 @@ def load_labels(split: str, mirrors: Sequence[str] = MIRRORS) -> UInt8[np.ndarra
 
 
 def _items(split: str, kind: Kind, mirrors: Sequence[str]) -> UInt8[np.ndarray, "n ..."]:
-    part = part_of(split)
+    check_split(split)
+    part = MNIST_PARTS[split]
     stem = f"{part.prefix}-{kind.name}-idx{1 + len(kind.shape)}"
     name = f"{stem}-ubyte.gz"
     content = read_verified("mnist", name, DIGESTS[stem], mirrors, CONTENT_DIGESTS[stem])

@@ -1,8 +1,8 @@
-"""Images of one's own at a path: what lies there, as grey levels or booleans by part.
+"""A user's own images at a path, as grey levels or booleans, by part.
 
 A path is an IDX file (gzipped or not), an NPY or NPZ file, or a folder: of pictures, of the folders
-``train`` and ``test`` with pictures, or of two files named so, like the IDX pair of the MNIST family.
-What a file is, its first bytes say, not its name.
+``train`` and ``test`` with pictures, or of two files named so, like the IDX files of the MNIST family.
+The first bytes of a file tell its kind, its name does not.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from autoregressive import users_files
 from autoregressive.errors import DataError
 from autoregressive.images.arrays import array_names, read_npy, read_npz
 from autoregressive.images.idx import OWN_IMAGES, parse_idx
-from autoregressive.images.pictures import SUFFIXES, picture_files, read_pictures, size
+from autoregressive.images.pictures import SUFFIXES, picture_files, read_pictures
+from autoregressive.images.sizes import format_shape
 
 # (n, rows, columns): uint8 or other integers, floats, or bool.
 Stack = Shaped[np.ndarray, "n rows columns"]
 Shape = tuple[int, int]
 Named = TypeVar("Named")
-# The one part of a path that has no parts.
+# The name of the one part where a path is not divided.
 WHOLE = "all"
 _WORDS = {
     "train": ("train", "training"),
@@ -44,22 +45,22 @@ def read_parts(path: Path, shape: Shape | None = None) -> dict[str, Stack]:
     Errors: DataError, one line, for what cannot be read, is empty, or is of several sizes.
     """
     try:
-        parts = _of_folder(path, shape) if path.is_dir() else _of_file(path, shape)
+        parts = _read_folder(path, shape) if path.is_dir() else _read_file(path, shape)
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from error
-    if list(parts) == ["train"]:  # nothing to test on: as if it had no parts
+    if list(parts) == ["train"]:  # with nothing to test on, it is divided later
         parts = {WHOLE: parts["train"]}
     (first, stack), *others = parts.items()
     for name, other in others:
         if other.shape[1:] != stack.shape[1:]:
             raise DataError(
-                f"{path}: {first} images have {size(stack.shape[1:])} pixels, {name} images "
-                f"{size(other.shape[1:])}; expected one size"
+                f"{path}: {first} images have {format_shape(stack.shape[1:])} pixels, {name} images "
+                f"{format_shape(other.shape[1:])}; expected one size"
             )
     return parts
 
 
-def _of_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
+def _read_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
     pictures = picture_files(folder)
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     folders = [p for p in entries if p.is_dir()]
@@ -79,9 +80,9 @@ def _of_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
     files = [p for p in files if p.name not in unpacked]
     parts = _by_part(files, lambda p: p.name)
     if parts:
-        return {name: _only_stack(file, shape) for name, file in parts.items()}
+        return {name: _read_undivided(file, shape) for name, file in parts.items()}
     if len(files) == 1:
-        return _of_file(files[0], shape)
+        return _read_file(files[0], shape)
     if files:
         names = ", ".join(p.name for p in files[:4])
         raise DataError(
@@ -107,7 +108,7 @@ def _pictures_of(folder: Path) -> Stack:
     return read_pictures(pictures)
 
 
-def _of_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
+def _read_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
     kind = _kind(path)
     if kind == "npz":
         names = [n for n in array_names(path) if not _words(n) & {*_NO_IMAGES}]
@@ -130,15 +131,15 @@ def _of_file(path: Path, shape: Shape | None) -> dict[str, Stack]:
     raise DataError(f"{path} is none of the files that are read; expected {_EXPECTED}")
 
 
-def _only_stack(path: Path, shape: Shape | None) -> Stack:
-    parts = _of_file(path, shape)
+def _read_undivided(path: Path, shape: Shape | None) -> Stack:
+    parts = _read_file(path, shape)
     if WHOLE not in parts:
         raise DataError(f"{path} has parts of its own: give this file alone")
     return parts[WHOLE]
 
 
 def _kind(path: Path) -> str:
-    """ "npy", "npz", "idx" (or gzip, in which alone IDX is looked for), or "" for another file."""
+    """ "npy", "npz", "idx" (any gzip file is taken for it), or "" for another file."""
     with path.open("rb") as file:
         start = file.read(6)
     if start == b"\x93NUMPY":
@@ -151,7 +152,11 @@ def _kind(path: Path) -> str:
 def _by_part(
     every: Iterable[Named], name: Callable[[Named], str], whole_name: bool = False
 ) -> dict[str, Named]:
-    """Which of ``every`` are called train, validation and test. Errors: DataError where two are."""
+    """Those of ``every`` that are called train, validation or test, by these names.
+
+    whole_name: the whole name must match, not one word of it. Errors: DataError where two are called
+    the same.
+    """
     found: dict[str, Named] = {}
     for one in every:
         words = {name(one).lower()} if whole_name else _words(name(one))
@@ -173,9 +178,11 @@ def _words(name: str) -> set[str]:
 
 
 def describe(name: str, sizes: Mapping[str, int], shape: Shape, ink: float, how: str) -> str:
-    """What was read, for the user: how many images of which size, and which share of pixels is 1."""
+    """What was read, for the log: how many images of which size, and the share of pixels that is 1.
+
+    sizes: images by split. ink: that share. how: how they were made binary.
+    """
     counts = " and ".join(f"{n:,} {part}" for part, n in sizes.items())
     hint = "; if the ink is dark, give --invert" if ink > 0.5 else ""
-    return (
-        f"{name}: {counts} images of {size(shape)} pixels, {100 * ink:.1f}% of them 1 ({how}){hint}"
-    )
+    pixels = f"{format_shape(shape)} pixels, {100 * ink:.1f}% of them 1"
+    return f"{name}: {counts} images of {pixels} ({how}){hint}"

@@ -1,7 +1,8 @@
-"""Pictures of one's own from a folder: PNG and whatever else Pillow reads.
+"""A user's own pictures from a folder: PNG and other formats that Pillow reads.
 
-Grey levels come as they are stored. Pictures whose red, green and blue agree are grey; others are
-refused, since no one way to make them grey is right, and so are transparent ones.
+Grey levels come as they are stored. A colour picture counts as grey where its red, green and blue agree
+in every pixel; others are refused, since there are several ways to make them grey. So are transparent
+pictures.
 """
 
 from __future__ import annotations
@@ -15,15 +16,25 @@ import numpy as np
 from jaxtyping import Shaped
 
 from autoregressive.errors import DataError
+from autoregressive.images.sizes import MOST_IMAGES, MOST_PLACES, format_shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What counts as a picture in a folder.
 SUFFIXES = (
-    *(".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pbm", ".pgm", ".ppm", ".tif", ".tiff", ".webp"),
+    ".png",
+    ".bmp",
+    ".gif",
+    ".jpg",
+    ".jpeg",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
 )
-MOST_PLACES = 2**20
-_MOST_PICTURES = 1_000_000
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -39,16 +50,16 @@ def read_pictures(files: Sequence[Path]) -> Shaped[np.ndarray, "n rows columns"]
     Errors: DataError, one line, for what is no picture, has colours, transparent places or several
     frames, and for pictures of several sizes.
     """
-    if len(files) > _MOST_PICTURES:
-        raise DataError(f"{len(files):,} pictures; expected at most {_MOST_PICTURES:,}")
+    if len(files) > MOST_IMAGES:
+        raise DataError(f"{len(files):,} pictures; expected at most {MOST_IMAGES:,}")
     grey: list[Shaped[np.ndarray, "rows columns"]] = []
     for path in files:
         one = read_picture(path)
         if grey and one.shape != grey[0].shape:
             raise DataError(
-                f"{path} has {size(one.shape)} pixels, {files[0].name} before it "
-                f"{size(grey[0].shape)}: expected pictures of one size; scale them or give a folder "
-                "of each size"
+                f"{path} has {format_shape(one.shape)} pixels, {files[0].name} before it "
+                f"{format_shape(grey[0].shape)}: expected pictures of one size; scale them or give a "
+                "folder of each size"
             )
         grey.append(one)
     kinds = {one.dtype.kind for one in grey}
@@ -66,7 +77,7 @@ def read_picture(path: Path) -> Shaped[np.ndarray, "rows columns"]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of broken metadata; sizes are looked at below
+            warnings.simplefilter("ignore")  # about metadata, and sizes, which _check looks at
             with Image.open(path) as image:
                 _check(image, path)
                 return _grey(ImageOps.exif_transpose(image), path)
@@ -78,19 +89,14 @@ def read_picture(path: Path) -> Shaped[np.ndarray, "rows columns"]:
         raise DataError(f"{path} is too large: expected at most {MOST_PLACES:,} pixels") from None
     except PermissionError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check its permissions") from None
-    # Pillow's readers let out whatever a broken file makes them stumble over.
+    # What Pillow's readers raise for broken files.
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:80]
         raise DataError(f"{path} is a broken picture ({reason}): save it again as PNG") from None
 
 
-def size(shape: Sequence[int]) -> str:
-    """Rows and columns in words: "28 x 28"."""
-    return " x ".join(map(str, shape))
-
-
 def _check(image: Image, path: Path) -> None:
-    """Before anything is decoded."""
+    """Errors: DataError for the size or the number of frames, seen before any pixel is decoded."""
     places = image.width * image.height
     if not 2 <= places <= MOST_PLACES:
         raise DataError(

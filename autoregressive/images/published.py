@@ -1,4 +1,4 @@
-"""What published sets in the format of MNIST share: where their splits lie, and how they are read."""
+"""What published sets share: where their splits lie, and how sets in the format of MNIST are read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from autoregressive.errors import DataError
 from autoregressive.images.binarisation import Binarisation
 from autoregressive.images.fetch import read_verified
 from autoregressive.images.idx import IMAGES, parse_idx
-from autoregressive.images.image_set import ImageSet, pack
+from autoregressive.images.image_set import ImageSet, check_split, pack
 
 
 class Part(NamedTuple):
-    """Where a split lies: in which pair of files, and from where to where."""
+    """Where a split lies: in the files whose names start with ``prefix``, items start .. stop - 1."""
 
     prefix: str
     start: int
     stop: int
 
 
-_PARTS = {
+MNIST_PARTS = {
     "train": Part("train", 0, 55_000),
     "validation": Part("train", 55_000, 60_000),
     "test": Part("t10k", 0, 10_000),
@@ -38,13 +37,6 @@ def published_set(
     return ImageSet(name, split, pack(how.apply(grey, name)), (rows, columns), how)
 
 
-def part_of(split: str) -> Part:
-    """Where a split lies in sets of MNIST's format and sizes. Errors: DataError for an unknown one."""
-    if split not in _PARTS:
-        raise DataError(f"unknown split {split!r}: expected one of {', '.join(_PARTS)}")
-    return _PARTS[split]
-
-
 def load_like_mnist(
     name: str,
     split: str,
@@ -53,12 +45,13 @@ def load_like_mnist(
     mirrors: Sequence[str],
     also: Sequence[str] = (),
 ) -> ImageSet:
-    """A split of a set whose files are called as MNIST's and are as large.
+    """A split of a set whose files have the names and the sizes of MNIST's.
 
     digests: SHA-256 of the compressed files, by what stands before "-ubyte.gz". also: other names of
-    its folder. Errors: DataError (see ``fetch`` and ``idx``).
+    its folder. Errors: DataError for an unknown split, and those of ``fetch`` and ``idx``.
     """
-    part = part_of(split)
+    check_split(split)
+    part = MNIST_PARTS[split]
     stem = f"{part.prefix}-images-idx3"
     file = f"{stem}-ubyte.gz"
     content = read_verified(name, file, digests[stem], mirrors, also=also, borrowed=True)

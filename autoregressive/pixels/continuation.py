@@ -1,7 +1,7 @@
-"""Going on with an image: each missing pixel sampled from the network, given all before it.
+"""Continuing an image: each missing pixel is sampled from the network, given all pixels before it.
 
-The state is carried, so a continuation costs one step a pixel. Nothing is rounded, and once the
-missing part begins the true pixels are never fed in.
+The state is carried, so that a pixel costs one step. Nothing is rounded, and from the first missing
+pixel on the true ones are never fed in.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ HORIZONS = (1, 10, 28, 300)
 
 @dataclass(frozen=True)
 class Continuation:
-    """Samples of the pixels from ``first`` on, and what they cost.
+    """S samples of the pixels from ``first`` on for each of n images, and their costs in nats.
 
-    own: l_t of each sampled pixel given its own past (A of the
-    definitions), truth: l_t of the true pixels given the true past (B), crossed: -log probability of
-    the true pixel under the free-running sample's probabilities (C); all in nats.
+    own: -log p of each sampled pixel given its own past. truth: -log p of the true pixels given the true
+    past. crossed: -log p of the true pixels given the sampled past.
     """
 
     first: int
@@ -39,9 +38,8 @@ class Continuation:
     crossed: Float[np.ndarray, "n S horizon"]
 
     def costs(self, horizon: int) -> dict[str, tuple[float, float]]:
-        """Mean nats a pixel over the first ``horizon`` missing pixels with its standard error, for
-        "own", "truth" and "crossed". Samples of one image are averaged first: images are
-        independent."""
+        """Of "own", "truth" and "crossed": nats a pixel, the mean over the first ``horizon`` missing
+        pixels, and its standard error over images. Samples of one image are averaged first."""
         per_image = {
             "own": self.own[..., :horizon].mean((1, 2)),
             "truth": self.truth[:, :horizon].mean(1),
@@ -51,8 +49,8 @@ class Continuation:
         return {k: (float(v.mean()), float(v.std(ddof=1) / root)) for k, v in per_image.items()}
 
     def sample_spread(self, horizon: int) -> dict[str, float]:
-        """The standard error over samples alone, averaged over images: what more samples of the same
-        images would shrink. 0 for "truth", which has none."""
+        """The part of the standard error that more samples of the same images would shrink, in nats a
+        pixel, of "own" and "crossed"; 0 for "truth", which has no samples."""
         samples = self.own.shape[1]
 
         def spread(values: Float[np.ndarray, "n S horizon"]) -> float:
@@ -98,7 +96,7 @@ def _run(
     first: int,
     samples: int,
 ) -> tuple[Float[Array, "n {samples} P-{first}"], Float[Array, "n {samples} P-{first}"]]:
-    """Sampled pixels and their logits."""
+    """Sampled pixels, float 0 or 1, and their logits."""
     n, places = pixels.shape
     # The state after x_0 .. x_{first-2}; the next input is x_{first-1}.
     state = model.initial_state((n,))

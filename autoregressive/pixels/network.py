@@ -10,6 +10,7 @@ l_t(x) = -log p(x_t | x_<t) = softplus(z_t) - x_t z_t with z_t the logit, in nat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,48 +22,50 @@ from numpy.typing import ArrayLike
 from autoregressive.cells.base import Params
 from autoregressive.header import Header, Settings, get_probability, get_text, get_whole, get_wholes
 from autoregressive.images.image_set import ImageSet
+from autoregressive.images.sizes import MOST_PLACES
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
-from autoregressive.scores import Calibration, bin_sums, from_sums
+from autoregressive.scores import Calibration, bin_sums, calibration_from_sums
 
-# Images evaluated in one compiled call: bounds the memory, and stays in a processor's cache.
+# Images evaluated in one compiled call, few enough for memory and a processor's cache.
 _CHUNK_IMAGES = 500
-# The largest image: 1,024 by 1,024.
-_MOST_PLACES = 2**20
 
 
 def pixel_model(cell: str = "lstm", hidden: int = 32, readout: tuple[int, ...] = (64,)) -> Model:
-    """cell -> ReLU -> read-out layers -> one logit, for inputs of one pixel."""
+    """cell -> ReLU -> read-out layers -> one logit, for inputs of one pixel. Errors: ValueError."""
     return make_model(cell, hidden, 1, 1, readout)
 
 
 def inputs(pixels: Shaped[Array, "B P"]) -> Float[Array, "B P-1 1"]:
-    """The network's inputs x_0 .. x_{P-2}."""
+    """The network's inputs x_0 .. x_{P-2} as float32."""
     return pixels[:, :-1, None].astype(jnp.float32)
 
 
 def nats(
     logits: Float[np.ndarray, "*#shape"], pixels: Shaped[np.ndarray, "*#shape"]
 ) -> Float[np.ndarray, "*shape"]:
-    """-log Bernoulli(pixel; sigmoid(logit)) in float64, of shapes that broadcast."""
+    """-log Bernoulli(pixel; sigmoid(logit)), nats, float64. The shapes are broadcast."""
     logits = np.asarray(logits, np.float64)
     return np.logaddexp(0.0, logits) - pixels * logits
 
 
 @dataclass(frozen=True, eq=False)
 class PixelNetwork(Network):
-    """A trained network of images. first_pixel: p(x_0 = 1). settings: how it came to be, as JSON
-    values; ``places`` there is P. history: learning curves."""
+    """A trained network of images.
+
+    places: P. first_pixel: p(x_0 = 1). settings: how it came to be, as JSON values. history: learning
+    curves (points,).
+    """
 
     kind = "pixels"
-    apart = ("first_pixel",)
+    header_fields = ("first_pixel",)
     curves = ("images", "seconds", "train_loss", "test_loss")
     model: Model
     params: Params
     places: int
     first_pixel: float
     settings: Settings
-    history: dict[str, np.ndarray] = field(default_factory=dict)
+    history: dict[str, Shaped[np.ndarray, "..."]] = field(default_factory=dict)
 
     def logits(self, pixels: ArrayLike) -> Float[np.ndarray, "n {self.places-1}"]:
         """Logits of x_1 .. x_{P-1}, float32. pixels: 0 and 1, (n, P).
@@ -107,17 +110,18 @@ class PixelNetwork(Network):
             get_text(header, "cell"), get_whole(header, "hidden"), get_wholes(header, "readout")
         )
         return model, {
-            "places": get_whole(header, "places", 2, _MOST_PLACES),
+            "places": get_whole(header, "places", 2, MOST_PLACES),
             "first_pixel": get_probability(header, "first_pixel"),
         }
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a network on images, x_1 .. x_{P-1}.
+    """Scores of a network on n images, over x_1 .. x_{P-1}.
 
-    nats_per_image: the sum over scored pixels. accuracy: the share of pixels whose more probable
-    value came. by_place: mean nats. calibration: of the predicted probability of 1.
+    nats_per_image: -log p of each image, the sum over scored pixels. accuracy: the share of pixels at
+    which the more probable value came. by_place: nats of each scored pixel, mean over images.
+    calibration: of the predicted probability of 1.
     """
 
     nats_per_image: Float[np.ndarray, " n"]
@@ -157,12 +161,13 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
         right += int(((logits > 0) == targets).sum())
         bins += bin_sums(expit(logits.astype(np.float64)), targets)
     return Evaluation(
-        per_image, right / (len(images) * scored), by_place / len(images), from_sums(bins)
+        per_image,
+        right / (len(images) * scored),
+        by_place / len(images),
+        calibration_from_sums(bins),
     )
 
 
-def _logits_of(model: Model, params: Params, pixels: Shaped[Array, "n P"]) -> Float[Array, "n P-1"]:
+@partial(jax.jit, static_argnums=0)
+def _logits(model: Model, params: Params, pixels: Shaped[Array, "n P"]) -> Float[Array, "n P-1"]:
     return model.logits(params, inputs(pixels))[..., 0]
-
-
-_logits = jax.jit(_logits_of, static_argnums=0)

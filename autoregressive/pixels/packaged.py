@@ -1,6 +1,6 @@
-"""Networks that come with the package, so that nothing needs to be trained first.
+"""Trained networks of images that come with the package.
 
-Made by ``meta-learn pixels train``; ``weights/*.json`` beside them are the manifests of those runs.
+``meta-learn pixels train`` made them; ``weights/*.json`` beside them are the manifests of those runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load_pixels(checkpoint: str | Path | None = None) -> PixelNetwork:
 
 
 def packaged_stages() -> dict[str, PixelNetwork]:
-    """The packaged default at 0, 1 and its last epoch, by title."""
+    """The packaged default network after 0 epochs, 1 epoch and all, by titles for figures."""
     stages = {"0 epochs": "-epoch-0", "1 epoch": "-epoch-1", "trained": ""}
     return {title: packaged_pixels(DEFAULT_PIXELS + stage) for title, stage in stages.items()}
 

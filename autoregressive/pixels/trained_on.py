@@ -1,8 +1,8 @@
-"""Which images a network knows: the size and the binarisation that its checkpoint remembers.
+"""Which images a network was trained on, as its checkpoint's header says.
 
-A header's ``data`` has ``shape``, ``threshold`` (null for images that were binary before), ``inverted``
-and ``split`` where they are not what they were when headers had none of them: 28 x 28 at 0.1, from a set
-with splits of its own.
+The header's ``data`` has ``shape``, ``threshold`` (null for images that were binary before),
+``inverted`` and ``split``, each only where it differs from what older headers, which have none of them,
+stand for: 28 x 28 pixels, binarised at 0.1, not inverted, from a set with splits of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from autoregressive.header import Settings
 from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.image_set import ImageSet
-from autoregressive.images.pictures import size
+from autoregressive.images.sizes import format_shape
 from autoregressive.pixels.network import PixelNetwork
 
 USUAL_SHAPE = (28, 28)
@@ -21,7 +21,8 @@ USUAL_SHAPE = (28, 28)
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What is remembered of train images. parts: the shares that one file was split by, or None."""
+    """What a header says of the train images. parts: the shares of train, validation and test, in
+    percent, that one file was split by; None for a set with splits of its own."""
 
     name: str
     shape: tuple[int, int]
@@ -44,15 +45,15 @@ def data_settings(images: ImageSet) -> Settings:
     return data
 
 
-def trained_on(network: PixelNetwork) -> TrainedOn:
-    """What a network remembers. A header's own ``data`` is not believed where it contradicts the
-    number of pixels or is none of what ``data_settings`` writes: then it is as if it said nothing."""
+def training_images(network: PixelNetwork) -> TrainedOn:
+    """What a network's header says of its train images.
+
+    A part that contradicts the number of pixels, or that ``data_settings`` does not write, counts as
+    missing.
+    """
     data = network.settings.get("data", {})
-    shape, threshold, split = (
-        data.get("shape"),
-        data.get("threshold", DEFAULT.threshold),
-        data.get("split"),
-    )
+    shape, split = data.get("shape"), data.get("split")
+    threshold = data.get("threshold", DEFAULT.threshold)
     if not _is_shape(shape, network.places):
         side = math.isqrt(network.places)
         shape = (side, side) if side * side == network.places else (1, network.places)
@@ -67,14 +68,14 @@ def trained_on(network: PixelNetwork) -> TrainedOn:
 
 
 def refuse_others(network: PixelNetwork, images: ImageSet) -> None:
-    """Errors: ValueError, one line, where a network knows images of another size, or made binary in
-    another way."""
-    known = trained_on(network)
+    """Errors: ValueError, one line, where the network was trained on images of another size, or made
+    binary in another way."""
+    known = training_images(network)
     if images.shape != known.shape:
         raise ValueError(
-            f"this network knows images of {size(known.shape)}, {network.places} pixels "
-            f"({known.name}); {images.name} has {size(images.shape)}, {images.places} pixels: give "
-            "--data images of its size, or train a network on these"
+            f"this network knows images of {format_shape(known.shape)}, {network.places} pixels "
+            f"({known.name}); {images.name} has {format_shape(images.shape)}, {images.places} pixels: "
+            "give --data images of its size, or train a network on these"
         )
     if not images.binarisation.agrees_with(known.binarisation):
         raise ValueError(

@@ -20,7 +20,7 @@ from autoregressive.cells.base import Params
 from autoregressive.checkpoint import settings_digest
 from autoregressive.header import Settings
 from autoregressive.images.image_set import ImageSet, unpack
-from autoregressive.images.pictures import size
+from autoregressive.images.sizes import format_shape
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
 from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
@@ -41,7 +41,8 @@ _CHUNK_IMAGES = 4_096
 
 @dataclass(frozen=True)
 class PixelRecipe:
-    """One way to train: passes over all images, shuffled anew each time, ``batch_size`` a step."""
+    """One way to train: ``epochs`` passes over all images, newly shuffled each time, ``batch_size`` a
+    step."""
 
     name: str
     epochs: int
@@ -98,7 +99,7 @@ def make_pixel_recipe(
 
 
 class PixelPoint(NamedTuple):
-    """A moment of training. Losses in nats a pixel; None where this moment has no curve point."""
+    """A moment of training. Losses in nats a pixel; test_loss is None between points of the curves."""
 
     step: int
     steps: int
@@ -108,8 +109,8 @@ class PixelPoint(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """The network after so many epochs; at 0, 1 and the last with its scores on all train and all
-    test images."""
+    """The network after ``epoch`` epochs. train, test: its scores on all images of each set at 0, 1 and
+    the last epoch, else None."""
 
     epoch: int
     network: PixelNetwork
@@ -133,10 +134,14 @@ def pixel_settings(
 
 
 def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: int) -> Trainer:
-    """Trains on packed images (device array uint8 (images, bytes)) given as ``fit``'s data."""
+    """Trains ``model`` on packed images, uint8 (images, bytes), which are ``fit``'s data.
+
+    The loss, nats a pixel, is the mean over images and pixels 1..P-1. images: how many there are.
+    places: P.
+    """
     steps, size = recipe.steps(images), recipe.batch_size
 
-    # Packed images of one step, and what each counts: 0 fills up the last batch of an epoch.
+    # Packed images of a step, and the weight of each: 0 for those that fill up an epoch's last batch.
     Batch = tuple[UInt8[Array, "*steps size bytes"], Float[Array, "*steps size"]]
 
     def loss(params: Params, batch: Batch) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -152,7 +157,7 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
     ) -> Batch:
         epoch = start // steps
         order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
-        # Room for n steps after the last one, which a chunk's static size may reach but never uses.
+        # Zeros for n more steps: a chunk's static size may reach past the last one; its loop never does.
         room = (steps + n) * size - images
         order = jnp.concatenate([order, jnp.zeros((room,), order.dtype)])
         weight = (jnp.arange(order.shape[0]) < images).astype(jnp.float32)
@@ -181,15 +186,16 @@ def train_pixels(
 ) -> PixelNetwork:
     """Trains a network of images; goes on with an unfinished run under ``folder``.
 
-    Learning curves have four points an epoch, up to 100 in all, on fixed images: the first 10,000 of
-    train and the first 2,000 of test. ``on_epoch`` is called at 0 epochs and after each, which is where
-    a network can be kept.
-    Errors: ValueError for sets of different sizes of image or a size < 1; TrainingDiverged.
+    Learning curves have ``POINTS_PER_EPOCH`` points an epoch, up to ``MOST_POINTS`` in all, on fixed
+    images: the first ``CURVE_TRAIN_IMAGES`` of train and the first ``CURVE_TEST_IMAGES`` of test.
+    on_point: called after every compiled chunk. on_epoch: called before training and after each epoch,
+    with a network that can be kept.
+    Errors: ValueError for images of different sizes, an unknown cell or a size < 1; TrainingDiverged.
     """
     if train.shape != test.shape:
         raise ValueError(
-            f"train images have {size(train.shape)} pixels, test images {size(test.shape)}: they should "
-            "be of one size"
+            f"train images have {format_shape(train.shape)} pixels, test images "
+            f"{format_shape(test.shape)}: they should be of one size"
         )
     model = pixel_model(cell, hidden, readout)
     settings = pixel_settings(train, recipe, cell, hidden, readout, seed)
@@ -214,7 +220,7 @@ def train_pixels(
     curve_test = dataclasses.replace(test, packed=test.packed[:CURVE_TEST_IMAGES])
 
     def network(state: TrainState, history: History) -> PixelNetwork:
-        params = get_seed(run.trainer.averaged(state), 0)
+        params = get_seed(run.trainer.get_params(state), 0)
         made = settings | {"versions": versions()}
         return PixelNetwork(model, params, train.places, first_pixel, made, get_curves(history, 0))
 
@@ -232,7 +238,7 @@ def train_pixels(
 
     def on_stop(stop: Stop, history: History) -> None:
         if stop.iteration:
-            test_loss = None if stop.point is None else stop.point["test_loss"]
+            test_loss = None if stop.point is None else float(stop.point["test_loss"])
             rate = stop.rate * recipe.batch_size
             on_point(PixelPoint(stop.iteration, total, rate, float(stop.loss[0]), test_loss))
         epoch, rest = divmod(stop.iteration, steps)
@@ -245,8 +251,8 @@ def train_pixels(
 
 
 def curve_points(steps: int, epochs: int) -> set[int]:
-    """Iterations at which learning curves have points, the last one among them, of epochs of ``steps``
-    iterations. The first point, before training, is not among them."""
+    """Iterations after which learning curves have points, the last iteration among them; the point
+    before training is not. steps: iterations of an epoch."""
     an_epoch = min(POINTS_PER_EPOCH, MOST_POINTS // epochs)
     if an_epoch:
         parts = [part / an_epoch for part in range(1, an_epoch + 1)]

@@ -1,10 +1,11 @@
-"""Which computation unrolls a cell: chosen here for the whole program, and named in manifests.
+"""Which backend unrolls a cell: chosen here for the whole program, and named in manifests.
 
-``spans`` is the form for any device. ``kernels`` (GPU) takes its loops as one kernel each; ``cudnn``
-(GPU, LSTM) is NVIDIA's; ``scan`` is the plain loop over ``step``. The environment variable
-META_LEARN_UNROLL asks for one of them. Without it a GPU uses kernels where they work, everything else
-spans: JAX's binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200. What a GPU's
-forms need of JAX is imported where they are used: a JAX without it costs that form and one line.
+``spans`` runs on any device. ``kernels`` (GPU) is the same with each loop over places as one kernel.
+``cudnn`` (GPU, LSTM) is NVIDIA's. ``scan`` is the plain loop over ``step``. The environment variable
+META_LEARN_UNROLL asks for one of them. Without it a GPU uses ``kernels`` where they work, and all else
+``spans``: JAX's binding of cuDNN was slower than the plain scan at 32 to 512 units on an H200. What the
+GPU backends need of JAX is imported only where they are used, so that a JAX without it loses that
+backend, with one line in the log, and nothing more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Cell, Params, RecurrentCell, State
 from autoregressive.cells.lstm import LSTM
 from autoregressive.unroll.cudnn import cudnn_unroll
-from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, scan_unroll
+from autoregressive.unroll.scan import portable_unroll, recurrent_unroll, scan_unroll
 
 log = logging.getLogger(__name__)
 
@@ -42,35 +43,34 @@ def _by_kernels(
 # (cell, params, state, xs) -> the last state and the outputs, as ``unroll``.
 Backend = Callable[[Cell, Params, State, AnyArray], tuple[State, Array]]
 BACKENDS: dict[str, Backend] = {
-    "spans": plain_unroll,
+    "spans": portable_unroll,
     "kernels": _by_kernels,
     "cudnn": cudnn_unroll,
     "scan": scan_unroll,
 }
 _used: set[str] = set()
-_told: set[str] = set()
+_logged: set[str] = set()
 
 
 def unroll(
     cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
     """A cell over all places, by the backend chosen for it. Returns the last state and the outputs."""
-    name = backend(cell, xs.dtype)
+    name = choose_backend(cell, xs.dtype)
     _used.add(name)
     return BACKENDS[name](cell, params, state, xs)
 
 
-def used() -> list[str]:
-    """The forms that this process has compiled so far."""
+def used_backends() -> list[str]:
+    """The backends that this process has compiled so far."""
     return sorted(_used)
 
 
-def backend(cell: Cell, dtype: np.dtype) -> str:
-    """The form for a cell's inputs of this type, on the device that JAX uses.
+def choose_backend(cell: Cell, dtype: np.dtype) -> str:
+    """The name of the backend for a cell with inputs of this type, on the device that JAX uses.
 
-    Where what was asked for cannot be had, or the kernels of a GPU do not work, that is logged once and
-    it is ``spans``.
-    Errors: ValueError where META_LEARN_UNROLL names no form.
+    It is ``spans`` where the one asked for cannot run, or the kernels of a GPU do not work; that is
+    logged once. Errors: ValueError where META_LEARN_UNROLL names no backend.
     """
     asked = os.environ.get(ASK, "auto")
     if asked not in ("auto", *BACKENDS):
@@ -79,34 +79,34 @@ def backend(cell: Cell, dtype: np.dtype) -> str:
     wanted = asked if asked != "auto" else "kernels" if gpu else "spans"
     if wanted in ("spans", "scan"):
         return wanted
-    against, broken = _against(wanted, cell, dtype, gpu)
-    if not against:
+    reason, broken = _why_not(wanted, cell, dtype, gpu)
+    if not reason:
         return wanted
-    if (asked != "auto" or broken) and against not in _told:
-        told = wanted if asked == "auto" else f"{ASK}={asked}"
-        log.warning("%s: %s; the scan is used", told, against)
-        _told.add(against)
+    if (asked != "auto" or broken) and reason not in _logged:
+        what = wanted if asked == "auto" else f"{ASK}={asked}"
+        log.warning("%s: %s; the scan is used", what, reason)
+        _logged.add(reason)
     return "spans"
 
 
-def _against(name: str, cell: Cell, dtype: np.dtype, gpu: bool) -> tuple[str, bool]:
-    """Why a GPU's form cannot be used, empty where it can; and whether it should work, but does not."""
+def _why_not(name: str, cell: Cell, dtype: np.dtype, gpu: bool) -> tuple[str, bool]:
+    """Why a GPU's backend cannot be used, empty where it can; and whether it ought to work."""
     if not gpu:
         return "there is no GPU", False
     if dtype != jnp.float32:
         return f"it takes float32, not {dtype}", False
     if name == "cudnn":
-        return _against_cudnn(cell), False
+        return _why_no_cudnn(cell), False
     if not isinstance(cell, RecurrentCell):
         return f"there are no kernels for {type(cell).__name__}", False
     try:
-        from autoregressive.unroll import pallas as kernel
+        from autoregressive.unroll import pallas
     except (ImportError, AttributeError):
         return "this JAX has no Pallas as it is used here", True
-    return kernel.kernels_work(cell), cell.hidden in kernel.SIZES
+    return pallas.why_no_kernels(cell), cell.hidden in pallas.SIZES
 
 
-def _against_cudnn(cell: Cell) -> str:
+def _why_no_cudnn(cell: Cell) -> str:
     if not isinstance(cell, LSTM):
         return f"cuDNN here has no {type(cell).__name__}"
     try:

@@ -1,7 +1,7 @@
 """The two loops over places as one GPU kernel each (Pallas, by way of Triton).
 
 A program of the grid takes some rows of the batch through all places, with the state and the recurrent
-weights in registers: a loop of small kernels would spend its time on launching them. Float32, dot
+weights in registers; a loop of small kernels would spend its time on launching them. Float32, with dot
 products at full precision.
 """
 
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.experimental import pallas as pl
-from jaxtyping import Float, PyTree
+from jaxtyping import Float, Int, PyTree
 
 from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, RecurrentCell, State
@@ -54,7 +54,7 @@ def kernel_forward(
         w = [weights[:, gate] for gate in gates]
         b = [biases[:, gate] for gate in gates]
 
-        def place(t: Array, now: State) -> State:
+        def place(t: Int[Array, ""], now: State) -> State:
             from_hidden = [_dot(now[0], v) + u for v, u in zip(w, b, strict=True)]
             now = cell.next_state(now, [inputs[t, :, gate] for gate in gates], from_hidden)
             for ref, value in zip(states, now[:kept], strict=True):
@@ -76,10 +76,10 @@ def kernel_forward(
         [(rows, n)] * len(state) + [(length, rows, n)] * kept,
         interpret,
     )(
-        _padded(cell.from_input(params, xs), rows),
+        _pad(cell.from_input(params, xs), rows),
         params["w_hh"].T,
         bias[None],
-        *[_padded(s, rows) for s in state],
+        *[_pad(s, rows) for s in state],
     )
     lasts, states = outs[: len(state)], outs[len(state) :]
     return tuple(s[:batch] for s in lasts), tuple(s[:, :batch] for s in states)
@@ -105,7 +105,7 @@ def kernel_backward(
         blocks = [pl.ds(b * n, n) for b in range(cell.blocks)]
         w = [weights[block, :] for block in blocks]
 
-        def place(i: Array, now: State) -> State:
+        def place(i: Int[Array, ""], now: State) -> State:
             t = length - 1 - i
             here = jax.tree.unflatten(tree, [ref[t, :, :] for ref in of_factors])
             before, d = cell.pull_back(here, (now[0] + d_out[t, :, :], *now[1:]))
@@ -130,15 +130,15 @@ def kernel_backward(
         [(rows, n)] * len(d_state) + [(length, rows, cell.blocks * n)],
         interpret,
     )(
-        _padded(d_outputs, rows),
+        _pad(d_outputs, rows),
         w_hh,
-        *[_padded(leaf, rows) for leaf in leaves],
-        *[_padded(d, rows) for d in d_state],
+        *[_pad(leaf, rows) for leaf in leaves],
+        *[_pad(d, rows) for d in d_state],
     )
     return tuple(d[:batch] for d in d_first), packed[:, :batch]
 
 
-# A GPU has no cache worth spans: as few as its memory allows.
+# On a GPU spans save no time, only memory: as few as that allows.
 KERNELS = Loops(kernel_forward, kernel_backward, 2**28)
 # The same on any device, slowly, for tests.
 INTERPRETED = Loops(
@@ -147,9 +147,12 @@ INTERPRETED = Loops(
 
 
 @cache
-def kernels_work(cell: RecurrentCell) -> str:
-    """Why this machine cannot run the kernels for a cell like this; empty where it can: compiled here,
-    they agreed with the scans on a small case, outputs and gradients."""
+def why_no_kernels(cell: RecurrentCell) -> str:
+    """Why this machine cannot run the kernels for a cell like this; empty where it can.
+
+    It can where the kernels compile here, and agree with the scans on the outputs and gradients of a
+    small case.
+    """
     if cell.hidden not in SIZES:
         return f"kernels exist for {', '.join(map(str, SIZES))} hidden units"
     small = dataclasses.replace(cell, inputs=2)
@@ -158,7 +161,7 @@ def kernels_work(cell: RecurrentCell) -> str:
         keys = jax.random.split(jax.random.key(0))
         xs = jax.random.normal(keys[1], (3, 5, 2), jnp.float32)
 
-        def value(params: Params) -> Array:
+        def value(params: Params) -> Float[Array, ""]:
             state = small.initial_state((5,))
             return (recurrent_unroll(small, params, state, xs, loops)[1] ** 2).sum()
 
@@ -167,7 +170,7 @@ def kernels_work(cell: RecurrentCell) -> str:
         return jax.tree.map(np.asarray, found)
 
     try:
-        # In a thread of its own: the caller may be in the middle of tracing a program.
+        # In another thread: the caller may be tracing a program, and this must run, not be traced.
         with ThreadPoolExecutor(1) as pool:
             ours, scans = pool.map(through, (KERNELS, SCANS))
     except ImportError:
@@ -190,7 +193,7 @@ def _state(width: int) -> pl.BlockSpec:
     return pl.BlockSpec((_ROWS, width), lambda i: (i, 0))
 
 
-def _padded(value: Array, rows: int) -> Array:
+def _pad(value: Float[Array, "*places B width"], rows: int) -> Float[Array, "*places {rows} width"]:
     """The batch, the last axis but one, filled up with zeros."""
     room = [(0, 0)] * value.ndim
     room[-2] = (0, rows - value.shape[-2])
@@ -205,7 +208,10 @@ def _call(
     shapes: Sequence[tuple[int, ...]],
     interpret: bool,
 ) -> Callable[..., Sequence[Array]]:
-    """Errors: ImportError, but when interpreted, where JAX has no way to Triton."""
+    """The kernel as a function of arrays. ins, outs: how they are cut. shapes: of the outputs.
+
+    Errors: ImportError where JAX has no way to Triton, unless interpreted.
+    """
     params = None
     if not interpret:
         from jax.experimental.pallas import triton

@@ -1,11 +1,10 @@
-"""Recurrent layers over whole sequences, with the backward pass written by hand.
+"""Cells over whole sequences; for gated cells with a backward pass written by hand.
 
-A cell is ``init``, ``initial_state`` and ``step``; ``unroll`` runs it over all places at once. For
-gated cells the forward scan keeps the states and nothing else. Backwards, a span of places at a time:
-the gates of all its places are computed again from the states, and from them the factors by which the
-cotangent of the state is multiplied at each place; only these multiplications and one product with
-the recurrent weights are left to the loop. The weights' gradients are one matrix product a span. A
-span is short enough for its gates to stay in a processor's cache.
+The forward scan of a gated cell keeps the states and nothing else. The backward pass takes a span of
+places at a time. From the states it computes the gates of the whole span again, and from the gates the
+factors by which the cotangent of the state is multiplied at each place. Only these multiplications and
+one product with the recurrent weights are left to the loop over places; the gradient of the weights is
+one matrix product a span. A span is short enough for its gates to stay in a processor's cache.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ def scan_unroll(
     return lax.scan(lambda s, x: cell.step(params, s, x), state, jnp.asarray(xs))
 
 
-def plain_unroll(
+def portable_unroll(
     cell: Cell, params: Params, state: State, xs: Float[AnyArray, "T B {cell.inputs}"]
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
-    """``scan_unroll`` by the fastest way that runs on every device: a gated cell's, the cell's own, or
-    that loop itself."""
+    """As ``scan_unroll``, by the fastest way that runs on every device: ``recurrent_unroll``, the cell's
+    own, or that loop."""
     if isinstance(cell, RecurrentCell):
         return recurrent_unroll(cell, params, state, xs)
     if isinstance(cell, ParallelCell):
@@ -54,8 +53,10 @@ def scan_forward(
     *,
     unroll: int = 1,
 ) -> tuple[State, tuple[Float[Array, "T B {cell.hidden}"], ...]]:
-    """The last state, and the first ``keep`` parts of the states after each place. unroll: places in
-    one turn of the loop."""
+    """The last state, and the parts of the state after each place: the first ``keep``, or all for None.
+
+    unroll: places in one turn of the loop.
+    """
     # A single input is multiplied inside the loop; others by one matrix product before it.
     inside = cell.inputs == 1
 
@@ -78,8 +79,11 @@ def scan_backward(
     *,
     unroll: int = 1,
 ) -> tuple[State, Float[Array, "T B {cell.blocks*cell.hidden}"]]:
-    """The cotangents of the state before the first place, and of all pre-activations, packed. unroll: as
-    in ``scan_forward``."""
+    """The cotangents of the state before the first place and, packed, of all pre-activations.
+
+    d_state, d_outputs: cotangents of the last state and of the outputs. factors: of ``cell.factors``.
+    unroll: as in ``scan_forward``.
+    """
 
     def step(d_state: State, place):
         d_output, factors = place
@@ -91,8 +95,11 @@ def scan_backward(
 
 
 class Loops(NamedTuple):
-    """What goes place by place, forwards and backwards; all else is done over many places at once.
-    ``span_numbers``: of one kind (gates x hidden x batch x places), in a span of the backward pass."""
+    """The two loops over places, forward and backward; all else is done for many places at once.
+
+    span_numbers: the most numbers of gates (gates x hidden x batch x places) in a span of the backward
+    pass.
+    """
 
     forward: Callable[..., tuple[State, State]]
     backward: Callable[..., tuple[State, Array]]
@@ -111,12 +118,18 @@ def recurrent_unroll(
     xs: Float[AnyArray, "T B {cell.inputs}"],
     loops: Loops = SCANS,
 ) -> tuple[State, Float[Array, "T B {cell.hidden}"]]:
-    """``scan_unroll`` for a gated cell, same values up to rounding, cheaper to differentiate."""
+    """As ``scan_unroll`` for a gated cell, equal up to rounding, and cheaper to differentiate."""
     last, (outputs, *_) = loops.forward(cell, params, state, xs, 1)
     return last, outputs
 
 
-def _vjp_forward(cell: RecurrentCell, params: Params, state: State, xs: Array, loops: Loops):
+def _vjp_forward(
+    cell: RecurrentCell,
+    params: Params,
+    state: State,
+    xs: Float[AnyArray, "T B {cell.inputs}"],
+    loops: Loops,
+):
     last, states = loops.forward(cell, params, state, xs, None)
     return (last, states[0]), (params, state, xs, states)
 
@@ -127,14 +140,14 @@ def _vjp_backward(cell: RecurrentCell, loops: Loops, residuals, cotangents):
     length, batch, _ = xs.shape
     span = span_length(length, loops.span_numbers // (batch * cell.gates * cell.hidden))
     whole = length // span * span
-    # The state before each span, and before what is left over.
+    # The state before each span, and before the rest that is shorter than a span.
     starts = tuple(
         jnp.concatenate([s0[None], s[span - 1 : length - 1 : span]])
         for s0, s in zip(first, states, strict=True)
     )
     back = partial(_span_backward, cell, loops, params)
     carry = (d_last, jax.tree.map(jnp.zeros_like, params))
-    d_xs: list[Array] = []
+    d_xs: list[Float[Array, "places B inputs"]] = []
     if whole < length:
         rest = jax.tree.map(lambda a: a[whole:], (xs, d_outputs, states))
         carry, d_rest = back(carry, (*rest, tuple(s[-1] for s in starts)))
@@ -156,8 +169,8 @@ def _vjp_backward(cell: RecurrentCell, loops: Loops, residuals, cotangents):
 
 
 def _span_backward(cell: RecurrentCell, loops: Loops, params: Params, carry, places):
-    """The cotangents through consecutive places: of the state before them and, added to what came
-    from later places, of the parameters; and of their inputs."""
+    """The backward pass through one span: the cotangents of the state before it and of the parameters,
+    the latter added to those of later spans; and the cotangents of its inputs."""
     d_state, d_params = carry
     xs, d_outputs, after, start = places
     before = tuple(jnp.concatenate([s0[None], s[:-1]]) for s0, s in zip(start, after, strict=True))
@@ -204,8 +217,8 @@ def _spread(
 
 
 def span_length(length: int, at_most: int) -> int:
-    """How many places at a time: ``at_most``, or the largest divisor of the length below it where
-    that is not much smaller, so that no shorter span is left over."""
+    """How many places a span has: the largest divisor of ``length`` up to ``at_most``, so that none is
+    left over, or ``at_most`` where that divisor is less than a quarter of it."""
     at_most = max(1, min(length, at_most))
     divisor = next(d for d in range(at_most, 0, -1) if length % d == 0)
     return divisor if 4 * divisor >= at_most else at_most

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import optax
 
-from autoregressive.scores import kl, normalised
+from autoregressive.scores import kl, log_softmax
 from meta_learning import DirichletCategorical
 from meta_learning.learner import HELD_OUT, INIT, TRAINING, encode, learner_model
 from meta_learning.processes import drawn_places
@@ -40,7 +40,7 @@ if __name__ == "__main__":
     process = DirichletCategorical((10, 1, 1), T=20)
     model, params = train_by_hand(process, make_recipe("coursework", iterations=200))
     symbols = process.sample(jax.random.fold_in(jax.random.key(0), HELD_OUT), 512, 100)
-    log_q = normalised(model.logits(params, encode(symbols, process.num_symbols)))
+    log_q = log_softmax(model.logits(params, encode(symbols, process.num_symbols)))
     log_bayes = process.log_predictive(symbols)
     gap = kl(log_bayes, log_q)[:, drawn_places(100, process.T)].mean()
     print(f"KL(Bayes || network): {np.round(gap, 4)} nats a drawn symbol")

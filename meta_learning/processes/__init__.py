@@ -31,7 +31,13 @@ from meta_learning.processes.parameters import (
     read_number,
     read_numbers,
 )
-from meta_learning.processes.places import count_symbols, drawn_places, task_counts, with_reset
+from meta_learning.processes.places import (
+    count_symbols,
+    drawn_places,
+    stream_length,
+    task_counts,
+    with_reset,
+)
 from meta_learning.processes.succession import log_succession
 from meta_learning.processes.task_pool import TaskPool
 
@@ -69,6 +75,7 @@ __all__ = [
     "process_kind",
     "read_number",
     "read_numbers",
+    "stream_length",
     "task_counts",
     "with_reset",
 ]

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +24,12 @@ import numpyro
 import numpyro.distributions as dist
 import numpyro.handlers
 from jax import Array
-from jaxtyping import Float, Float64, Int, Int32, Integer, PRNGKeyArray, Shaped
+from jaxtyping import Float, Float64, Int, Int32, Integer, PRNGKeyArray, PyTree, Shaped
 from numpyro.contrib.control_flow import scan
 
 from autoregressive.broadcast import AnyArray
-from meta_learning.processes.machine import Machine, along_latent, log_normalise
-from meta_learning.processes.parameters import Parameter, json_value, show_value
+from meta_learning.processes.machine import Machine, log_normalise, read_along
+from meta_learning.processes.parameters import Parameter, format_value, json_value
 from meta_learning.processes.places import join_tasks, split_tasks, with_reset
 from meta_learning.processes.types import Belief, Json, Latent, Settings, Sites, Symbols
 
@@ -39,8 +39,8 @@ Interval = Float64[np.ndarray, "*streams length symbols"]
 
 
 class Streams(NamedTuple):
-    """Sampled streams. symbols: int (batch, length). latent: the process's own latent values, one
-    array (batch, ...)."""
+    """Sampled streams. symbols: int (batch, length), RESETs included. latent: what the symbols were
+    drawn from, (batch, ...); the process says what that is."""
 
     symbols: Integer[AnyArray, "batch length"]
     latent: Latent
@@ -50,22 +50,22 @@ class Streams(NamedTuple):
 class Process(Machine):
     """A source of symbols 0..K-1 and RESET = K that knows its own exact answer.
 
-    A subclass is a frozen dataclass. It writes its parameters as fields, ``latent`` (what a task's
-    symbols depend on), the three functions of its ``Machine``, and ``log_predictive_given`` (the oracle)
-    unless the latent values are the probabilities themselves.
+    A subclass is a frozen dataclass. It gives its parameters as fields, ``latent`` (what a task's
+    symbols depend on), the three abstract functions of ``Machine``, and ``log_predictive_given`` (the
+    oracle) unless the latent values are the probabilities themselves.
 
     name: in ``PROCESSES``, on the command line and in checkpoints. parameters: the fields by name, in
     their order; each is checked when an instance is made. latent_name: what the oracle knows, for
-    captions. second: the name in ``ladder`` of an exact predictor that a network may have learnt in
-    Bayes's place, so that it is measured between the two.
+    captions. second: the name in ``ladder`` of a second exact predictor, which a network may have learnt
+    in place of Bayes: the network is then placed between the two.
     """
 
     name: ClassVar[str]
     parameters: ClassVar[dict[str, Parameter]]
     latent_name: ClassVar[str]
     second: ClassVar[str | None] = None
-    # What a user or a file gives is checked by ``parameters``, with errors of their own: the tests' type
-    # checker leaves the constructor alone.
+    # Constructor arguments come from users and files: ``parameters`` checks them, with clear errors, and
+    # the type checker of the tests leaves them alone.
     __no_type_check__: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -84,19 +84,19 @@ class Process(Machine):
     @property
     def title(self) -> str:
         """A few words for headings."""
-        given = ", ".join(f"{k}={show_value(getattr(self, k))}" for k in self.parameters)
+        given = ", ".join(f"{k}={format_value(getattr(self, k))}" for k in self.parameters)
         return f"{self.name} ({given})"
 
     def latent(self) -> Latent:
-        """The NumPyro program of one task's latent values: an array. It runs inside the plates of
-        streams and tasks, so that the value comes with two leading axes (streams, tasks)."""
+        """The NumPyro program of one task's latent values. ``model`` calls it inside the plates of
+        streams and tasks, which put two axes in front: an array (streams, tasks, ...)."""
         raise NotImplementedError(
             f"{type(self).__name__} has neither latent nor a model of its own"
         )
 
     def draw_distribution(self, latent: Latent) -> dist.Distribution | None:
-        """The NumPyro distribution of every draw of a task, where draws are independent given its
-        latent values (streams, tasks, ...); None where they are not."""
+        """The NumPyro distribution of each draw given the latent values (streams, tasks, ...), where
+        draws are independent given them; None where they are not."""
         return None
 
     def model(
@@ -109,9 +109,9 @@ class Process(Machine):
     ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
         """The NumPyro model of ``tasks`` tasks in each of ``streams`` streams, RESETs left out.
 
-        symbols: (draws, streams, tasks) conditions on observed draws; None samples them. ``draws``
-        is T - 1 unless T is infinite, where it must be given. Returns the symbols, the site x, or None
-        where a task has no draw. Errors: ValueError for another number of draws.
+        symbols: (draws, streams, tasks), the observed draws to condition on; None samples them. draws:
+        how many a task has, to be given where T is infinite and T - 1 otherwise. Returns the symbols,
+        site x, or None where a task has no draw. Errors: ValueError for another number of draws.
 
         Draws come all at once from ``draw_distribution`` where there is one, else one by one from
         ``log_predictive_given``.
@@ -125,7 +125,7 @@ class Process(Machine):
                 with numpyro.plate("draw", n, dim=-3):
                     return numpyro.sample("x", independent, obs=symbols)
 
-        def each(function: Any) -> Any:
+        def each(function: Callable[..., PyTree[Array]]) -> Callable[..., PyTree[Array]]:
             return jax.vmap(jax.vmap(function))
 
         def step(
@@ -147,7 +147,7 @@ class Process(Machine):
         self, symbols: Symbols
     ) -> Float64[np.ndarray, "*streams length {self.num_symbols+1}"]:
         """As ``Machine.log_predictive``. Errors: also ValueError for a stream that the process cannot
-        make, with its first symbol of probability 0."""
+        make; it names the first symbol of probability 0."""
         rows = super().log_predictive(symbols)
         came = np.take_along_axis(rows, np.asarray(symbols, np.int64)[..., None], -1)[..., 0]
         if np.isneginf(came).any():
@@ -176,32 +176,32 @@ class Process(Machine):
         """The oracle's log p(x_t | latent, x_<t) in nats, float64 (batch, length, K+1)."""
         symbols = np.asarray(streams.symbols)
         draws = split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
-        rows = along_latent(self, draws, streams.latent)
+        rows = read_along(self, _read_given, draws, streams.latent)
         return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
 
     def ladder(self) -> dict[str, Machine]:
-        """Reference predictors of this process's own, by name, weaker than Bayes. Bayes, the oracle and
-        memoryless exist for every process."""
+        """Reference predictors of this process alone, by name, weaker than Bayes. Bayes, the oracle and
+        memoryless exist for every process and are not among them."""
         return {}
 
     def posterior_interval(self, symbols: Symbols) -> tuple[Interval, Interval] | None:
-        """The central 95% of the posterior over p before each place, low and high (..., L, K), NaN
-        at RESETs; None where a process has no such p, or not in closed form."""
+        """The central 95% of the posterior over p before each place: its ends (..., L, K), NaN at
+        RESETs; None where a process has no such p, or no closed form of its posterior."""
         return None
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
-        """Small instances, on which the contract tests run; here that of the defaults."""
+        """Small instances, on which the contract tests run; here one with the defaults."""
         return (cls(),)
 
     def latent_of(self, sites: Sites) -> Latent:
-        """The latent values (streams, ...) out of the sites of ``model``; here of the first that is
-        sampled."""
+        """The latent values (streams, ...) from the sites of ``model``; here those of the first site
+        that is sampled."""
         sampled = (s["value"] for name, s in sites.items() if s["type"] == "sample" and name != "x")
         return next(sampled)
 
     def settings(self) -> Settings:
-        """What tells this instance from others of its class, as plain JSON values."""
+        """The parameters as plain JSON values: equal instances have equal settings."""
         return {name: json_value(getattr(self, name)) for name in self.parameters}
 
     @classmethod
@@ -217,9 +217,8 @@ class Process(Machine):
 
     @classmethod
     def from_parameters(cls: type[Kind], given: Mapping[str, Json]) -> Kind:
-        """The process with these parameters, each a value or the text of one; others at their
-        defaults. Errors: ValueError for a name that does not exist, one that is missing, a bad value.
-        """
+        """The process with these parameters, each a value or text to be read; others have their
+        defaults. Errors: ValueError for an unknown name, a missing one, or a bad value."""
         for name in given:
             if name not in cls.parameters:
                 raise ValueError(
@@ -254,11 +253,17 @@ class Process(Machine):
         run = numpyro.handlers.trace(numpyro.handlers.seed(self.model, key))
         with jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
             sites = run.get_trace(streams=batch, tasks=tasks, draws=length if endless else None)
-        reset = jnp.full((batch, tasks, 0 if endless else 1), self.num_symbols, jnp.int32)
-        if "x" in sites:
-            draws = draws_last(sites["x"]["value"]).astype(jnp.int32)
-            reset = jnp.concatenate([draws, reset], axis=-1)
-        return Streams(reset.reshape(batch, -1)[:, :length], self.latent_of(sites))
+        symbols = jnp.full((batch, tasks, 0 if endless else 1), self.num_symbols, jnp.int32)
+        if "x" in sites:  # tasks of T = 1 have no draw
+            draws = move_draws_last(sites["x"]["value"]).astype(jnp.int32)
+            symbols = jnp.concatenate([draws, symbols], axis=-1)
+        return Streams(symbols.reshape(batch, -1)[:, :length], self.latent_of(sites))
+
+
+def _read_given(
+    process: Process, latent: Latent, belief: Belief, place: Int[Array, ""]
+) -> Float[Array, " {process.num_symbols}"]:
+    return process.log_predictive_given(latent, belief, place)
 
 
 def _list_names(parameters: Mapping[str, Parameter]) -> str:
@@ -266,7 +271,10 @@ def _list_names(parameters: Mapping[str, Parameter]) -> str:
 
 
 def draws_in_task(T: float, draws: int | None) -> int:
-    """How many draws the model makes in a task. Errors: ValueError where T does not allow it."""
+    """How many draws a task of length T has: T - 1, or ``draws`` where T is infinite.
+
+    Errors: ValueError where ``draws`` is another number than T - 1, or missing where T is infinite.
+    """
     if math.isinf(T):
         if draws is None:
             raise ValueError("T is infinite: say how many draws the model should make (draws=n)")
@@ -276,7 +284,6 @@ def draws_in_task(T: float, draws: int | None) -> int:
     return int(T) - 1
 
 
-def draws_last(site: Shaped[Array, "n streams tasks"]) -> Shaped[Array, "streams tasks n"]:
-    """A site of the model with the axis of draws last: (draws, streams, tasks) -> (streams, tasks,
-    draws)."""
+def move_draws_last(site: Shaped[Array, "n streams tasks"]) -> Shaped[Array, "streams tasks n"]:
+    """A site of the model: (draws, streams, tasks) -> (streams, tasks, draws)."""
     return jnp.moveaxis(site, 0, -1)

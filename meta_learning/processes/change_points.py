@@ -7,7 +7,7 @@ w_t(s) = p(s | x_<t). Then (Adams and MacKay 2007, "Bayesian online changepoint 
     w_{t+1}(s)        = (1 - hazard) w_t(s) p(x_t | s) / p(x_t | x_<t)    for s <= t
     w_{t+1}(t + 1)    = hazard
 
-w is held in logarithms, for every start that a task of so many draws can have: O(draws) work a place.
+w is held in logarithms, for every start that a task can have: O(draws) work a place.
 """
 
 from __future__ import annotations
@@ -29,25 +29,22 @@ from autoregressive.precision import float64
 from meta_learning.processes.base import Process, Streams, draws_in_task
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine, log_normalise
-from meta_learning.processes.parameters import ALPHA, Parameter, read_number, show
+from meta_learning.processes.parameters import ALPHA, Parameter, format_numbers, probability
 from meta_learning.processes.places import with_reset
 from meta_learning.processes.types import Belief, Coordinates, Latent, Sites, Symbol
 
 
 class Starts(NamedTuple):
-    """Belief over where the stretch of one p started. place: how many draws came before, int scalar.
-    log_weights: log w(s), nats, -inf for a start that has not come (capacity,). counts: of each symbol
-    since each start (capacity, K)."""
+    """Belief over the place s where the current stretch started.
+
+    place: how many draws came before, int scalar. log_weights: log w(s), nats (capacity,), -inf for a
+    start still to come. counts: of each symbol since each start (capacity, K). capacity: the draws that
+    the belief can take in, and one.
+    """
 
     place: Int[Array, ""]
     log_weights: Float[Array, " capacity"]
     counts: Float[Array, "capacity symbols"]
-
-
-def _check_hazard(hazard: float, name: str) -> float:
-    if not 0 <= float(hazard) <= 1:
-        raise ValueError(f"{name} must be between 0 and 1; got {hazard:g}")
-    return float(hazard)
 
 
 @dataclass(frozen=True)
@@ -65,9 +62,7 @@ class ChangePoints(Process):
     name = "change-points"
     parameters: ClassVar[dict[str, Parameter]] = {
         "alpha": ALPHA,
-        "hazard": Parameter(
-            read_number, "probability of a new p after each symbol", "0.05", _check_hazard
-        ),
+        "hazard": probability("probability of a new p after each symbol", "0.05"),
     }
     latent_name = "p at every place"
 
@@ -77,9 +72,8 @@ class ChangePoints(Process):
 
     @property
     def title(self) -> str:
-        return (
-            f"change points at hazard {self.hazard:g}, p from Dirichlet({show(self.alpha, ', ')})"
-        )
+        alpha = format_numbers(self.alpha, ", ")
+        return f"change points at hazard {self.hazard:g}, p from Dirichlet({alpha})"
 
     def model(
         self,
@@ -96,7 +90,7 @@ class ChangePoints(Process):
             numpyro.plate("stream", streams, dim=-2),
             numpyro.plate("task", tasks, dim=-1),
         ):
-            # Every place has a p in store; what is used is that of the last change.
+            # A p is drawn for every place, and the one at the last change is used: shapes stay fixed.
             fresh = numpyro.sample("fresh", dist.Dirichlet(np.asarray(self.alpha)))
             changed = numpyro.sample("changed", dist.Bernoulli(probs=np.asarray(self.hazard)))
             last = lax.cummax(jnp.where(changed == 1, places, 0), axis=0)
@@ -108,7 +102,7 @@ class ChangePoints(Process):
         return jnp.moveaxis(p, 0, 2).reshape(p.shape[1], -1, self.num_symbols)
 
     def initial_belief(self, draws: int = HORIZON) -> Starts:
-        """As everywhere; a belief that takes in more than ``draws`` symbols predicts NaN."""
+        """All weight on a start at place 0. After more than ``draws`` symbols it predicts NaN."""
         log_weights = jnp.where(jnp.arange(draws + 1) == 0, 0.0, -jnp.inf)
         counts = jnp.zeros((draws + 1, self.num_symbols))
         return Starts(jnp.zeros((), int), log_weights, counts)
@@ -120,7 +114,7 @@ class ChangePoints(Process):
         weights = jnp.asarray(self.alpha)[None] + counts
         log_likelihood = jnp.log((weights * came[None]).sum(-1) / weights.sum(-1))
         log_came = (self.log_predictive_of(belief) * came).sum()
-        # Normalised anew, lest rounding add up over a long stream.
+        # Normalised at each step, or rounding would add up over a long stream.
         log_w = log_w - jax.nn.logsumexp(log_w) + log_likelihood - log_came
         log_w = jnp.where(starts <= place, jnp.log1p(-self.hazard) + log_w, -jnp.inf)
         log_w = jnp.where(starts == place + 1, jnp.log(self.hazard), log_w)
@@ -129,8 +123,8 @@ class ChangePoints(Process):
 
     def log_predictive_of(self, belief: Starts) -> Float[Array, " {self.num_symbols}"]:
         weights = jnp.asarray(self.alpha)[None] + belief.counts
-        # The weights of starts can differ by any factor, predictives of one place by a bounded one:
-        # their mean may be taken outside logarithms.
+        # Not in logarithms: starts' predictives of one place differ by a bounded factor, so a start
+        # whose weight underflows has no say in their mean.
         share = jnp.exp(belief.log_weights - belief.log_weights.max()) / weights.sum(-1)
         log_p = log_normalise(share @ weights)
         return jnp.where(belief.place < len(share), log_p, jnp.nan)
@@ -148,8 +142,8 @@ class ChangePoints(Process):
             return with_reset(np.asarray(log_normalise(p)), math.inf)
 
     def coordinates(self, belief: Starts) -> Coordinates:
-        """run_length (1,): draws since p changed last, expected. counts (K,): of each symbol since
-        then, expected. posterior_mean (K,): the predictive."""
+        """run_length (1,): expected draws since p last changed. counts (K,): expected counts of the
+        symbols since then. posterior_mean (K,): the predictive."""
         w = jax.nn.softmax(belief.log_weights)
         return {
             "run_length": (w * (belief.place - jnp.arange(len(w)))).sum(keepdims=True),
@@ -158,12 +152,12 @@ class ChangePoints(Process):
         }
 
     def to_numbers(self, belief: Starts) -> Starts:
-        """w(s) in the place of its logarithm, and the counts times w(s): what they add to means."""
+        """w(s) in place of its logarithm, and the counts times w(s), of which means make sense."""
         w = jax.nn.softmax(belief.log_weights)
         return Starts(belief.place, w, w[:, None] * belief.counts)
 
     def from_numbers(self, numbers: Starts) -> Starts:
-        """Normalised, as many counts since each start as draws came."""
+        """w(s) normalised; the counts since each start scaled to the number of draws since it."""
         place, w, counts = (jnp.maximum(leaf, 0) for leaf in numbers)
         starts = jnp.arange(len(w))
         w = jnp.where(starts <= place, w, 0.0)

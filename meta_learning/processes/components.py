@@ -1,4 +1,4 @@
-"""Tasks that each follow one of finitely many known distributions: what such processes share.
+"""Tasks that each follow one of finitely many known distributions: what these processes share.
 
 With n_k the counts of the task so far, component c has posterior weight proportional to
 w_c product over k of p_ck^{n_k}, and the predictive is the weighted mean of the components' p (Bishop
@@ -7,6 +7,7 @@ w_c product over k of p_ck^{n_k}, and the predictive is the weighted mean of the
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import partial
 
 import jax
@@ -24,25 +25,27 @@ from meta_learning.processes.machine import HORIZON
 from meta_learning.processes.places import count_symbols, counts_before
 from meta_learning.processes.types import Belief, Coordinates, Latent, Symbol, Symbols
 
-# Rows of counts in one compiled call times components: what it holds stays small.
+# Rows of counts times components in one compiled call: bounds its memory.
 _AT_ONCE = 2**20
 
 
 class Components(Process):
-    """A component for every task; symbols i.i.d. from its p. A subclass gives ``components`` and
-    ``component_prior``. Latent: the component (batch, tasks). Belief: the counts n."""
+    """Each task has a component; its symbols are i.i.d. from the component's p.
+
+    Latent: the component (batch, tasks). Belief: the counts n.
+    """
 
     latent_name = "each task's component"
 
     @property
+    @abstractmethod
     def components(self) -> Float64[np.ndarray, "components symbols"]:
         """p of every component, float64 (components, K)."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def component_prior(self) -> Float64[np.ndarray, " components"]:
         """The probability of each component, float64 (components,)."""
-        raise NotImplementedError
 
     @property
     def num_symbols(self) -> int:
@@ -71,7 +74,7 @@ class Components(Process):
         """log p(component | counts) in nats: (..., K) -> (..., components)."""
         p, counts = self.components, jnp.asarray(counts, float)
         prior = _log(self.component_prior)
-        # 0 log 0 is 0: what a component never makes counts only where it came.
+        # 0 log 0 is 0: a symbol that a component never makes rules it out only where it came.
         log_p = np.log(np.where(p > 0, p, 1.0))
         ruled_out = (counts @ jnp.asarray(p == 0, counts.dtype).T) > 0
         log_likelihood = counts @ jnp.asarray(log_p.T)
@@ -86,17 +89,17 @@ class Components(Process):
         p, log_w = self.components, self.log_weights(belief)
         if np.all(p):
             return jnp.log(jnp.exp(log_w) @ jnp.asarray(p))
-        # In logarithms: a symbol may hang on a component whose weight is too small for float64.
+        # In logarithms: a symbol may only come from a component whose weight underflows in float64.
         log_w = log_w[..., None]
         return jax.nn.logsumexp(log_w + align(_log(p), log_w), axis=-2)
 
     def log_predictive_along(
         self, draws: Integer[np.ndarray, "*tasks n"]
     ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
-        """Once for every count that comes up: they are fewer than places are."""
+        """Computed once for all places with the same counts: there are far fewer counts than places."""
         counts = counts_before(draws, self.num_symbols).reshape(-1, self.num_symbols)
         base = draws.shape[-1]
-        if base**self.num_symbols < 2**62:  # one number stands for counts, which is fast to sort
+        if base**self.num_symbols < 2**62:  # counts as the digits of one number, which sorts fast
             code = counts @ base ** np.arange(self.num_symbols)
             _, first, place = np.unique(code, return_index=True, return_inverse=True)
             distinct = counts[first]
@@ -124,8 +127,10 @@ class Components(Process):
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def from_numbers(self, numbers: Array) -> Array:
-        """Whole counts, where a component's probability is 0: else the least rest would rule it out."""
+    def from_numbers(
+        self, numbers: Float[Array, " {self.num_symbols}"]
+    ) -> Float[Array, " {self.num_symbols}"]:
+        """Rounded where a component has a probability of 0: a count of 1e-6 would rule it out."""
         return numbers if np.all(self.components) else jnp.round(numbers)
 
     def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"]:

@@ -22,8 +22,7 @@ from meta_learning.processes.parameters import (
     ALPHA,
     TASK_LENGTH,
     Parameter,
-    json_task_length,
-    show,
+    format_numbers,
 )
 from meta_learning.processes.places import (
     count_symbols,
@@ -59,7 +58,7 @@ class DirichletCategorical(Process):
 
     @property
     def title(self) -> str:
-        return f"Dirichlet({show(self.alpha, ', ')}), T={json_task_length(self.T) or 'inf'}"
+        return f"Dirichlet({format_numbers(self.alpha, ', ')}), T={self.T:g}"
 
     def latent(self) -> Latent:
         return numpyro.sample("p", dist.Dirichlet(np.asarray(self.alpha)))

@@ -18,9 +18,8 @@ from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_probabilities,
-    json_task_length,
+    format_numbers,
     read_numbers,
-    show,
 )
 from meta_learning.processes.types import Latent, Sites, Symbol, Symbols
 
@@ -51,7 +50,7 @@ class FixedCategorical(Process):
 
     @property
     def title(self) -> str:
-        return f"p = ({show(self.p, ', ')}), T={json_task_length(self.T) or 'inf'}"
+        return f"p = ({format_numbers(self.p, ', ')}), T={self.T:g}"
 
     def latent(self) -> Latent:
         return jnp.asarray(self.p)

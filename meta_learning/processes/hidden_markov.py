@@ -1,14 +1,14 @@
 """Tasks from a hidden Markov model whose parameters are given.
 
-Symbols are emitted by the state that is left, T^(x)_ij = B_ix A_ij with A the transition and B the
-emission probabilities, or come with the transition, T^(x)_ij as it is. How they are predicted:
-``hidden_states``.
+A symbol is emitted by the state that is left, T^(x)_ij = B_ix A_ij with A the transition and B the
+emission probabilities, or comes with the transition, and then T^(x)_ij is given. ``hidden_states``
+predicts them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,12 +29,11 @@ from meta_learning.processes.parameters import (
     check_distribution,
     check_distributions,
     check_edges,
-    json_task_length,
     read_matrices,
     read_numbers,
     read_rows,
-    stationary,
 )
+from meta_learning.processes.stationary import stationary_distribution
 from meta_learning.processes.types import Entry, Json, Matrices, Settings
 
 Rows = tuple[tuple[float, ...], ...]
@@ -42,25 +41,26 @@ _TRANSITION = ((0.95, 0.05, 0.0), (0.0, 0.95, 0.05), (0.05, 0.0, 0.95))
 _EMISSION = ((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8))
 
 
-def _check_transition(rows: Any, name: str) -> Rows:
+def _check_transition(rows: Sequence[Sequence[float]], name: str) -> Rows:
+    """S rows of S probabilities. Errors: ValueError for anything else."""
     return tuple(check_distribution(row, f"a row of {name}", len(rows)) for row in rows)
 
 
 def _optional(check: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """``check``, by which None passes too."""
     return lambda value, name: None if value is None else check(value, name)
 
 
 @dataclass(frozen=True)
 class HiddenMarkov(HiddenStates):
-    """A hidden state z that moves by ``transition``; each symbol from ``emission[z]``. Or, in one,
-    ``edges``.
+    """A hidden state z moves by ``transition``, and each symbol comes from ``emission[z]``; or both at
+    once, by ``edges``.
 
-    transition: S rows of S probabilities. emission: S rows of K >= 2 probabilities; both have values
-    where nothing is given. T as for DirichletCategorical: RESET starts the hidden state anew. start:
-    distribution of a task's first state; None is the stationary one. edges: in place of transition and
-    emission, K >= 2 matrices T^(x)_ij = p(symbol x, next state j | state i), S rows of S each. Errors:
-    ValueError for anything else. Latent: the state before each symbol (batch, tasks, draws). Belief:
-    log p(state | x_<t), (S,).
+    transition: S rows of S probabilities. emission: S rows of K >= 2 probabilities. Both have defaults.
+    T as for DirichletCategorical; a task starts in a new hidden state. start: distribution of a task's
+    first state; None: the stationary one. edges: instead of transition and emission, K >= 2 matrices
+    T^(x)_ij = p(symbol x, next state j | state i), S rows of S each. Errors: ValueError for anything
+    else. Latent: the state before each symbol (batch, tasks, draws). Belief: log p(state | x_<t), (S,).
     """
 
     transition: Rows | None = None
@@ -111,13 +111,12 @@ class HiddenMarkov(HiddenStates):
                     f"{len(self.transition or ())} and {len(self.emission or ())} rows"
                 )
         moves = self.matrices.sum(0)
-        start = stationary(moves, "give start") if self.start is None else self.start
+        start = stationary_distribution(moves, "give start") if self.start is None else self.start
         self.keep("start", check_distribution(start, "start", len(moves)))
 
     @property
     def title(self) -> str:
-        T = json_task_length(self.T) or "inf"
-        return f"a hidden Markov model of {len(self.matrices[0])} states, T={T}"
+        return f"a hidden Markov model of {len(self.matrices[0])} states, T={self.T:g}"
 
     def edges_as(self, number: Entry) -> Matrices:
         if self.edges is not None:
@@ -130,6 +129,7 @@ class HiddenMarkov(HiddenStates):
 
     @property
     def matrices(self) -> Float64[np.ndarray, "symbols states states"]:
+        # The same as in the base class, which would be slow for many states.
         if self.edges is not None:
             return np.asarray(self.edges)
         return np.asarray(self.emission).T[:, :, None] * np.asarray(self.transition)
@@ -142,7 +142,7 @@ class HiddenMarkov(HiddenStates):
         return self.start or ()
 
     def settings(self) -> Settings:
-        """Without the parameters of the form that is not this one's."""
+        """Without edges, or else without transition and emission: those that are not in use."""
         unused = ("edges",) if self.edges is None else ("transition", "emission")
         return {name: v for name, v in super().settings().items() if name not in unused}
 
@@ -151,7 +151,7 @@ class HiddenMarkov(HiddenStates):
         other = ("transition", "emission") if "edges" in settings else ("edges",)
         return super().from_settings(dict.fromkeys(other) | dict(settings))
 
-    def wrong(self) -> Process:
+    def wrong_model(self) -> Process:
         return make_noisy(self)
 
     def model(
@@ -198,7 +198,7 @@ class HiddenMarkov(HiddenStates):
 
 
 def make_noisy(process: HiddenStates) -> HiddenMarkov:
-    """The process where one move in ten goes, and shows, anything."""
+    """The process in which one move in ten goes to any state and shows any symbol, at random."""
     matrices = process.matrices
     noisy = 0.9 * matrices + 0.1 / matrices[:, 0].size
     return HiddenMarkov(edges=noisy.tolist(), T=process.task_length)

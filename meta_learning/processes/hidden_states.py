@@ -1,4 +1,4 @@
-"""What every process with a hidden state shares: the forward algorithm, the draws, the oracle.
+"""What all processes with a hidden state share: the forward algorithm, the draws, the oracle.
 
 With T^(x)_ij = p(symbol x, next state j | state i), whose sum over x and j is 1, and
 f_t(i) = p(z_t = i | x_<t), z_t the state before symbol t,
@@ -6,13 +6,14 @@ f_t(i) = p(z_t = i | x_<t), z_t the state before symbol t,
     p(x_t = k | x_<t) = sum over i, j of f_t(i) T^(k)_ij
     f_{t+1}(j)        = sum over i of f_t(i) T^(x_t)_ij / p(x_t | x_<t)
 
-the forward algorithm (Rabiner 1989, "A tutorial on hidden Markov models", section III.A) for symbols
-that come with the transition, with f in logarithms: a state that looks impossible for long can still
-come back. A symbol that the state emits is the case T^(x)_ij = B_ix A_ij.
+This is the forward algorithm (Rabiner 1989, "A tutorial on hidden Markov models", section III.A) for
+symbols that come with the transition; a symbol that the state emits is the case T^(x)_ij = B_ix A_ij.
+f is held in logarithms, since a state whose probability would underflow can become likely again.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +27,7 @@ from jaxtyping import Float, Float64, Int, Int64, Integer
 from numpyro.contrib.control_flow import scan
 
 from autoregressive.broadcast import AnyArray
-from meta_learning.processes.base import Process, draws_in_task, draws_last
+from meta_learning.processes.base import Process, draws_in_task, move_draws_last
 from meta_learning.processes.machine import HORIZON, Machine
 from meta_learning.processes.mixed_states import belief_table
 from meta_learning.processes.types import (
@@ -40,31 +41,30 @@ from meta_learning.processes.types import (
     Symbols,
 )
 
-# Of a belief that is read off a network's state: what float32 leaves of a 0.
+# The least probability of a state in a belief that is read off a network's state, in float32.
 SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
 class HiddenStates(Process):
-    """A hidden state that moves with every symbol. A subclass gives ``edges_as``,
-    ``first_state`` and ``wrong``.
+    """A hidden state that moves with every symbol.
 
     Latent: the state before each symbol (batch, tasks, draws). Belief: log p(state | x_<t), (S,).
     """
 
     latent_name = "the hidden state before each symbol"
 
+    @abstractmethod
     def edges_as(self, number: Entry) -> Matrices:
         """T^(x)_ij, nested (K, S, S), with entries of the type ``number``: float or Fraction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first_state(self) -> tuple[float, ...]:
         """p(a task's first state), (S,)."""
-        raise NotImplementedError
 
-    def wrong(self) -> Process:
-        """A model of the same symbols that a reference believes in."""
-        raise NotImplementedError
+    @abstractmethod
+    def wrong_model(self) -> Process:
+        """Another process of the same K and T, in which the reference "bayes_wrong_model" believes."""
 
     @property
     def matrices(self) -> Float64[np.ndarray, "symbols states states"]:
@@ -103,7 +103,7 @@ class HiddenStates(Process):
         return scan(step, begin, symbols, length=n)[1]
 
     def latent_of(self, sites: Sites) -> Latent:
-        return draws_last(sites["z"]["value"])
+        return move_draws_last(sites["z"]["value"])
 
     def initial_belief(self, draws: int = HORIZON) -> Float[Array, " states"]:
         return _log(self.first_state())
@@ -121,31 +121,31 @@ class HiddenStates(Process):
     def log_predictive_given(
         self, latent: Latent, belief: Belief, place: Int[Array, ""]
     ) -> Float[Array, " {self.num_symbols}"]:
-        # A task without draws has no state, and what is said of its RESET is not read.
+        # A task without draws has no state; what is returned for it is not read.
         state = jnp.append(latent, 0)[place]
         return _log(self.matrices.sum(-1))[:, state]
 
     def coordinates(self, belief: Float[Array, " states"]) -> Coordinates:
-        """state_probabilities (S,), p(state | x_<t), and posterior_mean (K,), the predictive."""
+        """state_probabilities (S,), p(state | x_<t); posterior_mean (K,), the predictive."""
         return {
             "state_probabilities": jnp.exp(belief),
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
         }
 
-    def to_numbers(self, belief: Array) -> Array:
+    def to_numbers(self, belief: Float[Array, " states"]) -> Float[Array, " states"]:
         """p(state | x_<t), (S,)."""
         return jnp.exp(belief)
 
-    def from_numbers(self, numbers: Array) -> Array:
-        """Normalised; no state is less likely than ``SMALLEST``, so that one symbol that a reading
-        rules out by its rounding leaves a belief."""
+    def from_numbers(self, numbers: Float[Array, " states"]) -> Float[Array, " states"]:
+        """Normalised, and no state below ``SMALLEST``: a 0 that is only rounding would make the next
+        symbol impossible."""
         p = jnp.maximum(numbers, SMALLEST)
         return jnp.log(p) - jnp.log(p.sum())
 
     def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"] | None:
-        """The number of the belief, (..., 1), of a process that has few in all; -1 after what cannot
-        come. None where they go on for ever, as those of Mess3 do."""
-        table = _beliefs(self)
+        """The number of the belief, (..., 1), for a process that has few beliefs; -1 after symbols that
+        cannot come. None where it has too many, such as Mess3, which has infinitely many."""
+        table = _belief_table(self)
         if table is None:
             return None
         symbols = np.asarray(symbols)
@@ -155,47 +155,45 @@ class HiddenStates(Process):
         return found[..., None]
 
     def ladder(self) -> dict[str, Machine]:
-        """Bayes that remembers the last symbol of the task only, and how many came before it; and the
-        belief of ``wrong``."""
-        return {"last_symbol_only": LastSymbol(self), "bayes_wrong_model": self.wrong()}
+        """Bayes given only the last symbol of the task and its place, and Bayes of ``wrong_model``."""
+        return {"last_symbol_only": LastSymbol(self), "bayes_wrong_model": self.wrong_model()}
 
 
-# p(state) without the last symbol, and after it.
+# p(state) given no symbol, and given the last symbol alone.
 Marginals = tuple[Float[Array, " states"], Float[Array, " states"]]
 
 
 @dataclass(frozen=True)
 class LastSymbol(Machine):
-    """A hidden Markov model filtered from the last symbol and its place alone. Belief: p(state)
-    before that symbol, without any, and p(state) after it."""
+    """Bayes of ``process`` given only the last symbol and its place. Belief: ``Marginals``."""
 
-    of: HiddenStates
+    process: HiddenStates
 
     @property
     def num_symbols(self) -> int:
-        return self.of.num_symbols
+        return self.process.num_symbols
 
     @property
     def task_length(self) -> float:
-        return self.of.task_length
+        return self.process.task_length
 
     def initial_belief(self, draws: int = HORIZON) -> Marginals:
-        start = jnp.asarray(self.of.first_state())
+        start = jnp.asarray(self.process.first_state())
         return start, start
 
     def update(self, belief: Marginals, symbol: Symbol) -> Marginals:
-        matrices = jnp.asarray(self.of.matrices)
+        matrices = jnp.asarray(self.process.matrices)
         marginal, _ = belief
         after, moved = marginal @ matrices[symbol], marginal @ matrices.sum(0)
         total = after.sum()
         return moved, jnp.where(total > 0, after / total, moved)
 
     def log_predictive_of(self, belief: Marginals) -> Float[Array, " {self.num_symbols}"]:
-        return jnp.log(jnp.asarray(self.of.matrices).sum(-1) @ belief[1])
+        return jnp.log(jnp.asarray(self.process.matrices).sum(-1) @ belief[1])
 
 
 @lru_cache(maxsize=64)
-def _beliefs(process: HiddenStates) -> Int64[np.ndarray, "beliefs symbols"] | None:
+def _belief_table(process: HiddenStates) -> Int64[np.ndarray, "beliefs symbols"] | None:
     from fractions import Fraction
 
     return belief_table(process.edges_as(Fraction), process.first_state())

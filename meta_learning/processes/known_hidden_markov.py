@@ -3,8 +3,8 @@
 All start from the stationary distribution over their states. With T^(x)_ij = p(symbol x, next state j |
 state i):
 
-- Mess3 (Marzen and Crutchfield 2017; with these letters Shai et al. 2024): three states, of which the
-  one that is entered shows its own symbol with probability a; x is the probability of either move.
+- Mess3 (Marzen and Crutchfield 2017; the letters are Shai et al.'s, 2024): three states; the one that is
+  entered shows its own symbol with probability a; x is the probability of a move to either other one.
 - Zero-one-random: 0, 1, then a coin, for ever. Golden mean: no two zeros in a row. Even: runs of 1
   between zeros have even length (Crutchfield and Feldman 2003). Random-random-XOR: two fair bits,
   then their exclusive or.
@@ -22,24 +22,20 @@ from meta_learning.processes.hidden_states import HiddenStates
 from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
-    check_number,
-    read_number,
-    stationary,
+    probability,
 )
+from meta_learning.processes.stationary import stationary_distribution
 from meta_learning.processes.types import Entry, Matrices
-
-
-def _probability(what: str, example: str, most: float = 1.0) -> Parameter:
-    return Parameter(
-        read_number, what, example, lambda value, name: check_number(value, name, 0.0, most)
-    )
 
 
 @dataclass(frozen=True)
 class Mess3(HiddenStates):
-    """Three states, all alike. a: probability, 0 to 1, that a state shows its own symbol when it
-    is entered; x: of a move to either other state, 0 to 1/2. T as for DirichletCategorical. Errors:
-    ValueError for anything else. Latent and belief: ``HiddenStates``."""
+    """Three states, all alike.
+
+    a: probability, 0 to 1, that a state shows its own symbol when it is entered. x: probability of a
+    move to either other state, 0 to 1/2. T as for DirichletCategorical. Errors: ValueError for anything
+    else. Latent and belief: ``HiddenStates``.
+    """
 
     a: float = 0.85
     x: float = 0.05
@@ -47,8 +43,8 @@ class Mess3(HiddenStates):
 
     name = "mess3"
     parameters: ClassVar[dict[str, Parameter]] = {
-        "a": _probability("probability that a state shows its own symbol", "0.85"),
-        "x": _probability("probability of a move to either other state", "0.05", 0.5),
+        "a": probability("probability that a state shows its own symbol", "0.85"),
+        "x": probability("probability of a move to either other state", "0.05", 0.5),
         "T": TASK_LENGTH,
     }
 
@@ -64,7 +60,7 @@ class Mess3(HiddenStates):
     def first_state(self) -> tuple[float, ...]:
         return (1 / 3,) * 3
 
-    def wrong(self) -> Process:
+    def wrong_model(self) -> Process:
         """Other a and x."""
         other = (0.6, 0.15) if (self.a, self.x) != (0.6, 0.15) else (0.85, 0.05)
         return Mess3(*other, self.T)
@@ -82,9 +78,9 @@ class _OneProbability(HiddenStates):
     T: float = math.inf
 
     def first_state(self) -> tuple[float, ...]:
-        return stationary(self.matrices.sum(0), "give another p")
+        return stationary_distribution(self.matrices.sum(0), "give another p")
 
-    def wrong(self) -> Process:
+    def wrong_model(self) -> Process:
         """Another p, which rules nothing out."""
         return type(self)(0.75 if self.p < 0.5 else 0.25, self.T)
 
@@ -96,15 +92,15 @@ class ZeroOneRandom(_OneProbability):
 
     name = "z1r"
     parameters: ClassVar[dict[str, Parameter]] = {
-        "p": _probability("probability that the coin shows 0", "0.5"),
+        "p": probability("probability that the coin shows 0", "0.5"),
         "T": TASK_LENGTH,
     }
 
     def edges_as(self, number: Entry) -> Matrices:
-        p, no, yes = number(self.p), number(0), number(1)
+        p, zero, one = number(self.p), number(0), number(1)
         return [
-            [[no, yes, no], [no, no, no], [p, no, no]],
-            [[no, no, no], [no, no, yes], [1 - p, no, no]],
+            [[zero, one, zero], [zero, zero, zero], [p, zero, zero]],
+            [[zero, zero, zero], [zero, zero, one], [1 - p, zero, zero]],
         ]
 
     @classmethod
@@ -119,13 +115,13 @@ class GoldenMean(_OneProbability):
 
     name = "golden-mean"
     parameters: ClassVar[dict[str, Parameter]] = {
-        "p": _probability("probability of 1 in the free state", "0.5"),
+        "p": probability("probability of 1 in the free state", "0.5"),
         "T": TASK_LENGTH,
     }
 
     def edges_as(self, number: Entry) -> Matrices:
-        p, no, yes = number(self.p), number(0), number(1)
-        return [[[no, 1 - p], [no, no]], [[p, no], [yes, no]]]
+        p, zero, one = number(self.p), number(0), number(1)
+        return [[[zero, 1 - p], [zero, zero]], [[p, zero], [one, zero]]]
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
@@ -139,13 +135,13 @@ class Even(_OneProbability):
 
     name = "even"
     parameters: ClassVar[dict[str, Parameter]] = {
-        "p": _probability("probability of 0 in the free state", "0.5"),
+        "p": probability("probability of 0 in the free state", "0.5"),
         "T": TASK_LENGTH,
     }
 
     def edges_as(self, number: Entry) -> Matrices:
-        p, no, yes = number(self.p), number(0), number(1)
-        return [[[p, no], [no, no]], [[no, 1 - p], [yes, no]]]
+        p, zero, one = number(self.p), number(0), number(1)
+        return [[[p, zero], [zero, zero]], [[zero, 1 - p], [one, zero]]]
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
@@ -163,21 +159,20 @@ class RandomRandomXor(HiddenStates):
     name = "rrxor"
     parameters: ClassVar[dict[str, Parameter]] = {"T": TASK_LENGTH}
 
-    def wrong(self) -> Process:
-        return make_noisy(self)
-
     def edges_as(self, number: Entry) -> Matrices:
-        moves = {
-            0: {(0, 1): number(0.5), (1, 3): number(0.5), (2, 4): number(0.5), (3, 0): number(1)},
-            1: {(0, 2): number(0.5), (1, 4): number(0.5), (2, 3): number(0.5), (4, 0): number(1)},
-        }
-        return [
-            [[of.get((i, j), number(0)) for j in range(5)] for i in range(5)]
-            for of in moves.values()
-        ]
+        half, one = number(0.5), number(1)
+        # Of each symbol, by (state, next state).
+        moves = (
+            {(0, 1): half, (1, 3): half, (2, 4): half, (3, 0): one},
+            {(0, 2): half, (1, 4): half, (2, 3): half, (4, 0): one},
+        )
+        return [[[of.get((i, j), number(0)) for j in range(5)] for i in range(5)] for of in moves]
 
     def first_state(self) -> tuple[float, ...]:
         return (1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6)
+
+    def wrong_model(self) -> Process:
+        return make_noisy(self)
 
     @classmethod
     def examples(cls) -> tuple[Process, ...]:

@@ -1,32 +1,36 @@
 """The exact machine: a predictor that holds a belief, says what comes next and takes it in.
 
-Written for one task and one symbol, without batch, RESET or T. Everything along streams is derived
-from it here, in float64 and without changing JAX's flags for the user. All of it is JAX: it can be
-compiled, mapped over tasks, and run beside a network's state.
+A machine is written for one task and one symbol, without batch, RESET or T. What it says along
+streams is derived here, in float64 and without changing JAX's flags for the user. All of it is JAX, so
+that it can be compiled, mapped over tasks, and run beside a network's state.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Float, Float64, Int, Int64, Integer, Shaped
+from jaxtyping import Float, Float64, Int, Int64, Integer, PyTree, Shaped
 
 from autoregressive.broadcast import AnyArray
 from autoregressive.precision import float64
 from meta_learning.processes.places import check_symbols, join_tasks, split_tasks, with_reset
 from meta_learning.processes.types import ArrayLike, Belief, Coordinates, Latent, Symbol, Symbols
 
-# Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and in what
-# it returns, so that long streams fit in memory.
+M = TypeVar("M", bound="Machine")
+# (machine, latent, belief, place) -> what is read of the belief before a draw.
+Read = Callable[[M, Latent, Belief, Int[Array, ""]], PyTree[Array]]
+# Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and numbers
+# that it returns, so that long streams fit in memory.
 _BELIEFS, _RETURNED = 2**15, 2**22
-# How many symbols a belief can hold where nobody says: test streams without RESET are as long.
+# How many symbols a belief can take in where nobody says: the length of test streams without RESET.
 HORIZON = 100
 
 
@@ -34,7 +38,8 @@ class Machine(ABC):
     """A predictor of tasks over symbols 0..K-1.
 
     Instances are hashable, such as frozen dataclasses: they are static arguments of compiled functions,
-    and equal ones are compiled once. A belief is any pytree of arrays whose shapes ``update`` keeps.
+    and equal ones share a compiled program. A belief is any pytree of arrays whose shapes ``update``
+    keeps.
     """
 
     @property
@@ -49,13 +54,13 @@ class Machine(ABC):
 
     @abstractmethod
     def initial_belief(self, draws: int = HORIZON) -> Belief:
-        """What is held at a task's start. draws: how many symbols the belief must be able to take in;
-        only beliefs that would grow with them, such as run lengths, use it."""
+        """The belief at a task's start. draws: how many symbols it must be able to take in; only
+        beliefs that grow with them, such as those over run lengths, use it."""
 
     @abstractmethod
     def update(self, belief: Belief, symbol: Symbol) -> Belief:
-        """The belief after a drawn symbol, an int scalar. After one of probability 0 it means nothing,
-        but is finite."""
+        """The belief after a drawn symbol, an int scalar. After a symbol of probability 0 it is finite
+        but means nothing."""
 
     @abstractmethod
     def log_predictive_of(self, belief: Belief) -> Float[Array, "*batch {self.num_symbols}"]:
@@ -66,14 +71,14 @@ class Machine(ABC):
         return {}
 
     def to_numbers(self, belief: Belief) -> Belief:
-        """The belief in finite numbers of which a mean makes sense, such as probabilities in the place
-        of their logarithms: what is read off a network's state. Any pytree of arrays; integers are told
-        apart, never averaged."""
+        """The belief as finite numbers of which a mean makes sense, such as probabilities in place of
+        their logarithms. Any pytree of arrays. These are the targets of maps from a network's state:
+        floats by regression, integers by classification."""
         return belief
 
     def from_numbers(self, numbers: Belief) -> Belief:
-        """A belief out of what ``to_numbers`` gives. Numbers that were read off a state come near
-        it only: each lies between the least and the largest that were seen, no more is sure."""
+        """The belief that numbers as of ``to_numbers`` stand for. They may be estimates read off a
+        network's state: each is within the range of those seen, nothing else is certain."""
         return numbers
 
     def statistic(self, symbols: Symbols) -> Int64[np.ndarray, "*streams m"] | None:
@@ -92,9 +97,9 @@ class Machine(ABC):
     def log_predictive_along(
         self, draws: Integer[np.ndarray, "*tasks n"]
     ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
-        """log p of each draw of one task given those before. draws: int (..., n), n >= 1, in 0..K-1.
-        Returns float64 (..., n, K). A vectorised formula may stand in its place where it is faster."""
-        return _along(self, "log_predictive_of", draws)
+        """log p of each draw of one task given those before, nats. draws: int (..., n), n >= 1, in
+        0..K-1. Returns float64 (..., n, K). A subclass may put a vectorised formula in its place."""
+        return read_along(self, _read_predictive, draws)
 
     def log_predictive(
         self, symbols: Symbols
@@ -112,97 +117,107 @@ class Machine(ABC):
     def coordinates_along(
         self, symbols: Symbols
     ) -> dict[str, Float64[np.ndarray, "*streams length _"]]:
-        """``coordinates`` before each place of streams: of x_<t of its task. symbols: int (..., L),
-        L >= 1. Each float64 (..., L, n). Errors: as ``log_predictive``."""
+        """``coordinates`` before each place of streams, given the task's symbols so far. symbols: int
+        (..., L), L >= 1. Each is float64 (..., L, n). Errors: as ``log_predictive``."""
         symbols = check_symbols(symbols, self.num_symbols, self.task_length)
-        found = _along(self, "coordinates", self._draws(symbols))
+        found = read_along(self, _read_coordinates, self._draws(symbols))
         return {name: join_tasks(rows, symbols.shape[-1]) for name, rows in found.items()}
 
     def _draws(
         self, symbols: Integer[np.ndarray, "*streams length"]
     ) -> Integer[np.ndarray, "*streams tasks span"]:
-        """Streams by task, with a symbol in the place of RESET: what is said after it is not read."""
+        """Streams by task. RESETs become an arbitrary symbol: they end their task, so that nothing
+        after them is read."""
         return split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
 
 
 def log_normalise(p: Shaped[AnyArray, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
-    """log p over the last axis. Draws are made in float32; normalised here they are exact."""
+    """log p, normalised over the last axis: p drawn in float32 sums to 1 only roughly."""
     p = jnp.asarray(p)
     return jnp.log(p) - jnp.log(p.sum(-1, keepdims=True))
 
 
-def _along(
-    machine: Machine,
-    function: str,
+def read_along(
+    machine: M,
+    read: Read[M],
     draws: Integer[np.ndarray, "*tasks n"],
     latent: Latent = None,
-) -> Any:
-    """A method of the machine's belief before each draw. draws: int (..., n). latent: arrays
-    (..., anything), an entry a task. Returns arrays (..., n, anything)."""
+) -> PyTree[np.ndarray]:
+    """What ``read`` says of the belief before each draw, in float64.
+
+    read: (machine, latent, belief, place) -> a tree of arrays; place: how many draws of the task came
+    before. It is compiled once for each machine, so it should be a function of a module. draws: int
+    (..., n). latent: arrays (streams, tasks, ...) with one entry a task; None: ``read`` gets None.
+    Returns the same tree of arrays (..., n, ...).
+    """
     shape, length = draws.shape, draws.shape[-1]
     flat = draws.reshape(-1, length).astype(np.int32)
+    tasks = len(flat)
     with float64():
-        given = jax.tree.map(_wide(len(flat)), latent)
+        given = (flat, jax.tree.map(lambda leaf: _by_task(leaf, tasks), latent))
         held = jax.eval_shape(lambda: machine.initial_belief(length - 1))
         size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held)) + machine.num_symbols
         # Every call has as many tasks, so that a task's bits do not depend on its company.
         most = min(_BELIEFS // size, _RETURNED // (length * machine.num_symbols))
         rows = 8 * max(1, most // 8)
-        starts = range(0, len(flat), rows)
-        parts = [_rows(machine, function, (flat, given), start, rows) for start in starts]
+        parts = [_read_chunk(machine, read, given, i, rows) for i in range(0, tasks, rows)]
         whole = jax.tree.map(lambda *a: np.concatenate(a), *parts)
     return jax.tree.map(lambda a: a.reshape(*shape, *a.shape[2:]), whole)
 
 
-def _rows(machine: Machine, function: str, given: Any, start: int, rows: int) -> Any:
-    """``_scan`` of the tasks from ``start`` on, ``rows`` at most, filled up to so many."""
+def _by_task(leaf: ArrayLike, tasks: int) -> Shaped[np.ndarray, "{tasks} ..."]:
+    """A latent array (streams, tasks, ...) with its leading axes made one; floats as float64."""
+    leaf = np.asarray(leaf)
+    leaf = leaf.astype(np.float64) if leaf.dtype.kind == "f" else leaf
+    return leaf.reshape(tasks, *leaf.shape[2:])
+
+
+def _read_chunk(
+    machine: M,
+    read: Read[M],
+    given: tuple[Integer[np.ndarray, "tasks n"], Latent],
+    start: int,
+    rows: int,
+) -> PyTree[np.ndarray]:
+    """``_scan`` of ``rows`` tasks from ``start`` on; where fewer are left, zeros fill the call up."""
     chunk = jax.tree.map(lambda a: a[start : start + rows], given)
     count = len(chunk[0])
     padded = jax.tree.map(lambda a: np.pad(a, ((0, rows - count), *[(0, 0)] * (a.ndim - 1))), chunk)
-    return jax.tree.map(lambda a: np.asarray(a)[:count], _scan(machine, function, *padded))
+    return jax.tree.map(lambda a: np.asarray(a)[:count], _scan(machine, read, *padded))
 
 
-def _wide(tasks: int) -> Any:
-    """Latent arrays (batch, tasks, ...) in float64, the leading axes made one."""
+@partial(jax.jit, static_argnums=(0, 1))
+def _scan(
+    machine: M, read: Read[M], draws: Integer[Array, "tasks n"], latent: Latent
+) -> PyTree[Array]:
+    """As ``read_along``, for draws and latent arrays with one axis of tasks."""
+    length = draws.shape[-1]
 
-    def flat(leaf: ArrayLike) -> np.ndarray:
-        leaf = np.asarray(leaf)
-        leaf = leaf.astype(np.float64) if leaf.dtype.kind == "f" else leaf
-        return leaf.reshape(tasks, *leaf.shape[2:])
+    def along_task(symbols: Integer[Array, " n"], latent: Latent) -> PyTree[Array]:
+        def step(
+            belief: Belief, seen: tuple[Int[Array, ""], Integer[Array, ""]]
+        ) -> tuple[Belief, PyTree[Array]]:
+            place, symbol = seen
+            return machine.update(belief, symbol), read(machine, latent, belief, place)
 
-    return flat
+        begin = machine.initial_belief(length - 1)
+        return lax.scan(step, begin, (jnp.arange(length), symbols))[1]
+
+    return jax.vmap(along_task)(draws, latent)
+
+
+def _read_predictive(
+    machine: Machine, latent: Latent, belief: Belief, place: Int[Array, ""]
+) -> Float[Array, " {machine.num_symbols}"]:
+    return machine.log_predictive_of(belief)
+
+
+def _read_coordinates(
+    machine: Machine, latent: Latent, belief: Belief, place: Int[Array, ""]
+) -> Coordinates:
+    return machine.coordinates(belief)
 
 
 @partial(jax.jit, static_argnums=0)
 def _first(machine: Machine) -> Float[Array, " {machine.num_symbols}"]:
     return machine.log_predictive_of(machine.initial_belief(0))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _scan(machine: Machine, function: str, draws: Integer[Array, "tasks n"], latent: Latent) -> Any:
-    """draws: int (tasks, n). Returns arrays (tasks, n, anything)."""
-    of = getattr(machine, function)
-    length = draws.shape[-1]
-
-    def one(symbols: Integer[Array, " n"], latent: Latent) -> Any:
-        def step(
-            belief: Belief, seen: tuple[Int[Array, ""], Integer[Array, ""]]
-        ) -> tuple[Belief, Belief]:
-            place, symbol = seen
-            said = of(belief) if latent is None else of(latent, belief, place)
-            return machine.update(belief, symbol), said
-
-        begin = machine.initial_belief(length - 1)
-        return lax.scan(step, begin, (jnp.arange(length), symbols))[1]
-
-    return jax.vmap(one)(draws, latent)
-
-
-def along_latent(
-    machine: Machine, draws: Integer[np.ndarray, "batch tasks n"], latent: Latent
-) -> Float64[np.ndarray, "batch tasks n {machine.num_symbols}"]:
-    """``log_predictive_given`` of each draw of tasks whose latent values are known.
-
-    draws: int (batch, tasks, n). latent: (batch, tasks, ...). Returns float64 (batch, tasks, n, K).
-    """
-    return _along(machine, "log_predictive_given", draws, latent)

@@ -32,24 +32,27 @@ from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_alpha,
-    json_task_length,
+    format_numbers,
     read_rows,
-    show,
-    stationary,
 )
+from meta_learning.processes.stationary import stationary_distribution
 from meta_learning.processes.succession import log_succession
 from meta_learning.processes.types import Coordinates, Latent, Sites, Symbol, Symbols
 
 
 class Transitions(NamedTuple):
-    """Belief: how often k followed j, counts (K, K) by [j, k]; and the last symbol, K before any."""
+    """Belief. counts: how often symbol k followed j, (K, K) by [j, k]. last: the last symbol, an int
+    scalar, K before any."""
 
     counts: Float[Array, "symbols symbols"]
     last: Int[Array, ""]
 
 
-def _check_rows(alpha: Sequence[Any], name: str) -> tuple[tuple[float, ...], ...]:
-    given = [alpha] if all(np.ndim(row) == 0 for row in alpha) else list(alpha)
+def _check_rows(
+    alpha: Sequence[float] | Sequence[Sequence[float]], name: str
+) -> tuple[tuple[float, ...], ...]:
+    """K rows of K. alpha: one row, which stands for all, or K. Errors: ValueError for anything else."""
+    given: list[Any] = [alpha] if all(np.ndim(row) == 0 for row in alpha) else list(alpha)
     rows = [check_alpha(row, name) for row in given]
     K = len(rows[0])
     if len(rows) == 1:
@@ -62,12 +65,12 @@ def _check_rows(alpha: Sequence[Any], name: str) -> tuple[tuple[float, ...], ...
 
 @dataclass(frozen=True)
 class MarkovChain(Process):
-    """Row j of each task's transition matrix ~ Dirichlet(alpha_j); the symbol after j from row j.
+    """Row j of each task's transition matrix ~ Dirichlet(alpha_j); the symbol after j comes from row j.
 
-    alpha: K rows of K numbers from 1e-6 to 1e6, or one row that holds for all. T as for
-    DirichletCategorical. The first symbol of a task comes from the stationary distribution of the prior
-    mean of the matrix, which is known. Errors: ValueError for anything else. Latent: the matrix
-    (batch, tasks, K, K). Belief: ``Transitions``.
+    A task's first symbol comes from the stationary distribution of the matrix's prior mean, which is
+    known. alpha: K rows of K numbers from 1e-6 to 1e6, or one row that stands for all; K rows are kept.
+    T as for DirichletCategorical. Errors: ValueError for anything else. Latent: the matrix (batch,
+    tasks, K, K). Belief: ``Transitions``.
     """
 
     alpha: tuple[Any, ...] = (1.0, 1.0, 1.0)
@@ -92,14 +95,14 @@ class MarkovChain(Process):
     @property
     def title(self) -> str:
         rows = sorted(set(self.alpha), key=self.alpha.index)
-        prior = " / ".join(show(row, ", ") for row in rows)
-        return f"Markov chains with rows from Dirichlet({prior}), T={json_task_length(self.T) or 'inf'}"
+        prior = " / ".join(format_numbers(row, ", ") for row in rows)
+        return f"Markov chains with rows from Dirichlet({prior}), T={self.T:g}"
 
     @property
     def start(self) -> Float64[np.ndarray, " {self.num_symbols}"]:
         """The distribution of a task's first symbol (K,)."""
         alpha = np.asarray(self.alpha)
-        return np.asarray(stationary(alpha / alpha.sum(-1, keepdims=True), ""))
+        return np.asarray(stationary_distribution(alpha / alpha.sum(-1, keepdims=True), ""))
 
     def model(
         self,
@@ -155,7 +158,7 @@ class MarkovChain(Process):
         return jnp.where(belief.last == self.num_symbols, start, log_normalise(latent[belief.last]))
 
     def coordinates(self, belief: Transitions) -> Coordinates:
-        """transition_counts (K * K,), last_symbol (K,) with a 1 at it, posterior_mean (K,), the
+        """transition_counts (K * K,), row by row; last_symbol (K,), one-hot; posterior_mean (K,), the
         predictive."""
         K = self.num_symbols
         return {

@@ -1,5 +1,4 @@
-"""Tasks that each follow one of finitely many known distributions; how they are predicted:
-``components``."""
+"""Tasks that each follow one of finitely many given distributions; ``components`` predicts them."""
 
 from __future__ import annotations
 
@@ -19,7 +18,6 @@ from meta_learning.processes.parameters import (
     Parameter,
     check_distribution,
     check_distributions,
-    json_task_length,
     read_numbers,
     read_rows,
 )
@@ -64,7 +62,7 @@ class Mixture(Components):
 
     @property
     def title(self) -> str:
-        return f"a mixture of {len(self.p)} categoricals, T={json_task_length(self.T) or 'inf'}"
+        return f"a mixture of {len(self.p)} categoricals, T={self.T:g}"
 
     @property
     def components(self) -> Float64[np.ndarray, "components symbols"]:

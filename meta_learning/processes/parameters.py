@@ -1,4 +1,4 @@
-"""Arguments of processes: checked, read from text, and shown."""
+"""Arguments of processes: how they are checked, read from text and written as text."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
 from meta_learning.processes.types import Json
 
-# Test streams hold whole tasks: a longer one is better asked for as endless.
+# Test streams hold whole tasks, so a longer T would take much memory; inf is what to give instead.
 MOST_TASK_LENGTH = 100_000
 
 
 class Parameter(NamedTuple):
     """One argument of a process, as the command line knows it.
 
-    read: its value from text; ValueError where that is not possible. what: what it is. example: a
-    text that ``read`` takes. check: (a given value, the argument's name) -> the value as it is kept;
+    read: text -> value; ValueError where the text is no such value. what: a few words for help.
+    example: a text that ``read`` takes. check: (value, the argument's name) -> the value as it is kept;
     ValueError where it is not allowed.
     """
 
@@ -72,53 +69,55 @@ def check_whole(value: float, name: str, least: int, most: int) -> int:
 def check_alpha(
     alpha: Sequence[float], name: str = "alpha", size: int | None = None
 ) -> tuple[float, ...]:
-    """alpha as floats. name: of it in errors. size: how many it must have; None is two or more.
+    """alpha as floats. name: what errors call it. size: how many numbers are due; None: two or more.
 
-    Errors: ValueError unless it is so many numbers from 1e-6 to 1e6.
+    Errors: ValueError unless alpha is that many numbers from 1e-6 to 1e6.
     """
     values = tuple(float(a) for a in alpha)
+    given = format_numbers(values)
     if size is not None and len(values) != size:
-        raise ValueError(f"{name} needs {size} numbers; got {show(values)}")
+        raise ValueError(f"{name} needs {size} numbers; got {given}")
     if len(values) < 2:
-        raise ValueError(f"{name} needs two or more entries, one a symbol; got {show(values)}")
+        raise ValueError(f"{name} needs two or more entries, one a symbol; got {given}")
     if not all(math.isfinite(a) and a > 0 for a in values):
-        raise ValueError(f"every entry of {name} must be positive and finite; got {show(values)}")
+        raise ValueError(f"every entry of {name} must be positive and finite; got {given}")
     if not all(1e-6 <= a <= 1e6 for a in values):
         raise ValueError(
             f"every entry of {name} must be between 1e-6 and 1e6, where float32 can draw from it; "
-            f"got {show(values)}"
+            f"got {given}"
         )
     return values
 
 
 def check_probabilities(p: Sequence[float], name: str = "p") -> tuple[float, ...]:
-    """p as floats that sum to 1. Errors: ValueError for anything but a probability vector.
+    """p as two or more floats that sum to 1. name: what errors call it.
 
-    name: of p in errors.
+    Errors: ValueError for numbers outside [0, 1], or whose sum is not 1 within 1e-6.
     """
     values = tuple(float(v) for v in p)
+    given = format_numbers(values)
     if len(values) < 2:
-        raise ValueError(f"{name} needs two or more entries, one a symbol; got {show(values)}")
+        raise ValueError(f"{name} needs two or more entries, one a symbol; got {given}")
     if not all(0 <= v <= 1 for v in values):
-        raise ValueError(f"every entry of {name} must be between 0 and 1; got {show(values)}")
+        raise ValueError(f"every entry of {name} must be between 0 and 1; got {given}")
     total = math.fsum(values)
     if abs(total - 1) > 1e-6:
-        raise ValueError(f"the entries of {name} must sum to 1; {show(values)} sums to {total:g}")
-    # What was normalised once stays as it is: a saved process is found again bit for bit.
+        raise ValueError(f"the entries of {name} must sum to 1; {given} sums to {total:g}")
+    # Not normalised a second time, so that a saved process is read back bit for bit.
     return values if abs(total - 1) < 1e-15 else tuple(v / total for v in values)
 
 
 def check_distribution(p: Sequence[float], name: str, size: int) -> tuple[float, ...]:
     """``size`` >= 1 numbers in [0, 1] that sum to 1. Errors: ValueError for anything else."""
     if len(p) != size:
-        raise ValueError(f"{name} needs {size} entries; got {show(p)}")
+        raise ValueError(f"{name} needs {size} entries; got {format_numbers(p)}")
     return check_probabilities(p, name) if size > 1 or tuple(p) != (1,) else (1.0,)
 
 
 def check_distributions(
     rows: Sequence[Sequence[float]], name: str
 ) -> tuple[tuple[float, ...], ...]:
-    """Rows of probabilities of the symbols, as many in each. Errors: ValueError for anything else."""
+    """One or more rows of probabilities, of equal length. Errors: ValueError for anything else."""
     if not len(rows):
         raise ValueError(f"{name} needs one row or more; got nothing")
     found = tuple(check_probabilities(row, f"a row of {name}") for row in rows)
@@ -131,8 +130,10 @@ def check_distributions(
 def check_edges(
     matrices: Sequence[Sequence[Sequence[float]]], name: str
 ) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    """K >= 2 matrices of S x S, whose rows i sum to 1 over all of them. Errors: ValueError for anything
-    else."""
+    """T^(x)_ij: K >= 2 matrices of S x S; for each i the entries of all rows i sum to 1.
+
+    Errors: ValueError for anything else.
+    """
     size = len(matrices[0]) if len(matrices) else 0
     shapes = {(len(matrix), len(row)) for matrix in matrices for row in matrix}
     if len(matrices) < 2 or size == 0 or shapes != {(size, size)}:
@@ -171,18 +172,6 @@ def check_task_length(T: float, name: str = "T") -> float:
     return int(T)
 
 
-def stationary(transition: Float[np.ndarray, "states states"], advice: str) -> tuple[float, ...]:
-    """The distribution that a transition matrix keeps: start = start A. Errors: ValueError with
-    ``advice`` where there are several."""
-    matrix = np.asarray(transition, np.float64)
-    balance = np.concatenate([matrix.T - np.eye(len(matrix)), np.ones((1, len(matrix)))])
-    if np.linalg.matrix_rank(balance) < len(matrix):
-        raise ValueError(f"transition has several stationary distributions; {advice}")
-    found = np.linalg.lstsq(balance, np.eye(len(matrix) + 1)[-1], rcond=None)[0]
-    found = np.maximum(found, 0.0)  # a state that is left for good comes out at +-1e-17
-    return tuple(float(v) for v in found / found.sum())
-
-
 def json_task_length(T: float) -> int | None:
     """T as JSON has it: null where it is infinite."""
     return None if math.isinf(T) else int(T)
@@ -195,15 +184,15 @@ def json_value(value: object) -> Json:
     return None if isinstance(value, float) and math.isinf(value) else value
 
 
-def show(values: Sequence[float], comma: str = ",") -> str:
-    """Numbers in a sentence."""
+def format_numbers(values: Sequence[float], comma: str = ",") -> str:
+    """Numbers as text, with ``comma`` between them: "10,1,1"."""
     return comma.join(f"{v:g}" for v in values) or "nothing"
 
 
-def show_value(value: object) -> str:
-    """A parameter's value as the command line reads it."""
+def format_value(value: object) -> str:
+    """A parameter's value as text that its ``read`` takes."""
     if isinstance(value, tuple):
-        return show(value) if depth(value) < 2 else slashes(value).join(map(show_value, value))
+        return (slashes(value) or ",").join(map(format_value, value))
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
@@ -213,8 +202,15 @@ def depth(value: object) -> int:
 
 
 def slashes(value: object) -> str:
-    """What stands between the parts of rows or matrices in text."""
+    """What separates the parts of ``value`` in text: nothing, "/" or "//"."""
     return "/" * (depth(value) - 1)
+
+
+def probability(what: str, example: str, most: float = 1.0) -> Parameter:
+    """A parameter that is one number from 0 to ``most``."""
+    return Parameter(
+        read_number, what, example, lambda value, name: check_number(value, name, 0.0, most)
+    )
 
 
 ALPHA = Parameter(read_numbers, "prior pseudo-counts, one a symbol", "10,1,1", check_alpha)

@@ -1,4 +1,4 @@
-"""Where in a stream tasks begin, symbols are drawn and RESETs stand; everything in NumPy.
+"""Where in a stream tasks begin, symbols are drawn and RESETs stand, in NumPy.
 
 A task of length T is T - 1 drawn symbols, then RESET = K: T counts the RESET.
 """
@@ -21,10 +21,17 @@ def drawn_places(length: int, task_length: float) -> Bool[np.ndarray, " {length}
     return places % int(task_length) != int(task_length) - 1
 
 
+def stream_length(task_length: float) -> int:
+    """L of test streams: whole tasks, about 100 symbols. T * max(1, floor(100 / T)); 100 for inf."""
+    if math.isinf(task_length):
+        return 100
+    return int(task_length) * max(1, 100 // int(task_length))
+
+
 def split_tasks(
     values: Shaped[np.ndarray, "*streams length"], task_length: float
 ) -> Shaped[np.ndarray, "*streams tasks span"]:
-    """Places (..., L) by task (..., tasks, span), L >= 1; the last task is filled up with zeros."""
+    """Streams (..., L), L >= 1, by task: (..., tasks, span). The last task is filled up with zeros."""
     length = values.shape[-1]
     span = length if math.isinf(task_length) else min(int(task_length), length)
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -length % span)])
@@ -34,14 +41,14 @@ def split_tasks(
 def join_tasks(
     rows: Shaped[np.ndarray, "*streams tasks span n"], length: int
 ) -> Shaped[np.ndarray, "*streams {length} n"]:
-    """Back from ``split_tasks``, of rows: (..., tasks, span, n) -> (..., length, n)."""
+    """Rows by task, (..., tasks, span, n), along streams again: (..., length, n)."""
     return rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])[..., :length, :]
 
 
 def count_symbols(
     symbols: Symbols, num_symbols: int
 ) -> Int64[np.ndarray, "*streams {num_symbols}"]:
-    """How often each symbol came in all. symbols: int (..., n). Returns int64 (..., K)."""
+    """How often each symbol occurs. symbols: int (..., n). Returns int64 (..., K)."""
     return (np.asarray(symbols)[..., None] == np.arange(num_symbols)).sum(-2)
 
 
@@ -73,7 +80,8 @@ def task_counts(
 def with_reset(
     log_p: Float[np.ndarray, "*streams length symbols"], task_length: float
 ) -> Float[np.ndarray, "*streams length symbols+1"]:
-    """Adds RESET to rows over the K symbols: (..., L, K) -> (..., L, K+1), known T."""
+    """Adds RESET to rows of log p over the K symbols: (..., L, K) -> (..., L, K+1). Its probability is
+    1 at its places and 0 elsewhere, since T is known."""
     out = np.concatenate([log_p, np.full((*log_p.shape[:-1], 1), -np.inf)], axis=-1)
     reset = ~drawn_places(log_p.shape[-2], task_length)
     out[..., reset, :-1] = -np.inf

@@ -1,4 +1,4 @@
-"""The rule of succession: what counts say of the next symbol, under a Dirichlet prior."""
+"""Laplace's rule of succession for any Dirichlet prior: the predictive after counts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Tasks out of a pool: M parameter vectors drawn once from a Dirichlet, of which each task picks one.
 
-Between remembering a pool and learning the prior it came from lies what networks do (Raventós, Paul,
-Chen and Ganguli 2023, of linear regression). Both ends are exact: Bayes of the pool, by the weights of
-its components, and Bayes of the prior, by counts.
+Networks lie between two behaviours: remembering the pool, and learning the prior that it came from
+(Raventós, Paul, Chen and Ganguli 2023, for linear regression). Both have an exact predictor: Bayes of
+the pool, from the weights of its components, and Bayes of the prior, from counts.
 """
 
 from __future__ import annotations
@@ -27,23 +27,22 @@ from meta_learning.processes.parameters import (
     TASK_LENGTH,
     Parameter,
     check_whole,
-    json_task_length,
+    format_numbers,
     read_number,
-    show,
 )
 from meta_learning.processes.types import Coordinates, Latent
 
-# More weights than these are no coordinates that a network of some hundred units could hold.
+# A network of some hundred units could not hold more weights than these.
 MOST_COORDINATES = 64
 
 
 @dataclass(frozen=True)
 class TaskPool(Components):
-    """One of ``pool`` vectors p for every task, all as likely; symbols i.i.d. from Categorical(p). The
-    vectors are drawn once from Dirichlet(alpha), as ``pool_seed`` says.
+    """Each task has one of ``pool`` vectors p, all equally likely; symbols i.i.d. from Categorical(p).
 
-    alpha, T: as for DirichletCategorical. pool: from 1 to 100,000. pool_seed: a whole number, 0 or more.
-    Errors: ValueError for anything else. Latent: the component (batch, tasks). Belief: the counts n.
+    The vectors are drawn once from Dirichlet(alpha), with the seed ``pool_seed``. alpha, T: as for
+    DirichletCategorical. pool: from 1 to 100,000. pool_seed: a whole number from 0 to 2^32 - 1. Errors:
+    ValueError for anything else. Latent: the component (batch, tasks). Belief: the counts n.
     """
 
     alpha: tuple[float, ...] = (1.0, 1.0, 1.0)
@@ -77,13 +76,13 @@ class TaskPool(Components):
     @property
     def title(self) -> str:
         return (
-            f"a pool of {self.pool} tasks from Dirichlet({show(self.alpha, ', ')}), "
-            f"T={json_task_length(self.T) or 'inf'}"
+            f"a pool of {self.pool} tasks from Dirichlet({format_numbers(self.alpha, ', ')}), "
+            f"T={self.T:g}"
         )
 
     @property
     def components(self) -> Float64[np.ndarray, "{self.pool} {self.num_symbols}"]:
-        # A copy: of one array JAX remembers what it made of it, in float32 or float64.
+        # A copy: JAX caches what it made of one and the same array, in float32 or float64.
         return draw_pool(self.alpha, self.pool, self.pool_seed).copy()
 
     @property
@@ -96,12 +95,12 @@ class TaskPool(Components):
 
     @property
     def prior(self) -> DirichletCategorical:
-        """What the pool was drawn from: Bayes of infinitely many tasks."""
+        """What the pool was drawn from: the limit of an infinite pool."""
         return DirichletCategorical(self.alpha, self.T)
 
     def coordinates(self, belief: Float[Array, " {self.num_symbols}"]) -> Coordinates:
-        """counts (K,), posterior_mean (K,), the predictive, and prior_mean (K,), that of the prior;
-        component_weights (pool,) of pools of up to ``MOST_COORDINATES``."""
+        """counts (K,); posterior_mean (K,), the predictive; prior_mean (K,), Bayes of the prior's
+        predictive; component_weights (pool,) for pools of up to ``MOST_COORDINATES``."""
         found = {
             "counts": belief,
             "posterior_mean": jnp.exp(self.log_predictive_of(belief)),
@@ -126,10 +125,10 @@ def draw_pool(
 ) -> Float64[np.ndarray, "{pool} {len(alpha)}"]:
     """``pool`` draws from Dirichlet(alpha), float64 (pool, K), not writable.
 
-    Made of the bits of NumPy's Philox generator, which are the same in all its versions, as the
-    distribution's are not: a saved network finds its own pool. The first M draws of a larger pool are
-    the pool of M. A Gamma(alpha) draw is one of Gamma(alpha + 1) times U^(1/alpha) (Marsaglia and Tsang
-    2000), in logarithms, so that small alphas do not underflow.
+    They are computed from the bits of NumPy's Philox generator, which all versions share, while its
+    Dirichlet draws may change: so a saved network finds its own pool again. A pool of M is the first M
+    of a larger one. A draw from Gamma(alpha) is one from Gamma(alpha + 1) times U^(1/alpha) (Marsaglia
+    and Tsang 2000), here in logarithms, so that small alphas do not underflow.
     """
     from scipy.special import gammaincinv
 

@@ -1,4 +1,4 @@
-"""Names of what is passed between processes, machines and NumPyro."""
+"""Types of what is passed between processes, machines and NumPyro."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jaxtyping import Float, Integer, PyTree, Shaped
 from numpy import typing as npt
 
 from autoregressive.broadcast import AnyArray
+from autoregressive.header import Settings
 
 __all__ = [
     "ArrayLike",
@@ -27,7 +28,7 @@ __all__ = [
     "Symbols",
 ]
 
-# What a machine holds of a task so far: any tree of arrays.
+# What a machine knows of a task so far: any tree of arrays.
 Belief = PyTree[Shaped[AnyArray, "..."]]
 # What a task's symbols depend on: a tree of arrays, or None where nothing is given.
 Latent = PyTree[Shaped[AnyArray, "..."]]
@@ -35,12 +36,11 @@ Latent = PyTree[Shaped[AnyArray, "..."]]
 Coordinates = dict[str, Float[Array, " _"]]
 # The sites of a NumPyro trace by name, each with its "type" and "value".
 Sites = Mapping[str, Mapping[str, Any]]
-# A plain JSON value, and an object of them.
+# A plain JSON value.
 Json = Any
-Settings = dict[str, Any]
-# A number as floats or exact fractions, and T^(x)_ij nested (K, S, S) of them.
+# The type of a matrix's entries, and T^(x)_ij as nested sequences (K, S, S) of them.
 Entry = type[float] | type[Fraction]
-Matrices = Any
+Matrices = Sequence[Sequence[Sequence[float | Fraction]]]
 
 if TYPE_CHECKING:
     ArrayLike = npt.ArrayLike
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 else:
     # NumPy's own name leaves tuples out when it is checked.
     ArrayLike = Shaped[AnyArray, "..."] | Sequence | bool | int | float | np.generic
-    # Streams of symbols, also as lists. What is no stream gets one of our own errors.
+    # Streams of symbols, also as lists. A scalar passes here and gets a clear error later.
     Symbols = (
         Shaped[AnyArray, "*streams length"] | Shaped[AnyArray, ""] | Sequence | int | np.generic
     )

@@ -14,7 +14,7 @@ from analysis.comparison.between import derivatives, least, share
 from analysis.comparison.compare import compare
 from analysis.comparison.estimates import estimate_all
 from analysis.comparison.results import document, to_datatree
-from autoregressive.scores import kl, normalised
+from autoregressive.scores import kl, log_softmax
 from meta_learning.processes import TaskPool, drawn_places
 
 POOL = TaskPool((1, 1, 1), 4, 0, 6)
@@ -39,16 +39,16 @@ TINY = (
 
 
 def random_rows(seed, scale=1.0):
-    return normalised(scale * np.random.default_rng(seed).normal(size=(40, 4)))
+    return log_softmax(scale * np.random.default_rng(seed).normal(size=(40, 4)))
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 6.0])
 def test_the_share_is_the_least_of_the_divergence(scale):
     first, second = random_rows(0, scale), random_rows(1, scale)
-    q = normalised(0.7 * first + 0.2 * second + 0.3 * random_rows(2))
+    q = log_softmax(0.7 * first + 0.2 * second + 0.3 * random_rows(2))
 
     def divergence(w):
-        return kl(q, normalised(w * first + (1 - w) * second)).mean()
+        return kl(q, log_softmax(w * first + (1 - w) * second)).mean()
 
     found = minimize_scalar(divergence, bounds=(0, 1), method="bounded", options={"xatol": 1e-9})
     assert 0.05 < found.x < 0.95
@@ -58,10 +58,10 @@ def test_the_share_is_the_least_of_the_divergence(scale):
 @pytest.mark.parametrize("w", [0.0, 0.01, 0.25, 0.5, 0.987, 1.0])
 def test_what_is_between_has_its_own_share(w):
     first, second = random_rows(3), random_rows(4)
-    q = normalised(w * first + (1 - w) * second)
+    q = log_softmax(w * first + (1 - w) * second)
     assert share(q, first, second) == pytest.approx(w, abs=1e-6)
-    assert share(normalised(1.5 * first - 0.5 * second), first, second) == 1
-    assert share(normalised(1.5 * second - 0.5 * first), first, second) == 0
+    assert share(log_softmax(1.5 * first - 0.5 * second), first, second) == 1
+    assert share(log_softmax(1.5 * second - 0.5 * first), first, second) == 0
     assert np.isnan(share(q, first, first))
 
 
@@ -70,7 +70,7 @@ def test_derivatives_are_those_of_the_divergence():
     step = 1e-6
 
     def divergence(w):
-        return kl(q, normalised(w * first + (1 - w) * second))
+        return kl(q, log_softmax(w * first + (1 - w) * second))
 
     for node, w in ((0, 0.0), (16, 0.5), (32, 1.0)):
         slope = (divergence(w + step) - divergence(w - step)) / (2 * step)
@@ -95,9 +95,9 @@ def test_compare_says_where_networks_lie():
             of_pool, of_prior = (
                 m.log_predictive(symbols)[:, drawn, :3] for m in (POOL, POOL.prior)
             )
-            mixed = normalised(w * of_pool + (1 - w) * of_prior)
+            mixed = log_softmax(w * of_pool + (1 - w) * of_prior)
             rows[:, drawn, :3] = mixed + np.log(0.99)
-            rows[:, ~drawn] = normalised(np.array([-50.0, -50, -50, 0]))
+            rows[:, ~drawn] = log_softmax(np.array([-50.0, -50, -50, 0]))
             return rows
 
         return rows

@@ -32,8 +32,8 @@ from autoregressive.cells import CELLS
 from autoregressive.scores import kl
 from meta_learning.learner import Learner, learner_model
 from meta_learning.processes import PROCESSES, DirichletCategorical, FixedCategorical, Streams
+from meta_learning.processes.places import stream_length
 from meta_learning.references import Memoryless, ladder
-from meta_learning.training import stream_length
 
 PRIOR = DirichletCategorical((10, 1, 1), 5)
 FLAT = DirichletCategorical((1.3, 1.3, 1.3), 5)

@@ -14,8 +14,8 @@ from running import groups_of, refused, run
 from analysis.images.chains import CHAINS, diagnose
 from analysis.images.estimation import Effort, estimate
 from analysis.images.estimation_results import document, means
-from autoregressive.images.masks import observed
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
+from autoregressive.images.masks import draw_mask
 from autoregressive.pixels.evidence import Evidence, log_mean
 from autoregressive.pixels.inpainting import posteriors
 
@@ -69,7 +69,7 @@ def test_a_model_with_known_posteriors_is_met():
     shape = (8, 8)
     chain = raster_chains.hidden_markov(64)
     truth = raster_chains.draw(chain, 3, 0)
-    keep = np.stack([observed(m, 1, shape, 1)[0] for m in ("square:5", "random:32", "lower-half")])
+    keep = np.stack([draw_mask(m, 1, shape, 1)[0] for m in ("square:5", "random:32", "lower-half")])
     images = MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth)
     found = estimate(chain, images, Effort(32, 400, 0.05), 0)
     for one, image in zip(found, images.masked, strict=True):

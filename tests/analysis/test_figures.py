@@ -18,7 +18,7 @@ from analysis.comparison.simplex_figures import can_draw, simplex
 from analysis.images.inpainting_figures import future_map
 from analysis.report.publish import figure_bytes
 from meta_learning.processes import DirichletCategorical, FixedCategorical
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 KEY = jax.random.key(3)
 PRIOR = DirichletCategorical((2, 1, 1), 6)

@@ -38,10 +38,10 @@ from autoregressive.cells import CELLS, RECURRENT
 from autoregressive.cells.base import Cell
 from autoregressive.model import Model, cell_params
 from autoregressive.scores import kl
-from autoregressive.unroll.scan import plain_unroll
+from autoregressive.unroll.scan import portable_unroll
 from meta_learning.learner import Learner, encode, learner_model
 from meta_learning.processes import DirichletCategorical, drawn_places, task_counts
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 ALPHA, T = (2.0, 1.0, 1.0), 8
 PROCESS = DirichletCategorical(ALPHA, T)
@@ -159,7 +159,7 @@ def test_states_are_those_of_a_loop_and_predict_what_the_network_does(cell):
 def test_the_first_part_of_every_cell_is_what_comes_out(cell):
     learner, symbols = untrained(cell), streams(4)
     found = states_along(learner, symbols)
-    _, h = plain_unroll(
+    _, h = portable_unroll(
         learner.model.cell,
         cell_params(learner.params),
         learner.model.initial_state((4,)),

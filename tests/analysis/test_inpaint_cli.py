@@ -11,7 +11,7 @@ from running import refused, run
 
 from analysis.images.inpainting import PREDICTORS, inpaint
 from analysis.images.inpainting_results import choose, document, estimate
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.packaged import packaged_pixels
 

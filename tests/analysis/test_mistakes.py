@@ -11,7 +11,7 @@ import pytest
 
 from analysis.coursework import mistakes
 from analysis.coursework.exact_losses import excess
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.continuation import continue_images
 from autoregressive.pixels.network import PixelNetwork, pixel_model
 from meta_learning.processes import DirichletCategorical

@@ -15,7 +15,7 @@ from analysis.images.inpainting_figures import _window
 from analysis.images.runs import first_missing, horizons, kept_epochs
 from autoregressive.pixels.continuation import HORIZONS
 from autoregressive.pixels.network import PixelNetwork
-from autoregressive.pixels.trained_on import trained_on
+from autoregressive.pixels.trained_on import training_images
 from autoregressive.pixels.training import curve_points
 
 SMALL = ("--epochs", "3", "--batch-size", "8", "--hidden", "3", "--readout", "3", "--quiet")
@@ -60,7 +60,7 @@ def test_the_checkpoint_remembers_the_images(trained):
     assert data["name"] == "drawings" and data["images"] == 14
     assert (data["shape"], data["threshold"], data["inverted"]) == ([5, 8], 0.5, True)
     assert data["split"] == [70, 0, 30]
-    known = trained_on(PixelNetwork.load(out / "network.safetensors"))
+    known = training_images(PixelNetwork.load(out / "network.safetensors"))
     assert known.shape == (5, 8) and known.parts == (70, 0, 30)
     assert (known.binarisation.threshold, known.binarisation.inverted) == (0.5, True)
     # Two steps an epoch, the second one smaller.

@@ -127,7 +127,7 @@ def trained(monkeypatch, seconds):
     monkeypatch.setattr(training, "_PIECE_S", seconds)
     trainer, heard = descent(), []
     state = trainer.init({"w": jnp.arange(2.0)[:, None]})
-    with pace.listening(pace.TRAINING, lambda *now: heard.append(now)):
+    with pace.listen(pace.TRAINING, lambda *now: heard.append(now)):
         return [*fit(trainer, state, jnp.arange(2), None, [5, 12])], heard
 
 
@@ -152,7 +152,7 @@ def test_scoring_tells_of_every_network_and_chunk(monkeypatch):
     model = learner.learner_model(2, "lstm", 2)
     net = learner.Learner(model, model.init(jax.random.key(0)), 2, {})
     heard = []
-    with pace.listening(pace.SCORING, lambda *now: heard.append(now)):
+    with pace.listen(pace.SCORING, lambda *now: heard.append(now)):
         compare.compare(
             [net.log_predictive] * 2, process, process, key=jax.random.key(1), streams=5, length=4
         )

@@ -21,7 +21,7 @@ from analysis.audit.tree import count_walk
 from analysis.images import inpainting
 from analysis.images.inpainting import inpaint
 from analysis.workers import run_tasks
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 

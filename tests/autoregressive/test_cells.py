@@ -20,7 +20,7 @@ from autoregressive import model as model_module
 from autoregressive.cells import CELLS, GRU, LSTM, RECURRENT
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.unroll import scan as unroll_module
-from autoregressive.unroll.scan import plain_unroll, recurrent_unroll, span_length
+from autoregressive.unroll.scan import portable_unroll, recurrent_unroll, span_length
 
 recurrent_cells = pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
 # (inputs, batch, length): a single input, one-hot widths, wide ones, a single place.
@@ -42,7 +42,7 @@ def test_lstm_is_the_one_of_jax_and_cudnn(float64):
         outputs, last_h, last_c = rnn.lstm_ref(
             xs.swapaxes(0, 1), h[None], c[None], *weights, lengths, 3, 5, 1, 0.0, False
         )
-    last, hs = plain_unroll(cell, params, (h, c), xs)
+    last, hs = portable_unroll(cell, params, (h, c), xs)
     np.testing.assert_allclose(hs.swapaxes(0, 1), outputs, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last[0], last_h[0], rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last[1], last_c[0], rtol=1e-12, atol=1e-14)
@@ -64,7 +64,7 @@ def test_cell_is_the_one_of_pytorch(float64, kind, name):
         outputs, last = theirs(
             torch.from_numpy(np.array(xs)), first if len(first) > 1 else first[0]
         )
-    ours_last, ours = plain_unroll(cell, params, state, xs)
+    ours_last, ours = portable_unroll(cell, params, state, xs)
     np.testing.assert_allclose(ours, outputs.numpy(), rtol=1e-12, atol=1e-14)
     lasts = last if len(first) > 1 else (last,)
     for mine, other in zip(ours_last, lasts, strict=True):
@@ -151,7 +151,7 @@ def test_chunked_read_out_equals_the_whole(name, monkeypatch, chunk):
 
     def unchunked(params):
         state = model.initial_state((3,))
-        _, hs = plain_unroll(model.cell, cell_params(params), state, xs.swapaxes(0, 1))
+        _, hs = portable_unroll(model.cell, cell_params(params), state, xs.swapaxes(0, 1))
         for n in range(3):
             hs = jnp.maximum(hs, 0) @ params[f"readout.{n}.w"].T
             hs = hs + params[f"readout.{n}.b"][None, None]

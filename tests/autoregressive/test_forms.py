@@ -76,24 +76,24 @@ def test_kernels_lower_to_one_call_forwards_and_one_backwards(kind):
 
 
 def test_kernels_are_tried_before_they_are_used(monkeypatch):
-    kernel.kernels_work.cache_clear()
-    assert "do not compile here" in kernel.kernels_work(LSTM(1, 32))
-    assert "16, 32, 64 hidden units" in kernel.kernels_work(LSTM(1, 33))
-    kernel.kernels_work.cache_clear()
+    kernel.why_no_kernels.cache_clear()
+    assert "do not compile here" in kernel.why_no_kernels(LSTM(1, 32))
+    assert "16, 32, 64 hidden units" in kernel.why_no_kernels(LSTM(1, 33))
+    kernel.why_no_kernels.cache_clear()
     monkeypatch.setattr(kernel, "KERNELS", kernel.INTERPRETED)
     # Inside a compiled program too, where a form is chosen.
     asked = []
-    jax.jit(lambda x: asked.append(kernel.kernels_work(GRU(1, 16))) or x)(1.0)
+    jax.jit(lambda x: asked.append(kernel.why_no_kernels(GRU(1, 16))) or x)(1.0)
     assert asked == [""]
 
     def halved(*arguments):
         last, states = SCANS.forward(*arguments)
         return last, tuple(s / 2 for s in states)
 
-    kernel.kernels_work.cache_clear()
+    kernel.why_no_kernels.cache_clear()
     monkeypatch.setattr(kernel, "KERNELS", SCANS._replace(forward=halved))
-    assert kernel.kernels_work(GRU(1, 16)) == "kernels and scans disagree here"
-    kernel.kernels_work.cache_clear()
+    assert kernel.why_no_kernels(GRU(1, 16)) == "kernels and scans disagree here"
+    kernel.why_no_kernels.cache_clear()
 
 
 def test_weights_for_cudnn_are_those_that_its_reference_reads():
@@ -131,16 +131,16 @@ def test_the_form_chosen(monkeypatch, asked, backend, cell, dtype, expected):
     if asked is not None:
         monkeypatch.setenv(backends.ASK, asked)
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(kernel, "kernels_work", lambda cell: "")
-    assert backends.backend(cell, jnp.dtype(dtype)) == expected
+    monkeypatch.setattr(kernel, "why_no_kernels", lambda cell: "")
+    assert backends.choose_backend(cell, jnp.dtype(dtype)) == expected
 
 
 def test_what_cannot_be_had_is_said_once(monkeypatch, caplog):
     monkeypatch.setenv(backends.ASK, "kernels")
-    monkeypatch.setattr(backends, "_told", set())
+    monkeypatch.setattr(backends, "_logged", set())
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert backends.backend(LSTM(1, 32), jnp.dtype("float32")) == "spans"
+            assert backends.choose_backend(LSTM(1, 32), jnp.dtype("float32")) == "spans"
     assert [r.getMessage() for r in caplog.records] == [
         "META_LEARN_UNROLL=kernels: there is no GPU; the scan is used"
     ]
@@ -173,14 +173,14 @@ def step(seed):
 
 step(0)
 from autoregressive.unroll import backends
-assert backends.used() == ["spans"]
+assert backends.used_backends() == ["spans"]
 # JAX imports parts of it by itself; what is asked for is jax.experimental's.
 assert not [name for name in sys.modules if name.startswith("jax.experimental.pallas")]
 # As on a machine with a GPU, whose programs run here.
 jax.default_backend = lambda: "gpu"
 jax.clear_caches()
 step(1)
-assert backends.used() == ["spans"]
+assert backends.used_backends() == ["spans"]
 """
 
 
@@ -212,7 +212,7 @@ def test_a_jax_without_the_kernels_route_costs_one_line(blocked, says):
 def test_an_unknown_form_is_refused(monkeypatch):
     monkeypatch.setenv(backends.ASK, "fast")
     with pytest.raises(ValueError, match="META_LEARN_UNROLL is 'fast': expected auto, spans"):
-        backends.backend(LSTM(1, 32), jnp.dtype("float32"))
+        backends.choose_backend(LSTM(1, 32), jnp.dtype("float32"))
 
 
 def test_the_form_used_is_in_the_manifest(monkeypatch):

@@ -13,7 +13,7 @@ from naive import LOOPS
 
 from autoregressive.cells import LRU, Mamba, MinGRU
 from autoregressive.cells.recurrence import LOOP, TREE, linear_recurrence
-from autoregressive.unroll.scan import plain_unroll
+from autoregressive.unroll.scan import portable_unroll
 
 KINDS = {"mingru": MinGRU, "lru": LRU, "mamba": Mamba}
 cells = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -59,7 +59,7 @@ def test_cell_is_the_one_of_its_paper(name):
     with jax.enable_x64(True):
         cell, params, _, xs = made(KINDS[name], 3, 2, 9, hidden=6)
         state = jax.tree.map(lambda s: s.astype(jnp.float64), cell.initial_state((2,)))
-        _, outputs = plain_unroll(cell, params, state, xs)
+        _, outputs = portable_unroll(cell, params, state, xs)
         expected = LOOPS[name](cell, {k: np.asarray(v) for k, v in params.items()}, np.asarray(xs))
     np.testing.assert_allclose(outputs, expected, rtol=1e-10, atol=1e-12)
 

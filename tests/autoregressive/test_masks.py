@@ -9,7 +9,7 @@ from laws import masks_leave_most_pixels_and_miss_some_in_every_image
 from autoregressive.errors import DataError
 from autoregressive.images.glyphs import load_glyphs
 from autoregressive.images.masked import mask_images
-from autoregressive.images.masks import MASKS, observed
+from autoregressive.images.masks import MASKS, draw_mask
 
 SHAPE = (28, 28)
 
@@ -23,28 +23,28 @@ def test_masks_leave_most_pixels_and_miss_some_in_every_image(name):
     ("mask", "rows", "columns"), [("square:4", 4, 4), ("row:10", 1, 10), ("column:3", 3, 1)]
 )
 def test_patches_are_rectangles_inside_the_image(mask, rows, columns):
-    for keep in observed(mask, 200, SHAPE, 2):
+    for keep in draw_mask(mask, 200, SHAPE, 2):
         where = np.argwhere(~keep.reshape(SHAPE))
         assert len(where) == rows * columns
         assert (np.ptp(where, axis=0) + 1).tolist() == [rows, columns]
 
 
 def test_patches_reach_every_corner():
-    missing = ~observed("square:14", 2000, SHAPE, 0).all(0)
+    missing = ~draw_mask("square:14", 2000, SHAPE, 0).all(0)
     assert missing.reshape(SHAPE)[[0, 0, -1, -1], [0, -1, 0, -1]].all()
 
 
 def test_random_is_a_share_of_the_pixels():
-    assert ((~observed("random:0.02", 9, SHAPE, 0)).sum(1) == 16).all()
+    assert ((~draw_mask("random:0.02", 9, SHAPE, 0)).sum(1) == 16).all()
 
 
 def test_random_is_a_number_of_pixels():
-    assert ((~observed("random:200", 9, SHAPE, 0)).sum(1) == 200).all()
-    assert ((~observed("random:1", 9, SHAPE, 0)).sum(1) == 1).all()
+    assert ((~draw_mask("random:200", 9, SHAPE, 0)).sum(1) == 200).all()
+    assert ((~draw_mask("random:1", 9, SHAPE, 0)).sum(1) == 1).all()
 
 
 def test_the_lower_half_is_missing():
-    keep = observed("lower-half", 3, (5, 2), 0)
+    keep = draw_mask("lower-half", 3, (5, 2), 0)
     assert keep.tolist() == [[True] * 6 + [False] * 4] * 3
 
 
@@ -90,4 +90,4 @@ def test_a_file_says_what_is_observed(tmp_path):
 )
 def test_bad_masks_are_refused(mask, message):
     with pytest.raises(DataError, match=message):
-        observed(mask, 3, SHAPE, 0)
+        draw_mask(mask, 3, SHAPE, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autoregressive.errors import DataError
-from autoregressive.images.npy import read_masked
+from autoregressive.images.masked import read_masked
 
 TRUTH = np.random.default_rng(0).integers(0, 2, (3, 16))
 

@@ -8,7 +8,7 @@ from own_files import BINARY, GREY, idx, lay, npy, npz, pictures
 
 from autoregressive.errors import DataError
 from autoregressive.images.binarisation import Binarisation, grey_level
-from autoregressive.images.choice import ImageChoice, normalised, split_rows
+from autoregressive.images.choice import ImageChoice, normalise_shares, split_rows
 from autoregressive.images.own import WHOLE, read_parts
 
 rgb = np.repeat(GREY[..., None], 3, -1)
@@ -177,14 +177,14 @@ def test_binary_images_are_the_same_at_any_threshold(tmp_path):
 
 def test_a_split_is_of_all_images_and_always_the_same():
     rows = np.arange(101)[:, None]
-    first = split_rows(rows, normalised((80, 10, 10)))
+    first = split_rows(rows, normalise_shares((80, 10, 10)))
     assert [len(part) for part in first.values()] == [81, 10, 10]
     assert sorted(np.concatenate(list(first.values())).ravel()) == list(range(101))
-    again = split_rows(rows, normalised((0.8, 0.1, 0.1)))
+    again = split_rows(rows, normalise_shares((0.8, 0.1, 0.1)))
     assert all((first[name] == again[name]).all() for name in first)
     # Files in the order of their classes: every part has some of each end.
     assert first["test"].min() < 30 and first["test"].max() > 70
-    assert normalised((3, 1)) == (75, 0, 25)
+    assert normalise_shares((3, 1)) == (75, 0, 25)
 
 
 def test_what_was_read_is_said(tmp_path, caplog):

@@ -10,7 +10,7 @@ from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.image_set import ImageSet, pack
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.packaged import packaged_pixels
-from autoregressive.pixels.trained_on import data_settings, refuse_others, trained_on
+from autoregressive.pixels.trained_on import data_settings, refuse_others, training_images
 from autoregressive.pixels.training import make_pixel_recipe, train_pixels
 
 NET = network()  # of 12 pixels
@@ -35,7 +35,7 @@ SETS = [
 @pytest.mark.parametrize("known", SETS, ids=lambda s: f"{s.shape} {s.binarisation}")
 def test_what_is_remembered_comes_back_from_a_file(tmp_path, known):
     remembering(data_settings(known)).save(tmp_path / "network")
-    found = trained_on(PixelNetwork.load(tmp_path / "network"))
+    found = training_images(PixelNetwork.load(tmp_path / "network"))
     assert (found.name, found.shape, found.binarisation, found.parts) == (
         *("mine", known.shape, known.binarisation),
         known.parts,
@@ -47,7 +47,7 @@ def test_usual_images_leave_no_more_in_a_header_than_they_did():
     usual = ImageSet("mnist", "train", pack(np.zeros((2, 28, 28), bool)))
     assert set(data_settings(usual)) == {"name", "images", "digest"}
     for name in ("lstm-32", "gru-32"):
-        known = trained_on(packaged_pixels(name))
+        known = training_images(packaged_pixels(name))
         assert (known.name, known.shape, known.binarisation) == ("mnist", (28, 28), DEFAULT)
 
 
@@ -63,7 +63,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("data", MALFORMED, ids=str)
 def test_a_malformed_header_says_nothing(data):
-    found = trained_on(remembering({"name": "mine", **data}))
+    found = training_images(remembering({"name": "mine", **data}))
     assert found.shape == (1, 12) and found.binarisation == DEFAULT and found.parts is None
 
 

@@ -21,7 +21,7 @@ from running import run
 
 from analysis.arviz_versions import arviz
 from analysis.comparison.metrics import METRICS, Metric
-from autoregressive.images.masks import observed
+from autoregressive.images.masks import draw_mask
 from autoregressive.scores import log_loss
 from meta_learning import DirichletCategorical
 from meta_learning.learner import INIT
@@ -157,7 +157,7 @@ def test_pixel_networks_train_on_the_image_set(tmp_path):
 
 def test_the_mask_obeys_the_law_and_is_a_checkerboard(added):
     laws.masks_leave_most_pixels_and_miss_some_in_every_image("checkerboard")
-    for keep in observed("checkerboard:4", 20, (28, 28), 0):
+    for keep in draw_mask("checkerboard:4", 20, (28, 28), 0):
         rows, columns = np.nonzero(~keep.reshape(28, 28))
         assert len(rows) == 8
         assert np.ptp(rows) == np.ptp(columns) == 3

@@ -15,8 +15,8 @@ from autoregressive.pixels.packaged import packaged_names, packaged_pixels
 from autoregressive.scores import kl
 from meta_learning.experiments import EXPERIMENTS
 from meta_learning.packaged import packaged_learner
+from meta_learning.processes.places import stream_length
 from meta_learning.recipes import RECIPES
-from meta_learning.training import stream_length
 
 TRAINED = ("lstm-32", "gru-32")
 

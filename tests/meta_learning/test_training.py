@@ -107,12 +107,12 @@ def test_training_descends_and_reports_the_mean_loss_of_each_chunk():
 def test_averaging_is_the_moving_average_without_its_start_up_bias():
     span = 5.0
     trainer, state, keys = toy(averaging=span)
-    assert_same_bits(trainer.averaged(state), state.params)
+    assert_same_bits(trainer.get_params(state), state.params)
     average = np.zeros(3)
     for n, progress in enumerate(fit(trainer, state, keys, None, range(1, 13)), start=1):
         average += (np.asarray(progress.state.params["w"][0], np.float64) - average) / span
         unbiased = average / (1 - (1 - 1 / span) ** n)
-        got = trainer.averaged(progress.state)["w"][0]
+        got = trainer.get_params(progress.state)["w"][0]
         np.testing.assert_allclose(got, unbiased, rtol=2e-6, atol=1e-7)
 
 

@@ -13,7 +13,7 @@ from analysis.audit.tree.prefix_tree import Sums, Walk
 from autoregressive import checkpoint
 from autoregressive.checkpoint import CheckpointError, settings_digest, tensors_digest
 from autoregressive.header import Header
-from autoregressive.resume import cache_may_fail
+from autoregressive.resume import warn_if_unwritable
 from autoregressive.versions import versions
 from meta_learning.learner import Learner
 
@@ -95,6 +95,6 @@ class PartialSums:
         if self.path is None or self.done == self.saved:
             return
         tensors = {"sums": self.values, "done": np.array([self.done, self.frontier], np.int64)}
-        with cache_may_fail(self.folder):
+        with warn_if_unwritable(self.folder):
             checkpoint.save(self.path, tensors, self.header)
         self.saved, self.saved_at = self.done, time.monotonic()

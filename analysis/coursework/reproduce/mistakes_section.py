@@ -9,7 +9,7 @@ from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import KINDS, Run
 from analysis.report.formats import nats, percent
 from analysis.report.report import Table
-from autoregressive.images.npy import MaskedImages
+from autoregressive.images.masked import MaskedImages
 from meta_learning.experiments import EXPERIMENTS
 
 TITLE = "What earlier solutions got wrong, shown"

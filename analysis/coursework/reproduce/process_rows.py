@@ -22,7 +22,7 @@ from meta_learning.experiments import (
 )
 from meta_learning.learner import TEST
 from meta_learning.processes import DirichletCategorical, FixedCategorical
-from meta_learning.training import stream_length
+from meta_learning.processes.places import stream_length
 
 RECIPES = ("coursework", "default")
 _SHOWN = 44

@@ -22,7 +22,7 @@ from autoregressive.pixels.network import PixelNetwork
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
     from analysis.images.inpainting import Inpainting
-    from autoregressive.images.npy import MaskedImages
+    from autoregressive.images.masked import MaskedImages
     from autoregressive.pixels.continuation import Continuation
     from autoregressive.pixels.training import PixelPoint, PixelRecipe
     from meta_learning.learner import Learner
@@ -191,8 +191,7 @@ class Run:
     @cached_property
     def masked(self) -> dict[str, tuple[MaskedImages, str]]:
         """What is missing -> the images, and where they come from."""
-        from autoregressive.images.masked import mask_images
-        from autoregressive.images.npy import MaskedImages
+        from autoregressive.images.masked import MaskedImages, mask_images
 
         n = self.sizes.inpainted_images
         chosen = {}
@@ -207,7 +206,7 @@ class Run:
         return {kind: chosen[kind] for kind in KINDS}
 
     def _masked_files(self) -> list[tuple[Path, MaskedImages]]:
-        from autoregressive.images.npy import read_masked
+        from autoregressive.images.masked import read_masked
 
         paths = self.masked_paths()
         return [(path, read_masked(path)) for path in paths]
