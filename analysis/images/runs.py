@@ -78,19 +78,18 @@ def train_and_score(
 
     folder: as for ``train_pixels``, whose errors these are; OSError where ``out`` cannot be written.
     """
-
     kept = kept_epochs(recipe.epochs)
 
     def on_epoch(epoch: Epoch) -> None:
         if epoch.epoch in kept:
-            epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
+            epoch.network.save(epoch_file(out, epoch.epoch))
         if epoch.train is not None and epoch.test is not None:
             row = {
                 "run": settings_digest(epoch.network.settings),
                 "train": scores(epoch.train),
                 "test": scores(epoch.test),
             }
-            write_json(out / f"epoch-{epoch.epoch}.json", row)
+            write_json(_scores_file(out, epoch.epoch), row)
 
     network = train_pixels(
         images,
@@ -106,6 +105,15 @@ def train_and_score(
     )
     network.save(out / NETWORK)
     return network, _document(network, out)
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where ``train_and_score`` leaves the network after an epoch."""
+    return folder / f"epoch-{epoch}.safetensors"
+
+
+def _scores_file(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch-{epoch}.json"
 
 
 def kept_epochs(epochs: int) -> set[int]:
@@ -164,7 +172,7 @@ def _document(network: PixelNetwork, out: Path) -> Document:
 
 def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, Document]:
     """The scores that ``run`` left in the folder; another run's are not taken for them."""
-    paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
+    paths = {epoch: _scores_file(out, epoch) for epoch in sorted(epochs)}
     rows = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
     return {epoch: row for epoch, row in rows.items() if row.get("run") == run}
 

@@ -10,6 +10,7 @@ from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
 from analysis.images.inpainting import Inpainting
 from analysis.images.inpainting_results import document, estimate
+from analysis.images.runs import epoch_file
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Document, Panel, Table
 from autoregressive.checkpoint import tensors_digest
@@ -179,8 +180,8 @@ def _of_data(run: Run, panel: Panel) -> Panel:
 
 
 def _command(run: Run, kind: str) -> str:
-    folder = f"{run.out}/networks/pixels-{'-'.join(map(str, run.sizes.readouts[0]))}"
-    checkpoint = f"--checkpoint {folder}/epoch-{max(run.pixels.epochs)}.safetensors"
+    network = epoch_file(run.pixels_folder(run.sizes.readouts[0]), max(run.pixels.epochs))
+    checkpoint = f"--checkpoint {network}"
     images, source = run.masked[kind]
     files = [path for path in run.masked_paths() if path.name == source]
     if files and len(images.masked) == 1_000:

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     Train = Callable[[Process, Recipe, int, Sequence[int]], list[Learner]]
 
 Made = TypeVar("Made")
+# What is missing, as ``MaskedImages.kind`` says it, and the mask that makes it.
 KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
+# Of each image that is continued, as the coursework asks.
+SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,16 @@ class Run:
 
     @property
     def networks_folder(self) -> Path:
+        """Where the networks of all rows are."""
         return self.out / "networks"
+
+    def pixels_folder(self, readout: tuple[int, ...]) -> Path:
+        """Where the pixel network with these read-out widths is, with its epochs."""
+        return self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
+
+    def learner_file(self, name: str, recipe: str) -> Path:
+        """Where M1 .. M4, trained with a recipe, are."""
+        return self.networks_folder / f"{name}-{recipe}.safetensors"
 
     @property
     def of_data(self) -> str:
@@ -126,11 +138,11 @@ class Run:
         return self._once(("pixels", readout), lambda: self._pixel_stages(readout))
 
     def _pixel_stages(self, readout: tuple[int, ...]) -> PixelStages:
-        folder = self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
+        folder = self.pixels_folder(readout)
         folder.mkdir(parents=True, exist_ok=True)
         if self.packaged_pixels:
             return self._packaged_pixels(folder)
-        from analysis.images.runs import find_or_train
+        from analysis.images.runs import epoch_file, find_or_train
 
         recipe = self.pixel_recipe
         with self.follow_pixels() as on_point:
@@ -146,7 +158,7 @@ class Run:
                 on_point=on_point,
             )
         stages = {
-            _epochs(n): PixelNetwork.load(folder / f"epoch-{n}.safetensors")
+            _epochs(n): PixelNetwork.load(epoch_file(folder, n))
             for n in sorted({0, 1} - {recipe.epochs})
         }
         made = (
@@ -156,7 +168,7 @@ class Run:
         return PixelStages(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
 
     def _packaged_pixels(self, folder: Path) -> PixelStages:
-        from analysis.images.runs import scores
+        from analysis.images.runs import epoch_file, scores
         from autoregressive.pixels.network import evaluate
         from autoregressive.pixels.packaged import packaged_stages
 
@@ -167,7 +179,7 @@ class Run:
         for network in packaged_stages().values():
             number = _epoch_of(network)
             stages[_epochs(number)] = network
-            network.save(folder / f"epoch-{number}.safetensors")
+            network.save(epoch_file(folder, number))
             epochs[number] = {
                 "train": scores(evaluate(network, train)),
                 "test": scores(evaluate(network, test)),
@@ -186,7 +198,7 @@ class Run:
         """A, B and C of all stages, and the last one's samples."""
         from analysis.images.runs import continuations
 
-        return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=10)
+        return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=SAMPLES)
 
     @cached_property
     def masked(self) -> dict[str, tuple[MaskedImages, str]]:
@@ -243,7 +255,7 @@ class Run:
             else:
                 made = make_recipe(recipe, budget=self.sizes.budget)
                 (learner,) = self.train(process, made, self.sizes.hidden, [self.seed])
-            learner.save(self.networks_folder / f"{name}-{recipe}.safetensors")
+            learner.save(self.learner_file(name, recipe))
             learners[name] = learner
         return learners
 

@@ -10,28 +10,29 @@ from collections.abc import Callable, Collection
 from analysis import extensions
 from analysis.coursework.reproduce import (
     bayes_rows,
+    continuation_rows,
+    hidden_rows,
     inpainting_rows,
     mistakes_section,
     pixel_rows,
     process_rows,
+    question_rows,
     symbol_rows,
 )
 from analysis.coursework.reproduce.kept import Kept, Result, find, keep
-from analysis.coursework.reproduce.rows import ROWS
+from analysis.coursework.reproduce.rows import MISTAKES, asked_in
 from analysis.coursework.reproduce.run import Run
 from analysis.report.report import Document
 from autoregressive.checkpoint import settings_digest
 from autoregressive.versions import versions
-
-MISTAKES = "mistakes"
 
 STEPS: dict[str, Callable[[Run], Result]] = {
     "row-1": pixel_rows.data,
     "row-2": pixel_rows.model,
     "row-3": pixel_rows.training,
     "row-4": pixel_rows.summary,
-    "row-5": pixel_rows.continuation,
-    "row-6": pixel_rows.pictures,
+    "row-5": continuation_rows.continuation,
+    "row-6": continuation_rows.pictures,
     "row-7": inpainting_rows.one_pixel,
     "row-8": inpainting_rows.patch,
     "row-9": inpainting_rows.both_files,
@@ -42,18 +43,16 @@ STEPS: dict[str, Callable[[Run], Result]] = {
     "row-14": symbol_rows.test_streams,
     "row-15": process_rows.exact_bayes,
     "row-16": bayes_rows.against_bayes,
-    "row-17": bayes_rows.questions,
-    "row-18": bayes_rows.hidden_state,
+    "row-17": question_rows.questions,
+    "row-18": hidden_rows.hidden_state,
     MISTAKES: mistakes_section.section,
 }
 
 
 def title(step: str) -> str:
     """ "Row 5, Continuation"."""
-    if step == MISTAKES:
-        return mistakes_section.TITLE
-    number = int(step.removeprefix("row-"))
-    return f"Row {number}, {ROWS[number].title}"
+    asked = asked_in(step)
+    return mistakes_section.TITLE if asked is None else f"Row {asked.number}, {asked.title}"
 
 
 def command(run: Run, step: str) -> str:

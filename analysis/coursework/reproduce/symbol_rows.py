@@ -21,7 +21,6 @@ from meta_learning.experiments import (
 )
 
 RECIPES = ("coursework", "default")
-_SHOWN = 44
 
 
 def model(run: Run) -> Result:
