@@ -15,7 +15,7 @@ from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
 from analysis.commands.sweep import sweep
 from analysis.console import one_line_errors
-from analysis.interrupts import handled, interrupted, stop
+from analysis.interrupts import handle_signals, interrupted, stop
 from autoregressive.versions import package_version
 
 _START = """\
@@ -56,11 +56,11 @@ class _Group(click.Group):
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """What a program calls to be the command."""
-        with handled(program=True):
+        with handle_signals(program=True):
             return super().__call__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
-        with handled():
+        with handle_signals():
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt:

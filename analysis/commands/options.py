@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from analysis.console import choose_device, logging_to_stderr, one_line_errors
+from analysis.console import choose_device, log_to_stderr, one_line_errors
 
 # What click passes on, and what it calls with that.
 Given = Any
@@ -118,7 +118,7 @@ def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Given, device: str, quiet: bool, **kwargs: Given) -> None:
         with one_line_errors():
-            logging_to_stderr(quiet)
+            log_to_stderr(quiet)
             choose_device(device)
             command(*args, quiet=quiet, **kwargs)
 
