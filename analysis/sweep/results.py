@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from analysis.comparison.estimates import quantity_of, share_closed
-from analysis.comparison.results import Variables, described
+from analysis.comparison.results import Variables, attributes
 from analysis.intervals import BOUNDS
 from analysis.report.report import Document
 from analysis.sweep.grid import coordinate
@@ -54,7 +54,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
         dims = next(r.dims[field] for r in sweep.results if field in r.dims)
         cells = [_place(r, field, dims, predictors) for r in sweep.results]
         values = _stack(cells, sweep.grid.shape)
-        groups[group][name] = ((*axes, *dims), values, described(name))
+        groups[group][name] = ((*axes, *dims), values, attributes(name))
     lengths = groups["training"].pop("symbols")
     others = tuple(range(len(axes) - 1))
     with np.errstate(invalid="ignore"):
@@ -68,7 +68,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
     groups["network"]["gap_closed"] = (
         (*axes, "seed"),
         _closed_by_seed(groups, predictors),
-        described("gap_closed"),
+        attributes("gap_closed"),
     )
     groups["intervals"] = _intervals(sweep, tuple(axes))
     datasets = {}
@@ -76,7 +76,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
         used = {d for dims, *_ in variables.values() for d in dims}
         here = {d: values for d, values in coords.items() if d in used}
         datasets[name] = xr.Dataset(variables, axes | here)
-    datasets["training"]["symbols"] = (("iterations", "point"), symbols, described("symbols"))
+    datasets["training"]["symbols"] = (("iterations", "point"), symbols, attributes("symbols"))
     datasets["training"] = datasets["training"].set_coords("symbols")
     for dataset in datasets.values():
         _describe(dataset, sweep)
@@ -131,7 +131,7 @@ def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> Variables:
     for name in names:
         each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in sweep.results]
         values = np.array(each, float).reshape(*sweep.grid.shape, len(BOUNDS))
-        about = described(quantity_of(name))
+        about = attributes(quantity_of(name))
         out[name.replace(".", "_")] = ((*axes, "bound"), values, about)
     return out
 
