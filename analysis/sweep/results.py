@@ -37,11 +37,11 @@ def document(sweep: Sweep) -> Document:
 
 
 def to_datatree(sweep: Sweep) -> xarray.DataTree:
-    """Labelled arrays. Every variable has a dim for each axis of the grid; what a point does not have
-    is NaN.
+    """Labelled arrays. Every variable has a dim for each axis of the grid, NaN where a point lacks it.
 
-    Groups: network (also dim seed), references (dim predictor): means over the test streams; intervals
-    (dim bound: mean and 95% interval); training (dims seed and point): held-out learning curves.
+    Groups: network (dim seed) and references (dim predictor), means over the test streams; intervals
+    (dim bound), estimates with their 95% intervals; training (dims seed, point), held-out learning
+    curves.
     """
     import xarray as xr
 
@@ -84,7 +84,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
 
 
 def _predictors(results: Iterable[Result]) -> list[str]:
-    """Names of all references, in the order in which they first come."""
+    """Names of all references, in the order of their first coming."""
     names: dict[str, None] = {}
     for result in results:
         names |= dict.fromkeys(n for n in result.document.get("loss", {}) if n != "network")
@@ -94,7 +94,7 @@ def _predictors(results: Iterable[Result]) -> list[str]:
 def _place(
     result: Result, field: str, dims: list[str], predictors: list[str]
 ) -> Shaped[np.ndarray, "..."] | None:
-    """One point's array, with its references where those of the whole sweep are; None without it."""
+    """One point's array, with its references in the places of the whole sweep's; None without it."""
     values = result.arrays.get(field)
     if values is None or "predictor" not in dims:
         return values
@@ -107,7 +107,7 @@ def _place(
 def _stack(
     cells: Sequence[Shaped[np.ndarray, "..."] | None], shape: tuple[int, ...]
 ) -> Float64[np.ndarray, "..."]:
-    """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
+    """The arrays of all points as one (*shape, ...), NaN beyond the end of each."""
     there = [cell for cell in cells if cell is not None]
     sizes = np.max([cell.shape for cell in there], axis=0)
     out = np.full((len(cells), *sizes), np.nan)
@@ -125,7 +125,7 @@ def _closed_by_seed(
 
 
 def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> Variables:
-    """Every estimate: gap.network as gap_network."""
+    """Every estimate; ``gap.network`` is called ``gap_network``."""
     names = {name: None for result in sweep.results for name in result.estimates}
     out: Variables = {}
     for name in names:
