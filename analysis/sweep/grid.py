@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """axes: name -> values; ``process``, then parameters of the processes, then ``NETWORK_AXES``. points:
+    """axes: name -> values; "process", then parameters of the processes, then ``NETWORK_AXES``. points:
     every combination, the last axis fastest."""
 
     axes: dict[str, tuple[Hashable, ...]]

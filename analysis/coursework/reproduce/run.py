@@ -1,4 +1,4 @@
-"""What the rows share: images, networks, comparisons, each made or loaded once."""
+"""What the rows of a reproduction share: images, networks, comparisons, each made or loaded once."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ SAMPLES = 10
 
 @dataclass(frozen=True)
 class PixelStages:
-    """A pixel network at 0 epochs, 1 epoch and the end, by title. epochs: scores by epoch. made: how,
-    for the page."""
+    """A pixel network after 0 epochs, 1 epoch and the last, by title. epochs: scores by epoch. made: how
+    it was made, for the page."""
 
     stages: dict[str, PixelNetwork]
     epochs: dict[int, Document]
@@ -49,14 +49,15 @@ class PixelStages:
 
     @property
     def network(self) -> PixelNetwork:
+        """After the last epoch."""
         return list(self.stages.values())[-1]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One reproduction. data: a name of ``DATASETS``. out: the folder; networks go to out/networks.
-    train: networks of symbols, one a seed. follow_pixels: what is told of a pixel network's training
-    while it lasts."""
+    """One reproduction. data: a name of ``DATASETS``. out: the folder. train: from process, recipe,
+    hidden units and seeds to networks, one a seed. follow_pixels: gives the ``on_point`` of a pixel
+    network's training."""
 
     sizes: Sizes
     seed: int
@@ -64,10 +65,11 @@ class Run:
     out: Path
     train: Train
     follow_pixels: Callable[[], AbstractContextManager[Callable[[PixelPoint], None]]]
+    # What ``_once`` has made; of any type.
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
-        """What ``make`` gives, made once in this run."""
+        """What ``make`` returned when it was first called under this name."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
@@ -87,7 +89,7 @@ class Run:
 
     @property
     def of_data(self) -> str:
-        """For captions: what the images are."""
+        """What the images are, for captions."""
         if self.data == "mnist":
             return "MNIST."
         fonts = ", digits drawn from fonts" if self.data == "glyphs" else ""
@@ -102,10 +104,11 @@ class Run:
 
     @cached_property
     def test_images(self) -> ImageSet:
+        """What pixel networks are scored on."""
         return self.images("test")
 
     def images(self, split: str) -> ImageSet:
-        """A split, whole. Errors: DataError."""
+        """All images of a split. Errors: DataError."""
         from autoregressive.images.datasets import load
 
         return load(self.data, split)
@@ -122,6 +125,7 @@ class Run:
 
     @cached_property
     def pixel_recipe(self) -> PixelRecipe:
+        """Of pixel networks that are trained."""
         from autoregressive.pixels.training import make_pixel_recipe
 
         return make_pixel_recipe(
@@ -195,14 +199,14 @@ class Run:
 
     @cached_property
     def continuation(self) -> tuple[Document, Continuation]:
-        """A, B and C of all stages, and the last one's samples."""
+        """The costs A, B and C of all stages, nats a pixel, and the last one's samples."""
         from analysis.images.runs import continuations
 
         return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=SAMPLES)
 
     @cached_property
     def masked(self) -> dict[str, tuple[MaskedImages, str]]:
-        """What is missing -> the images, and where they come from."""
+        """By the names of ``KINDS``, images with missing pixels, and where they come from."""
         from autoregressive.images.masked import mask_images
         from autoregressive.images.npy import MaskedImages
 
@@ -270,7 +274,7 @@ class Run:
         return f"M1 to M4 were trained in this run, seed {self.seed}."
 
     def comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
-        """M1 .. M4 on the three test streams."""
+        """M1 .. M4 of a recipe on the three test streams, by model and stream."""
         return self._once(("comparisons", recipe), lambda: self._comparisons(recipe))
 
     def _comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:

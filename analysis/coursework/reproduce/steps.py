@@ -56,7 +56,7 @@ def title(step: str) -> str:
 
 
 def command(run: Run, step: str) -> str:
-    """What makes a step's results again."""
+    """The command that makes a step's results again."""
     words = ["meta-learn", "reproduce", *(["--quick"] if run.sizes.name == "quick" else [])]
     words += ["--data", run.data] if run.data != "mnist" else []
     row = step.removeprefix("row-")
@@ -64,7 +64,7 @@ def command(run: Run, step: str) -> str:
 
 
 def identity(run: Run) -> str:
-    """What decides the results: kept ones of another run are not taken for this one's."""
+    """A digest of all that the results depend on: a run finds only kept results with its own."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.masked_paths()
     }
@@ -83,10 +83,11 @@ def perform(
     steps: Collection[str],
     on_step: Callable[[str, Kept, bool], None] = lambda step, kept, new: None,
 ) -> dict[str, Kept]:
-    """All results that there are after these steps, by step, those kept from before among them.
+    """Does those of ``steps`` that have no kept result. Returns all results of the run, by step, also
+    those kept from before.
 
-    on_step: called after each with whether it was done now. A run that was stopped goes on after the
-    last step it kept. Errors: those of the steps; OSError.
+    on_step: called after each of ``steps``; its last argument says whether it was done now. A run that
+    was stopped goes on after the last step it kept. Errors: those of the steps; OSError.
     """
     own = identity(run)
     results = {}
@@ -98,7 +99,7 @@ def perform(
             seconds = time.monotonic() - started
             kept = keep(run.out, step, own, result, command(run, step), run.seed, seconds)
             on_step(step, kept, True)
-        elif step in steps and kept is not None:
+        elif kept is not None and step in steps:
             on_step(step, kept, False)
         if kept is not None:
             results[step] = kept
