@@ -38,7 +38,7 @@ def _print_version(context: click.Context, option: click.Parameter, asked: bool)
 
 
 def _load(context: click.Context, option: click.Parameter, named: tuple[str, ...]) -> None:
-    """Before the command is looked at: its help lists what was loaded."""
+    """Loads extensions before the command is parsed, so that its help can list them."""
     if not named:
         return
     from analysis import extensions
@@ -55,7 +55,7 @@ class _Group(click.Group):
     """A group whose commands an interrupt ends with 'stopped' and 130."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """What a program calls to be the command."""
+        """The whole command, for a program that calls ``main()``."""
         with handle_signals(program=True):
             return super().__call__(*args, **kwargs)
 
@@ -66,7 +66,7 @@ class _Group(click.Group):
             except KeyboardInterrupt:
                 stop()
             except Exception:
-                # Libraries make exceptions of their own out of an interrupt.
+                # Some libraries turn an interrupt into exceptions of their own.
                 if interrupted():
                     stop()
                 raise

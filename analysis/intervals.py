@@ -50,7 +50,7 @@ class Estimate:
         """Low and high."""
         return [self.low, self.high]
 
-    def document(self) -> dict[str, float | list[float | None] | None]:
+    def document(self) -> dict[str, object]:
         """Plain JSON values: the mean and its interval."""
         return {"mean": self.mean, "ci95": self.ci95}
 

@@ -24,7 +24,7 @@ from jaxtyping import Float64, Int64, Integer, PRNGKeyArray
 from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
 from analysis.audit.tree.size import choose_draws
-from analysis.comparison.results import finite
+from analysis.report.formats import finite
 from autoregressive.scores import Places
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical, Process

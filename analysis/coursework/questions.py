@@ -15,10 +15,10 @@ from jaxtyping import Float64, PRNGKeyArray
 
 from analysis.comparison.compare import Predictor, compare
 from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_prior
-from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
 from analysis.intervals import student_log
+from analysis.report.formats import finite
 from analysis.report.report import Document
 from autoregressive.versions import versions
 from meta_learning.experiments import (

@@ -132,6 +132,7 @@ def _share_of_worst(model: Document) -> float:
 
 
 def _over(table: Table, T: int) -> Table:
+    """The table, whose note also says how many draws it is about."""
     return table._replace(note=f"{table.note} Over the {T - 1} first draws of a task.")
 
 

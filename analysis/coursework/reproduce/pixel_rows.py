@@ -212,7 +212,7 @@ def summary(run: Run) -> Result:
 
 
 def _train_command(run: Run) -> str:
-    """Empty where the run trains on less than all images."""
+    """The command that trains the same network; empty where the run trains on less than all images."""
     if run.sizes.train_images is not None and not run.packaged_pixels:
         return ""
     recipe = "best" if run.packaged_pixels else run.sizes.pixel_recipe
