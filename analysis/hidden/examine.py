@@ -112,15 +112,15 @@ def examine(
     place = places_in_task(process, length)
     early = early_learner(learner, process)
     learners = {"trained": learner, "early": early.learner, "untrained": initial_learner(learner)}
-    there = {name: one for name, one in learners.items() if one is not None}
+    networks = {name: network for name, network in learners.items() if network is not None}
     probes: dict[str, dict[str, dict[str, Score]]] = {}
     answers: dict[str, Targets] = {}
-    for name, one in there.items():
-        states = trained if name == "trained" else states_along(one, symbols)
+    for name, network in networks.items():
+        states = trained if name == "trained" else states_along(network, symbols)
         probes[name] = {}
         for space in states.spaces:
             fit_x, held_out_x = (states.space(space)[chosen][:, drawn] for chosen in halves)
-            # Those of the last space stay, which is the whole state.
+            # The last space is the whole state: its answers are the ones that stay.
             answers[name] = read_off(fit_y, fit_x, held_out_x)
             probes[name][space] = score(held_out_y, answers[name])
     return Hidden(
@@ -140,15 +140,15 @@ def examine(
             name: explain_directions(
                 process,
                 *(
-                    (half.symbols, coordinates(half.space(name), axis, _EXPLAINED_DIRECTIONS))
-                    for half in (fitted, held_out)
+                    (part.symbols, coordinates(part.space(name), axis, _EXPLAINED_DIRECTIONS))
+                    for part in (fitted, held_out)
                 ),
             )
             for name, axis in axes.items()
         },
         carry_over=state_carry_over(process, held_out),
         interventions=measure_interventions(learner, process, key_interventions, streams),
-        simulation=measure_simulation(there, process, key_simulation, streams - half),
+        simulation=measure_simulation(networks, process, key_simulation, streams - half),
         jacobians=step_jacobians(learner),
     )
 
