@@ -84,7 +84,7 @@ def counts_distribution(
     K = len(alpha)
     if math.comb(draws + K - 1, K - 1) > MOST_CELLS:
         return None
-    cells = count_vectors(draws, K)
+    cells = count_vectors(K, draws)
     histories, members = np.unique(before, axis=0, return_counts=True)
     p = np.exp(log_probabilities(np.asarray(alpha, np.float64) + histories, cells))
     return CountsDistribution(cells, p, members)

@@ -59,16 +59,17 @@ def study_recipes(budget: int) -> list[Recipe]:
 
 
 def study(
+    train: Callable[[int, int, Setting, Recipe], list[Learner]],
     recipes: Sequence[Recipe],
     budget: int,
     seeds: Sequence[int],
     streams: int,
-    train: Callable[[int, int, Setting, Recipe], list[Learner]],
 ) -> Document:
     """The whole study as JSON values: what is exact, and what is measured on every setting.
 
-    recipes: of each setting. budget: training symbols of each network. streams: test streams of each
-    kind. train: from number and count of settings, the setting and its recipe to networks, one a seed.
+    train: from the setting's number, how many there are, the setting and its recipe to networks, one a
+    seed. recipes: of each setting. budget: training symbols of each network. streams: test streams of
+    each kind.
     """
     key = jax.random.fold_in(jax.random.key(seeds[0]), TEST)
     trainings = []

@@ -17,9 +17,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Float64, Int64, Integer
 
-from analysis.audit.tree.count_vectors import counts_of
 from autoregressive.precision import float64
-from meta_learning.processes import Process
+from meta_learning.processes import Process, count_symbols
 from meta_learning.processes.machine import Machine
 from meta_learning.processes.types import Belief
 
@@ -54,7 +53,7 @@ class Classes:
 
     def counts(self, symbols: int) -> Int64[np.ndarray, "classes {symbols}"]:
         """The counts of the example of each class, int (classes, K)."""
-        return np.concatenate([counts_of(histories, symbols) for histories in self.example])
+        return np.concatenate([count_symbols(histories, symbols) for histories in self.example])
 
     @property
     def histories_by_length(self) -> Float64[np.ndarray, " lengths"]:

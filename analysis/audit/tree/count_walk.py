@@ -23,7 +23,6 @@ from jaxtyping import Float, Float64, Int64
 
 from analysis.audit.tree.count_vectors import (
     count_vectors,
-    counts_of,
     draws_of,
     fold,
     rows_of,
@@ -43,6 +42,7 @@ from autoregressive.cells.base import Params, State
 from autoregressive.header import Header
 from autoregressive.model import Model
 from autoregressive.precision import float64
+from meta_learning.processes import count_symbols
 
 # Hidden units of a branch's last level: to stay in a core's cache, or to fill a GPU.
 _CHUNK_UNITS = {"cpu": 2**18}
@@ -83,11 +83,11 @@ def _by_counts(
     width = values.shape[-1]
     # The counts of one draw are its symbol: the last draw is folded already.
     for draws in range(1, depth):
-        pairs = values.reshape(-1, symbols * len(count_vectors(draws, symbols)), width)
+        pairs = values.reshape(-1, symbols * len(count_vectors(symbols, draws)), width)
         # Gather, not scatter: its order of summation is fixed.
-        picked = jnp.take(pairs, fold(draws, symbols), axis=1, mode="fill", fill_value=0)
+        picked = jnp.take(pairs, fold(symbols, draws), axis=1, mode="fill", fill_value=0)
         values = picked.sum(2)
-    return values.reshape(-1, len(count_vectors(depth, symbols)), width)
+    return values.reshape(-1, len(count_vectors(symbols, depth)), width)
 
 
 def _descend(
@@ -157,8 +157,8 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
         self.per_call = plan.per_device * len(devices)
         self.rows = _branch_rows(plan)
-        counts = counts_of(draws_of(plan.stem, plan.symbols), plan.symbols)
-        where = rows_of(count_vectors(plan.stem, plan.symbols))
+        counts = count_symbols(draws_of(plan.symbols, plan.stem), plan.symbols)
+        where = rows_of(count_vectors(plan.symbols, plan.stem))
         self.cell = np.array([where[row.tobytes()] for row in counts])
 
     def stem(self) -> tuple[Sums, States, int]:
@@ -265,10 +265,10 @@ def _piece(states: States, start: int, count: int) -> tuple[Float[np.ndarray, "{
 
 def _branch_rows(plan: Plan) -> Int64[np.ndarray, "reached below"]:
     """``CountWalk.rows``."""
-    levels = [count_vectors(plan.stem + j, plan.symbols) for j in range(1, plan.branch + 1)]
-    own = [count_vectors(j, plan.symbols) for j in range(1, plan.branch + 1)]
+    levels = [count_vectors(plan.symbols, plan.stem + j) for j in range(1, plan.branch + 1)]
+    own = [count_vectors(plan.symbols, j) for j in range(1, plan.branch + 1)]
     first = tree_cells(plan.symbols, plan.stem + 1)
-    above, columns = count_vectors(plan.stem, plan.symbols), []
+    above, columns = count_vectors(plan.symbols, plan.stem), []
     for level, below in zip(levels, own, strict=True):
         where = rows_of(level)
         for counts in below:

@@ -37,7 +37,7 @@ def goes_by_counts(process: Process, draws: int) -> bool:
     if tree_cells(K, draws) * (K + 2) > _MOST_SUMS:
         return True  # and ``check_size`` refuses it
     # A symbol that is impossible after some counts stays so after more draws.
-    last = exchangeable(process).log_predictive(count_vectors(draws - 1, K))
+    last = exchangeable(process).log_predictive(count_vectors(K, draws - 1))
     return bool(np.isfinite(last).all())
 
 

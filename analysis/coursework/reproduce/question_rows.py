@@ -25,13 +25,14 @@ def questions(run: Run) -> Result:
             f"meta-learn questions --budget {sizes.questions_budget} --seeds {len(seeds)} "
             f"--streams {sizes.questions_streams} --seed {run.seed}"
         )
-        numbers: Document = {"command": command} | study(
+        measured = study(
+            lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
             study_recipes(sizes.questions_budget),
             sizes.questions_budget,
             seeds,
             sizes.questions_streams,
-            lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
         )
+        numbers: Document = {"command": command} | measured
         made = f"Measured in this run: {len(seeds)} networks of every setting."
     else:
         numbers = packaged_study()
