@@ -78,13 +78,13 @@ def load(typed: str) -> None:
         with redirect_stdout(sys.stderr):
             module = _run(wanted)
         new = _new_members(typed, registries, before)
+        path = getattr(module, "__file__", None) or ""
+        _refuse_namesake(typed, path)
     except BaseException:
         for member, registry in registries.items():
             registry.clear()
             registry.update(before[member])
         raise
-    path = getattr(module, "__file__", None) or ""
-    _refuse_namesake(typed, path)
     _LOADED.append(wanted._replace(path=path, sha256=_digest(path)))
     _OWNERS.update({key: typed for key in new})
 
