@@ -28,13 +28,13 @@ _BAND_LOOK: Any = {"color": "#999999", "alpha": 0.3}
 
 
 def arviz() -> ModuleType:
-    """ArviZ, imported without its daily warning and also where the user's cache cannot be written."""
+    """ArviZ, imported without its daily warning, and also where its cache folder is read-only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         try:
             import arviz
         except OSError:
-            # 0.23 leaves a stamp of its warning in the user's cache, and fails where it cannot.
+            # 0.23 writes a stamp of its warning into the user's cache, and fails where it cannot.
             with (
                 tempfile.TemporaryDirectory() as folder,
                 patch("platformdirs.user_cache_dir", lambda *_, **__: folder),
@@ -54,15 +54,15 @@ def from_numpyro(
 def ecdf_difference(
     pit: xarray.DataArray, looks: Sequence[Look], band: float, label: str
 ) -> Figure:
-    """ArviZ's plot of ECDF minus uniform CDF of values in (0, 1), with its band for whole curves
-    (Säilynoja et al. 2022).
+    """ArviZ's plot of the ECDF of values in (0, 1) minus the uniform CDF, with a simultaneous
+    confidence band (Säilynoja et al. 2022).
 
-    pit: dims (rows, columns, curves, values). looks: label, colour and line style of each curve. band:
-    probability that a curve of uniform values stays inside it everywhere. label: the band's.
+    pit: dims (rows, columns, curves, values). looks: of each curve. band: the probability that the
+    curve of uniform values stays inside the band everywhere. label: the band's.
     """
     import matplotlib
 
-    matplotlib.use("Agg")  # ArviZ draws by way of pyplot, which looks for a screen
+    matplotlib.use("Agg")  # ArviZ draws by pyplot, which would look for a screen
     az = arviz()
     draw = _plot_ecdf if hasattr(az, "plot_ecdf") else _plot_ecdf_pit
     return draw(az, pit, looks, band, label)
@@ -90,8 +90,8 @@ def _plot_ecdf(
                 cdf=uniform.cdf,
                 eval_points=np.arange(1, _POINTS + 1) / _POINTS,
                 difference=True,
-                # One band serves all curves of a panel. The simulated one of 0.23 is not calibrated
-                # where its seed is a number; this one is worked out.
+                # One band serves all curves of a panel. "optimized" is computed; the simulated one
+                # of 0.23 is not calibrated where its seed is a number.
                 confidence_bands="optimized" if n == 0 else False,
                 ci_prob=band,
                 plot_kwargs={"color": colour, "linestyle": style, "label": label, "linewidth": 1.2},
@@ -136,7 +136,7 @@ def _plot_ecdf_pit(
     )
     figure = plots.viz["figure"].item()
     plt.close(figure)
-    # Its own band, method="envelope", fails in 1.3 on NumPy 2; the band's function does not.
+    # The plot's own band, method="envelope", fails in 1.3 on NumPy 2; the function behind it works.
     x, _, low, high = ecdf_pit(np.linspace(0, 1, pit.sizes[values]), band, n_simulations=2_000)
     for axis in figure.axes:
         axis.fill_between(x, low - x, high - x, label=band_label, **_BAND_LOOK)

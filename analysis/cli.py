@@ -15,7 +15,7 @@ from analysis.commands.reproduce import reproduce
 from analysis.commands.streams import streams
 from analysis.commands.sweep import sweep
 from analysis.console import one_line_errors
-from analysis.interrupts import handled, interrupted, stop
+from analysis.interrupts import handle_signals, interrupted, stop
 from autoregressive.versions import package_version
 
 _START = """\
@@ -38,7 +38,7 @@ def _print_version(context: click.Context, option: click.Parameter, asked: bool)
 
 
 def _load(context: click.Context, option: click.Parameter, named: tuple[str, ...]) -> None:
-    """Before the command is looked at: its help lists what was loaded."""
+    """Loads extensions before the command is parsed, so that its help can list them."""
     if not named:
         return
     from analysis import extensions
@@ -55,18 +55,18 @@ class _Group(click.Group):
     """A group whose commands an interrupt ends with 'stopped' and 130."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """What a program calls to be the command."""
-        with handled(program=True):
+        """The whole command, for a program that calls ``main()``."""
+        with handle_signals(program=True):
             return super().__call__(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
-        with handled():
+        with handle_signals():
             try:
                 return super().invoke(ctx)
             except KeyboardInterrupt:
                 stop()
             except Exception:
-                # Libraries make exceptions of their own out of an interrupt.
+                # Some libraries turn an interrupt into exceptions of their own.
                 if interrupted():
                     stop()
                 raise

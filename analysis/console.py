@@ -12,10 +12,12 @@ import click
 
 
 def choose_device(device: str) -> None:
-    """Pins JAX to a platform before it starts one, and lets it keep compiled programs in the cache
-    folder, which belongs to the user, unless the environment names a folder for JAX. Errors:
-    ClickException without a GPU."""
-    # What the compiler logs, such as that it took long, is nothing to tell the user; its errors raise.
+    """Pins JAX to "cpu" or "gpu" before it starts one; "auto" leaves the choice to it.
+
+    JAX keeps compiled programs in our cache folder, unless the environment names another for it.
+    Errors: ClickException for "gpu" without one.
+    """
+    # The compiler's log says nothing to a user; its errors are raised.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
 
@@ -24,7 +26,7 @@ def choose_device(device: str) -> None:
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
-    # Compiled programs that cannot be kept cost time, not the result: nothing to tell the user.
+    # A program that could not be kept is compiled again: no reason to warn.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
@@ -43,7 +45,7 @@ def choose_device(device: str) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """A user's mistake or a machine's refusal becomes one line and exit code 1, never a traceback.
+    """Inside it a user's mistake, or a failure of the machine, becomes one line and exit code 1.
 
     META_LEARN_DEBUG=1 shows the traceback.
     """
@@ -73,16 +75,19 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def logging_to_stderr(quiet: bool) -> None:
+def log_to_stderr(quiet: bool) -> None:
+    """Sends the log of the three packages to stderr; with ``quiet`` only errors."""
     for package in ("autoregressive", "meta_learning", "analysis"):
         logger = logging.getLogger(package)
         logger.handlers = [_Echo()]
         logger.setLevel(logging.ERROR if quiet else logging.INFO)
         logger.propagate = False
-    # A list of fonts that cannot be kept costs time, not the result.
+    # Matplotlib warns where it cannot keep its list of fonts, which costs a second, no more.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 class _Echo(logging.Handler):
+    """Writes by click, which knows what stderr is now."""
+
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(record.getMessage(), err=True)

@@ -1,8 +1,8 @@
 """``--load``: files and modules of the user's, which put members into the registries.
 
-A file gets a name in ``sys.modules`` that no other module has, and its folder comes last where
-imports are looked for, and only while it is loaded: files beside it that are called as ours or as
-other packages are never taken for them. Workers load the same files before they see a task.
+A file gets a name in ``sys.modules`` that no other module has. Its folder is searched for imports
+last, and only while the file is loaded: a file beside it can never stand in for a module of ours or of
+another package. Workers load the same files before they see a task.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -22,11 +23,11 @@ class ExtensionError(ValueError):
     """An extension that is missing, fails, or takes another's name."""
 
 
-class Loaded(NamedTuple):
-    """What was loaded, enough to load it again in another process.
+class Extension(NamedTuple):
+    """A file or module that was loaded: enough to load it again in another process.
 
     typed: as the user named it. module: its name in ``sys.modules``. path: its file, empty for a
-    module without one. folder: where a module was looked for last. sha256: of its file.
+    module without one. folder: searched for imports, last, while it is loaded. sha256: of its file.
     """
 
     typed: str
@@ -37,7 +38,7 @@ class Loaded(NamedTuple):
 
 
 class _Registry(NamedTuple):
-    """A dict of members: what a member is called, the module it is in, its name there."""
+    """A dict of members. member: what one is called. module, name: where the dict is."""
 
     member: str
     module: str
@@ -53,16 +54,17 @@ _REGISTRIES = (
     _Registry("metric", "analysis.comparison.metrics", "METRICS"),
 )
 
-# In the order they were loaded; and who registered what, (kind of member, name) -> as typed.
-_LOADED: list[Loaded] = []
+# In the order they were loaded.
+_LOADED: list[Extension] = []
+# Which extension, as typed, registered what: by kind of member and name.
 _OWNERS: dict[tuple[str, str], str] = {}
 
 
 def load(typed: str) -> None:
-    """Runs a file, or imports a module, that registers members. The same one again does nothing.
+    """Runs a file, or imports a module, that registers members; nothing where that was done before.
 
-    Errors: ExtensionError where it is missing or fails, and where it registers a name that is
-    taken: the registries are then as they were.
+    Errors: ExtensionError where it is missing or fails, or registers a name that is taken; the
+    registries are then as they were.
     """
     wanted = _find(typed)
     if any(one.module == wanted.module for one in _LOADED):
@@ -72,49 +74,49 @@ def load(typed: str) -> None:
     }
     before = {member: dict(registry) for member, registry in registries.items()}
     try:
-        # What it prints is no part of a result.
+        # What it prints is not part of a result.
         with redirect_stdout(sys.stderr):
             module = _run(wanted)
         new = _new_members(typed, registries, before)
+        path = getattr(module, "__file__", None) or ""
+        _refuse_namesake(typed, path)
     except BaseException:
         for member, registry in registries.items():
             registry.clear()
             registry.update(before[member])
         raise
-    path = getattr(module, "__file__", None) or ""
-    _refuse_another(typed, path)
     _LOADED.append(wanted._replace(path=path, sha256=_digest(path)))
     _OWNERS.update({key: typed for key in new})
 
 
-def loaded() -> tuple[Loaded, ...]:
-    """What was loaded in this process."""
+def list_loaded() -> tuple[Extension, ...]:
+    """All extensions of this process, in the order they were loaded."""
     return tuple(_LOADED)
 
 
-def described() -> list[dict[str, str]]:
-    """What was loaded, for manifests and identities: as typed, and the SHA-256 of its file."""
+def describe() -> list[dict[str, str]]:
+    """The extensions of this process for a manifest: as typed, and the SHA-256 of the file."""
     return [{"load": one.typed, "sha256": one.sha256} for one in _LOADED]
 
 
 def identity() -> dict[str, list[str]]:
-    """What was loaded as a part of what decides a kept result: nothing where nothing was."""
+    """The extensions' part in the identity of a kept result; empty where none was loaded."""
     return {"loaded": sorted(one.sha256 for one in _LOADED)} if _LOADED else {}
 
 
 def members(kind: str) -> list[str]:
-    """The names of members that were loaded: kind as "process" or "cell"."""
+    """The names that extensions registered. kind: "process", "cell", .. of ``_REGISTRIES``."""
     return [name for member, name in _OWNERS if member == kind]
 
 
 def forget() -> None:
-    """Another command of the same process begins with nothing loaded. Registries stay."""
+    """Lets another command of the same process begin without extensions. Registries stay."""
     _LOADED.clear()
     _OWNERS.clear()
 
 
-def load_again(wanted: Sequence[Loaded]) -> None:
-    """What another process loaded, here. Errors: ExtensionError, also where a file is another one."""
+def load_again(wanted: Sequence[Extension]) -> None:
+    """Loads what another process has loaded. Errors: ExtensionError, also where a file differs."""
     for one in wanted:
         if any(here.module == one.module for here in _LOADED):
             continue
@@ -128,12 +130,12 @@ def load_again(wanted: Sequence[Loaded]) -> None:
         _LOADED.append(one._replace(path=path))
 
 
-def _find(typed: str) -> Loaded:
-    """Errors: ExtensionError."""
+def _find(typed: str) -> Extension:
+    """What the user named, not loaded yet. Errors: ExtensionError where there is no such file."""
     path = Path(typed).expanduser()
     is_file = typed.endswith(".py") or len(path.parts) > 1
     if not is_file and all(part.isidentifier() for part in typed.split(".")):
-        return Loaded(typed, typed, "", str(Path.cwd()), "")
+        return Extension(typed, typed, "", str(Path.cwd()), "")
     if not path.is_file():
         raise ExtensionError(
             f"--load {typed}: there is no such file; give a Python file like sticky.py, or a module "
@@ -142,13 +144,11 @@ def _find(typed: str) -> Loaded:
     path = path.resolve()
     # The same in every process, and unlike any other module's.
     module = f"loaded_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    return Loaded(typed, module, str(path), str(path.parent), _digest(str(path)))
+    return Extension(typed, module, str(path), str(path.parent), _digest(str(path)))
 
 
-def _run(wanted: Loaded) -> ModuleType:
-    """Errors: ExtensionError with the reason in one line."""
-    import os
-
+def _run(wanted: Extension) -> ModuleType:
+    """Runs it. Errors: ExtensionError with the reason in one line."""
     try:
         with _folder_last(wanted.folder):
             if not wanted.path or wanted.module == wanted.typed:
@@ -166,7 +166,7 @@ def _run(wanted: Loaded) -> ModuleType:
     raise ExtensionError(f"--load {wanted.typed}: cannot be loaded: {reason}")
 
 
-def _run_file(wanted: Loaded) -> ModuleType:
+def _run_file(wanted: Extension) -> ModuleType:
     from importlib.machinery import SourceFileLoader
 
     # By its loader, since a file may have any suffix.
@@ -186,7 +186,7 @@ def _run_file(wanted: Loaded) -> ModuleType:
 
 @contextmanager
 def _folder_last(folder: str) -> Iterator[None]:
-    """Modules beside a file can be imported while it is loaded; every other module comes first."""
+    """Inside it imports are looked for in ``folder``, too, after everywhere else."""
     sys.path.append(folder)
     importlib.invalidate_caches()
     try:
@@ -199,8 +199,8 @@ def _folder_last(folder: str) -> Iterator[None]:
                 break
 
 
-def _where(error: BaseException, wanted: Loaded) -> str:
-    """The last line of the user's own file that ran."""
+def _where(error: BaseException, wanted: Extension) -> str:
+    """Where in the user's own file an error came up, " (line 3)"; empty where it is not known."""
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == wanted.path:
@@ -212,7 +212,7 @@ def _where(error: BaseException, wanted: Loaded) -> str:
 def _new_members(
     typed: str, registries: dict[str, dict[str, object]], before: dict[str, dict[str, object]]
 ) -> list[tuple[str, str]]:
-    """(kind, name) of what was registered. Errors: ExtensionError where a name was taken."""
+    """(kind, name) of every new member. Errors: ExtensionError where a name was taken."""
     new = []
     for kind, registry in registries.items():
         for name, member in registry.items():
@@ -228,8 +228,9 @@ def _new_members(
     return new
 
 
-def _refuse_another(typed: str, path: str) -> None:
-    """Errors: ExtensionError where a module was taken for the user's file of that name."""
+def _refuse_namesake(typed: str, path: str) -> None:
+    """Errors: ExtensionError where the user seems to mean a file here, and another module of that
+    name was found."""
     own = Path.cwd() / f"{typed.replace('.', '/')}.py"
     if not typed.endswith(".py") and own.is_file() and own.resolve() != Path(path).resolve():
         raise ExtensionError(
@@ -239,6 +240,7 @@ def _refuse_another(typed: str, path: str) -> None:
 
 
 def _digest(path: str) -> str:
+    """SHA-256 of a file; empty where there is none to read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
     except OSError:

@@ -1,7 +1,7 @@
-"""What a training and its scoring will take, from their sizes, before the first step.
+"""How much time and memory a training will take, from its sizes, before the first step.
 
-Operations are counted, and timed by one matrix product of this machine: right within a factor of about
-two, which is enough to say whether something takes minutes or hours.
+Operations are counted and divided by the pace of one matrix product on this machine. That is right
+within a factor of about two: enough to tell minutes from hours.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from meta_learning.processes import Process
     from meta_learning.recipes import Recipe
 
-# Less work than this is not worth a measurement: some seconds on two cores.
+# Fewer operations than these are some seconds on two cores: not worth measuring the pace.
 _SMALL = 10**12
-# Of a matrix product's pace, what eigenvectors and QR decompositions reach; their operations per n^3.
+# An eigenvector or QR decomposition of n columns takes as long as this times n^3 operations of a matrix
+# product.
 _DECOMPOSITION = 60.0
 _SOAP_EVERY = 20
-# State in, state out, and what a step works in, about as much again.
+# Copies of the state that are alive at once: the old one, the new one, and a step's intermediates.
 _STATES = 3
 
 
 def forecast(process: Process, recipe: Recipe, cell: str, hidden: int, seeds: int) -> str:
-    """One line on a training of more than a minute; empty for a shorter one.
+    """One line about a training of more than a minute; empty for a shorter one. seeds: how many
+    networks are trained together.
 
     Errors: MemoryError, one line, where it needs more memory than there is.
     """
@@ -70,7 +72,7 @@ def forecast(process: Process, recipe: Recipe, cell: str, hidden: int, seeds: in
 
 
 def soap_operations(params: Mapping[str, jax.Array], iterations: int) -> float:
-    """Of one step of SOAP, the decompositions of every twentieth included, where there are any."""
+    """Operations of one step of SOAP, with its share of the decompositions of every twentieth step."""
     from autoregressive.soap import layers
 
     total = 0.0
@@ -84,7 +86,7 @@ def soap_operations(params: Mapping[str, jax.Array], iterations: int) -> float:
 
 
 def operations_per_second() -> float:
-    """Of one matrix product of float32 on the device that JAX uses."""
+    """The pace of one float32 matrix product on the device that JAX uses."""
     import jax
     import jax.numpy as jnp
 
@@ -107,7 +109,7 @@ def memory() -> int:
     limits = []
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    # What a container may have.
+    # The limit of the container.
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else ""
     if text.isdigit():

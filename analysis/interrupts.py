@@ -1,11 +1,12 @@
 """Ctrl-C: one line and exit code 130, whatever a command is doing when it comes.
 
-The first SIGINT or SIGTERM raises KeyboardInterrupt, so that what is in hand is saved and workers are
-ended; while that is done others are passed over, but for one that comes seconds later. A process that
-was interrupted then ends by ``os._exit``: threads of XLA may still compile, run a program or draw ahead,
-and an interpreter that is taken down around them can end by signal 11. One that comes while a module is
-imported ends the process at once: an exception that gets into the C++ of a library's start ends it by
-signal 6, and nothing is in hand then that was not saved seconds before.
+The first SIGINT or SIGTERM raises KeyboardInterrupt, so that work in hand is saved and workers are
+ended. Further signals are ignored while that lasts, but one that comes seconds later ends the process.
+
+An interrupted process ends by ``os._exit``: threads of XLA may still compile or run a program, and an
+interpreter that shuts down around them can die of signal 11. A signal that comes while a module is
+imported ends the process at once: an exception inside the C++ of a library's start would end it by
+signal 6, and there is no work to save yet.
 """
 
 from __future__ import annotations
@@ -22,27 +23,30 @@ from types import FrameType
 from typing import NoReturn
 
 CODE = 130
-# What Python keeps of a signal.
+# What ``signal.getsignal`` returns.
 _Handler = Callable[[int, FrameType | None], object] | int | None
-# A further interrupt ends the process at once after so many seconds, should saving hang.
+# After so many seconds a further signal ends the process at once, should saving hang.
 _PATIENCE_S = 3.0
+# When the first signal came; whether the process ends with what runs inside ``handle_signals``.
 _since: float | None = None
 _program = False
 
 
 def interrupted() -> bool:
-    """Whether an interrupt has come to what runs inside ``handled``."""
+    """Whether a signal has come to what runs inside ``handle_signals``."""
     return _since is not None
 
 
 @contextmanager
-def handled(program: bool = False) -> Iterator[None]:
-    """Inside it SIGINT and SIGTERM are ours, in the main thread. A SIGINT that is ignored stays so, as
-    in a shell's background job. program: the process ends with what runs inside, so an interrupt that
-    came there ends it without taking the interpreter down."""
+def handle_signals(program: bool = False) -> Iterator[None]:
+    """Inside it the main thread answers SIGINT and SIGTERM as this module says.
+
+    A signal that was ignored stays so, as in a shell's background job. program: the process ends with
+    what runs inside; an interrupted one then ends by ``os._exit``.
+    """
     global _since, _program
     before = _take() if threading.current_thread() is threading.main_thread() else {}
-    if not before:  # another one is around this one
+    if not before:  # this one is inside another, or the signals are ignored
         yield
         return
     hook, sys.unraisablehook = sys.unraisablehook, _send_again
@@ -52,28 +56,28 @@ def handled(program: bool = False) -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         if program and interrupted():
-            atexit.register(_leave)  # the first to run: the last that was registered
+            atexit.register(_leave)  # registered last, so it runs first
         else:
             _since, _program = None, False
             for number, handler in before.items():
-                # What was set inside stays: a program that is done ignores SIGINT to its end.
+                # A handler that was set inside stays: a program that is done ignores SIGINT.
                 if signal.getsignal(number) is _handle:
                     signal.signal(number, handler)
 
 
 def stop() -> NoReturn:
-    """Says 'stopped' and exits with 130."""
+    """Prints 'stopped' and exits with 130."""
     _say()
     sys.exit(CODE)
 
 
 def _say() -> None:
-    with suppress(OSError, ValueError, RuntimeError):  # a reader that has gone, a line half written
+    with suppress(OSError, ValueError, RuntimeError):  # stderr is closed, or written to just now
         print("stopped", file=sys.stderr, flush=True)
 
 
 def _take() -> dict[int, _Handler]:
-    """Sets the handlers; those that were there, by signal."""
+    """Sets our handlers. Returns those that were there before, by signal."""
     before: dict[int, _Handler] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         now = signal.getsignal(number)
@@ -96,6 +100,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 
 def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported in this frame or around it."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -104,6 +109,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _leave() -> None:
+    """Ends the process without shutting the interpreter down."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, RuntimeError):
             stream.flush()
@@ -111,7 +117,7 @@ def _leave() -> None:
 
 
 def _send_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """An interrupt that came inside a destructor, from which nothing can be raised, comes once more."""
+    """Sends a signal again that came inside a destructor, from which nothing can be raised."""
     global _since
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)

@@ -1,9 +1,11 @@
 """Means with 95% intervals, and what the intervals are over.
 
-One seed: percentile bootstrap of whole streams (Efron 1979), "streams". Several seeds: Student t over
-the seeds' own values on shared streams, "seeds". A number that cannot be below 0 (a gap, a KL, a loss,
-a probability) has its t interval on the logarithm, so that it is positive, too, and suits values whose
-spread goes with their size; a share of the gap closed has it on the logarithm of what is left open.
+One seed: percentile bootstrap of whole streams (Efron 1979), "streams". Several seeds: Student's t over
+the seeds' own values on shared streams, "seeds".
+
+A number that cannot be below 0 (a gap, a KL, a loss, a probability) has its t interval on the
+logarithm: the interval is then positive, too, and suits values whose spread grows with their size. A
+share of the gap closed has its interval on the logarithm of the share that is left open.
 """
 
 from __future__ import annotations
@@ -19,18 +21,19 @@ from jaxtyping import Float, Float64, Shaped
 _RESAMPLES = 2_000
 if TYPE_CHECKING:
     Mean = np.ndarray
-else:  # a number, or one of each resample
+else:  # one number, or one a resample
     Mean = Float[np.ndarray, "..."] | float
-# A statistic of the means, by name; works on numbers and on arrays of resampled means alike.
+# Means by name.
 Means = Mapping[str, Mean]
+# A function of means, of numbers and of arrays of resampled means alike.
 Statistic = Callable[[Means], Mean | float]
-# Independent values, n >= 2, one a seed.
+# Independent values, one a seed, n >= 2.
 Each = Float[np.ndarray, " n"]
-# From them their mean with its interval.
+# Their mean with its interval.
 OverSeeds = Callable[[Each], "Estimate"]
-# Logarithms beyond it, either way, are no numbers of float64.
+# exp of more than this overflows in float64.
 _LARGEST_LOG = 700.0
-# What an estimate holds, as a coordinate of labelled arrays.
+# What ``Estimate.bounds`` holds, as a coordinate of labelled arrays.
 BOUNDS = ("mean", "low", "high")
 
 
@@ -44,12 +47,16 @@ class Estimate:
 
     @property
     def ci95(self) -> list[float | None]:
-        """Low and high, as JSON has them."""
+        """Low and high."""
         return [self.low, self.high]
+
+    def document(self) -> dict[str, object]:
+        """Plain JSON values: the mean and its interval."""
+        return {"mean": self.mean, "ci95": self.ci95}
 
     @property
     def bounds(self) -> list[float]:
-        """As ``BOUNDS`` names them; NaN stands for None."""
+        """Mean, low and high, as ``BOUNDS`` names them; NaN stands for None."""
         return [math.nan if v is None else v for v in (self.mean, self.low, self.high)]
 
 
@@ -61,11 +68,12 @@ def estimates(
     """Every statistic of the means of ``values``, with its interval.
 
     values: name -> (seeds, streams); (1, streams) or (streams,) for what all seeds share.
-    statistics: name -> function of {name: mean}, in the unit of what it returns. One seed:
-    percentiles of 2,000 bootstrap resamples of whole streams, the same ones for all values. Several:
-    Student's t over the seeds' own statistics, streams held fixed, as ``over_seeds`` says: name ->
-    ``student``, which is meant where a name is missing, ``student_log``, ``student_probability`` or
-    ``student_share``.
+    statistics: name -> function of {name: mean}; an estimate has the unit of what it returns.
+    over_seeds: name -> ``student_log``, ``student_probability`` or ``student_share``; ``student`` where
+    a name is missing.
+
+    One seed: percentiles of 2,000 bootstrap resamples of whole streams, the same resamples for all
+    values. Several seeds: Student's t over each seed's own statistics, streams held fixed.
     """
     over_seeds = over_seeds or {}
     arrays = {name: np.atleast_2d(v) for name, v in values.items()}
@@ -73,7 +81,7 @@ def estimates(
     means = {name: v.mean(-1) for name, v in arrays.items()}
     if seeds > 1:
         each = {name: np.atleast_1d(statistic(means)) for name, statistic in statistics.items()}
-        # What all seeds share has no spread over seeds, and so no interval over them.
+        # What all seeds share has no spread over them, so no interval.
         return {
             name: over_seeds.get(name, student)(values)
             if len(values) > 1
@@ -90,29 +98,29 @@ def estimates(
 
 
 def resampled_means(
-    values: Shaped[np.ndarray, "streams quantities"], seed: int = 0
+    values: Shaped[np.ndarray, "streams quantities"],
 ) -> Float64[np.ndarray, "resamples quantities"]:
     """Bootstrap means of whole rows (Efron 1979): values (streams, quantities) -> (2,000, quantities).
-    Rows are drawn with replacement, n of n, by a generator of ``seed`` and n."""
+    Each resample draws as many rows as there are, with replacement; their number alone seeds it."""
     n = len(values)
-    rng = np.random.default_rng([seed, n])
+    rng = np.random.default_rng([0, n])
     out = np.empty((_RESAMPLES, values.shape[1]))
     rows = max(1, min(_RESAMPLES, 4_000_000 // n))
     for start in range(0, _RESAMPLES, rows):
         count = min(rows, _RESAMPLES - start)
         picks = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
         weights = np.bincount(picks.ravel(), minlength=count * n).reshape(count, n)
-        with np.errstate(invalid="ignore"):  # an infinite value leaves nothing finite
+        with np.errstate(invalid="ignore"):  # 0 times an infinite value is NaN
             out[start : start + count] = weights @ values / n
     return out
 
 
-def quotient(above: str, below: str) -> Statistic:
-    """The ratio of two means; NaN where the lower one is 0."""
+def quotient(numerator: str, denominator: str) -> Statistic:
+    """The ratio of two means; NaN where the denominator is not above 0."""
 
     def statistic(mean: Means) -> Mean:
-        lower = np.asarray(mean[below])
-        return np.asarray(mean[above]) / np.where(lower > 0, lower, np.nan)
+        below = np.asarray(mean[denominator])
+        return np.asarray(mean[numerator]) / np.where(below > 0, below, np.nan)
 
     return statistic
 
@@ -122,16 +130,16 @@ def student(each: Each) -> Estimate:
     freedom; None where a value is not finite."""
     if not np.isfinite(each).all():
         return Estimate(None, None, None)
-    mean, half = float(each.mean()), _half(each)
+    mean, half = float(each.mean()), _half_width(each)
     return Estimate(mean, mean - half, mean + half)
 
 
 def student_log(each: Each) -> Estimate:
-    """As ``student`` for numbers that cannot be below 0: the interval is Student's t on their
-    logarithms, put back by exp, so it is positive and its middle is their geometric mean.
+    """As ``student`` for numbers that cannot be below 0: exp of Student's t interval of their
+    logarithms, which is positive and has their geometric mean in its middle.
 
-    The mean stays the arithmetic one. Where a value is 0 (or, by rounding or sampling, below it) there
-    is no logarithm: the t interval of the values themselves, cut at 0; [0, 0] where all are 0.
+    The mean stays the arithmetic one. Where a value is 0 (or below, by rounding or sampling) it has no
+    logarithm; the interval is then that of the values themselves, cut at 0.
     """
     if not np.isfinite(each).all() or (each <= 0).any():
         plain = student(each)
@@ -139,16 +147,16 @@ def student_log(each: Each) -> Estimate:
             return plain
         return Estimate(plain.mean, max(plain.low, 0.0), max(plain.high, 0.0))
     mean = float(each.mean())
-    if (each == each[0]).all():  # without the rounding of exp and log
+    if (each == each[0]).all():  # exact: exp and log would round
         return Estimate(mean, float(each[0]), float(each[0]))
     logs = np.log(each)
-    ends = logs.mean() + _half(logs) * np.array([-1.0, 1.0])
+    ends = logs.mean() + _half_width(logs) * np.array([-1.0, 1.0])
     low, high = np.exp(np.clip(ends, -_LARGEST_LOG, _LARGEST_LOG))
     return Estimate(mean, float(low), float(high))
 
 
 def student_probability(each: Each) -> Estimate:
-    """As ``student_log`` for numbers in 0 to 1: an interval that would go past 1 ends there."""
+    """As ``student_log`` for numbers in 0 to 1: the interval is cut at 1."""
     estimate = student_log(each)
     if estimate.low is None or estimate.high is None:
         return estimate
@@ -156,17 +164,17 @@ def student_probability(each: Each) -> Estimate:
 
 
 def student_share(each: Each) -> Estimate:
-    """As ``student`` for shares of the gap closed, numbers up to 1: 1 less ``student_log`` of what is
-    left open. Where all seeds share the gap that is to be closed, it is the interval of their own gaps
-    on another scale: 1 - gap / that."""
+    """As ``student`` for shares of the gap closed, numbers up to 1: 1 less ``student_log`` of the
+    shares left open. Where all seeds have the same memoryless gap this is the interval of their gaps,
+    divided by that and taken from 1."""
     left = student_log(1 - each)
     if left.mean is None or left.low is None or left.high is None:
         return left
     return Estimate(1 - left.mean, 1 - left.high, 1 - left.low)
 
 
-def _half(each: Each) -> float:
-    """Half of the 95% t interval of the mean."""
+def _half_width(each: Each) -> float:
+    """Half the width of the 95% t interval of the mean."""
     from scipy.special import stdtrit  # Student's quantiles, without the rest of scipy.stats
 
     return float(stdtrit(len(each) - 1, 0.975) * each.std(ddof=1) / math.sqrt(len(each)))
@@ -177,6 +185,7 @@ def _without_interval(value: float) -> Estimate:
 
 
 def _percentiles(centre: Mean | float, draws: Mean | float) -> Estimate:
+    """centre: the statistic of the means; draws: that of each resample's."""
     if not math.isfinite(centre):
         return Estimate(None, None, None)
     if not np.isfinite(draws).all():  # some resamples leave nothing to divide by

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def prepare(out: Path | None, run: str = "") -> None:
-    """Makes the report's folder, once all arguments have been understood; what is written there from
-    now on is of this run. run: as for ``report.folder.begin``. Errors: OSError."""
+    """Makes the report's folder and begins its run; called once all arguments are understood, so that
+    wrong usage leaves no folder. run: as for ``report.folder.begin``. Errors: OSError."""
     if out is None:
         return
     from analysis.report import folder
 
     folder.check(out)
     context = click.get_current_context(silent=True)
-    if context is None:  # no command: there is no end of it either
+    if context is None:  # without a command there is nothing whose end could end the run
         return
     inputs = [path for value in context.params.values() for path in _paths(value) if path != out]
     folder.begin(out, run, inputs)
@@ -33,8 +33,8 @@ def prepare(out: Path | None, run: str = "") -> None:
 
 
 def finish(report: Report, out: Path | None, as_json: bool) -> None:
-    """How every command ends: the report's folder, where there is one, and then on stdout one JSON
-    document, or the tables and where the report is. Errors: OSError."""
+    """Ends a command: fills the report's folder, if there is one, and prints one JSON document, or
+    the tables and where the report is. Errors: OSError."""
     if out is not None:
         from analysis.report.publish import publish
 
@@ -53,7 +53,7 @@ def print_json(value: Json) -> None:
 
 
 def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None:
-    """Tables on stdout, at most 80 columns wide off a terminal."""
+    """Prints tables; at most 80 columns wide where stdout is no terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -83,8 +83,8 @@ def print_tables(title: str, tables: Sequence[Table], closing: str = "") -> None
 
 
 def command_line() -> str:
-    """The command as it was typed, without the path of the program; a script that hands over to
-    ``main`` is named."""
+    """The command as it was typed, without the path of the program: "meta-learn compare ..", or
+    "python script.py ..", where a script calls ``main``."""
     name = Path(sys.argv[0]).name
     script = name.endswith(".py") and name != "__main__.py"
     return shlex.join([*(["python", name] if script else ["meta-learn"]), *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""How long work takes, said on stderr: in a bar on a terminal, off one in a line where it is long."""
+"""How long work takes, on stderr: a bar on a terminal; elsewhere a line where it is long."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-# Measured for so long before it is said how long all of it takes, and said where that is longer.
+# How long the pace is measured before the time of all the work is told.
 _MEASURE_S = 2.0
+# Work that takes no longer is not worth a line.
 LONG_S = 60.0
 
 
 class TimeLeft:
     """Says once, after the first seconds, how long work takes, where that is more than a minute.
 
-    what, unit: of the line, "training: about 7 min for 16,000 iterations". say: takes the line. What
-    was done when the first report came, and what came before the last report of nothing done, such as
-    compiling, is not measured.
+    what, unit: of the line, "training: about 7 min for 16,000 iterations". say: takes the line. The
+    pace is measured from the first report on, and anew after each report that nothing more was done:
+    compiling does not count. measure_s: for how long; None takes two seconds.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class TimeLeft:
         self._said = False
 
     def reached(self, done: float, total: float) -> None:
-        """``done`` of ``total`` is behind."""
+        """Takes a report: ``done`` of ``total`` is done."""
         now = self.clock()
         if self._first is None or done <= self._first[1]:
             self._first = (now, done)
@@ -71,7 +72,7 @@ def say(line: str) -> None:
 
 
 class Meter:
-    """Takes reports of work: shows them in a bar, or says once how long all takes."""
+    """Takes reports of work: shows them in a bar, or says once how long all of it takes."""
 
     def __init__(self, bar: Progress, task: TaskID, left: TimeLeft | None):
         self._bar, self._task, self._left = bar, task, left
@@ -82,7 +83,7 @@ class Meter:
         return not self._bar.disable
 
     def __call__(self, done: float, total: float, **fields: Any) -> None:
-        """``done`` of ``total`` is behind. fields: what the bar's columns show beside it."""
+        """Takes a report: ``done`` of ``total`` is done. fields: for the bar's other columns."""
         self._bar.update(self._task, total=total, completed=done, visible=True, **fields)
         if self._left is not None:
             self._left.reached(done, total)
@@ -99,12 +100,12 @@ def meter(
     measure_s: float | None = None,
     **fields: Any,
 ) -> Iterator[Meter]:
-    """A meter of work: ``what`` is done to how many of ``unit``.
+    """A meter of work. what, unit: "training" and "iterations".
 
-    On a terminal a bar with the time left, between columns; it appears with the first report and is
-    gone when it is done. Off one, a line where all takes more than a minute, unless ``line`` is False.
-    Nothing with ``quiet``. measure_s: for how long the pace is measured, where the first seconds are
-    not like the rest.
+    On a terminal a bar with the time left, with the columns ``before`` and ``after`` it and their
+    ``fields``; it appears with the first report and vanishes at the end. Elsewhere a line where all of
+    it takes more than a minute, unless ``line`` is False. Nothing with ``quiet``. measure_s: as for
+    ``TimeLeft``, where the first seconds are unlike the rest.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -130,10 +131,8 @@ def meter(
 
 @contextmanager
 def scoring_progress(quiet: bool) -> Iterator[None]:
-    """Inside it, every scoring of networks has a meter of its own, from its first report to its last.
-
-    Trainings between two scorings have theirs: there is never a bar within a bar.
-    """
+    """Inside it every scoring of networks has a meter, which ends with its last report: a training
+    that follows shows its own, and there is never a bar within a bar."""
     from autoregressive.pace import SCORING, listen
 
     with ExitStack() as bar:

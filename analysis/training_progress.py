@@ -1,4 +1,4 @@
-"""Trainings as commands run them: a bar on a terminal, off one lines; networks from the cache."""
+"""Training as commands run it: networks from the cache or trained now, with progress on stderr."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def train_with_progress(
 ) -> list[Learner]:
     """Networks, one a seed, from the cache or trained now.
 
-    A bar on a terminal that ends in one summary line; off a terminal only that line, and before it how
-    long a long training takes. Nothing is shown where nothing was trained.
-    Errors: those of ``meta_learning.training.train``; MemoryError before what is too large.
+    Says before a long training how long it may take, and after any training one summary line; on a
+    terminal there is a bar. Nothing is said where all were in the cache.
+    Errors: those of ``meta_learning.training.train``; MemoryError before a training that is too large.
     """
     from rich.progress import TextColumn
 
@@ -83,7 +83,7 @@ def train_with_progress(
 
 
 def _held_out(point: Point) -> str:
-    """The held-out loss, where tasks have drawn symbols at all."""
+    """The held-out loss in words; empty where tasks have no drawn symbol."""
     if math.isnan(point.held_out_loss):
         return ""
     return f"held-out loss {point.held_out_loss:.4f} nats a drawn symbol"
@@ -91,8 +91,8 @@ def _held_out(point: Point) -> str:
 
 @contextmanager
 def pixel_progress(quiet: bool) -> Iterator[Callable[[PixelPoint], None]]:
-    """What ``train_pixels`` may tell its points: a bar with throughput and time left on a terminal; off
-    one, a line for each curve point."""
+    """Yields an ``on_point`` for ``train_pixels``: a bar with throughput and time left on a terminal;
+    elsewhere a line for each curve point."""
     from rich.progress import TextColumn
 
     from autoregressive.pace import TRAINING, listen

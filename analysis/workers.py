@@ -1,9 +1,8 @@
-"""Tasks here or on many machines: one function of plain data, in this process or by Dask.
+"""One function of many tasks, in this process or on the workers of Dask distributed.
 
-With neither ``scheduler`` nor ``workers`` everything runs in this process and Dask is not imported.
-Otherwise tasks go to workers of Dask distributed. A worker that dies costs its task, which is run
-again. A worker whose versions or platform are not this process's refuses its task: results must be
-those of one process.
+With neither ``scheduler`` nor ``workers`` everything runs in this process and Dask is not imported. The
+task of a worker that dies is run again. A worker with other versions or another platform than this
+process refuses its task: results must be those of one process.
 """
 
 from __future__ import annotations
@@ -34,11 +33,15 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 _CONNECT_S = 10.0
-# Tasks at the workers at once, for each thread of theirs: one runs, one waits.
+# Tasks submitted for each thread of the workers: one runs, one waits.
 _TASKS_A_THREAD = 2
-# Ctrl-C reaches every process of a terminal; workers are ended by the one that started them.
+# Ctrl-C reaches every process of a terminal, but it is the parent that ends workers.
 _LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _NO_DASK = "workers need Dask distributed: pip install 'meta-learn[cluster]'"
+# What Dask calls the environment of the processes that it starts.
+_BEFORE_SPAWN = "distributed.nanny.pre-spawn-environ"
+# Set on the worker, where other settings must be equal already.
+_PRECISION = "jax_default_matmul_precision"
 
 
 def run_tasks(
@@ -51,13 +54,13 @@ def run_tasks(
 ) -> list[Result]:
     """``function`` of every task, in the order of ``tasks``.
 
-    function: of a module, so that workers can import it. tasks: what can be pickled, parameters as
-    NumPy arrays. scheduler: the address of a Dask scheduler, like tcp://10.0.0.1:8786. workers: so
-    many processes of this machine instead. on_done: called here with index and result of each task
-    as it ends, in no fixed order.
-    Errors: a task's own, but RuntimeError for one of a kind that is no user's mistake; ValueError
-    without Dask; RuntimeError for a scheduler that cannot be reached or was lost, for a worker of
-    other versions, and for a task that ended several workers.
+    function: of a module, so that workers can import it. tasks: what can be pickled, with parameters
+    as NumPy arrays. scheduler: the address of a Dask scheduler, like tcp://10.0.0.1:8786. workers: the
+    number of processes of this machine, instead. on_done: called here with the index and the result
+    of each task as it ends, in no fixed order.
+    Errors: a task's own ValueError, OSError, RuntimeError or MemoryError, and RuntimeError for any
+    other error of a task; ValueError without Dask; RuntimeError for a scheduler that cannot be reached
+    or was lost, a worker of other versions, and a task that ended several workers.
     """
     done: dict[int, Result] = {}
     with closing(each_result(function, tasks, scheduler=scheduler, workers=workers)) as results:
@@ -75,10 +78,11 @@ def each_result(
     workers: int | None = None,
     one_thread: bool = True,
 ) -> Generator[tuple[int, Result], None, None]:
-    """As ``run_tasks``, one (index, result) as it ends. A task is made when a worker is near it.
+    """As ``run_tasks``, but yields (index, result) as each task ends, and takes a task out of
+    ``tasks`` only when a worker is about to need it.
 
     one_thread: whether XLA has one thread in each worker of this machine, or as many as here.
-    Close it (``contextlib.closing``): the workers of this machine end with it.
+    To be closed (``contextlib.closing``): the workers of this machine end with it.
     """
     if scheduler is None and workers is None:
         for index, task in enumerate(tasks):
@@ -89,7 +93,7 @@ def each_result(
 
 
 def check(scheduler: str | None, workers: int | None) -> None:
-    """Whether tasks can be run there, before anything else is begun. Errors: as ``run_tasks``."""
+    """Tries whether tasks can run there. Errors: as ``run_tasks``."""
     if scheduler is not None:
         with connect(scheduler, None):
             pass
@@ -113,7 +117,7 @@ def connect(
         raise ValueError(_NO_DASK) from None
 
     with ExitStack() as stack:
-        # What is worth a line of Dask's is said here in one of ours.
+        # Dask's own log stays silent: ``_say_what_changed`` logs what matters.
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
         cluster: str | LocalCluster | None = scheduler
         if scheduler is None:
@@ -131,12 +135,12 @@ def connect(
                     scheduler_kwargs={"dashboard": False},
                     memory_limit=0,
                     silence_logs=logging.CRITICAL + 1,
-                    env=_of_local_workers(one_thread),
+                    env=_local_environment(one_thread),
                     preload=[_LEAVE_CTRL_C],
                 )
             )
         try:
-            with warnings.catch_warnings(action="ignore"):  # of versions: tasks check their own
+            with warnings.catch_warnings(action="ignore"):  # about versions, which ``_run`` checks
                 client = Client(cluster, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             reason = f" ({error})" if isinstance(error, ValueError) else ""
@@ -148,8 +152,8 @@ def connect(
 
 
 def _without_ctrl_c(make: Callable[..., Result], **arguments: object) -> Result:
-    """``make(**arguments)`` with SIGINT held back from the threads and processes that it starts: a
-    process that is still importing would answer it with a traceback."""
+    """``make(**arguments)`` with SIGINT blocked in the threads and processes that it starts: one that
+    is still importing would answer it with a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
         return make(**arguments)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -165,9 +169,8 @@ def _on_workers(
     from distributed import as_completed
 
     here = _setting()
-    # As plain tuples, for the scheduler's sake.
-    loaded = [tuple(one) for one in extensions.loaded()]
-    # As bytes: the scheduler passes them on and imports nothing that a task needs.
+    # Plain tuples and bytes: the scheduler imports nothing that a task needs.
+    loaded = [tuple(one) for one in extensions.list_loaded()]
     payloads = ((n, pickle.dumps((function, task))) for n, task in enumerate(tasks))
     running: dict[Future, int] = {}
     ended = as_completed(loop=client.loop)
@@ -184,7 +187,7 @@ def _on_workers(
             threads = client.nthreads()
             _say_what_changed(known, threads, client)
             known = threads
-            # Workers that joined meanwhile get their share.
+            # Counted anew each time, for workers that joined meanwhile.
             submit(max(1, _TASKS_A_THREAD * sum(threads.values())) - len(running))
             if not running:
                 return
@@ -224,10 +227,11 @@ def _say_what_changed(before: Mapping[str, int], now: Mapping[str, int], client:
 
 
 def _run(
-    payload: bytes, wanted: dict[str, str | None], loaded: Sequence[tuple[str, ...]] = ()
-) -> Any:
-    """One task, on a worker, which loads first what this program loaded. Errors: the task's own;
-    RuntimeError for another setting; ExtensionError for another file."""
+    payload: bytes, wanted: dict[str, str | None], loaded: Sequence[tuple[str, ...]]
+) -> object:
+    """Runs one task on a worker, after loading the extensions ``loaded``. wanted: ``_setting`` of the
+    program. Errors: the task's own; RuntimeError for another setting; ExtensionError for another file.
+    """
     import jax
 
     for name, value in _setting().items():
@@ -236,17 +240,14 @@ def _run(
                 f"the worker on {platform.node()} has {name} {value}, this program has "
                 f"{wanted[name]}; results would not be those of one process"
             )
-    extensions.load_again([extensions.Loaded(*one) for one in loaded])
+    extensions.load_again([extensions.Extension(*one) for one in loaded])
     function, task = pickle.loads(payload)
     with jax.default_matmul_precision(wanted[_PRECISION]):
         return function(task)
 
 
-_PRECISION = "jax_default_matmul_precision"
-
-
 def _setting() -> dict[str, str | None]:
-    """What decides the numbers of a task in this process."""
+    """What the numbers of a task depend on in this process."""
     import jax
 
     config: Any = jax.config
@@ -259,19 +260,16 @@ def _setting() -> dict[str, str | None]:
     }
 
 
-_BEFORE_SPAWN = "distributed.nanny.pre-spawn-environ"
-
-
 def _linear_algebra_threads() -> dict[str, str]:
-    """Dask gives linear algebra one thread; its decompositions, of which SOAP makes some, have other
-    bits with another number of them."""
+    """As many threads of linear algebra as here, where Dask would give it one: the bits of the
+    decompositions that SOAP makes depend on their number."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return {name: os.environ.get(name, str(os.cpu_count())) for name in names}
 
 
-def _of_local_workers(one_thread: bool) -> dict[str, str]:
-    """Environment of processes that share this machine: XLA with one thread each, unless it is to have
-    as many as here, and one cache of compiled programs."""
+def _local_environment(one_thread: bool) -> dict[str, str]:
+    """Environment of workers on this machine: XLA's threads, and JAX's platform and cache of compiled
+    programs as here. one_thread: as for ``each_result``."""
     import jax
 
     config: Any = jax.config

@@ -26,15 +26,15 @@ def quick_to_compile() -> str:
 # the modules with numbers: pages have no arrays, and name types that are loaded late.
 NUMBERS = {
     "": "intervals",
-    "comparison": "between compare learners metrics off_prior predictions scores simplex_figures "
-    "streams_file",
+    "comparison": "array_files between compare estimates learners metrics off_prior predictions results "
+    "scores simplex_figures streams_file",
     "audit": "calibration carry_over decomposition exact_gap future_counts futures gap nuts tree "
     "worst_histories",
     "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "
     "questions_figures reproduce.layers",
-    "hidden": "belief_figures beliefs dimensions effects_figures examine interventions jacobian "
-    "partners probes simulation states",
-    "images": "figures runs",
+    "hidden": "belief_figures beliefs carry_over dimensions effects_figures examine interventions "
+    "jacobian partners probes simulation states trajectories",
+    "images": "figures inpainting inpainting_results runs",
     "sweep": "sweep results",
 }
 CHECKED = ["autoregressive", "meta_learning"]

@@ -1,14 +1,14 @@
-"""Is the future that a network implies calibrated? Its samples of a task's rest against the true one.
+"""Is the future that a network implies calibrated? Its samples of a task's rest against the true rest.
 
-After m draws of a task the network is rolled forward to the task's end R times, each symbol sampled from
-its own probabilities and fed back. The randomised rank of the true count of each symbol among the R
-rolled counts is uniform on 0..R if the implied future is the true one (Talts et al. 2018; Säilynoja et
+After m draws of a task the network is rolled forward to the task's end R times: each symbol is sampled
+from its own probabilities and fed back. If the implied future is the true one, the randomised rank of
+the true count of a symbol among the R rolled counts is uniform on 0..R (Talts et al. 2018; Säilynoja et
 al. 2022). Exact Bayes goes through the same code and must pass; memoryless must not.
 
-The task's end is known, as it is to Bayes: symbols are drawn from the K probabilities without RESET's.
-How often the network would have ended the task too early is reported apart: the mean over rolls of
-1 - prod(1 - r_t), with r_t its probability of RESET. By the chain rule the probability of no RESET is
-the mean of prod(1 - r_t) over symbols drawn so: RESET itself is not sampled, only the symbols are.
+The task's end is given, as Bayes knows it: symbols are drawn from the K probabilities without RESET's.
+How often the network would have ended the task too early is reported apart, as the mean over rolls of
+1 - prod(1 - r_t) with r_t its probability of RESET. That is exact by the chain rule, with no RESET
+sampled.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from jaxtyping import Float64, Int64, Integer, PRNGKeyArray
 
 from analysis.audit.future_counts import CountsDistance, counts_distribution
 from analysis.audit.futures import Futures, machine_futures, network_futures
-from analysis.audit.tree.size import positions
-from analysis.comparison.results import finite
+from analysis.audit.tree.size import choose_draws
+from analysis.report.formats import finite
 from autoregressive.scores import Places
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical, Process
@@ -38,16 +38,16 @@ BINS = 20
 class Calibration:
     """Ranks of the true counts of a task's rest among those of rolled-forward futures.
 
-    predictors: names, the network first. histories: draws m before the rolls. ranks: int (predictors,
-    histories, tasks, K) in 0..rolls. pit: the same as randomised values in (0, 1), (rank + v) /
-    (rolls + 1) with v uniform. p_values: (predictors, histories, K), Pearson's chi-square of the ranks
-    in 20 bins; over tasks, which are independent. early_end: (predictors, histories), probability of a
-    RESET before the task's end. distances: of the rolled counts from their exact distribution, by
-    predictor and history; None where they have too many values to be listed, and for processes other
-    than DirichletCategorical.
-    before: int (histories, tasks, K), counts of the history. observed: int (histories, tasks, K), the
-    true counts of the rest. predicted: int (histories, tasks, rolls, K), the network's. draws: D, of a
-    task.
+    predictors: names, the network first. histories: the numbers m of draws before the rolls.
+    ranks: int (predictors, histories, tasks, K) in 0..rolls. pit: the same as randomised values in
+    (0, 1), (rank + v) / (rolls + 1) with v uniform. p_values: of Pearson's chi-square test of the ranks
+    in 20 bins, over independent tasks, (predictors, histories, K). early_end: the probability of a
+    RESET before the task's end, (predictors, histories). distances: of the rolled counts from their
+    exact distribution, by predictor and history; None where that has too many values to list, and for
+    processes other than DirichletCategorical.
+    before: counts of the history, int (histories, tasks, K). observed: the true counts of the rest, int
+    (histories, tasks, K). predicted: the network's rolled counts, int (histories, tasks, rolls, K).
+    draws: D, of a task. past_tasks: how many tasks come before it in its stream.
     """
 
     predictors: tuple[str, ...]
@@ -79,13 +79,13 @@ class Calibration:
         return self.observed.shape[2]
 
     def p_value(self, predictor: str) -> float:
-        """That all of a predictor's ranks are uniform: the smallest p of all symbols and histories
-        times their number (Bonferroni), at most 1."""
+        """Of the hypothesis that all of a predictor's ranks are uniform: the smallest p of all symbols
+        and histories times their number (Bonferroni), at most 1."""
         own = self.p_values[self.predictors.index(predictor)]
         return min(1.0, float(own.min() * own.size))
 
     def document(self) -> dict[str, object]:
-        """Plain JSON values; p-values are of uniform ranks, distances in nats a future."""
+        """Plain JSON values; p-values are of uniform ranks, distances are in nats a future."""
         return {
             "tasks": self.tasks,
             "rolls": self.rolls,
@@ -115,7 +115,7 @@ def _distance_document(counts: CountsDistance | None) -> dict[str, object] | Non
         return None
     return {
         "p_value": finite(counts.p_value),
-        "distance": {"mean": counts.distance.mean, "ci95": counts.distance.ci95},
+        "distance": counts.distance.document(),
         "cells": counts.cells,
     }
 
@@ -132,16 +132,16 @@ def measure_calibration(
     past_tasks: int = 0,
     others: Mapping[str, Machine] | None = None,
 ) -> Calibration:
-    """Rolls a network forward from sampled histories of ``process``, and others by the same code.
+    """Rolls a network forward from sampled histories of ``process``, and exact machines likewise.
 
-    tasks: independent ones, each in a stream of its own after ``past_tasks`` earlier tasks. rolls: R,
-    one less than a multiple of 20. histories: draws before the rolls; None takes 0, a quarter and a half
-    of the task. draws: D, as in ``exact_gap``: the rolls end there.
-    others: machines beside it, by name; None takes Bayes and memoryless.
+    tasks: how many, each in a stream of its own after ``past_tasks`` earlier tasks. rolls: R, one less
+    than a multiple of 20. histories: numbers of draws before the rolls; None takes 0, a quarter and a
+    half of the task. draws: D, as for ``exact_gap``: rolls end there. others: the machines, by name;
+    None takes Bayes and memoryless.
     Errors: ValueError for T=1, another K than the network's, histories outside 0..D-1, past tasks
     where T is infinite, fewer than 100 tasks, other rolls, or logits that are not finite.
     """
-    draws = positions(learner.model, process, draws)
+    draws = choose_draws(learner.model, process, draws)
     histories = _histories(histories, draws)
     _check(process, tasks, rolls, past_tasks)
     K, T = process.num_symbols, process.task_length
@@ -195,10 +195,9 @@ def measure_calibration(
 
 
 def uniform_p_values(ranks: Integer[np.ndarray, "*places tasks"], rolls: int) -> Places:
-    """Pearson's chi-square test that ranks (..., tasks) are uniform on 0..rolls: p-values (...).
+    """P-values of Pearson's chi-square test that ranks are uniform on 0..rolls: (..., tasks) -> (...).
 
-    20 bins of equally many ranks, so rolls + 1 must be a multiple of 20; ranks must be independent over
-    tasks.
+    The 20 bins hold equally many ranks: rolls + 1 must be a multiple of 20. Tasks must be independent.
     """
     from scipy.stats import chi2
 
@@ -214,7 +213,7 @@ def _ranks(
     predicted: Integer[np.ndarray, "tasks rolls symbols"],
     observed: Integer[np.ndarray, "tasks symbols"],
 ) -> Int64[np.ndarray, "tasks symbols"]:
-    """The place of the observed counts (tasks, K) among the predicted (tasks, rolls, K), ties broken at
+    """Ranks of the observed counts (tasks, K) among the predicted (tasks, rolls, K), ties broken at
     random: int (tasks, K) in 0..rolls."""
     below = (predicted < observed[:, None]).sum(1)
     ties = (predicted == observed[:, None]).sum(1)

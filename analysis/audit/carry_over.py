@@ -1,8 +1,8 @@
-"""What is carried over through a RESET, by Monte Carlo: it should be nothing, and can be a help.
+"""What past tasks add to a network's gap through RESET, by Monte Carlo.
 
-The exact gap starts from the network's initial state. In a stream the state before a task holds its
-past, which RESET should clear. Carry-over is the gap on a task after sampled pasts less the gap on the
-same task from the initial state, in nats a drawn symbol; it may be negative.
+The exact gap starts from the network's initial state. In a stream the state before a task still holds
+its past, which RESET should clear. Carry-over is the gap on a task after sampled past tasks less the
+gap on the same task from the initial state, in nats a drawn symbol; it may be negative.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CarryOver:
     """Means over tasks with 95% intervals over them, in nats.
 
     mean: over all positions. by_position: one a drawn place. fresh: the gap from the initial state on
-    the same tasks. past_tasks: tasks before the one scored. tasks: tasks scored.
+    the same tasks. past_tasks: how many come before the scored one. tasks: how many are scored.
     """
 
     mean: Estimate
@@ -74,15 +74,15 @@ def carry_over(
         streams = np.asarray(process.sample(jax.random.fold_in(key, index), rows, length))
         streams = streams[: tasks - start]
         task = streams[:, -int(T) :]
-        # The scored rows: RESET, which no one gets wrong who knows T, is left out.
+        # Without the last row, of RESET: the gap is about drawn symbols.
         bayes = process.log_predictive(task)[:, :-1]
         after.append(kl(bayes, learner.log_predictive(streams)[:, -int(T) : -1]))
         fresh.append(kl(bayes, learner.log_predictive(task)[:, :-1]))
-    before, without = np.concatenate(after), np.concatenate(fresh)
-    with np.errstate(invalid="ignore"):  # where both gaps are infinite, there is no change
-        change = before - without
+    with_past, from_start = np.concatenate(after), np.concatenate(fresh)
+    with np.errstate(invalid="ignore"):  # NaN where both gaps are infinite
+        change = with_past - from_start
     values = {str(n): change[:, n] for n in range(int(T) - 1)}
-    values |= {"mean": change.mean(1), "fresh": without.mean(1)}
+    values |= {"mean": change.mean(1), "fresh": from_start.mean(1)}
     means = estimates(values, {name: itemgetter(name) for name in values})
     return CarryOver(
         means["mean"],

@@ -1,10 +1,10 @@
 """The gap to Bayes with no sampling error: all histories of one task, after a RESET.
 
 Histories of length n = 0..D-1 precede the D draws of a task. The gap at position n is the mean of
-KL(Bayes || network) over all histories that the process can make, each weighed by its probability; the
-exact gap is the mean over positions. D is T - 1, and is chosen where T is infinite. The walks are in
-``analysis.audit.tree``; what their sums say is ``analysis.audit.gap``. A walk that was stopped goes on
-where it was and ends with the same bits.
+KL(Bayes || network) over all histories of that length that the process can make, weighted by their
+probability; the exact gap is the mean over positions. D is T - 1, and is chosen where T is infinite.
+The walks over all histories are in ``analysis.audit.tree``; ``analysis.audit.gap`` makes the result of
+their sums. A walk that was stopped goes on where it was and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from analysis.audit.gap import ExactGap, summary, summary_by_belief
+from analysis.audit.gap import ExactGap, gap_by_belief, gap_by_counts
 from analysis.audit.tree.belief_tree import Tree
 from analysis.audit.tree.belief_walk import BeliefWalk, make_belief_plan
 from analysis.audit.tree.count_vectors import all_counts
 from analysis.audit.tree.count_walk import CountWalk, make_plan
 from analysis.audit.tree.partial_sums import PartialSums
 from analysis.audit.tree.prefix_tree import Chunk, Nodes, Task, Walk
-from analysis.audit.tree.size import check_size, goes_by_counts, positions
+from analysis.audit.tree.size import check_size, choose_draws, goes_by_counts
 from analysis.workers import each_result
 from meta_learning.learner import Learner
 from meta_learning.processes import Process
 
-# (the frontier's nodes, how many are done) -> what is below those after them.
+# From the frontier's nodes and how many are done: what is below the others.
 Chunks = Callable[[Nodes, int], Generator[Chunk, None, None]]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What an exact gap takes. nodes: histories. bytes: of memory, beside what the program takes
-    anyway. seconds: by the pace of some chunks, without compiling."""
+    """What an exact gap costs. nodes: histories. bytes: memory beyond the program's own. seconds: by the
+    pace of some chunks, without compiling."""
 
     nodes: int
     bytes: int
@@ -56,10 +57,10 @@ def exact_gap(
 ) -> ExactGap:
     """The exact gap of ``learner`` on one task of ``process``, from the state after a RESET.
 
-    draws: D; T - 1 unless T is infinite, where None takes ``default_draws``. folder: the cache where
-    partial sums are kept and gone on from; None keeps none. devices: those that share the work; None is
-    all of this host's. on_progress: called with the histories done and their number. scheduler,
-    workers: where else the walk goes on from its frontier (``analysis.workers``), to the same bits.
+    draws: D; T - 1 unless T is infinite, where None takes ``default_draws``. folder: the cache for
+    partial sums, from which a stopped walk goes on; None keeps none. devices: those that share the
+    work; None is all of this host's. on_progress: called with the histories done and their number.
+    scheduler, workers: where else the work is done (``analysis.workers``), to the same bits.
     Errors: ValueError for T=1, another K than the network's, a tree of more than 1e11 histories or of
     more counts than fit in memory, a machine whose probabilities do not sum to 1, or a network whose
     outputs are NaN somewhere; those of ``analysis.workers.run_tasks``.
@@ -69,23 +70,20 @@ def exact_gap(
     sums.find()
     on_progress(_nodes_done(walk, sums), walk.plan.nodes)
     if not sums.complete:
+        chunks: Chunks = walk.chunks
+        if scheduler is not None or workers is not None:
+            chunks = partial(_chunks_of_workers, walk, scheduler, workers)
         try:
-
-            def chunks(frontier: Nodes, done: int) -> Generator[Chunk, None, None]:
-                if scheduler is None and workers is None:
-                    return walk.chunks(frontier, done)
-                return _chunks_of_workers(walk, scheduler, workers, frontier, done)
-
             _walk(walk, sums, chunks, on_progress)
         finally:
-            # Also when stopped: nothing that was done is lost.
+            # Also when stopped, so that nothing is lost.
             sums.save()
     if np.isnan(sums.values).any():
         raise ValueError("the network's outputs are not finite on some history; train it anew")
     if isinstance(walk, CountWalk):
         counts = all_counts(walk.plan.symbols, walk.plan.positions)
-        return summary(process, counts, sums.values, walk.plan.nodes)
-    return summary_by_belief(process, walk.plan.positions, sums.values)
+        return gap_by_counts(process, counts, sums.values, walk.plan.nodes)
+    return gap_by_belief(process, walk.plan.positions, sums.values)
 
 
 def cost(
@@ -95,10 +93,10 @@ def cost(
     draws: int | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Cost:
-    """Histories, memory and seconds of ``exact_gap`` with the same arguments, before it is begun.
+    """What ``exact_gap`` with the same arguments costs, measured by running some chunks.
 
-    Compiles its programs, which are not compiled again in the same process, and runs some chunks.
-    Errors: as ``exact_gap``, but for the last.
+    Its programs are compiled here and not again in the same process. Errors: as ``exact_gap``, but for
+    NaN outputs.
     """
     walk = _walk_of(learner, process, draws, devices)
     seconds, held = walk.trial()
@@ -109,7 +107,7 @@ def _walk_of(
     learner: Learner, process: Process, draws: int | None, devices: Sequence[jax.Device] | None
 ) -> Walk:
     model, K = learner.model, process.num_symbols
-    draws = positions(model, process, draws)
+    draws = choose_draws(model, process, draws)
     check_size(process, draws)
     devices = list(devices or jax.devices())
     if goes_by_counts(process, draws):
@@ -147,7 +145,8 @@ def _chunks_of_workers(
     frontier: Nodes,
     done: int,
 ) -> Generator[Chunk, None, None]:
-    """As ``Walk.chunks``. What ends before its turn waits, so that sums are added in one order."""
+    """As ``Walk.chunks``, from workers. A chunk that ends early waits for its turn: sums are always
+    added in the same order, so to the same bits."""
     tasks = walk.tasks(frontier, done)
     early: dict[int, Chunk] = {}
     turn = 0

@@ -1,9 +1,10 @@
 """Counts of a future against their exact distribution, DirichletMultinomial(alpha + n, N).
 
-For histories with counts n, all predictions of N more draws together have counts c with probability
-DirichletMultinomial(c; alpha + n, N): NumPyro's density is the judge. Summed over histories the counted
-futures have exact mean and covariance, so that X^2 = d' inv(covariance) d is chi-square with (cells - 1)
-degrees where the predictor is exact; otherwise it is non-central, with a centre that measures distance.
+After a history with counts n the next N draws have counts c with probability
+DirichletMultinomial(c; alpha + n, N), by NumPyro's density. Summed over histories the numbers of futures
+with each c (the cells) have a known mean and covariance. With d their deviation from the mean,
+X^2 = d' inv(covariance) d is chi-square with (cells - 1) degrees of freedom where the predictor is
+exact; otherwise it is non-central, and the non-centrality measures the distance.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from analysis.audit.tree.count_vectors import Counts, count_vectors
 from analysis.intervals import Estimate
 from autoregressive.precision import float64
 
-# Different counts of a future, beyond which they are not listed one by one.
+# More different counts of a future are not listed one by one.
 MOST_CELLS = 1_500
-# A cell that expects fewer futures is put together with others.
+# Cells that expect fewer futures are merged.
 _LEAST_EXPECTED = 5.0
 
 
@@ -33,9 +34,9 @@ class CountsDistance:
     """How far counts of rolled futures are from their exact distribution.
 
     p_value: of the chi-square test that they follow it. distance: half the chi-square divergence from
-    the exact one, in nats a future (to second order the KL divergence; over several histories a lower
-    bound of its mean), with a 95% interval from the non-central chi-square; it holds near 0. cells:
-    different counts told apart.
+    the exact one, nats a future, with a 95% interval from the non-central chi-square. Near 0 it is the
+    KL divergence to second order; over several histories a lower bound of its mean. cells: how many
+    there are after merging.
     """
 
     p_value: float
@@ -47,8 +48,8 @@ class CountsDistance:
 class CountsDistribution:
     """The exact distribution of the counts c of the draws that follow some histories.
 
-    cells: int (cells, K), all c. p: their probabilities, (histories, cells), after each different
-    history. members: how many of the histories are that one.
+    cells: all c, int (cells, K). p: their probabilities after each different history, (histories,
+    cells). members: how many histories are that one, (histories,).
     """
 
     cells: Counts
@@ -58,14 +59,16 @@ class CountsDistribution:
     def distance(
         self, predicted: Integer[np.ndarray, "tasks rolls symbols"]
     ) -> CountsDistance | None:
-        """Of predicted counts, int (tasks, rolls, K), from it. None where there is only one cell."""
+        """The distance of predicted counts, int (tasks, rolls, K), from it; None where there is only one
+        cell."""
         tasks, rolls, K = predicted.shape
         seen = np.bincount(_rows(predicted.reshape(-1, K), self.cells), minlength=len(self.cells))
         merged = _merge(rolls * self.members @ self.p)
         p, seen = self.p @ merged, seen @ merged
         if p.shape[1] < 2:
             return None
-        # Of independent futures: R sum_h (diag p_h - p_h p_h'), less the last cell, which is the rest.
+        # Of independent futures: R sum_h (diag p_h - p_h p_h'). The last cell is left out: it is what
+        # the others leave, and the matrix would be singular.
         p = p[:, :-1]
         covariance = rolls * (np.diag(self.members @ p) - (p * self.members[:, None]).T @ p)
         excess = seen[:-1] - rolls * self.members @ p
@@ -81,7 +84,7 @@ def counts_distribution(
     K = len(alpha)
     if math.comb(draws + K - 1, K - 1) > MOST_CELLS:
         return None
-    cells = count_vectors(draws, K)
+    cells = count_vectors(K, draws)
     histories, members = np.unique(before, axis=0, return_counts=True)
     p = np.exp(log_probabilities(np.asarray(alpha, np.float64) + histories, cells))
     return CountsDistribution(cells, p, members)
@@ -120,7 +123,7 @@ def _rows(
 def _merge(
     expected: Float64[np.ndarray, " cells"],
 ) -> Float64[np.ndarray, "cells merged"]:
-    """Puts cells that expect few futures together: 0/1 matrix (cells, merged cells)."""
+    """Which cells are merged because they expect few futures: a 0/1 matrix (cells, merged cells)."""
     order = np.argsort(expected)
     group, total, of_cell = 0, 0.0, np.empty(len(expected), int)
     for cell in order:
@@ -134,6 +137,7 @@ def _merge(
 
 
 def _judge(statistic: float, degrees: int, futures: int) -> CountsDistance:
+    """The p-value of X^2, and the distance: its non-centrality over twice the number of futures."""
     from scipy.stats import chi2
 
     centre = max(statistic - degrees, 0.0)
@@ -147,11 +151,11 @@ def _judge(statistic: float, degrees: int, futures: int) -> CountsDistance:
 
 
 def _noncentral_interval(statistic: float, degrees: int) -> tuple[float, float]:
-    """95% interval of the centre of a non-central chi-square, from one draw of it."""
+    """95% interval of the non-centrality of a chi-square, from one draw of it."""
     from scipy.optimize import brentq
     from scipy.stats import ncx2, norm
 
-    if statistic > 1e4 + 10 * degrees:  # there it is normal, with variance 2 (degrees + 2 centre)
+    if statistic > 1e4 + 10 * degrees:  # then it is normal, with variance 2 (degrees + 2 centre)
         half = float(norm.ppf(0.975)) * math.sqrt(2 * (2 * statistic - degrees))
         return statistic - degrees - half, statistic - degrees + half
 

@@ -1,7 +1,7 @@
 """Futures of a task, sampled from a predictor's own probabilities: networks and exact machines alike.
 
-A predictor is advanced along a history, then draws a symbol, reads it and goes on. A network runs in
-float32; a machine's belief, which starts anew at every RESET, in float64.
+A predictor reads a history, then draws a symbol from its own probabilities, reads it and goes on. A
+network runs in float32; a machine, whose belief starts anew at every RESET, in float64.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from autoregressive.precision import float64
 from meta_learning.learner import Learner
 from meta_learning.processes.machine import Machine
 
-# Rolls advanced at once: their states stay in a processor's cache.
+# Rolls in one compiled call: their states stay in a processor's cache.
 _CHUNK_ROLLS = 2**13
 # What a predictor holds: a network's state, or a machine's belief.
 State: TypeAlias = PyTree[Shaped[AnyArray, "..."]]
 # Counts of futures.
 Rolled = Integer[np.ndarray, "tasks rolls symbols"]
-# What goes from draw to draw: state, logits, counts, and log of the probability of no RESET so far.
+# Between draws: state, logits, counts, and the log probability of no RESET so far.
 Carry = tuple[
     State, Float[Array, "rows outcomes"], Int32[Array, "rows symbols"], Float[Array, " rows"]
 ]
-# Counts of futures, and the mean probability that a RESET came among them: of one
-# predictor, as a function of key, streams, places and draws.
+# One predictor's futures, as a function of key, streams, places and draws (``_sample``): their counts,
+# and the mean probability of a RESET among them.
 Futures = Callable[
     [PRNGKeyArray, Integer[np.ndarray, "tasks length"], int, int], tuple[Rolled, float]
 ]
 
 
 @runtime_checkable
-class Predictor(Protocol):
-    """What advances symbol by symbol: ``autoregressive.model.Model``, or ``Belief``. Hashable."""
+class StepModel(Protocol):
+    """What reads symbol by symbol: ``autoregressive.model.Model`` or ``BeliefModel``. Hashable."""
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         """The state before the first input, with leading axes ``batch``."""
@@ -54,10 +54,10 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Belief:
-    """A machine that reads a stream as a network does: its state is its belief, and RESET clears it.
+class BeliefModel:
+    """A machine with a network's interface: its state is its belief, which RESET clears.
 
-    draws: how many symbols of a task the belief must be able to take in.
+    draws: of a task, for which the machine makes room in its belief.
     """
 
     machine: Machine
@@ -73,7 +73,7 @@ class Belief:
     ) -> tuple[State, Float[Array, "batch outcomes"]]:
         """x one-hot (batch, K+1) -> beliefs and logits (batch, K+1), RESET's -inf; no ``params``.
 
-        The logits are float32, as a network's: the same random numbers choose among them.
+        The logits are float32, as a network's: then equal keys choose equal symbols.
         """
         K = self.machine.num_symbols
 
@@ -90,25 +90,25 @@ class Belief:
 
 
 def network_futures(learner: Learner, rolls: int) -> Futures:
-    """Futures of a network, ``rolls`` of each history."""
+    """Samples futures of a network, ``rolls`` of each history."""
     return partial(_sample, learner.model, learner.num_symbols, rolls, learner.params)
 
 
 def machine_futures(machine: Machine, rolls: int, draws: int) -> Futures:
-    """Futures of an exact machine whose tasks have ``draws`` draws, ``rolls`` of each history."""
+    """Samples futures of an exact machine, ``rolls`` of each history. draws: of a task."""
 
     def sample(
         key: PRNGKeyArray, streams: Integer[np.ndarray, "tasks length"], places: int, more: int
     ) -> tuple[Rolled, float]:
         with float64():
-            belief = Belief(machine, draws)
+            belief = BeliefModel(machine, draws)
             return _sample(belief, machine.num_symbols, rolls, {}, key, streams, places, more)
 
     return sample
 
 
 def _sample(
-    predictor: Predictor,
+    predictor: StepModel,
     K: int,
     rolls: int,
     params: Params,
@@ -117,8 +117,9 @@ def _sample(
     places: int,
     draws: int,
 ) -> tuple[Rolled, float]:
-    """Counts (tasks, rolls, K) of ``draws`` symbols sampled after ``places`` of each stream, and the
-    mean probability that a RESET came among them."""
+    """Counts (tasks, rolls, K) of ``draws`` symbols sampled after the first ``places`` of each stream,
+    and the mean probability of a RESET among them. Errors: ValueError for outputs that are not finite.
+    """
     tasks = len(streams)
     rows = min(tasks, max(1, _CHUNK_ROLLS // rolls))
     counts, early = [], []
@@ -138,7 +139,7 @@ def _sample(
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def sample_rows(
-    predictor: Predictor,
+    predictor: StepModel,
     K: int,
     rolls: int,
     params: Params,
@@ -147,9 +148,9 @@ def sample_rows(
     places: Int[Array, ""],
     draws: Int[Array, ""],
 ) -> tuple[Int32[Array, "tasks {rolls} {K}"], Float[Array, "tasks {rolls}"]]:
-    """Counts int32 (tasks, rolls, K) of futures after ``places`` of some streams, int (tasks, length),
-    and the probability of a RESET in each (tasks, rolls). Both numbers of steps are traced: one program
-    for all histories."""
+    """Counts int32 (tasks, rolls, K) of futures after the first ``places`` of streams, int (tasks,
+    length), and the probability of a RESET in each (tasks, rolls). ``places`` and ``draws`` are traced:
+    one compiled program serves all histories."""
 
     def advance(
         state: State, symbols: Integer[Array, " rows"]
@@ -165,7 +166,7 @@ def sample_rows(
         state, logits, counts, log_on = carry
         symbols = jax.random.categorical(jax.random.fold_in(key, t), logits[:, :K])
         counts = counts + jax.nn.one_hot(symbols, K, dtype=jnp.int32)
-        # A leak is small: log1p keeps the digits that the K probabilities' own sum would lose.
+        # A leak is small: log1p keeps the digits that summing the K probabilities would lose.
         log_on = log_on + jnp.log1p(-jax.nn.softmax(logits)[:, K])
         return (*advance(state, symbols), counts, log_on)
 

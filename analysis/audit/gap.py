@@ -1,4 +1,4 @@
-"""The exact gap of one network on one process as a value: its parts, and what the walk's sums say."""
+"""The exact gap of one network on one process as a value, made from the sums of a walk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from analysis.audit.tree.prefix_tree import Sums
 from analysis.report.formats import finite
 from meta_learning.processes import Process
 
-# The probabilities of all histories of a length sum to 1.
+# How far the probabilities of all histories of a length may sum from 1.
 _SUM_TOLERANCE = 1e-9
 
 
@@ -33,11 +33,12 @@ _SUM_TOLERANCE = 1e-9
 class ExactGap:
     """The exact gap of one network on one process, in nats, with its parts.
 
-    decomposition: terms by position, arrays (D,). nodes: histories that were scored. What follows is
-    None where histories share no beliefs. draws: int (cells,), the length of the histories that share
-    each belief. probability: of each belief among histories as long (cells,). cells: the terms of each.
-    counts: int (cells, K), each belief's counts; None where the belief is not the counts. classes: all
-    that is known of the beliefs, where they were told apart one by one.
+    decomposition: terms by position, arrays (D,). nodes: histories that were scored.
+
+    By belief, all None where histories share none: draws: the length of its histories, int (cells,).
+    probability: among histories of that length, (cells,). cells: its terms. counts: int (cells, K);
+    None where the belief is not the counts. classes: more about each belief; None where the walk went
+    by counts.
     """
 
     decomposition: Decomposition
@@ -70,12 +71,12 @@ class ExactGap:
 
     @property
     def terms(self) -> dict[str, float]:
-        """The parts that there are, means over positions: they sum to ``gap``."""
+        """The parts, means over positions, which sum to ``gap``: those of ``TERMS`` that exist here."""
         return {name: float(values.mean()) for name, values in self.parts.items()}
 
     @property
     def parts(self) -> dict[str, Term]:
-        """The parts that there are by position, arrays (D,)."""
+        """The same by position, arrays (D,)."""
         found = {name: getattr(self.decomposition, name) for name in TERMS}
         return {name: values for name, values in found.items() if values is not None}
 
@@ -114,25 +115,24 @@ class ExactGap:
 TERMS = ("leak", "same_belief", "rest")
 
 
-def summary(process: Process, counts: Counts, sums: Sums, nodes: int) -> ExactGap:
-    """The exact gap out of ``sums`` over the histories with each count vector; see ``by_counts``."""
-    cells, weights, draws = (
-        by_counts(process, counts, sums),
-        probabilities(process, counts),
-        counts.sum(-1),
-    )
+def gap_by_counts(process: Process, counts: Counts, sums: Sums, nodes: int) -> ExactGap:
+    """The exact gap from sums over the histories with each count vector. sums: as for ``by_counts``.
+    nodes: histories that were scored. Errors: ValueError where probabilities do not sum to 1."""
+    cells = by_counts(process, counts, sums)
+    weights, draws = probabilities(process, counts), counts.sum(-1)
     _check_weights(process, np.bincount(draws, weights))
     return ExactGap(by_position(draws, weights, cells), nodes, draws, weights, cells, counts)
 
 
-def summary_by_belief(process: Process, positions: int, sums: Sums) -> ExactGap:
-    """The exact gap out of the sums of a ``BeliefWalk``, (cells, columns)."""
+def gap_by_belief(process: Process, positions: int, sums: Sums) -> ExactGap:
+    """The exact gap from the sums of a ``BeliefWalk``, (cells, columns). positions: D. Errors:
+    ValueError where probabilities do not sum to 1."""
     nodes, weights = round(sums[:, HISTORIES].sum()), sums[:, WEIGHT]
     classes = find_classes(process, positions)
     if classes is None:
         _check_weights(process, weights)
         return ExactGap(by_length(sums), nodes)
-    # Beliefs whose probability is too small for a float have no means, and no weight.
+    # Beliefs whose probability underflows have no means, and no weight.
     means = sums / np.where(weights > 0, weights, 1.0)[:, None]
     cells = by_belief(
         classes.log_predictive,

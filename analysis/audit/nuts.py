@@ -1,9 +1,9 @@
-"""NUTS on a process's NumPyro model, against the conjugate posterior: two answers to one question.
+"""NUTS on a process's NumPyro model, to judge the conjugate posterior.
 
 The model is conditioned on drawn symbols and sampled by NUTS (Hoffman and Gelman 2014), four chains at
 once, in float64. Each p_k has the exact marginal Beta(a_k, sum(a) - a_k), a = alpha + counts. R-hat,
-effective sample sizes and Monte Carlo standard errors are ArviZ's (Vehtari et al. 2021). Differences in
-units of these errors are close to standard normal where both are right.
+effective sample sizes and Monte Carlo standard errors are ArviZ's (Vehtari et al. 2021). Where both
+posteriors are right, their differences in units of these errors are close to standard normal.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Posteriors of an audit, and chains of a run.
 POSTERIORS, CHAINS = 5, 4
-# A number of each p_k of each posterior.
+# One number for each p_k of each posterior.
 OfEach = Float64[np.ndarray, "streams symbols"]
-# Of counts, one row a stream.
+# From counts, one row a stream.
 Posterior = Callable[[Integer[np.ndarray, "streams symbols"]], dist.Dirichlet]
 
 
@@ -41,11 +41,11 @@ class PosteriorSample:
     """NUTS for the posteriors of some streams of one task each.
 
     concentration: alpha + counts of the exact posterior, (streams, K). rhat, ess_bulk, ess_tail:
-    (streams, K). z_mean: (streams, K), sampled less exact mean in Monte Carlo standard errors.
-    z_quantiles: (5, streams, K), the same for the share of draws up to the exact 5, 25, 50, 75 and 95%
-    quantiles: shares have errors that are closer to normal than those of the quantiles themselves.
-    divergences: their number.
-    draws: groups posterior, sample_stats and observed_data, with dims chain, draw, stream, symbol.
+    (streams, K). z_mean: sampled less exact mean, in Monte Carlo standard errors, (streams, K).
+    z_quantiles: the same of the share of draws below the exact 5, 25, 50, 75 and 95% quantiles, (5,
+    streams, K); the errors of shares are closer to normal than those of sampled quantiles.
+    divergences: their number. draws: groups posterior, sample_stats and observed_data, with dims chain,
+    draw, stream, symbol.
     """
 
     concentration: OfEach
@@ -103,8 +103,9 @@ class PosteriorSample:
         )
 
 
-def check(process: Process) -> Posterior:
-    """The conjugate posterior that is judged. Errors: ValueError where a process has none."""
+def posterior_of(process: Process) -> Posterior:
+    """A process's conjugate posterior, as a function of counts (streams, K). Errors: ValueError where it
+    has none."""
     posterior = getattr(process, "posterior", None)
     if not callable(posterior):
         raise ValueError(
@@ -128,7 +129,7 @@ def judge_posterior(
     draws: T - 1 unless T is infinite. warmup, samples: of each of four chains. Errors: ValueError as
     ``sample_posterior``, or posteriors < 1.
     """
-    check(process)
+    posterior_of(process)
     if posteriors < 1:
         raise ValueError(f"expected 1 or more posteriors; got {posteriors}")
     key_streams, key_chains = jax.random.split(key)
@@ -148,10 +149,10 @@ def sample_posterior(
     """Samples the posterior over p of every stream by NUTS on ``process.model``.
 
     symbols: int (draws, streams), the draws of one task in each stream; 0 draws leave the prior. All
-    streams are one model and one run. Errors: ValueError as ``check``, where the draws are not the
-    process's T - 1, or a symbol is outside 0..K-1.
+    streams are one model and one run. Errors: ValueError as ``posterior_of``, where the draws are not
+    the process's T - 1, or a symbol is outside 0..K-1.
     """
-    posterior = check(process)
+    posterior = posterior_of(process)
     symbols = np.asarray(symbols)
     n, streams = symbols.shape
     K = process.num_symbols
@@ -197,7 +198,7 @@ def _diagnose(concentration: OfEach, draws: xarray.DataTree) -> PosteriorSample:
         )
         error = az.mcse(below)["p"].transpose("stream", "symbol").values
         missed = below["p"].mean(("chain", "draw")).values - q
-        # All draws on one side of a quantile: no error can be told, and none explains it.
+        # All draws are on one side of the quantile: there is no error to divide by.
         z_quantiles.append(
             np.divide(missed, error, out=np.full_like(error, np.inf), where=error > 0)
         )
@@ -215,12 +216,12 @@ def _diagnose(concentration: OfEach, draws: xarray.DataTree) -> PosteriorSample:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether NUTS and the conjugate posterior agree, over all of some runs.
+    """Whether NUTS and the conjugate posterior agree, over all posteriors of some runs.
 
     posteriors: their number. largest_rhat, least_ess_bulk, least_ess_tail, divergences: over all.
-    largest_z: of means and quantiles of all p_k, in absolute value. z_limit: what it exceeds with
-    probability 0.05 at most where they agree (Bonferroni over ``numbers`` of them). chi_square: sum of
-    z^2 of the mean of p_0, one a posterior, and p_value: of a sum as far out to either side.
+    largest_z: the largest |z| of means and quantiles of all p_k. z_limit: it exceeds this with
+    probability 0.05 at most where both agree (Bonferroni over ``numbers`` of z). chi_square: the sum of
+    z^2 of the mean of p_0, one a posterior. p_value: of chi_square, two-sided.
     """
 
     posteriors: int

@@ -1,7 +1,8 @@
 """An audit as labelled arrays, as ArviZ opens them: groups with dims seed, stream, position, symbol.
 
-A network's probabilities are no draws from a posterior and have groups of their own. Its rolled-forward
-counts are draws from its predictive distribution: ``posterior_predictive`` beside ``observed_data``.
+A network's probabilities are no draws from a posterior, so they have groups of their own. The counts of
+its rolled-forward futures are draws from its predictive distribution: ``posterior_predictive``, beside
+``observed_data``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network's whole audit: its parts, one after another, and what the longest of them will take."""
+"""A network's whole audit: all its parts, with progress on stderr for the longest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import cost, exact_gap
 from analysis.audit.nuts import judge_posterior
 from analysis.audit.page import Audit
-from analysis.audit.tree.size import positions
+from analysis.audit.tree.size import choose_draws
 from analysis.audit.worst_histories import worst_histories
 from analysis.comparison.off_prior import off_prior
 from analysis.hidden.examine import examine
@@ -22,7 +22,7 @@ from autoregressive.cache import cache_folder
 from meta_learning.learner import TEST, Learner
 from meta_learning.processes import Process
 
-# Seconds from which on it is said what a walk over all histories takes.
+# A walk that takes longer is announced.
 _WORTH_SAYING_S = 5.0
 
 
@@ -39,12 +39,12 @@ def audit(
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> Audit:
-    """Everything that ``meta-learn audit`` finds of ``learner`` on ``process``.
+    """Everything that ``meta-learn audit`` reports of ``learner`` on ``process``.
 
-    seed: of the sampled parts. draws: those looked at where T is infinite. tasks: for the carry-over.
-    only_gap: leaves out other test streams, the implied future and the hidden state. nuts: samples some
-    posteriors beside the exact ones. quiet: without progress on stderr. scheduler, workers: where the
-    exact gap is walked (``analysis.workers``).
+    seed: of the sampled parts. draws: how many to look at where T is infinite. tasks: sampled for the
+    carry-over. only_gap: leaves out other test streams, the implied future and the hidden state. nuts:
+    judges the exact posterior by NUTS, too. quiet: no progress on stderr. scheduler, workers: where the
+    exact gap is computed (``analysis.workers``).
     Errors: those of the parts. What a stopped walk has done is kept in the cache.
     """
     shared = scheduler is not None or workers is not None
@@ -67,7 +67,7 @@ def audit(
         None if only_gap else off_prior([learner.log_predictive], process, key=key),
         None if only_gap else measure_calibration(learner, process, key=key, draws=draws),
         None if only_gap else examine(learner, process, key=key),
-        judge_posterior(process, key=key, draws=positions(learner.model, process, draws))
+        judge_posterior(process, key=key, draws=choose_draws(learner.model, process, draws))
         if nuts
         else None,
     )
@@ -77,7 +77,8 @@ def audit(
 def _progress(
     learner: Learner, process: Process, draws: int | None, quiet: bool, shared: bool
 ) -> Iterator[Callable[[int, int], None]]:
-    """Says what a long walk takes before it starts, and shows a bar on a terminal."""
+    """Yields ``on_progress`` for the walk: says beforehand how long a long one takes, and shows a bar
+    on a terminal. shared: whether it runs on workers."""
     from rich.progress import TextColumn
 
     told = False
@@ -91,6 +92,6 @@ def _progress(
                 f"{takes.bytes / 1e6:,.0f} MB; a stopped run goes on where it was"
             )
     column = TextColumn("{task.percentage:.0f}% of all histories")
-    # The line before has told it, but for workers, whose pace only the walk shows.
+    # The line above has said how long it takes, unless workers share it: their pace shows only now.
     with meter("exact gap", "histories", quiet, column, line=shared or not told) as show:
         yield show

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Integer
 
 from analysis.audit.tree.belief_tree import Level, Scored, Tree, score_children
 from analysis.audit.tree.belief_walk import make_belief_plan
-from analysis.audit.tree.size import positions
+from analysis.audit.tree.size import choose_draws
 from autoregressive.precision import float64
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -23,9 +23,9 @@ MOST_NODES = 1_000_000
 
 @dataclass(frozen=True)
 class History:
-    """A task's first draws. symbols: those draws. probability: of them, among histories as long.
-    gap: KL(Bayes || network) at the next draw, nats. bayes, network: probabilities of the K symbols
-    and RESET, (K+1,)."""
+    """A task's first draws. symbols: those draws. probability: among histories of the same length.
+    gap: KL(Bayes || network) at the next draw, nats. bayes, network: the probabilities that they give
+    the K symbols and RESET there, (K+1,)."""
 
     symbols: tuple[int, ...]
     probability: float
@@ -35,13 +35,14 @@ class History:
 
     @property
     def weight(self) -> float:
-        """What it adds to the gap at its position, nats."""
+        """Probability times gap: what it adds to the gap at its position, nats."""
         return self.probability * self.gap
 
 
 @dataclass(frozen=True)
 class WorstHistories:
-    """The first by their gap, and by what they add to it; longest: draws in the longest looked at."""
+    """by_gap, by_weight: the histories of largest gap, and of largest weight. longest: the number of
+    draws up to which histories were looked at."""
 
     by_gap: list[History]
     by_weight: list[History]
@@ -53,17 +54,17 @@ def worst_histories(
 ) -> WorstHistories:
     """The ``top`` histories of ``process`` by gap, and by probability times gap.
 
-    Looks at all histories of a task that the process can make, or where those are more than 1e6 at the
-    shorter ones among them. draws: as in ``exact_gap``. Errors: ValueError as there, or top < 1.
+    Looks at all histories of a task that the process can make; at the shorter ones where there are
+    more than 1e6. draws: as for ``exact_gap``. Errors: ValueError as there, or top < 1.
     """
     if top < 1:
         raise ValueError(f"expected 1 or more histories; got {top}")
-    D = positions(learner.model, process, draws)
+    D = choose_draws(learner.model, process, draws)
     tree = Tree(learner.model, learner.params, process, make_belief_plan(learner.model, process, D))
     best: dict[str, list[History]] = {"gap": [], "weight": []}
     with float64():
         root, at_root = tree.root()
-        nodes = _Length([root], np.zeros((1, 0), np.int8), at_root)
+        nodes = _Histories([root], np.zeros((1, 0), np.int8), at_root)
         seen = 0
         while True:
             for name, scores in {
@@ -80,8 +81,8 @@ def worst_histories(
     return WorstHistories(best["gap"], best["weight"], length)
 
 
-class _Length:
-    """All histories of one length, scored. levels: their blocks. symbols: (n, length)."""
+class _Histories:
+    """All histories of one length, scored. levels: their blocks. symbols: int (n, length)."""
 
     def __init__(
         self, levels: list[Level], symbols: Integer[np.ndarray, "n length"], scored: Scored
@@ -104,13 +105,13 @@ class _Length:
         )
 
 
-def _following(tree: Tree, nodes: _Length) -> _Length:
+def _following(tree: Tree, nodes: _Histories) -> _Histories:
     """The histories that are one draw longer."""
     K, draws = tree.plan.symbols, nodes.symbols.shape[1] + 1
     levels, alive, scored = [], [], []
     for level in nodes.levels:
         block, found = _score(tree.model, tree.process, tree.params, level.block)
-        # What fills up a block stands last.
+        # Padding is last in a block.
         found = jax.tree.map(lambda a, n=level.number * K: np.asarray(a)[:n], found)
         possible = ~np.isneginf(found.log_p)
         levels += tree.blocks_of(block, draws, possible, np.zeros(len(possible), np.int64))
@@ -119,7 +120,7 @@ def _following(tree: Tree, nodes: _Length) -> _Length:
     symbols = np.repeat(nodes.symbols, K, axis=0)
     drawn = np.tile(np.arange(K, dtype=np.int16), len(nodes.symbols))[:, None]
     symbols = np.concatenate([symbols, drawn], axis=1)[np.concatenate(alive)]
-    return _Length(levels, symbols, jax.tree.map(lambda *a: np.concatenate(a), *scored))
+    return _Histories(levels, symbols, jax.tree.map(lambda *a: np.concatenate(a), *scored))
 
 
 _score = partial(jax.jit, static_argnums=(0, 1))(score_children)

@@ -87,12 +87,12 @@ def audit(
     state hold (as the command hidden)? With --nuts the exact posterior itself is judged: by sampling
     the process's NumPyro model. The report goes to --out (default: ./meta-learn-audit).
     """
-    from analysis.audit.nuts import check as check_posterior
-    from analysis.audit.tree.size import check
+    from analysis.audit.nuts import posterior_of
+    from analysis.audit.tree.size import check_draws
 
     def process_of(process: Process) -> Process:
         if nuts:
-            check_posterior(process)
+            posterior_of(process)  # an error where it has none
         return process if test_task_length is None else at_task_length(process, test_task_length)
 
     out = out or (None if as_json else DEFAULT_OUT)
@@ -101,7 +101,7 @@ def audit(
         [seed],
         out,
         quiet,
-        lambda model, process: check(model, process_of(process), draws),
+        lambda model, process: check_draws(model, process_of(process), draws),
         instead="; use --test-T for the task length",
     )
     from analysis.audit.page import make_report

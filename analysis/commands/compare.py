@@ -146,7 +146,8 @@ def choose_test_processes(
     test_task_length: float | None,
     p: tuple[float, ...] | None,
 ) -> tuple[Process, Process]:
-    """The references' prior at the test streams' T, and the source of the test streams."""
+    """The references' prior at the test streams' T, and the source of the test streams. Errors:
+    UsageError for another number of symbols."""
     from meta_learning.processes import FixedCategorical
 
     for name, given in (("--test-alpha", test_alpha), ("--p", p)):

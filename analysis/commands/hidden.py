@@ -47,9 +47,9 @@ def hidden(
     on from the state and the network from the belief, and the eigenvalues of its step. Any process.
     The report goes to --out (default: ./meta-learn-hidden).
     """
-    out = out or (None if as_json else DEFAULT_OUT)
     from analysis.hidden.examine import check_can_examine, examine
 
+    out = out or (None if as_json else DEFAULT_OUT)
     (learner,), process = find_networks(
         network,
         [seed],

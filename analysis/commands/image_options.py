@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoregressive.images.image_set import ImageSet
     from autoregressive.pixels.network import PixelNetwork
 
-# Names of the parameters that ``image_options`` adds, besides --data.
+# Names of the parameters that ``image_options`` adds, besides data.
 HOW = frozenset({"threshold", "already_binary", "invert", "split", "shape"})
 
 
@@ -62,7 +62,7 @@ class Shares(click.ParamType):
 
 
 class Threshold(click.ParamType):
-    """A share of white."""
+    """A share of white: at least 0 and below 1."""
 
     name = "threshold"
 
@@ -79,9 +79,9 @@ class Threshold(click.ParamType):
 
 
 def image_options(of: str, trained: bool = True) -> Callable[[Command], Command]:
-    """--data, --threshold, --already-binary, --invert, --split and --shape, which the command gets as
+    """--data, --threshold, --already-binary, --invert, --split and --shape, passed on as one argument
     ``images``, an ``ImageChoice``. of: which images, for the help of --data. trained: whether the
-    command has a network that remembers its images."""
+    command has a network, whose own images give the defaults."""
     usual = "the network's, else " if trained else ""
 
     def decorate(command: Command) -> Command:
@@ -141,8 +141,9 @@ def image_options(of: str, trained: bool = True) -> Callable[[Command], Command]
 
 
 def images_for(networks: Iterable[PixelNetwork], choice: ImageChoice, split: str) -> ImageSet:
-    """A split of the chosen images, made binary and split as the last network's were unless the user
-    says otherwise. Errors: ValueError where a network knows other images."""
+    """A split of the chosen images, made binary and split as those of the last network, unless options
+    say otherwise. Errors: UsageError where --data is needed; ValueError where a network was trained on
+    images of another kind."""
     from autoregressive.images.datasets import DATASETS
     from autoregressive.pixels.trained_on import USUAL_SHAPE, refuse_others, training_images
 

@@ -1,4 +1,4 @@
-"""Which network a command is about: a saved one, or what to train on and how."""
+"""Options that say which network a command is about: a saved one, or what to train on and how."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -57,6 +57,7 @@ class NetworkOptions(ProcessOptions):
 
 
 def _process_flags(command: Command) -> Command:
+    """Adds the options of ``ProcessOptions``."""
     for option in reversed(
         (
             click.option(
@@ -136,11 +137,12 @@ def find_networks(
     quiet: bool,
     check: Callable[[Model, Process], object],
     instead: str = "",
-) -> tuple[list[Learner], Any]:
-    """The saved network, or one a seed from the cache or trained now, and what they were trained on.
+) -> tuple[list[Learner], Process]:
+    """The saved network, or one a seed from the cache or trained now, and the process of their training.
 
-    check: called before anything is trained or written, to raise what makes it useless. instead:
-    what to use where an option of training was given beside --checkpoint.
+    check: called with model and process before anything is trained or written; raises what makes the
+    command useless. instead: what errors advise where an option of training stands beside --checkpoint.
+    Errors: those of ``check`` and of options; CheckpointError.
     """
     from meta_learning.learner import Learner, learner_model
 
@@ -171,7 +173,8 @@ def find_networks(
 
 
 def refuse_options(names: Collection[str], why: str) -> None:
-    """Errors: UsageError where one of these was given on the command line: it cannot be, ``why``."""
+    """Errors: UsageError where one of these options is on the command line: "--x cannot be given" and
+    ``why``."""
     context = click.get_current_context()
     for option in context.command.params:
         source = context.get_parameter_source(option.name or "")
@@ -180,9 +183,9 @@ def refuse_options(names: Collection[str], why: str) -> None:
 
 
 def chosen_process(options: ProcessOptions, what: str, other: str = " or --process") -> Process:
-    """The process that options name. Errors: UsageError where it is not determined, or twice.
+    """The process that options name. Errors: UsageError where they name none, or two.
 
-    what: it is for, in errors. other: what may be given instead.
+    what, other: for errors; what the process is for, and what may be given instead.
     """
     from meta_learning.experiments import EXPERIMENTS
     from meta_learning.processes import DirichletCategorical, process_kind
@@ -206,7 +209,7 @@ def chosen_process(options: ProcessOptions, what: str, other: str = " or --proce
 
 
 def _parameters(options: ProcessOptions) -> Document:
-    """What --alpha, --T and --param say, by name. Errors: UsageError where one is given twice."""
+    """The parameters in --alpha, --T and --param. Errors: UsageError where one is given twice."""
     given: Document = {"alpha": options.alpha, "T": options.task_length}
     given = {name: value for name, value in given.items() if value is not None}
     for text in options.params:
@@ -237,7 +240,7 @@ def at_task_length(process: Process, T: float) -> Process:
 
 
 def _process_of(learner: Learner, path: Path) -> Process:
-    """The process a saved network was trained on. Errors: CheckpointError where it is not told."""
+    """The process that a saved network was trained on. Errors: CheckpointError where it is not known."""
     from autoregressive.checkpoint import CheckpointError
     from autoregressive.registry import UnknownName
     from meta_learning.processes import DirichletCategorical, process_kind

@@ -9,15 +9,16 @@ from typing import Any
 
 import click
 
-from analysis.console import choose_device, logging_to_stderr, one_line_errors
+from analysis.console import choose_device, log_to_stderr, one_line_errors
 
-# What click passes on, and what it calls with that.
+# The arguments that click passes to a command, of any type, and the command.
 Given = Any
 Command = Callable[..., None]
 
 
 class Numbers(click.ParamType):
-    """Comma-separated numbers, checked by ``check``: a name in meta_learning.processes."""
+    """Comma-separated numbers. check: the function of ``meta_learning.processes`` that checks them, by
+    its name, since the import is slow."""
 
     def __init__(self, name: str, check: str, example: str):
         self.name = name
@@ -62,8 +63,8 @@ class TaskLength(click.ParamType):
 
 
 class MemberOption(click.Option):
-    """An option that names a member of a registry: its help lists what --load added. registers: what
-    such a member is called in ``analysis.extensions``."""
+    """An option that names a member of a registry; its help also lists what --load added. registers: the
+    kind of member, as in ``analysis.extensions``."""
 
     def __init__(self, *args: Given, registers: str, **kwargs: Given):
         super().__init__(*args, **kwargs)
@@ -84,7 +85,7 @@ TASK_LENGTH = TaskLength()
 
 
 def shared_options(command: Command) -> Command:
-    """--seed, --out, --device, --quiet, --json; errors as one line; signals."""
+    """--seed, --out, --device, --quiet, --json; errors become one line."""
     return shared_options_of(
         "Folder for the report.",
         "One JSON document on stdout, no report unless --out is given.",
@@ -92,12 +93,11 @@ def shared_options(command: Command) -> Command:
 
 
 def shared_options_of(out_help: str, json_help: str) -> Callable[[Command], Command]:
-    """``shared_options`` of a command that makes something else than a report."""
+    """``shared_options`` for a command that makes something else than a report."""
     return functools.partial(_shared_options, out_help=out_help, json_help=json_help)
 
 
 def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
-
     @click.option(
         "--seed",
         default=0,
@@ -118,7 +118,7 @@ def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Given, device: str, quiet: bool, **kwargs: Given) -> None:
         with one_line_errors():
-            logging_to_stderr(quiet)
+            log_to_stderr(quiet)
             choose_device(device)
             command(*args, quiet=quiet, **kwargs)
 
@@ -126,7 +126,7 @@ def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
 
 
 def recipe_option(command: Command) -> Command:
-    """--recipe: how it is trained."""
+    """--recipe: how networks are trained."""
     return click.option(
         "--recipe",
         default="default",
@@ -153,7 +153,7 @@ def streams_option(
 
 
 def cell_options(command: Command) -> Command:
-    """--cell and --hidden: what is trained."""
+    """--cell and --hidden: which network is trained."""
     hidden = click.option(
         "--hidden",
         default=32,
@@ -174,8 +174,8 @@ def cell_options(command: Command) -> Command:
 
 
 def worker_options(command: Command) -> Command:
-    """--scheduler and --workers, tried before the command begins. Errors: as
-    ``analysis.workers.run_tasks``."""
+    """--scheduler and --workers, which are tried out before the command begins. Errors: UsageError for
+    both; those of ``analysis.workers.check``."""
 
     @click.option(
         "--scheduler",

@@ -71,6 +71,6 @@ def questions(
         return train_with_progress(setting.process, recipe, "lstm", 32, every, quiet)
 
     with scoring_progress(quiet):
-        measured = study(recipes, budget, every, streams, train)
+        measured = study(train, recipes, budget, every, streams)
     numbers = {"command": command_line()} | measured
     finish(make_report(numbers), out, as_json)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = Path("meta-learn-reproduction")
 QUICK_OUT = Path("meta-learn-reproduction-quick")
-_LAST = 18
-_MISTAKES = "mistakes"
 
 
 class Rows(click.ParamType):
@@ -34,21 +32,26 @@ class Rows(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
+        from analysis.coursework.reproduce.rows import MISTAKES, ROWS
+
         if isinstance(value, tuple):
             return value
+        # A dict, for its order without repetitions.
         chosen: dict[str, None] = {}
         for part in str(value).split(","):
-            if part.strip() == _MISTAKES:
-                chosen[_MISTAKES] = None
+            if part.strip() == MISTAKES:
+                chosen[MISTAKES] = None
                 continue
             first, _, last = part.partition("-")
             try:
                 numbers = range(int(first), int(last or first) + 1)
             except ValueError:
                 numbers = range(0)
-            if not numbers or numbers[0] < 1 or numbers[-1] > _LAST:
-                self.fail(f"expected rows 1 to {_LAST} like 4,13-16, or {_MISTAKES}; got {part!r}")
-            chosen |= {f"row-{n}": None for n in numbers}
+            if not numbers or not {numbers[0], numbers[-1]} <= ROWS.keys():
+                self.fail(
+                    f"expected rows 1 to {max(ROWS)} like 4,13-16, or {MISTAKES}; got {part!r}"
+                )
+            chosen |= {ROWS[n].step: None for n in numbers}
         return tuple(chosen)
 
 

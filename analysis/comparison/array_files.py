@@ -1,8 +1,7 @@
-"""Named arrays and settings in one file, NPZ or netCDF 4, told by the suffix.
+"""Named arrays and settings in one file, NPZ or netCDF 4 by its suffix.
 
-Files of strangers are read with nothing unpickled, and shapes and types are known before memory is
-taken. ``settings`` is JSON text: in NPZ an array that holds one string, in netCDF an attribute of the
-file.
+Files are not trusted: nothing is unpickled, and shapes and types are known before memory is taken.
+``settings`` is JSON text: in NPZ an array that holds one string, in netCDF an attribute of the file.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import Shaped
 from numpy.lib import format as npy
 
 from analysis.report.report import Document, Json
@@ -28,22 +28,24 @@ if TYPE_CHECKING:
     import h5py
 
 SUFFIXES = (".npz", ".nc")
+# Characters of the settings.
 _MOST_TEXT = 100_000
+AnyShape = Shaped[np.ndarray, "..."]
 
 
 class Stored(NamedTuple):
-    """An array that is not yet read. ``read`` takes the memory. Errors of ``read``: DataError."""
+    """An array that is not read yet. read: reads it, and only then takes the memory; DataError."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[], np.ndarray]
+    read: Callable[[], AnyShape]
 
 
 class Labelled(NamedTuple):
     """An array to write, and the names of its axes."""
 
     dims: tuple[str, ...]
-    values: np.ndarray
+    values: AnyShape
 
 
 def check_suffix(path: Path) -> None:
@@ -67,14 +69,14 @@ def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[s
     data = xr.Dataset(
         {name: tuple(array) for name, array in arrays.items()}, attrs={"settings": text}
     )
-    # Without fill values: -inf and NaN stay what they are.
+    # Without fill values, so that NaN stays NaN.
     plain = {name: {"_FillValue": None, "zlib": True} for name in data.variables}
     write_atomically(path, bytes(data.to_netcdf(engine="h5netcdf", encoding=plain)))
 
 
 @contextmanager
 def open_arrays(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
-    """The arrays of a file by name, to be read while it is open, and its settings if it has any.
+    """The arrays of a file by name, to be read inside this, and the text of its settings, or None.
 
     Errors: DataError, one line, for a file that is missing, cut, of another kind or that holds
     anything but plain arrays.
@@ -89,10 +91,10 @@ def open_arrays(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
 
 @contextmanager
 def _open_npz(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
-    with _refusing(path, "NPZ"):
+    with _one_line_errors(path, "NPZ"):
         archive = zipfile.ZipFile(path)
     with archive:
-        with _refusing(path, "NPZ"):
+        with _one_line_errors(path, "NPZ"):
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             stored = {info.filename[:-4]: _member(archive, info, path) for info in members}
         settings = stored.pop("settings", None)
@@ -123,8 +125,8 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
             f"{name} declares {declared:,} bytes but holds {info.file_size - offset:,}"
         )
 
-    def read() -> np.ndarray:
-        with _refusing(path, "NPZ"), archive.open(info) as file:
+    def read() -> AnyShape:
+        with _one_line_errors(path, "NPZ"), archive.open(info) as file:
             file.read(offset)
             data = file.read()
             return np.reshape(
@@ -138,10 +140,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Stor
 def _open_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
     import h5py
 
-    with _refusing(path, "netCDF 4"):
+    with _one_line_errors(path, "netCDF 4"):
         file = h5py.File(path, "r")
     with file:
-        with _refusing(path, "netCDF 4"):
+        with _one_line_errors(path, "netCDF 4"):
             stored = {}
             for name in file:
                 # Links and parts that lie in other files are not followed.
@@ -158,9 +160,9 @@ def _open_netcdf(path: Path) -> Iterator[tuple[dict[str, Stored], str | None]]:
         yield stored, text
 
 
-def _reader(data: h5py.Dataset, path: Path) -> Callable[[], np.ndarray]:
-    def read() -> np.ndarray:
-        with _refusing(path, "netCDF 4"):
+def _reader(data: h5py.Dataset, path: Path) -> Callable[[], AnyShape]:
+    def read() -> AnyShape:
+        with _one_line_errors(path, "netCDF 4"):
             return data[()]
 
     return read
@@ -172,8 +174,8 @@ def _check_text(path: Path, length: int) -> None:
 
 
 @contextmanager
-def _refusing(path: Path, kind: str) -> Iterator[None]:
-    """Inside it, what goes wrong in reading becomes one line. Errors: DataError."""
+def _one_line_errors(path: Path, kind: str) -> Iterator[None]:
+    """Inside it every fault of reading becomes a DataError of one line."""
     try:
         yield
     except DataError:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.comparison.between import least
+from analysis.comparison.between import share_from_slopes
 from analysis.comparison.compare import Comparison
 from analysis.comparison.figures import drawable
 from analysis.report.style import BLACK, SKY, STYLE, VERMILLION, look
@@ -20,7 +20,7 @@ def by_position(comparison: Comparison) -> Figure:
     second = look(comparison.prior.second or "")[0]
     bayes = np.mean([one.gap_by_position for one in comparison.networks], axis=0)
     other = np.mean([one.gap_by_position for one in each], axis=0)
-    share = least(np.mean([one.slopes_by_position for one in each], axis=0))
+    share = share_from_slopes(np.mean([one.slopes_by_position for one in each], axis=0))
     places = np.arange(1, len(bayes) + 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.2))

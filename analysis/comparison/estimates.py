@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from analysis.comparison.between import least
+from analysis.comparison.between import share_from_slopes
 from analysis.comparison.compare import Comparison
 from analysis.comparison.metrics import METRICS
 from analysis.comparison.scores import Scores
@@ -22,7 +24,9 @@ from analysis.intervals import (
     student_share,
 )
 
-# What intervals over seeds are taken of what, where it is not ``student``.
+# Numbers of streams, positions, seeds, ..
+Values = Float64[np.ndarray, "..."]
+# How intervals over seeds are made, where it is not by ``student``.
 _OVER_SEEDS: dict[str, OverSeeds] = {
     "loss": student_log,
     "gap": student_log,
@@ -37,60 +41,63 @@ _OVER_SEEDS: dict[str, OverSeeds] = {
 
 
 def quantity_of(name: str) -> str:
-    """What an estimate is of: "gap" for ``gap.memoryless``, "leak" for ``leak``."""
+    """The quantity in the name of an estimate: "gap" of ``gap.memoryless``, "leak" of ``leak``."""
     return name.rpartition(".")[0] or name
 
 
 def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
-    """Every reported quantity with its interval, in nats a drawn symbol unless it is a share.
+    """Every reported quantity with its interval, by name; nats a drawn symbol unless stated.
 
-    Names: ``loss.P``, ``gap.P`` and ``M.P`` for every predictor P and every M of ``METRICS``,
-    ``gap_test.P`` off the training prior, ``gap_closed``, ``leak``, ``miss``, ``reset_cost`` (the part
-    of the network's gap that is about RESET), and the network's regrets: ``regret.oracle`` (its loss
-    less the oracle's), ``regret.realised`` (its loss less Bayes's on the drawn paths, which can be
-    negative) and ``regret.bayes``, the expectation of the latter: the gap where the streams follow
-    Bayes's own prior, off it ``gap_test.network - gap_test.bayes``, and None for tasks of one fixed p.
-    Where the process has a ``second`` exact predictor: ``gap_second.network``, KL from it, and
-    ``share_first``, the network's place between it (0) and Bayes (1).
-    Intervals over seeds of what cannot be below 0 are positive (``analysis.intervals``): all but those
-    of the realised regret, of the expected one off the prior, and of metrics that are not ``positive``.
+    - ``loss.P`` and ``M.P`` for every predictor P and every M of ``METRICS``, the latter in its unit.
+    - ``gap.P``, and off the training prior ``gap_test.P``, for every predictor P but the oracle.
+    - ``gap_closed``, a share; ``leak`` and ``miss``, probabilities; ``reset_cost``, the part of the
+      network's gap that is about RESET.
+    - ``regret.oracle``: the network's loss less the oracle's. ``regret.realised``: its loss less Bayes's
+      on the drawn paths, which can be negative. ``regret.bayes``: the expectation of the latter, which
+      is the gap where the streams follow Bayes's own prior, ``gap_test.network - gap_test.bayes`` off
+      it, and None for tasks of one fixed p.
+    - Where the process has a ``second`` exact predictor: ``gap_second.network``, KL from it, and
+      ``share_first``, the network's place between it (0) and Bayes (1).
+
+    Intervals over seeds are positive (``analysis.intervals``), but for the realised regret, the
+    expected one off the prior, and metrics that are not ``positive``.
     """
-    values: dict[str, np.ndarray] = {}
+    values: dict[str, Values] = {}
     statistics: dict[str, Statistic] = {}
+    first = comparison.networks[0]
 
-    def add(name: str, array: np.ndarray) -> None:
+    def add(name: str, array: Values) -> None:
         values[name] = array
-        statistics[name] = lambda mean: mean[name]
+        statistics[name] = itemgetter(name)
 
-    def both(field: str, name: str) -> np.ndarray:
-        if name == "network":
+    def scores_of(predictor: str, field: str) -> Values:
+        if predictor == "network":
             return np.stack([field_of(s, field) for s in comparison.networks])
-        return field_of(comparison.references[name], field)
+        return field_of(comparison.references[predictor], field)
 
     for name in ["network", *comparison.references]:
-        add(f"loss.{name}", both("loss", name))
-        for metric in comparison.networks[0].metrics:
-            add(f"{metric}.{name}", both(metric, name))
+        add(f"loss.{name}", scores_of(name, "loss"))
+        for metric in first.metrics:
+            add(f"{metric}.{name}", scores_of(name, metric))
         if name == "oracle":  # it knows more than Bayes does: a gap between them says nothing
             continue
-        add(f"gap.{name}", both("gap", name))
-        if comparison.networks[0].gap_test is not None:
-            add(f"gap_test.{name}", both("gap_test", name))
-    add("leak", both("leak", "network"))
-    add("miss", both("miss", "network"))
-    add("reset_cost", both("reset_cost", "network"))
+        add(f"gap.{name}", scores_of(name, "gap"))
+        if first.gap_test is not None:
+            add(f"gap_test.{name}", scores_of(name, "gap_test"))
+    for name in ("leak", "miss", "reset_cost"):
+        add(name, scores_of("network", name))
     statistics["gap_closed"] = lambda mean: share_closed(
         mean["gap.network"], mean["gap.memoryless"]
     )
     statistics["regret.oracle"] = lambda mean: mean["loss.network"] - mean["loss.oracle"]
     statistics["regret.bayes"] = _expected_regret(comparison)
-    if (one := comparison.networks[0].between) is not None:
+    if first.between is not None:
         all_between = [s.between for s in comparison.networks if s.between is not None]
         add("gap_second.network", np.stack([b.gap for b in all_between]))
-        nodes = [f"slope.{node}" for node in range(one.slopes.shape[-1])]
+        nodes = [f"slope.{node}" for node in range(first.between.slopes.shape[-1])]
         slopes = np.stack([b.slopes for b in all_between])
         values |= {name: slopes[..., node] for node, name in enumerate(nodes)}
-        statistics["share_first"] = lambda mean: least(
+        statistics["share_first"] = lambda mean: share_from_slopes(
             np.stack([mean[name] for name in nodes], axis=-1)
         )
     statistics["regret.realised"] = lambda mean: mean["loss.network"] - mean["loss.bayes"]
@@ -98,7 +105,7 @@ def estimate_all(comparison: Comparison) -> dict[str, Estimate]:
 
 
 def _over_seeds(name: str, comparison: Comparison) -> OverSeeds:
-    """The interval over seeds that fits this estimate."""
+    """How the interval over seeds of this estimate is made."""
     quantity = quantity_of(name)
     if quantity in METRICS:
         return student_log if METRICS[quantity].positive else student
@@ -108,8 +115,8 @@ def _over_seeds(name: str, comparison: Comparison) -> OverSeeds:
 
 
 def _expected_regret(comparison: Comparison) -> Statistic:
-    """Of the network against Bayes with the training prior. With c the distribution of the streams:
-    E log(b / q) = KL(c || q) - KL(c || b), which is KL(b || q) only where c is b."""
+    """The expected regret of the network, q, against Bayes with the training prior, b. With c the
+    distribution of the streams it is E log(b / q) = KL(c || q) - KL(c || b): KL(b || q) where c is b."""
     if comparison.networks[0].gap_test is not None:
         return lambda mean: mean["gap_test.network"] - mean["gap_test.bayes"]
     if comparison.off_prior:
@@ -117,8 +124,11 @@ def _expected_regret(comparison: Comparison) -> Statistic:
     return lambda mean: mean["gap.network"]
 
 
-def share_closed(gap: ArrayLike, memoryless: ArrayLike) -> np.ndarray:
-    """1 - gap / gap(memoryless); NaN where memoryless is Bayes."""
+def share_closed(gap: ArrayLike, memoryless: ArrayLike) -> Values:
+    """The share of the gap closed, 1 - gap / gap(memoryless); NaN where memoryless is Bayes.
+
+    gap, memoryless: nats, of shapes that broadcast.
+    """
     below = np.asarray(memoryless)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below > 1e-12, 1 - np.asarray(gap) / below, np.nan)
@@ -129,6 +139,6 @@ def interval_kind(comparison: Comparison) -> str:
     return "seeds" if len(comparison.networks) > 1 else "streams"
 
 
-def field_of(scores: Scores, name: str) -> np.ndarray:
-    """A field of the scores, or one of their metrics."""
+def field_of(scores: Scores, name: str) -> Values:
+    """A field of the scores, or one of their metrics, by its name."""
     return scores.metrics[name] if name in scores.metrics else getattr(scores, name)

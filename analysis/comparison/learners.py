@@ -1,4 +1,4 @@
-"""Trained networks against Bayes: which streams they are scored on, and what is said of them."""
+"""Trained networks against Bayes, on the test streams of a seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ def compare_learners(
     seed: int,
     streams: int,
 ) -> Comparison:
-    """Scores learners trained on ``process``, as ``compare`` does, on streams of ``source`` drawn with
-    the test key of ``seed``. ``prior`` is what the references know. Errors: as ``compare``."""
+    """``compare`` for learners trained on ``process``, on streams of ``source``.
+
+    prior: what the references believe. seed: its test key draws the streams. streams: how many. The
+    comparison's settings say how the learners were trained. Errors: as ``compare``.
+    """
     comparison = compare(
         [learner.log_predictive for learner in learners],
         prior,

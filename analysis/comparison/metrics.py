@@ -1,5 +1,5 @@
-"""What ``compare`` says of every predictor beside its loss and its gap. A new one joins by its line
-in METRICS."""
+"""What ``compare`` reports of every predictor beside its loss and its gap. A new metric is a new line in
+METRICS."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jaxtyping import Float, Float64, Integer
 
 from autoregressive.scores import brier
 
-# (log q, log Bayes, what came) at drawn places -> a number at each place. log q and log Bayes:
-# float64 (streams, places, K+1), nats; what came: int (streams, places). Returns (streams, places).
+# (log q, log Bayes, targets) at drawn places -> a number at each place. log q and log Bayes: float64
+# (streams, places, K+1), nats; targets, the symbols drawn: int (streams, places).
 _Rows = Float[np.ndarray, "streams places outcomes"]
 Score = Callable[
     [_Rows, _Rows, Integer[np.ndarray, "streams places"]], Float64[np.ndarray, "streams places"]
@@ -22,10 +22,9 @@ Score = Callable[
 class Metric(NamedTuple):
     """A registered metric; its mean over drawn places is reported with a 95% interval.
 
-    title: its label, in tables and labelled arrays. score: the value at each place, where Bayes is
-    that of the training prior. unit: what its values are counted in; "1" is a plain number, and
-    "1 (share)" says of what. positive: whether no value is below 0; intervals over seeds are positive
-    then, too.
+    title: its label in tables and labelled arrays. score: the value at each place; its Bayes is that
+    of the training prior. unit: of its values; "1" is a plain number, "1 (share)" says which. positive:
+    whether no value is below 0; intervals over seeds then are positive, too.
     """
 
     title: str
@@ -35,7 +34,7 @@ class Metric(NamedTuple):
 
     @property
     def heading(self) -> str:
-        """The label with the unit; that of a plain number is left out."""
+        """The label with its unit, unless it is a plain number."""
         return self.title if self.unit.split()[:1] == ["1"] else f"{self.title} ({self.unit})"
 
 

@@ -1,10 +1,10 @@
-"""Where a network breaks: test streams that its training process does not make.
+"""Where a network breaks: test streams of other processes than it was trained on.
 
-Other priors at the trained T, the trained prior at other T, and tasks whose p is always the same; of
-processes other than Dirichlet's, in place of other priors those of their own references that are
-processes. The reference 'bayes' believes in the training process and knows the test streams' T;
-'bayes_test' is Bayes of the test streams' own process, the best predictor there. Streams that the
-training process cannot make are left out: Bayes has nothing to say there.
+For dirichlet-categorical these are other priors at the trained T; for other processes, those of their
+own references that are processes. For all of them, tasks whose p is always the same, and other T. The
+reference 'bayes' believes in the training process and knows the test streams' T; 'bayes_test' is Bayes
+of the test streams' own process, the best predictor there. Streams that the training process cannot
+make are left out: Bayes predicts nothing after them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,29 @@ from meta_learning.processes.places import stream_length
 
 _FLAT = (1.3, 1.1, 1.0, 0.3)
 TASK_LENGTHS = (2, 5, 20, 50, math.inf)
+# The estimates of a row that are reported.
+_REPORTED = {
+    "loss.network",
+    "loss.oracle",
+    "loss.bayes",
+    "loss.bayes_test",
+    "loss.memoryless",
+    "gap.network",
+    "gap.memoryless",
+    "gap_test.network",
+    "gap_test.bayes",
+    "gap_closed",
+    "regret.realised",
+    "leak",
+    "miss",
+    "reset_cost",
+}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of test stream. kind: "own", "alpha", "p", "T", or the name of a reference. estimates:
-    those of ``estimate_all``."""
+    """One kind of test stream. kind: "own", "alpha", "p", "T", or the name of a reference. source: what
+    makes the streams. streams: how many. estimates: of ``estimate_all``."""
 
     kind: str
     source: Process
@@ -45,61 +62,38 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What differs from training: "alpha=1.3,1.3,1.3", "p=1,0,0", "T=5"."""
-        if self.kind == "p" and isinstance(self.source, FixedCategorical):
-            return f"p={_numbers(self.source.p)}"
-        if self.kind == "T":
-            return f"T={self.source.task_length:g}"
-        if self.kind == "alpha" and isinstance(self.source, DirichletCategorical):
-            return f"alpha={_numbers(self.source.alpha)}"
-        return _words(self.kind)
+        """What differs from training, as ``name_of`` says it."""
+        return name_of(self.kind, self.source)
 
     @property
     def infinite(self) -> bool:
-        """Whether a network gives probability 0 to what Bayes does not rule out. With one draw or
-        more a gap always exists."""
+        """Whether the gap is infinite: a network rules out what Bayes does not. Without a draw there is
+        no gap at all."""
         return self.estimates["gap.network"].mean is None and self.source.task_length > 1
 
     @property
     def symbols_gap(self) -> float | None:
-        """The gap less what is about RESET: KL over the K symbols, the network's renormalised."""
+        """KL over the K symbols, with the network's renormalised, nats: the gap less the part about
+        RESET."""
         gap, cost = self.estimates["gap.network"].mean, self.estimates["reset_cost"].mean
         return None if gap is None or cost is None else gap - cost
 
     def document(self) -> Document:
         """Plain JSON values, nats a drawn symbol; None for what does not exist."""
-        names = {
-            "loss.network",
-            "loss.oracle",
-            "loss.bayes",
-            "loss.bayes_test",
-            "loss.memoryless",
-            "gap.network",
-            "gap.memoryless",
-            "gap_test.network",
-            "gap_test.bayes",
-            "gap_closed",
-            "regret.realised",
-            "leak",
-            "miss",
-            "reset_cost",
-        }
         return {
             "kind": self.kind,
             "name": self.name,
             **self.source.settings(),
             "streams": self.streams,
             "gap_over_symbols": self.symbols_gap,
-            **{
-                n: {"mean": e.mean, "ci95": e.ci95} for n, e in self.estimates.items() if n in names
-            },
+            **{n: e.document() for n, e in self.estimates.items() if n in _REPORTED},
         }
 
 
 @dataclass(frozen=True)
 class OffPrior:
-    """All rows of networks trained on one process. interval: what the intervals are over. left_out:
-    names of test streams that the process cannot make."""
+    """Networks trained on one process, on other test streams. interval: what the intervals are over,
+    "seeds" or "streams". left_out: names of test streams that the process cannot make."""
 
     process: Process
     rows: list[Row]
@@ -126,10 +120,8 @@ def off_prior(
 ) -> OffPrior:
     """Scores networks trained on ``process`` on other test streams, the same for all seeds.
 
-    predictors: each network's ``log_predictive``.
-    sources: (kind, process) pairs; None takes the process itself, flat priors and one concentrated on
-    the first symbol, p at two corners and at the centre, and task lengths from 2 to inf.
-    Errors: ValueError where a source has another K.
+    predictors: each network's ``log_predictive``. streams: how many of each kind. sources: (kind,
+    process) pairs; None takes ``default_sources``. Errors: ValueError where a source has another K.
     """
     rows, left_out = [], []
     sources = sources or default_sources(process)
@@ -138,7 +130,7 @@ def off_prior(
         if source.task_length != process.task_length:
             prior = process.replace({"T": source.task_length})
         if not _can_make(prior, source, key, streams):
-            left_out.append(Row(kind, source, streams, {}).name)
+            left_out.append(name_of(kind, source))
             continue
         with part(SCORING, number * streams, streams, len(sources) * streams):
             comparison = compare(
@@ -156,7 +148,7 @@ def off_prior(
 def _can_make(process: Process, source: Process, key: PRNGKeyArray, streams: int) -> bool:
     """Whether ``process`` gives the test streams of ``source`` a probability above 0."""
     if source == process or process.num_symbols != source.num_symbols:
-        return True  # or a comparison says what is wrong
+        return True  # another K is an error of ``compare``
     for chunk in drawn_chunks(source, key, streams, stream_length(source.task_length)):
         symbols = np.asarray(chunk.symbols)
         rows = Machine.log_predictive(process, symbols)
@@ -166,7 +158,8 @@ def _can_make(process: Process, source: Process, key: PRNGKeyArray, streams: int
 
 
 def default_sources(process: Process) -> list[tuple[str, Process]]:
-    """The test streams of ``off_prior``, the process's own first."""
+    """The test streams of ``off_prior`` as (kind, process): the process itself; flat priors and one
+    concentrated on the first symbol, or its references; p at two corners and at the centre; other T."""
     return [("own", process), *_others(process)]
 
 
@@ -189,9 +182,16 @@ def _others(process: Process) -> Iterator[tuple[str, Process]]:
             yield "T", process.replace({"T": other})
 
 
-def _words(reference: str) -> str:
-    """A reference's name in a table: "wrong model" of "bayes_wrong_model"."""
-    return reference.removeprefix("bayes_").replace("_", " ")
+def name_of(kind: str, source: Process) -> str:
+    """What differs from training: "alpha=1.3,1.3,1.3", "p=1,0,0", "T=5", or a reference's name in words:
+    "wrong model" for "bayes_wrong_model"."""
+    if kind == "p" and isinstance(source, FixedCategorical):
+        return f"p={_numbers(source.p)}"
+    if kind == "T":
+        return f"T={source.task_length:g}"
+    if kind == "alpha" and isinstance(source, DirichletCategorical):
+        return f"alpha={_numbers(source.alpha)}"
+    return kind.removeprefix("bayes_").replace("_", " ")
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool
 
-from analysis.comparison.between import least
+from analysis.comparison.between import share_from_slopes
 from analysis.comparison.compare import Comparison
-from analysis.comparison.estimates import field_of, interval_kind
+from analysis.comparison.estimates import Values, field_of, interval_kind
 from analysis.comparison.metrics import METRICS
-from analysis.intervals import (
-    Estimate,
-)
+from analysis.intervals import Estimate
 from analysis.report.formats import finite
 from analysis.report.report import Document
 from meta_learning.processes import drawn_places, json_task_length
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from meta_learning.learner import Learner
 
 
-# Variables of a labelled dataset: name -> dims, values and attributes.
+# Variables of an xarray dataset: name -> (dims, values, attributes).
 Variables = dict[str, Any]
 _NATS, _PROBABILITY = "nats a drawn symbol", "1 (probability)"
-# What is measured of every predictor and network, beside METRICS, and what it is counted in.
+# The units of what is measured, beside METRICS.
 UNITS = {
     "loss": _NATS,
     "gap": _NATS,
@@ -52,8 +51,8 @@ UNITS = {
 }
 
 
-def described(quantity: str) -> dict[str, str]:
-    """The attributes of a labelled array of this quantity: its unit, and a metric's label."""
+def attributes(quantity: str) -> dict[str, str]:
+    """The attributes of a labelled array of this quantity: its unit, and the label of a metric."""
     if quantity in METRICS:
         metric = METRICS[quantity]
         return {"units": metric.unit, "long_name": metric.title}
@@ -79,19 +78,14 @@ def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
         "loss": {name: estimates[f"loss.{name}"].mean for name in names},
         "loss_ci95": {name: estimates[f"loss.{name}"].ci95 for name in names},
         "gap": {
-            "mean": estimates["gap.network"].mean,
-            "ci95": estimates["gap.network"].ci95,
+            **estimates["gap.network"].document(),
             "by_position": [finite(v) for v in by_position],
             "memoryless": estimates["gap.memoryless"].mean,
             "references": {n: estimates[f"gap.{n}"].mean for n in rungs},
         },
-        "gap_closed": {"mean": estimates["gap_closed"].mean, "ci95": estimates["gap_closed"].ci95},
+        "gap_closed": estimates["gap_closed"].document(),
         "regret": {
-            kind: {
-                "mean": estimates[f"regret.{kind}"].mean,
-                "ci95": estimates[f"regret.{kind}"].ci95,
-            }
-            for kind in ("oracle", "bayes", "realised")
+            kind: estimates[f"regret.{kind}"].document() for kind in ("oracle", "bayes", "realised")
         },
         "reset": {
             "leak": estimates["leak"].mean,
@@ -105,8 +99,7 @@ def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
     }
     if "gap_test.network" in estimates:
         out["gap_test"] = {
-            "mean": estimates["gap_test.network"].mean,
-            "ci95": estimates["gap_test.network"].ci95,
+            **estimates["gap_test.network"].document(),
             "references": {n: estimates[f"gap_test.{n}"].mean for n in rungs},
         }
     if "share_first" in estimates:
@@ -121,32 +114,33 @@ def document(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
     return out
 
 
-def _between(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, Any]:
+def _between(comparison: Comparison, estimates: dict[str, Estimate]) -> Document:
     """The network's place between Bayes (share 1) and the second exact predictor (share 0)."""
     each = [s.between for s in comparison.networks if s.between is not None]
-    gap, first = found["gap_second.network"], found["share_first"]
     gaps = np.mean([b.gap_by_position for b in each], axis=0)
-    # One share for all seeds, as over more streams: seeds may not all have one.
-    shares = least(np.mean([b.slopes_by_position for b in each], axis=0))
+    # One share for all seeds together: a seed alone may not have one.
+    shares = share_from_slopes(np.mean([b.slopes_by_position for b in each], axis=0))
     return {
         "first": "bayes",
         "second": comparison.prior.second,
         "gap_second": {
-            "mean": gap.mean,
-            "ci95": gap.ci95,
+            **estimates["gap_second.network"].document(),
             "by_position": [finite(v) for v in gaps],
         },
         "share_first": {
-            "mean": first.mean,
-            "ci95": first.ci95,
+            **estimates["share_first"].document(),
             "by_position": [finite(v) for v in shares],
         },
     }
 
 
 def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataTree:
-    """Labelled arrays, as ArviZ opens them: groups and dims seed, predictor, stream, position,
-    outcome. Network probabilities are not posterior draws, so they have groups of their own."""
+    """Labelled arrays, as ArviZ opens them.
+
+    Groups: network (dim seed) and references (dim predictor) with scores by stream and position;
+    example, one stream; training, learning curves of ``learners`` where there are any. A network's
+    probabilities are not posterior draws, so they are in no group of ArviZ's.
+    """
     import xarray as xr
 
     networks, references = comparison.networks, comparison.references
@@ -155,57 +149,59 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
     positions = len(networks[0].gap_by_position)
     ladder = {"predictor": list(references)}
 
-    def of_networks(field: str) -> np.ndarray:
+    def of_networks(field: str) -> Values:
         return np.stack([field_of(s, field) for s in networks])
 
-    def of_references(field: str) -> np.ndarray:
+    def of_references(field: str) -> Values:
         return np.stack([field_of(s, field) for s in references.values()])
 
-    def scores(lead: str, stack: Callable[[str], np.ndarray]) -> Variables:
-        known = ("loss", "gap", "leak", "miss", "reset_cost", "gap_test", *networks[0].metrics)
-        fields = [f for f in known if field_of(networks[0], f) is not None]
-        out = {f: ((lead, "stream"), stack(f), described(f)) for f in fields}
+    def scores(lead: str, stack: Callable[[str], Values]) -> Variables:
+        fields = ["loss", "gap", "leak", "miss", "reset_cost"]
+        fields += ["gap_test"] if networks[0].gap_test is not None else []
+        fields += networks[0].metrics
+        out = {f: ((lead, "stream"), stack(f), attributes(f)) for f in fields}
         for f in ("gap_by_position", "gap_by_position_se", "loss_by_position"):
-            out[f] = ((lead, "position"), stack(f), described(f))
+            out[f] = ((lead, "position"), stack(f), attributes(f))
         return out
 
-    of_networks_alone: dict[str, Any] = {}
+    between: Variables = {}
     if each := [s.between for s in networks if s.between is not None]:
         slopes = np.stack([b.slopes_by_position for b in each])
-        of_networks_alone = {
+        arrays = {
             "gap_second": (("seed", "stream"), np.stack([b.gap for b in each])),
             "gap_second_by_position": (
                 ("seed", "position"),
                 np.stack([b.gap_by_position for b in each]),
             ),
-            "share_first": (("seed",), np.stack([least(b.slopes.mean(0)) for b in each])),
-            "share_first_by_position": (("seed", "position"), least(slopes)),
+            "share_first": (
+                ("seed",),
+                np.stack([share_from_slopes(b.slopes.mean(0)) for b in each]),
+            ),
+            "share_first_by_position": (("seed", "position"), share_from_slopes(slopes)),
         }
-        of_networks_alone = {
-            name: (*values, described(name)) for name, values in of_networks_alone.items()
-        }
+        between = {name: (*array, attributes(name)) for name, array in arrays.items()}
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
     groups = {
-        "network": xr.Dataset(scores("seed", of_networks) | of_networks_alone, {**seeds, **coords}),
+        "network": xr.Dataset(scores("seed", of_networks) | between, {**seeds, **coords}),
         "references": xr.Dataset(scores("predictor", of_references), {**ladder, **coords}),
         "example": _example_dataset(comparison, drawn),
     }
     if learners and learners[0].history:
         curves: Variables = {
-            k: (("seed", "point"), np.stack([x.history[k] for x in learners]), described(k))
+            k: (("seed", "point"), np.stack([x.history[k] for x in learners]), attributes(k))
             for k in ("train_loss", "held_out_loss", "held_out_gap")
         }
         curves["bayes_loss"] = (
             ("seed",),
             np.stack([np.ravel(x.history["bayes_loss"])[0] for x in learners]),
-            described("bayes_loss"),
+            attributes("bayes_loss"),
         )
-        symbols = ("point", learners[0].history["symbols"], described("symbols"))
+        symbols = ("point", learners[0].history["symbols"], attributes("symbols"))
         groups["training"] = xr.Dataset(curves, {**seeds, "symbols": symbols})
     return xr.DataTree.from_dict(groups)
 
 
-def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> xarray.Dataset:
+def _example_dataset(comparison: Comparison, drawn: Bool[np.ndarray, " length"]) -> xarray.Dataset:
     import xarray as xr
 
     example = comparison.example

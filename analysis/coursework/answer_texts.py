@@ -1,4 +1,4 @@
-"""What answers to the thought questions are made of: parts of the document in words."""
+"""Parts of the study's document in words, for answers to the thought questions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 def price_text(training: Iterable[Document]) -> str:
-    """How much of the gap to Bayes with the test alpha the training prior alone costs."""
+    """How much of the gap to Bayes with the test alpha is due to the training prior alone."""
     shares = [
         r["gap_test.bayes"]["mean"] / r["gap_test.network"]["mean"]
         for t in training
@@ -48,7 +48,7 @@ def gap_closed(training: Document) -> Document:
 
 
 def share_text(training: Document) -> str:
-    """Of memoryless's gap, closed. Far below 0 the number says no more than that."""
+    """The share of memoryless's gap that is closed; far below 0 the number itself says nothing."""
     share = gap_closed(training)["mean"]
     if share is None and own_row(training)["gap.network"]["mean"] is None and training["T"] != 1:
         return "-infinite"
@@ -71,13 +71,13 @@ def value_of(row: Document | None, name: str) -> float:
 
 
 def bounds(estimate: Document) -> tuple[float | None, float | None]:
-    """The interval's ends; the mean twice where there is no interval. None is infinite."""
+    """The interval's ends, or the mean twice where there is no interval. None is infinite."""
     low, high = estimate["ci95"]
     return (estimate["mean"], estimate["mean"]) if low is None else (low, high)
 
 
 def effective_texts(training: Document) -> list[str]:
-    """A column an entry; dashes for networks that are certain of RESET somewhere."""
+    """The effective alpha, one text an entry; dashes where there is none."""
     if training["effective_alpha"] is None:
         return ["-"] * len(training["alpha"])
     return [entry_text(entry) for entry in training["effective_alpha"]]
@@ -85,11 +85,11 @@ def effective_texts(training: Document) -> list[str]:
 
 def entry_text(estimate: Document) -> str:
     """A mean with its interval."""
-    return f"{figures_text(estimate['mean'])} {interval(estimate['ci95'], figures_text)}".strip()
+    return f"{short_text(estimate['mean'])} {interval(estimate['ci95'], short_text)}".strip()
 
 
-def figures_text(value: float | None) -> str:
-    """Three figures."""
+def short_text(value: float | None) -> str:
+    """Three significant figures."""
     return "-" if value is None else f"{value:.3g}"
 
 

@@ -13,12 +13,12 @@ from analysis.report.report import Document
 
 @dataclass(frozen=True)
 class CurveShape:
-    """A learning curve in figures, in the curve's own unit.
+    """The shape of a learning curve in numbers, in the curve's own unit.
 
-    points: without those that are not a number. fall: the first point less the mean of the last
-    quarter. noise: standard deviation of a point about the curve, over the second half. rises: the
-    share of steps over the second half that go up. late_fall: the mean of the third quarter less
-    that of the last. late_fall_se: its standard error, were all of the points' noise independent.
+    points: how many are not NaN. fall: the first point less the mean of the last quarter. noise: the
+    standard deviation of a point about the curve, over the second half. rises: the share of steps over
+    the second half that go up. late_fall: the mean of the third quarter less that of the last.
+    late_fall_se: its standard error, as if the points' noise were independent.
     """
 
     points: int
@@ -44,9 +44,8 @@ class CurveShape:
 
 
 def curve_shape(values: ArrayLike) -> CurveShape:
-    """The figures of one curve (n,). Noise is estimated from second differences, which a straight
-    line leaves at 0 (Gasser, Sroka and Jennen-Steinmetz 1986). Errors: ValueError, fewer than 12
-    points."""
+    """The shape of one curve (n,). Noise is estimated from second differences, which are 0 on a straight
+    line (Gasser, Sroka and Jennen-Steinmetz 1986). Errors: ValueError for fewer than 12 points."""
     curve = np.asarray(values, np.float64)
     curve = curve[~np.isnan(curve)]
     if len(curve) < 12:

@@ -24,10 +24,10 @@ def effective_alpha(
 ) -> Float64[np.ndarray, " {num_symbols}"]:
     """The alpha (K,) that minimises the mean of KL(network's symbols || Bayes(alpha)) at drawn places.
 
-    log_q: (streams, L, K+1) in nats, renormalised over the K symbols. symbols: int (streams, L), with
-    tasks of two draws or more: one draw tells only alpha / sum(alpha). The objective is a sum over the
-    histories that occur, so it weighs them as the streams do.
-    Errors: ValueError without a second draw; RuntimeError where the minimum is not found.
+    log_q: the network's rows, nats (streams, L, K+1), which are renormalised over the K symbols.
+    symbols: int (streams, L); their tasks need two draws or more, as one draw tells only
+    alpha / sum(alpha). Histories weigh as often as they occur in the streams.
+    Errors: ValueError without a second draw; RuntimeError where no minimum is found.
     """
     from scipy.optimize import minimize
 
@@ -68,14 +68,13 @@ def _loss(
     counts: Integer[Array, "cells symbols"],
     weights: Float[Array, "cells symbols"],
 ) -> Float[Array, ""]:
-    """The cross-entropy of Bayes(alpha) at counts (cells, K), weights (cells, K) being the network's
-    probabilities there; with its slope in log alpha (K,)."""
+    """The cross-entropy of Bayes(alpha) under the network, nats, and its gradient in log alpha (K,).
+    counts: (cells, K). weights: the network's probabilities after them, (cells, K)."""
     return -(weights * log_succession(jnp.exp(log_alpha), counts)).sum()
 
 
 def over_seeds(alphas: Sequence[Float64[np.ndarray, " symbols"]]) -> list[Estimate]:
-    """Each entry's mean over seeds, with Student's interval, on the logarithm, where there are two or
-    more."""
+    """The mean of each entry over seeds, with a t interval on the logarithm where there are several."""
     columns = np.stack(alphas).T
     if columns.shape[1] > 1:
         return [student_log(column) for column in columns]

@@ -21,7 +21,7 @@ def bayes_losses(process: DirichletCategorical, draws: int) -> Float64[np.ndarra
 
 
 def excess(process: DirichletCategorical, pseudo_count: float) -> float:
-    """The expected loss over Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
+    """The expected loss beyond Bayes's of the rule that adds ``pseudo_count`` to every count: the mean
     of KL(Bayes || rule) over the draws of a task, nats."""
     counts = all_counts(process.num_symbols, int(process.T) - 1)
     rule = process.replace({"alpha": (pseudo_count,) * process.num_symbols})
@@ -32,8 +32,10 @@ def excess(process: DirichletCategorical, pseudo_count: float) -> float:
 def mean_by_draw(
     process: DirichletCategorical, counts: Counts, values: Float64[np.ndarray, " cells"]
 ) -> Float64[np.ndarray, " lengths"]:
-    """The mean over the histories of each length of what their counts decide: counts (cells, K), all
-    of 0, 1, .. draws; values (cells,). Returns float64, an entry a length."""
+    """The mean of a function of counts over the histories of each length, float64 (lengths,).
+
+    counts: all count vectors of 0, 1, .. draws, (cells, K). values: of the function, (cells,).
+    """
     return np.bincount(counts.sum(1), probabilities(process, counts) * values)
 
 
@@ -46,8 +48,8 @@ def oracle_loss(process: DirichletCategorical) -> float:
 
 
 def nats_from_uniform(process: DirichletCategorical) -> float:
-    """KL(Dirichlet(alpha) || uniform over the simplex), nats: the mean of its log density over that of
-    Dirichlet(1, .., 1), with E log p_k = psi(alpha_k) - psi(A)."""
+    """KL(Dirichlet(alpha) || uniform over the simplex), nats: the mean log ratio of its density to that
+    of Dirichlet(1, .., 1), with E log p_k = psi(alpha_k) - psi(A)."""
     alpha = np.asarray(process.alpha)
     total = alpha.sum()
     out = gammaln(total) - gammaln(alpha).sum() - gammaln(len(alpha))

@@ -17,7 +17,8 @@ from meta_learning.processes import DirichletCategorical
 
 @dataclass(frozen=True)
 class Experiments:
-    """All by model: its networks; the comparison, and its JSON document, by test stream."""
+    """learners: by model, one a seed. comparisons, documents: by model and test stream; the latter are
+    JSON."""
 
     learners: dict[str, list[Learner]]
     comparisons: dict[str, dict[str, Comparison]]
@@ -27,8 +28,8 @@ class Experiments:
 def run_experiments(
     train: Callable[[str, DirichletCategorical], list[Learner]], seed: int, streams: int
 ) -> Experiments:
-    """Every model on every test stream. train: its networks by name and process. seed: of the test
-    streams."""
+    """Trains and scores every model on every test stream. train: from a model's name and process to its
+    networks. seed, streams: of the test streams."""
     learners: dict[str, list[Learner]] = {}
     comparisons: dict[str, dict[str, Comparison]] = {}
     for name, process in EXPERIMENTS.items():
@@ -44,7 +45,8 @@ def run_experiments(
 def compare_on_test_streams(
     learners: list[Learner], process: DirichletCategorical, seed: int, streams: int
 ) -> dict[str, Comparison]:
-    """One model's networks on the three test streams at its own T, by the streams' names."""
+    """Scores one model's networks on the three test streams at its own T, by the streams' names. seed,
+    streams: of the test streams."""
     return {
         key: compare_learners(learners, process, process, stream.make(process.T), seed, streams)
         for key, stream in TEST_STREAMS.items()

@@ -1,7 +1,7 @@
-"""What known mistakes do to the numbers: each beside the right way, measured on the same data.
+"""What known mistakes do to the numbers: each beside the right way, on the same data.
 
 The mistakes are those of published solutions of the coursework: completions scored against the masked
-image, a second sigmoid, a softmax over the whole image, rounding called sampling, continuation with
+image, a second sigmoid, a softmax over the whole image, rounding in place of sampling, continuation with
 teacher forcing left on, Laplace's and KT's rules called Bayes, a first symbol that is never scored.
 """
 
@@ -28,7 +28,7 @@ from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
 from meta_learning.processes import DirichletCategorical
 
-# Pixels and their logits, of some images; and at one place.
+# Pixels and their logits: of whole continuations, and at one place.
 Pair = tuple[Float32[Array, "n horizon"], Float[Array, "n horizon"]]
 PairHere = tuple[Float32[Array, " n"], Float[Array, " n"]]
 
@@ -51,8 +51,8 @@ class Effect:
 def masked_targets(network: PixelNetwork, images: MaskedImages) -> list[Effect]:
     """Completions of missing pixels scored as targets of -1 instead of their own values.
 
-    images: with truth, equally many pixels missing in each, few enough to enumerate. The completion
-    is fed in either way; what differs are the targets, and so which completion is preferred.
+    images: with their truth, each with the same number of missing pixels, few enough to enumerate.
+    Completions are fed in either way; the targets differ, and so the completion that is preferred.
     Errors: ValueError where the truth is not known or the numbers of missing pixels differ.
     """
     if images.truth is None:
@@ -91,7 +91,7 @@ def wrong_links(
 ) -> list[Effect]:
     """Logits turned into probabilities by a second sigmoid, or by a softmax over the image.
 
-    logits, targets: (n, places). The loss is -log of the probability of what came.
+    logits, targets: (n, places). The loss is -log of the target's probability, nats.
     """
     z = np.asarray(logits, np.float64)
     once = expit(z)
@@ -125,7 +125,7 @@ def round_for_sampling(
     right = {kind: mean for kind, (mean, _) in sampled.costs(horizon).items()}
     truth = network.check(pixels)
     for threshold in thresholds:
-        made, z = _cut(
+        made, z = _continue_by_threshold(
             network.model,
             network.params,
             jnp.asarray(truth),
@@ -145,15 +145,15 @@ def round_for_sampling(
 
 
 @partial(jax.jit, static_argnums=(0, 4))
-def _cut(
+def _continue_by_threshold(
     model: Model,
     params: Params,
     pixels: Shaped[Array, "n places"],
     least_logit: Float[Array, ""],
     first: int,
 ) -> Pair:
-    """Images continued from ``first`` on by pixels of 1 where the logit is above ``least_logit``:
-    the pixels and their logits, each (n, P - first)."""
+    """Images (n, P) continued from ``first`` on with a 1 where the logit is above ``least_logit``: the
+    pixels and their logits, each (n, P - first)."""
     n, places = pixels.shape
     state, _ = model.unroll(params, model.initial_state((n,)), inputs(pixels)[:, : first - 1])
 
@@ -173,8 +173,8 @@ def _cut(
 
 
 def leave_teacher_forcing_on(sampled: Continuation) -> list[Effect]:
-    """True pixels fed in while 'continuing': what is then reported is B, the truth's cost given its
-    own past, for C, its cost under free-running samples."""
+    """True pixels fed in while 'continuing': B, the truth's cost given its own past, is then reported
+    for C, its cost under free-running samples."""
     horizon = sampled.truth.shape[1]
     costs = sampled.costs(horizon)
     return [
@@ -189,8 +189,8 @@ def leave_teacher_forcing_on(sampled: Continuation) -> list[Effect]:
 
 
 def not_bayes(process: DirichletCategorical) -> list[Effect]:
-    """Laplace's and KT's rules reported as 'Bayes': the loss of the reference that a network is then
-    measured against, nats a draw. Exact: sums over all counts."""
+    """Laplace's and KT's rules reported as 'Bayes': the loss that a network is then measured against,
+    nats a draw, exact."""
     right = float(bayes_losses(process, int(process.T) - 1).mean())
     return [
         Effect(
@@ -205,8 +205,8 @@ def not_bayes(process: DirichletCategorical) -> list[Effect]:
 
 
 def leave_first_unscored(process: DirichletCategorical) -> list[Effect]:
-    """The first symbol of every task left out of Bayes's expected loss, nats a draw, exact: it is the
-    one that costs most. T must be 3 or more, so that others are left."""
+    """The first symbol of every task, which costs most, left out of Bayes's expected loss, nats a draw,
+    exact. T must be 3 or more, so that another draw is left."""
     losses = bayes_losses(process, int(process.T) - 1)
     return [
         Effect(

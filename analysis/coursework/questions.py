@@ -1,4 +1,4 @@
-"""The coursework's thought questions, each measured: a plain document that answers are made from.
+"""The study behind the coursework's thought questions: a JSON document that answers are made from.
 
 What depends on training (prior, T, unroll) is measured on networks of every setting of
 ``meta_learning.experiments.STUDY``; what does not is exact.
@@ -15,10 +15,10 @@ from jaxtyping import Float64, PRNGKeyArray
 
 from analysis.comparison.compare import Predictor, compare
 from analysis.comparison.off_prior import TASK_LENGTHS, default_sources, off_prior
-from analysis.comparison.results import finite
 from analysis.coursework.effective_prior import effective_alpha, over_seeds
 from analysis.coursework.exact_losses import bayes_losses, nats_from_uniform, oracle_loss
 from analysis.intervals import student_log
+from analysis.report.formats import finite
 from analysis.report.report import Document
 from autoregressive.versions import versions
 from meta_learning.experiments import (
@@ -40,10 +40,11 @@ from meta_learning.processes import (
 from meta_learning.processes.places import stream_length
 from meta_learning.recipes import Recipe, make_recipe
 
-# p = (w, (1 - w) / 2, (1 - w) / 2).
+# The w of p = (w, (1 - w) / 2, (1 - w) / 2).
 WEIGHTS = (0.0, 0.1, 1 / 3, 0.5, 0.7, 0.85, 0.95, 1.0)
-# Networks of T=inf are followed to so many times their unroll.
+# Networks of T=inf are scored to so many times their unroll.
 _BEYOND = 4
+# Draws of the longest finite task of the study, T=50.
 _EXACT_DRAWS = 49
 # Symbols of one training iteration, whatever the unroll.
 ITERATION_SYMBOLS = 400
@@ -58,15 +59,18 @@ def study_recipes(budget: int) -> list[Recipe]:
 
 
 def study(
+    train: Callable[[int, int, Setting, Recipe], list[Learner]],
     recipes: Sequence[Recipe],
     budget: int,
     seeds: Sequence[int],
     streams: int,
-    train: Callable[[int, int, Setting, Recipe], list[Learner]],
 ) -> Document:
-    """The whole study as JSON values, without the command that asked for it: what is exact, and what
-    is measured of networks of every setting. train: networks, one a seed, of the n-th of so many
-    settings."""
+    """The whole study as JSON values: what is exact, and what is measured on every setting.
+
+    train: from the setting's number, how many there are, the setting and its recipe to networks, one a
+    seed. recipes: of each setting. budget: training symbols of each network. streams: test streams of
+    each kind.
+    """
     key = jax.random.fold_in(jax.random.key(seeds[0]), TEST)
     trainings = []
     for number, (setting, recipe) in enumerate(zip(STUDY, recipes, strict=True), 1):
@@ -86,7 +90,7 @@ def study(
 def measure(
     setting: Setting, predictors: Sequence[Predictor], *, key: PRNGKeyArray, streams: int
 ) -> Document:
-    """Everything that is measured of the networks of one setting, as JSON values. Nats a symbol.
+    """Everything that is measured of the networks of one setting, as JSON values, nats a drawn symbol.
     predictors: each network's ``log_predictive``."""
     process = setting.process
     endless = math.isinf(process.T)
@@ -109,16 +113,17 @@ def measure(
         "alpha": list(process.alpha),
         "T": json_task_length(process.T),
         "unroll": setting.unroll,
-        "rows": [_short(row) for row in off["rows"]],
+        "rows": [_shorten(row) for row in off["rows"]],
         "gap_by_position": [_round(v) for v in curves.mean(0)] if curves.size else [],
         "memoryless_by_position": [_round(v) for v in memoryless] if curves.size else [],
         "first": _spans(curves, setting) if endless else None,
-        "effective_alpha": _effective(setting, predictors, key, streams),
+        "effective_alpha": _effective_alpha(setting, predictors, key, streams),
     }
 
 
 def exact() -> Document:
-    """What needs no network: losses by place of Bayes and the oracle, and how flat a prior is."""
+    """What needs no network, in nats: losses of Bayes by draw and of the oracle, and how flat priors
+    are."""
     priors = []
     for alpha in (CONCENTRATED, FLAT, NEARLY_UNIFORM):
         process = DirichletCategorical(alpha, math.inf)
@@ -140,17 +145,19 @@ def exact() -> Document:
 
 
 def _round(value: float) -> float | None:
-    """Six digits are enough for a figure, and keep the document small."""
+    """Six digits: enough for a figure, and the document stays small."""
     return finite(float(f"{value:.6g}"))
 
 
 def _largest_p(alpha: Sequence[float]) -> Document:
-    """Quantiles of the largest of p under Dirichlet(alpha), from a million draws."""
+    """The 5, 50 and 95% quantiles of the largest entry of p under Dirichlet(alpha), from a million
+    draws."""
     draws = np.random.default_rng(0).dirichlet(alpha, 1_000_000).max(1)
     return {"alpha": list(alpha), "quantiles": np.quantile(draws, [0.05, 0.5, 0.95]).tolist()}
 
 
 def _sources(setting: Setting) -> list[tuple[str, Process]]:
+    """The test streams of a setting, as ``off_prior`` takes them, its own first."""
     process = setting.process
     if setting.unroll == 100 and process.T == 20:
         grid = [("line", FixedCategorical((w, (1 - w) / 2, (1 - w) / 2), 20)) for w in WEIGHTS]
@@ -162,8 +169,8 @@ def _sources(setting: Setting) -> list[tuple[str, Process]]:
     return own
 
 
-def _short(row: Document) -> Document:
-    """A row of ``off_prior`` without what no answer needs."""
+def _shorten(row: Document) -> Document:
+    """A row of ``off_prior`` with only what answers need."""
     names = (
         "kind",
         "name",
@@ -185,7 +192,7 @@ def _short(row: Document) -> Document:
 
 
 def _spans(curves: Float64[np.ndarray, "seeds positions"], setting: Setting) -> list[Document]:
-    """The mean gap over each stretch of one unroll, with its interval over seeds."""
+    """The mean gap over each stretch of one unroll, nats, with its interval over several seeds."""
     out = []
     for n in range(_BEYOND):
         each = curves[:, n * setting.unroll : (n + 1) * setting.unroll].mean(1)
@@ -201,9 +208,11 @@ def _spans(curves: Float64[np.ndarray, "seeds positions"], setting: Setting) -> 
     return out
 
 
-def _effective(
+def _effective_alpha(
     setting: Setting, predictors: Sequence[Predictor], key: PRNGKeyArray, streams: int
 ) -> list[Document] | None:
+    """The alpha that the networks behave like, an estimate an entry; None where tasks have fewer than
+    two draws, or a network is certain of RESET at a drawn place."""
     process = setting.process
     if process.T < 3:
         return None
@@ -215,4 +224,4 @@ def _effective(
         # Where RESET is certain, the symbols have no distribution of their own.
         return None
     fitted = over_seeds([effective_alpha(rows, symbols, K, process.T) for rows in predicted])
-    return [{"mean": e.mean, "ci95": e.ci95} for e in fitted]
+    return [e.document() for e in fitted]

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.hidden.effects_figures import band
-from analysis.hidden.examine import Hidden, Readings
+from analysis.hidden.examine import Hidden
 from analysis.hidden.names import NETWORKS, column_title, target_title
+from analysis.hidden.probes import Readings
 from analysis.hidden.simulation import Simulation
 from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION
 

@@ -1,8 +1,8 @@
-"""Bayes's beliefs as vectors, there and back: what a straight line can map.
+"""Bayes's beliefs as vectors that a linear map can read and write.
 
-A belief is any pytree. ``Machine.to_numbers`` makes its numbers finite; here they become columns:
-a number as it is, an integer as a 1 at its value. Back again a number is held between the least and
-the largest that were seen after as many draws, and an integer is the value of its largest column.
+A belief is any pytree. ``Machine.to_numbers`` makes its numbers finite; here they become columns: a
+float as it is, an integer one-hot over the values seen. On the way back a float is clipped to the range
+seen after as many draws, and an integer is the value whose column is largest.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from meta_learning.processes.types import Belief, Coordinates
 
 
 class Held(NamedTuple):
-    """What Bayes holds of many tasks after as many draws. numbers: ``Machine.to_numbers`` of every
-    belief, leaves (tasks, ..). coordinates: float64 (tasks, n) by name."""
+    """Bayes's beliefs in many tasks after the same number of draws. numbers: ``Machine.to_numbers`` of
+    them, leaves (tasks, ..). coordinates: float64 (tasks, n) by name."""
 
     numbers: Belief
     coordinates: dict[str, Float64[np.ndarray, "tasks _"]]
@@ -33,8 +33,9 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """How numbers stand in a vector. low, high: of each number seen, one array a leaf; of an integer
-    ``values`` has those seen in their place, one array an entry."""
+    """Where each number of a belief is in a vector. tree, shapes, kinds: of the belief's leaves. low,
+    high: the range of each number seen, one array a leaf. values: of an integer leaf the values seen,
+    one array an entry; empty for a leaf of floats."""
 
     tree: PyTreeDef
     shapes: list[tuple[int, ...]]
@@ -57,7 +58,7 @@ class Columns:
         return np.concatenate(out, axis=1)
 
     def read(self, columns: Float64[np.ndarray, "tasks columns"]) -> Belief:
-        """Columns (tasks, columns), which may be off, as numbers."""
+        """The numbers nearest to columns (tasks, columns) that need not be exact."""
         leaves, at = [], 0
         for shape, kind, low, high, values in zip(
             self.shapes, self.kinds, self.low, self.high, self.values, strict=True
@@ -77,9 +78,9 @@ class Columns:
 
 
 def columns_of(numbers: Belief) -> Columns:
-    """The columns that hold the numbers of beliefs, leaves (tasks, ..).
+    """Columns for beliefs like these. numbers: leaves (tasks, ..).
 
-    Errors: ValueError where a number is not finite: the process has no ``to_numbers`` of its own yet.
+    Errors: ValueError where a number is not finite: the process needs a ``to_numbers`` of its own.
     """
     leaves, tree = jax.tree.flatten(numbers)
     arrays = [np.asarray(leaf) for leaf in leaves]
@@ -104,12 +105,12 @@ def columns_of(numbers: Belief) -> Columns:
 
 
 def _flat(leaf: Shaped[np.ndarray, "tasks ..."]) -> Shaped[np.ndarray, "tasks numbers"]:
-    """(tasks, ..) as (tasks, numbers), of which there may be none."""
+    """(tasks, ..) as (tasks, numbers), also for no numbers, where reshape cannot infer a -1."""
     return leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
 
 
 def beliefs_after(process: Process, symbols: Integer[np.ndarray, "tasks draws"], n: int) -> Held:
-    """What Bayes holds after the first ``n`` draws of tasks. symbols: int (tasks, draws)."""
+    """Bayes's beliefs after the first ``n`` draws of tasks. symbols: int (tasks, draws)."""
     with float64():
         held = _after(process, jnp.asarray(symbols, jnp.int32), n)
         return Held(*jax.tree.map(np.asarray, held))
@@ -118,29 +119,35 @@ def beliefs_after(process: Process, symbols: Integer[np.ndarray, "tasks draws"],
 def bayes_from(
     process: Process, numbers: Belief, rest: Integer[np.ndarray, "tasks R"]
 ) -> Float64[np.ndarray, "tasks R {process.num_symbols}"]:
-    """Bayes running on from ``numbers``, leaves (tasks, ..), over the symbols that follow, int (tasks,
-    R): row 0 is what the belief itself predicts. Returns float64 (tasks, R, K), nats."""
+    """log p of Bayes going on from beliefs: row 0 is predicted by the belief itself.
+
+    numbers: leaves (tasks, ..). rest: the symbols that follow, int (tasks, R). Returns float64 (tasks,
+    R, K), nats.
+    """
     with float64():
         numbers = jax.tree.map(jnp.asarray, numbers)
-        return np.asarray(_on(process, numbers, jnp.asarray(rest, jnp.int32)))
+        return np.asarray(_go_on(process, numbers, jnp.asarray(rest, jnp.int32)))
 
 
 def nearest(
     columns: Float64[np.ndarray, "tasks m"], histories: Integer[np.ndarray, "tasks n"]
 ) -> tuple[Int64[np.ndarray, " tasks"], Bool[np.ndarray, " tasks"]]:
-    """For each belief, a row of ``columns`` (tasks, m), the index of the nearest in the Euclidean
-    distance that another history led to; and whether there is one (tasks,). histories: (tasks, n)."""
+    """For each belief the index of the nearest one of another history, by Euclidean distance, and
+    whether there is another history at all, both (tasks,).
+
+    columns: the beliefs, (tasks, m). histories: what led to them, (tasks, n).
+    """
     _, which = np.unique(histories, axis=0, return_inverse=True)
     which = which.reshape(-1)
     square = (columns**2).sum(1)
-    found = np.arange(len(columns))
+    closest = np.arange(len(columns))
     rows = max(1, 2**22 // max(len(columns), 1))
     for start in range(0, len(columns), rows):
         part = slice(start, start + rows)
         distance = square[None] - 2 * columns[part] @ columns.T
         distance[which[part, None] == which[None]] = np.inf
-        found[part] = distance.argmin(1)
-    return found, which[found] != which
+        closest[part] = distance.argmin(1)
+    return closest, which[closest] != which
 
 
 @partial(jax.jit, static_argnums=0)
@@ -156,7 +163,7 @@ def _after(
 
 
 @partial(jax.jit, static_argnums=0)
-def _on(
+def _go_on(
     process: Process, numbers: Belief, rest: Integer[Array, "tasks R"]
 ) -> Float[Array, "tasks R {process.num_symbols}"]:
     def one(numbers: Belief, row: Integer[Array, " R"]) -> Float[Array, "R symbols"]:

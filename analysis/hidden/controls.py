@@ -1,4 +1,4 @@
-"""Networks beside the trained one that say what a figure is worth: before, and early in, training."""
+"""Controls for what is measured of a trained network: the same one before, and early in, training."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EARLY = 0.02
 
 
 class Early(NamedTuple):
-    """A network early in its training, and what it is in a few words; None where there is none, and
-    why."""
+    """A network early in its training. learner: None where there is none. says: what it is, or why there
+    is none, in a sentence."""
 
     learner: Learner | None
     says: str
@@ -38,8 +38,8 @@ def initial_learner(learner: Learner) -> Learner:
 
 
 def early_learner(learner: Learner, process: Process) -> Early:
-    """The network after the first ``EARLY`` of its iterations: trained again so far, with the seed, the
-    streams and the schedule that its settings tell."""
+    """The network after the first ``EARLY`` of its iterations, trained anew with the seed, streams and
+    schedule of its settings."""
     recipe = _recipe(learner)
     if recipe is None:
         return Early(None, "How the network was trained is not known: none early in training here.")
@@ -54,7 +54,7 @@ def early_learner(learner: Learner, process: Process) -> Early:
 
 
 def _recipe(learner: Learner) -> Recipe | None:
-    """What the settings say of the training; None where they do not, or not as we do."""
+    """The recipe in a network's settings; None where there is none, or another program's."""
     settings = learner.settings
     if not {"recipe", "seed"} <= settings.keys():
         return None

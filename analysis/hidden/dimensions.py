@@ -1,20 +1,20 @@
 """How many directions of the state carry its variance, and how many carry the prediction.
 
-Directions are found on one half of the streams and judged on the other. Projecting a state on the
-first m directions leaves the mean state plus m coordinates; put through the read-out it predicts
-q_m. With KL_m the mean of KL(q || q_m) in nats, q the whole state's prediction,
+Directions are found on one half of the streams and judged on the other. A state projected on the first
+m directions is the mean state plus m coordinates; read out, it predicts q_m. With KL_m the mean of
+KL(q || q_m) in nats, and q the prediction of the whole state,
 
     share of the prediction carried by m directions = 1 - KL_m / KL_0,
 
-KL_0 being what is lost by reading out the mean state. The number needed is the smallest m from which
-on the share stays at 99% or more.
+where KL_0 is lost by reading out the mean state. The number needed is the smallest m from which on the
+share stays at 99% or more.
 
-Two rankings: by variance (principal components of the states at all places), and by what the
-prediction feels. The latter takes coordinates of unit variance over drawn places and ranks them by
-E[J^T F J] there, J the Jacobian of the logits and F the Fisher information diag(q) - q q^T of the
-prediction: to second order the KL lost is half its trace over what is left out (an active subspace,
-Constantine 2015, under the prediction's own metric). The read-out sees h only, so this ranking is of
-h. The second order is an approximation; the share reported is the exact KL of the projected states.
+Directions are ranked in two ways. By variance: principal components of the states at all places. By
+what the prediction feels: coordinates are scaled to unit variance over drawn places and ranked by
+E[J^T F J] there, with J the Jacobian of the logits and F = diag(q) - q q^T the Fisher information of the
+prediction. To second order the KL lost is half the trace of that over the directions left out (an
+active subspace, Constantine 2015, under the prediction's own metric). This ranking is of h alone, which
+is all that the read-out sees. The second order only ranks; shares are exact KL of projected states.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENOUGH = 0.99
 MOST_DIRECTIONS = 64
 _STATES_FOR_RANKING = 4_000
 _ROWS = 2**15
-# A state that never changes has no direction of unit variance; the square of float64's rounding.
+# Below it a variance is rounding (the square of float64's): a state that never changes has no scale.
 _NO_VARIANCE = 1e-32
 
 
@@ -89,7 +89,7 @@ class Dimensions:
 
 
 def principal_components(values: Float[np.ndarray, "*places D"]) -> Principal:
-    """Principal components of values (..., D), the last axis the dimensions."""
+    """Principal components of values (..., D), with the covariance over all other axes."""
     flat = np.asarray(values, np.float64).reshape(-1, values.shape[-1])
     mean = flat.mean(0)
     centred = flat - mean
@@ -99,6 +99,13 @@ def principal_components(values: Float[np.ndarray, "*places D"]) -> Principal:
     largest = np.abs(directions).argmax(0)
     signs = np.where(directions[largest, np.arange(len(largest))] < 0, -1.0, 1.0)
     return Principal(mean, eigenvalues, directions * signs)
+
+
+def coordinates(
+    values: Float64[np.ndarray, "*places D"], principal: Principal, count: int
+) -> Float64[np.ndarray, "*places count"]:
+    """Values (..., D) along the first ``count`` directions: (..., count)."""
+    return (values - principal.mean) @ principal.directions[:, :count]
 
 
 def measure_dimensions(
@@ -111,8 +118,8 @@ def measure_dimensions(
     """The dimensions of one space. drawn: which places hold a drawn symbol, bool (L,)."""
     principal = principal_components(fitted.space(space))
     values = held_out.space(space)
-    coordinates = (values - principal.mean) @ principal.directions
-    shares = {"variance": _share_of_variance((coordinates**2).mean(1))}
+    squares = coordinates(values, principal, values.shape[-1]) ** 2
+    shares = {"variance": _share_of_variance(squares.mean(1))}
     if "h" in space:
         by_variance = Basis(principal.mean, principal.directions.T, principal.directions)
         bases = {"prediction": by_variance}
@@ -127,20 +134,21 @@ def measure_dimensions(
 
 
 def prediction_basis(learner: Learner, h: Float64[np.ndarray, "*places D"]) -> Basis:
-    """Directions of h ranked by what the prediction feels; see the module. h: (..., D), drawn places.
+    """Directions of h ranked by what the prediction feels, as the module says. h: at drawn places,
+    (..., D).
 
     Directions whose variance is below 1e-10 of the largest, float32's rounding, are left out.
     """
     flat = h.reshape(-1, h.shape[-1])
     principal = principal_components(flat)
-    # Drawn at random: a fixed stride would meet the same places of every task again and again.
+    # At random: a fixed stride would pick the same places of every task.
     count = min(_STATES_FOR_RANKING, len(flat))
     sample = flat[np.random.default_rng(0).choice(len(flat), count, replace=False)]
     logits, jacobian = _logits_and_jacobian(
         learner.model, learner.params, jnp.asarray(sample, jnp.float32)
     )
     q = np.asarray(jax.nn.softmax(logits), np.float64)[..., None]
-    # An outcome of probability 0 is not felt, however steep its logit.
+    # An outcome of probability 0 does not count, however steep its logit: 0 times inf is NaN.
     felt = np.where(q > 0, np.asarray(jacobian, np.float64), 0.0)
     felt = np.sqrt(q) * (felt - (q * felt).sum(1, keepdims=True))
     kept = principal.eigenvalues > 1e-10 * principal.eigenvalues[0]
@@ -155,8 +163,10 @@ def prediction_basis(learner: Learner, h: Float64[np.ndarray, "*places D"]) -> B
 def prediction_lost(
     learner: Learner, states: States, values: Float64[np.ndarray, "B L D"], basis: Basis
 ) -> Float32[np.ndarray, "B L sizes"]:
-    """KL(q || q_m) in nats for m = 0 .. min(R, MOST_DIRECTIONS). values: the states (B, L, D) that
-    the basis is of, h first. Returns float32 (B, L, m)."""
+    """KL(q || q_m) in nats for m = 0 .. min(R, MOST_DIRECTIONS), R the basis's size.
+
+    values: ``states`` in the space of the basis, h first, (B, L, D). Returns float32 (B, L, m + 1).
+    """
     width = states.parts["h"].shape[-1]
     rank = min(len(basis.encode), MOST_DIRECTIONS)
     flat = (values - basis.mean).reshape(-1, values.shape[-1]) @ basis.encode[:rank].T
@@ -167,7 +177,7 @@ def prediction_lost(
     out = np.empty((len(flat), rank + 1), np.float32)
     rows = min(_ROWS, len(flat))
     for start in range(0, len(flat), rows):
-        # A short last chunk is taken from further ahead, so that one compiled program serves all.
+        # The last chunk overlaps the one before it where it is short: one compiled program serves all.
         first = min(start, len(flat) - rows)
         chunk = slice(first, first + rows)
         out[chunk] = _lost(
@@ -184,8 +194,8 @@ def prediction_lost(
 def number_needed(
     shares: Float[np.ndarray, "*curves sizes"], enough: float = ENOUGH
 ) -> Float64[np.ndarray, "*curves"]:
-    """The smallest m from which on the share stays at ``enough`` or more. shares: (..., M+1).
-    Infinite where there is none."""
+    """The smallest m from which on the share stays at ``enough`` or more; infinite where there is none.
+    shares: for m = 0 .. M, (..., M+1)."""
     stays = np.logical_and.accumulate((shares >= enough)[..., ::-1], axis=-1)[..., ::-1]
     return np.where(stays[..., -1], stays.argmax(-1), np.inf)
 

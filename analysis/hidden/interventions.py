@@ -1,24 +1,24 @@
 """A causal check: what does one history's state do to another history's predictions?
 
-A task B of T - 1 draws is run from the initial state (RESET alone before it). After n draws its
-state is replaced by the state that another history A of n draws leads to, and B goes on: the same
-symbols x_{n+1}, .., x_{T-1} are read by both. What is measured is KL(own || swapped) in nats over all
-K + 1 outcomes, at the prediction that is read out of the swapped state itself (lag 0) and at every
-later drawn place of the task. Kinds, with "counts" for "belief" where the process is
-dirichlet-categorical:
+A task B of T - 1 draws is run from the initial state, with RESET alone before it. After n draws its
+state is replaced by the one that another history A of n draws leads to; the network then reads the
+rest of B, x_{n+1} .. x_{T-1}. The effect is KL(own || swapped) in nats over all K + 1 outcomes, at the
+prediction read out of the swapped state itself (lag 0) and at every later drawn place of the task.
 
-- "same_belief": A leads to the same belief by another way (``partners``). Bayes: exactly 0.
-- "other_belief": A is the first n draws of another task with another belief.
-- "nearest_belief", where no two beliefs agree: A is, of all the tasks' first n draws that are not
-  B's own, the one whose belief is nearest (``beliefs.nearest``).
-- "other_belief_bayes", "nearest_belief_bayes": KL between the exact predictive after B and after A,
-  along the same symbols: what the kind is for a network that is Bayes. Infinite where A rules out
-  what B does not.
-- "other_belief_h", "other_belief_c": as "other_belief", with only that part of the state replaced, where
-  it is a tuple of vectors.
+Kinds, with "counts" for "belief" where the process is dirichlet-categorical:
 
-All kinds use the same pairs of a task and an n: those that have a history A of every kind. For
-dirichlet-categorical: tasks whose first n draws are not all the same symbol. 2 <= n <= T - 2.
+- "same_belief": A leads to the same belief by other draws (``partners``). For Bayes exactly 0.
+- "other_belief": A is the first n draws of another task, with another belief.
+- "nearest_belief", where no two beliefs agree: A is the first n draws, unlike B's own, of the task
+  with the nearest belief (``beliefs.nearest``).
+- "other_belief_bayes", "nearest_belief_bayes": KL of the exact predictives after B and after A along
+  the same symbols, which is the effect on a network that is Bayes. Infinite where A rules out a symbol
+  that B does not.
+- "other_belief_h", "other_belief_c": as "other_belief", but only that part of the state is replaced,
+  where it is a tuple of vectors.
+
+All kinds are measured on the same pairs of a task and an n, 2 <= n <= T - 2: those that have a history
+A of every kind. For dirichlet-categorical these are the tasks whose first n draws are not all alike.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float64, Integer, PRNGKeyArray
 
+from analysis.hidden.names import belief_name
 from analysis.hidden.partners import Partners, partners
 from analysis.hidden.states import (
     Vectors,
@@ -41,22 +42,22 @@ from analysis.hidden.states import (
 from analysis.intervals import Estimate, estimates, quotient
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
-from meta_learning.processes import DirichletCategorical, Machine, Process
+from meta_learning.processes import Machine, Process
 from meta_learning.processes.places import stream_length
 
 MOST_PLACES = 20
-# KL(own || swapped) in nats, of tasks at the rows from the swap on.
+# KL(own || swapped), nats, at the rows of each task from the swap on.
 Effect = Float64[np.ndarray, "tasks _"]
 
 
 @dataclass(frozen=True)
 class Interventions:
-    """Effects of swaps in nats, by kind; intervals are over tasks.
+    """Effects of swapped states in nats, by kind, with intervals over tasks.
 
-    draws: the n at which states were swapped, (P,). mean: over places n, tasks and the drawn places
-    that follow. by_draws: an estimate for each n. chosen: the n in the middle, and by_lag: the effect
-    there 0, 1, .. symbols after the swap. ratio: the mean over that of ``other``. noun: "counts" or
-    "belief", in the names of kinds. pairs: of a task and an n, that all kinds are measured on.
+    tasks: their number. noun: "counts" or "belief", as in the names of kinds. pairs: of a task and an
+    n, that all kinds are measured on. draws: every n, (P,). mean: over n, tasks and the drawn places
+    that follow. ratio: ``mean`` over that of ``other``. by_draws: an estimate for each n. chosen: the
+    n in the middle. by_lag: the effect 0, 1, .. symbols after a swap at ``chosen``.
     """
 
     tasks: int
@@ -78,15 +79,15 @@ class Interventions:
 def measure_interventions(
     learner: Learner, process: Process, key: PRNGKeyArray, tasks: int = 2_000
 ) -> Interventions | None:
-    """Swaps on ``tasks`` tasks of ``process``; None where a task has no place for one (T < 4), or no
-    two histories differ. An endless task is cut at 100 draws."""
+    """Swaps states on ``tasks`` tasks of ``process``. None where a task is too short (T < 4), or no two
+    histories differ. An endless task is cut at 100 draws."""
     T = process.task_length
     length = stream_length(T)
     span = length if math.isinf(T) else int(T) - 1
     if span < 3:
         return None
     key_tasks, key_choice = jax.random.split(key)
-    # Whole streams, of which only the first task is kept: the program that draws them exists already.
+    # Whole streams, though only the first task is kept: the program that draws them is compiled already.
     symbols = np.asarray(process.sample(key_tasks, tasks, length))[:, :span]
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key_choice)))
     draws = np.unique(np.linspace(2, span - 1, min(MOST_PLACES, span - 2)).round().astype(int))
@@ -106,10 +107,9 @@ def measure_interventions(
         effects.setdefault(f"{kind.replace('belief', noun)}", []).append(effect)
 
     def swap(history: Integer[np.ndarray, "B L"], n: int) -> Effect:
-        """Of the whole state for that which the first n draws of each history lead to: what is said
-        is what would be after that history."""
+        """The effect of the whole state that the first n draws of each history lead to."""
         mixed = np.concatenate([history[:, :n], symbols[:, n:]], axis=1)
-        # Rows up to n do not depend on what follows: one length, one compiled program for all n.
+        # At full length, though rows up to n do not need it: one compiled program serves all n.
         along = states_along(learner, mixed)
         if vectors is None:
             return kl(own.log_q[:, n:], along.log_q[:, n:])
@@ -134,15 +134,10 @@ def measure_interventions(
                     )
                     add(f"{kind}_{part}", _effect(learner, own.log_q, mixed, symbols, n))
             mixed_symbols = np.concatenate([symbols[partner, :n], symbols[:, n:]], axis=1)
-            # What A rules out may come: no error here.
+            # The machine's own method: B may go on with what A rules out, which is no error here.
             after = Machine.log_predictive(process, mixed_symbols)
             add(f"{kind}_bayes", kl(bayes, after)[:, n:])
     return _summary(tasks, draws, effects, usable, noun)
-
-
-def belief_name(process: Process) -> str:
-    """What kinds of swaps are named by: the belief of dirichlet-categorical is its counts."""
-    return "counts" if isinstance(process, DirichletCategorical) else "belief"
 
 
 def _kinds(found: list[Partners]) -> list[str]:

@@ -1,10 +1,10 @@
-"""The step of the cell, linearised: how a small difference of states is carried by one symbol.
+"""The step of the cell, linearised: what one symbol does to a small difference of states.
 
 The Jacobian of (h, c) -> (h', c'), or of whatever state the cell has, at one state and one input, in
-float64. An eigenvalue lambda shrinks a difference along its direction by ``|lambda|`` a step, which
-forgets it over ``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory
-at that state, not of a whole task; and where eigenvectors are far from orthogonal one step can stretch
-a difference by more than the spectral radius: ``gain``, the largest singular value, is the most it can.
+float64. Along the direction of an eigenvalue lambda a difference shrinks by ``|lambda|`` a step: it is
+forgotten over ``-1 / log|lambda|`` symbols. The state moves with every symbol, so this is the memory at
+one state, not of a whole task. Where eigenvectors are far from orthogonal one step can stretch a
+difference by more than the spectral radius, at most by the largest singular value, ``gain``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from autoregressive.model import Model
 from autoregressive.precision import float64, to_float64
 from meta_learning.learner import Learner
 
-# Of a state: its eigenvalues take a minute.
+# The eigenvalues of a state of so many numbers take a minute.
 MOST_NUMBERS = 2_000
 
 
@@ -52,9 +52,9 @@ class StepJacobian:
 
 
 def step_jacobians(learner: Learner) -> list[StepJacobian]:
-    """At the state that the initial one and RESET lead to, for every input 0..K; none where the state
-    has more than MOST_NUMBERS numbers, and none of a transformer: its state is the past itself, which
-    a step moves on by one place whatever the network has learnt."""
+    """The Jacobian at the state after RESET for every input 0..K; none where the state has more than
+    MOST_NUMBERS numbers, and none of a transformer: its state is the past itself, which a step moves
+    on by one place whatever the network has learnt."""
     past = isinstance(getattr(learner.model, "cell", None), Transformer)
     if past or sum(p.size for p in jax.tree.leaves(learner.model.initial_state())) > MOST_NUMBERS:
         return []
@@ -83,7 +83,8 @@ def state_after_reset(learner: Learner) -> State:
 def step_jacobian(
     learner: Learner, state: State, x: Float64[np.ndarray, " inputs"]
 ) -> Float64[np.ndarray, "D D"]:
-    """d(state after) / d(state before) at one input x (K+1,), parts one after another. (D, D)."""
+    """d(state after) / d(state before) at one input x (K+1,): float64 (D, D), the parts of the state
+    one after another."""
     with float64():
         before, params, x = to_float64((state, learner.params, x))
         return np.asarray(_jacobian(learner.model, params, before, x))

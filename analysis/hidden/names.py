@@ -1,10 +1,10 @@
-"""What the reports call a target of the probes, its columns, networks and kinds of swaps."""
+"""What reports call the networks, the targets of probes with their columns, and the belief."""
 
 from __future__ import annotations
 
 from meta_learning.processes import DirichletCategorical, Process
 
-# Networks that a state is examined of.
+# The networks whose states are examined.
 NETWORKS = {"trained": "trained", "early": "early in training", "untrained": "untrained"}
 _TARGETS = {"place": "place in task"}
 _COLUMNS = {
@@ -18,13 +18,13 @@ _COLUMNS = {
 
 
 def target_title(process: Process, target: str) -> str:
-    """A target in words: its name, but that the posterior mean of any other process than
-    dirichlet-categorical is called the predictive."""
+    """A target in words. What other processes than dirichlet-categorical call their posterior mean is
+    called the predictive."""
     return _TARGETS.get(target, _known(process, target).replace("_", " "))
 
 
 def column_title(process: Process, target: str, column: int, columns: int) -> str:
-    """One column of a target in words."""
+    """One column of a target in words. columns: how many it has."""
     name = _known(process, target)
     if columns == 1:
         return target_title(process, target)
@@ -34,8 +34,13 @@ def column_title(process: Process, target: str, column: int, columns: int) -> st
     return _COLUMNS.get(name, f"{name.replace('_', ' ')} {{}}").format(column)
 
 
+def belief_name(process: Process) -> str:
+    """The belief in one word, as in the names of interventions: "counts" or "belief"."""
+    return "counts" if isinstance(process, DirichletCategorical) else "belief"
+
+
 def belief_titles(process: Process) -> str:
-    """The coordinates that a cause of directions is a line in."""
+    """The coordinates of the belief, which directions of the state are explained by, in words."""
     return (
         "counts and posterior mean" if isinstance(process, DirichletCategorical) else "the belief"
     )

@@ -1,8 +1,8 @@
-"""Another history for each: with the same belief, with another one, with the nearest.
+"""Partners of histories: others that lead to the same belief, to another one, to the nearest one.
 
-A history of the same belief is drawn as the process would: where every order of the draws leads to one
-belief, uniformly among the other orders; else from the other tasks that came to it. Where there is
-none, two neighbouring stretches of the history change places, if that keeps the belief.
+A partner with the same belief is drawn as the process would draw it: where all orders of the draws lead
+to one belief, uniformly among the other orders; else among the other tasks that came to this belief. If
+there is none, two neighbouring stretches of the history are exchanged, where that keeps the belief.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from analysis.hidden.beliefs import beliefs_after, columns_of, nearest
 from meta_learning.processes import Process
 
 _TRIES = 60
-# Of each of B tasks: its first draws, the index of another task, whether there is one.
+# Of each of B tasks: its first draws; the index of another task; whether there is a partner.
 Histories = Integer[np.ndarray, "B n"]
 Which = Int64[np.ndarray, " B"]
 Has = Bool[np.ndarray, " B"]
 
 
 class Partners(NamedTuple):
-    """For each task (B,) after n draws. same: int (B, n), a history of the same belief. other,
-    nearest: index of the task whose first n draws are meant. has: kind -> whether there is one (B,)."""
+    """Partners of B histories of n draws. same: a history with the same belief, int (B, n). other,
+    nearest: the index of the task whose first n draws are meant, (B,). has: by the names of kinds in
+    ``interventions``, whether there is one, (B,)."""
 
     same: Histories
     other: Which
@@ -35,7 +36,7 @@ class Partners(NamedTuple):
 def partners(
     rng: np.random.Generator, process: Process, symbols: Integer[np.ndarray, "B draws"], n: int
 ) -> Partners:
-    """Other histories for the first ``n`` draws of tasks. symbols: int (B, draws)."""
+    """Partners for the first ``n`` draws of tasks. symbols: int (B, draws)."""
     histories = symbols[:, :n]
     statistic = process.statistic(histories)
     if statistic is not None:
@@ -57,8 +58,8 @@ def same_belief(
     histories: Histories,
     statistic: Integer[np.ndarray, "B m"],
 ) -> tuple[Histories, Has]:
-    """Each history (B, n) exchanged for another of the same ``statistic`` (B, m), and whether there is
-    one."""
+    """For each history (B, n) another one with the same ``statistic`` (B, m), and whether there is
+    one (B,)."""
     if _equal(process.statistic(np.sort(histories, axis=1)), statistic).all():
         found, has = other_order(rng, histories)
         return found, has & _equal(process.statistic(found), statistic)
@@ -77,8 +78,8 @@ def same_belief(
 def nearest_belief(
     process: Process, symbols: Integer[np.ndarray, "B draws"], n: int
 ) -> tuple[Which, Has]:
-    """For each task the index of the one with the nearest belief after ``n`` draws, by the distance of
-    ``Machine.to_numbers``; and whether there is one (B,)."""
+    """For each task the index of the one whose belief after ``n`` draws is nearest, by the distance of
+    ``beliefs.Columns``, and whether there is one (B,)."""
     numbers = beliefs_after(process, symbols, n).numbers
     try:
         columns = columns_of(numbers).write(numbers, len(symbols))
@@ -114,8 +115,7 @@ def other_row(rng: np.random.Generator, rows: Integer[np.ndarray, "B m"]) -> tup
 def other_member(
     rng: np.random.Generator, histories: Histories, rows: Integer[np.ndarray, "B m"]
 ) -> tuple[Histories, Has]:
-    """For each history (B, n) another one of those whose row (B, m) is equal, and whether there is one
-    (B,)."""
+    """For each history (B, n) another one whose row (B, m) is equal, and whether there is one (B,)."""
     _, group = np.unique(rows, axis=0, return_inverse=True)
     group = group.reshape(-1)
     order = np.argsort(group, kind="stable")
@@ -132,8 +132,8 @@ def other_member(
 
 
 def exchange_stretches(rng: np.random.Generator, histories: Histories) -> Histories:
-    """Each history (B, n), n >= 2, with x_a .. x_{b-1} and x_b .. x_{c-1} in each other's place, for
-    some a < b < c of its own."""
+    """Each history (B, n), n >= 2, with its stretches x_a .. x_{b-1} and x_b .. x_{c-1} exchanged, for
+    random a < b < c."""
     rows, n = histories.shape
     cuts = np.argsort(rng.random((rows, n + 1)), axis=1)[:, :3]
     a, b, c = np.sort(cuts, axis=1).T[..., None]

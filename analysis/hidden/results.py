@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.comparison.results import finite
 from analysis.hidden.dimensions import Dimensions
 from analysis.hidden.examine import Hidden
 from analysis.hidden.interventions import Interventions
@@ -15,13 +14,15 @@ from analysis.hidden.jacobian import StepJacobian
 from analysis.hidden.probes import Score
 from analysis.hidden.simulation import NoSimulation, Simulation
 from analysis.intervals import BOUNDS, Estimate
+from analysis.report.formats import finite
+from analysis.report.report import Document
 from meta_learning.processes import DirichletCategorical, json_task_length
 
 if TYPE_CHECKING:
     import xarray
 
 
-def document(hidden: Hidden) -> dict[str, Any]:
+def document(hidden: Hidden) -> Document:
     """The JSON document of ``meta-learn hidden --json``; None stands for what does not exist."""
     process, settings = hidden.process, hidden.settings
     recipe = settings.get("recipe", {})
@@ -40,10 +41,7 @@ def document(hidden: Hidden) -> dict[str, Any]:
         "spectrum": {name: _dimensions_document(s) for name, s in hidden.dimensions.items()},
         "directions": {
             space: _by_both_names(
-                {
-                    cause: [_estimate_document(e) for e in score.by_column]
-                    for cause, score in causes.items()
-                },
+                {cause: [e.document() for e in score.by_column] for cause, score in causes.items()},
                 {"belief": "counts"} if known else {},
             )
             for space, causes in hidden.causes.items()
@@ -60,8 +58,8 @@ def document(hidden: Hidden) -> dict[str, Any]:
         },
         "early": hidden.early,
         "carried_through_reset": {
-            "variance": {k: _estimate_document(e) for k, e in hidden.carry_over.variance.items()},
-            "kl": _estimate_document(hidden.carry_over.kl),
+            "variance": {k: e.document() for k, e in hidden.carry_over.variance.items()},
+            "kl": hidden.carry_over.kl.document(),
         },
         "swaps": None
         if hidden.interventions is None
@@ -71,44 +69,40 @@ def document(hidden: Hidden) -> dict[str, Any]:
     }
 
 
-def _by_both_names(numbers: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Numbers by their names, and again by the other names that some have: of dirichlet-categorical,
-    whose belief is its counts."""
+def _by_both_names(numbers: Document, names: Mapping[str, str]) -> Document:
+    """Numbers by their names, and again by the second names that some have: for dirichlet-categorical
+    "belief" is "counts", too."""
     return numbers | {names[k]: v for k, v in numbers.items() if k in names}
 
 
-def _estimate_document(estimate: Estimate) -> dict[str, object]:
-    return {"mean": estimate.mean, "ci95": estimate.ci95}
-
-
-def _curve_document(curve: list[Estimate]) -> dict[str, object]:
+def _curve_document(curve: list[Estimate]) -> Document:
     return {"mean": [e.mean for e in curve], "ci95": [e.ci95 for e in curve]}
 
 
-def _score_document(score: Score) -> dict[str, object]:
-    out = _estimate_document(score.r2)
+def _score_document(score: Score) -> Document:
+    out = score.r2.document()
     if len(score.by_column) > 1:
-        out["by_symbol"] = [_estimate_document(e) for e in score.by_column]
+        out["by_symbol"] = [e.document() for e in score.by_column]
     return out
 
 
-def _dimensions_document(dimensions: Dimensions) -> dict[str, object]:
+def _dimensions_document(dimensions: Dimensions) -> Document:
     return {
         "eigenvalues": dimensions.eigenvalues.tolist(),
-        "for_99_percent": {k: _estimate_document(s.needed) for k, s in dimensions.shares.items()},
+        "for_99_percent": {k: s.needed.document() for k, s in dimensions.shares.items()},
         "whole": {k: finite(s.whole) for k, s in dimensions.shares.items()},
         "share": {k: [finite(v) for v in s.share] for k, s in dimensions.shares.items()},
     }
 
 
-def _interventions_document(effects: Interventions) -> dict[str, object]:
+def _interventions_document(effects: Interventions) -> Document:
     kinds = {kind: kind.replace("counts", "belief") for kind in effects.mean}
     kinds = {kind: name for kind, name in kinds.items() if name != kind}
-    ratio = {k: _estimate_document(e) for k, e in effects.ratio.items()}
+    ratio = {k: e.document() for k, e in effects.ratio.items()}
     numbers = {
         "tasks": effects.tasks,
         "pairs": effects.pairs,
-        "kl": {kind: _estimate_document(e) for kind, e in effects.mean.items()},
+        "kl": {kind: e.document() for kind, e in effects.mean.items()},
         "ratio_to_other_belief": _by_both_names(ratio, kinds),
         "draws": effects.draws.tolist(),
         "kl_by_draws": {k: _curve_document(v) for k, v in effects.by_draws.items()},
@@ -122,7 +116,7 @@ def _interventions_document(effects: Interventions) -> dict[str, object]:
     return numbers
 
 
-def simulation_document(simulation: Simulation | NoSimulation) -> dict[str, object]:
+def simulation_document(simulation: Simulation | NoSimulation) -> Document:
     """The numbers of a simulation, or why there is none."""
     if isinstance(simulation, NoSimulation):
         return {"none": simulation.reason}
@@ -132,13 +126,13 @@ def simulation_document(simulation: Simulation | NoSimulation) -> dict[str, obje
         "draws": simulation.draws.tolist(),
         **{
             way: {
-                name: {f"kl_{of}": _estimate_document(e) for of, e in kls.items()}
+                name: {f"kl_{of}": e.document() for of, e in kls.items()}
                 for name, kls in networks.items()
             }
             for way, networks in simulation.mean.items()
         },
         "identity": {
-            name: {f"kl_{of}": _estimate_document(e) for of, e in kls.items()}
+            name: {f"kl_{of}": e.document() for of, e in kls.items()}
             for name, kls in simulation.identity.items()
         },
         "by_draws": {
@@ -148,7 +142,7 @@ def simulation_document(simulation: Simulation | NoSimulation) -> dict[str, obje
     }
 
 
-def _jacobian_document(jacobian: StepJacobian) -> dict[str, object]:
+def _jacobian_document(jacobian: StepJacobian) -> Document:
     return {
         "symbol": jacobian.symbol,
         "spectral_radius": jacobian.spectral_radius,
@@ -159,8 +153,8 @@ def _jacobian_document(jacobian: StepJacobian) -> dict[str, object]:
 
 
 def to_datatree(hidden: Hidden) -> xarray.DataTree:
-    """Labelled arrays, as ArviZ opens them: groups trajectories, spectrum_*, probes,
-    readings, simulation, swaps, jacobian."""
+    """Labelled arrays, as ArviZ opens them: groups trajectories, spectrum_*, probes, readings,
+    simulation, swaps and jacobian, each where there is such a result."""
     import xarray as xr
 
     shown = hidden.trajectories

@@ -1,17 +1,17 @@
 """Simulation both ways (Mikulik et al. 2020): can Bayes go on from the network's state, and the network
 from Bayes's belief?
 
-After n draws of a task a line, fitted on other tasks by least squares, one for each n, maps
+After n draws of a task a linear map, fitted by least squares on other tasks, one for each n, takes
 
-- the network's state to the columns of Bayes's belief (``beliefs``): Bayes runs on from there over the
-  rest of the task, "that" in KL(network || that) and KL(Bayes || that);
-- Bayes's belief and its coordinates to the network's state: the network runs on, the same two KL.
+- the network's state to the columns of Bayes's belief (``beliefs``), and Bayes goes on from there over
+  the rest of the task;
+- Bayes's belief and its coordinates to the network's state, and the network goes on from there.
 
-Nats a symbol, over the drawn symbols that can come: what a network says of RESET and of others is left
-out and the rest normalised, or KL(network || Bayes) would be infinite. The mean is over held-out
-tasks, n, and the drawn places from n on. The identity is the network itself in the place of "that", or
-Bayes itself: what a perfect map gives. A simulation that is near the network and near Bayes says that
-the state holds the belief and that the network uses it as Bayes does.
+Of both, KL(network || simulation) and KL(Bayes || simulation) in nats a symbol: the mean over held-out
+tasks, n, and the drawn places from n on. RESET, and symbols that the process cannot draw there, are
+left out and the rest is normalised; else KL(network || Bayes) would be infinite. The identity, with the
+network or Bayes itself as the simulation, is what a perfect map gives. A simulation that is near the
+network and near Bayes says that the state holds the belief and that the network uses it as Bayes does.
 """
 
 from __future__ import annotations
@@ -36,19 +36,22 @@ from meta_learning.processes import Process
 from meta_learning.processes.places import stream_length
 
 MOST_PLACES = 5
-# Tasks to fit on for each number that a line has to find.
+# Tasks to fit on for each weight of a row of the map.
 _TASKS_A_NUMBER = 4
-# Numbers of all states along the tasks: 1 GiB in float32.
+# Numbers in all states along the tasks: 1 GiB in float32.
 _MOST_NUMBERS = 2**28
 WAYS = ("bayes_from_state", "network_from_belief")
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """fitted, held_out: tasks. draws: the n after which a state or a belief is mapped, (P,). mean:
-    way -> network -> "network" and "bayes": KL of each from the simulation, nats a symbol. identity:
-    network -> KL(network || Bayes), "network_bayes", and KL(Bayes || network), "bayes_network".
-    by_draws: of the trained network, way -> "network" and "bayes" -> an estimate for each n."""
+    """fitted, held_out: numbers of tasks. draws: the n after which a state or a belief is mapped, (P,).
+
+    mean: way -> network -> "network" or "bayes" -> KL(that || simulation), nats a symbol; ways are
+    ``WAYS``. identity: network -> "network_bayes", KL(network || Bayes), and "bayes_network",
+    KL(Bayes || network). by_draws: of the trained network, way -> "network" or "bayes" -> an estimate
+    for each n.
+    """
 
     fitted: int
     held_out: int
@@ -68,8 +71,8 @@ class NoSimulation:
 def measure_simulation(
     learners: Mapping[str, Learner], process: Process, key: PRNGKeyArray, tasks: int = 1_000
 ) -> Simulation | NoSimulation:
-    """Simulates each of ``learners``, "trained" first, on ``tasks`` held-out tasks. Fitted on as many,
-    or on more where lines have many numbers. An endless task is cut at 100 draws."""
+    """Simulates each of ``learners``, "trained" first, on ``tasks`` held-out tasks. Maps are fitted on
+    as many tasks, or on more where they have many weights. An endless task is cut at 100 draws."""
     T = process.task_length
     span = stream_length(T) if math.isinf(T) else int(T) - 1
     if span < 2:
@@ -99,16 +102,16 @@ def measure_simulation(
             rest = np.zeros_like(symbols[fit:])
             rest[:, : span - n] = symbols[fit:, n:]
             mapped = columns[n].read(_map(whole[:, n], written, fit))
-            that = bayes_from(process, mapped, rest)[:, : span - n]
+            bayes_on = bayes_from(process, mapped, rest)[:, : span - n]
             causes = _causes(written, held[n])
             state = _map(causes, whole[:, n], fit).astype(np.float32)
-            back = predictions_after(
+            network_on = predictions_after(
                 learner, tuple(np.split(state, widths, axis=1)), symbols[fit:], n
             )
-            back = _can_come(back, bayes[fit:, n:])
-            for way, ours in zip(WAYS, (that, back), strict=True):
-                values[f"{way} {name} network {n}"] = kl(own[:, n:], ours).mean(1)
-                values[f"{way} {name} bayes {n}"] = kl(exact[:, n:], ours).mean(1)
+            network_on = _can_come(network_on, bayes[fit:, n:])
+            for way, simulated in zip(WAYS, (bayes_on, network_on), strict=True):
+                values[f"{way} {name} network {n}"] = kl(own[:, n:], simulated).mean(1)
+                values[f"{way} {name} bayes {n}"] = kl(exact[:, n:], simulated).mean(1)
     return _summary([*learners], fit, tasks, draws, values)
 
 
@@ -123,14 +126,15 @@ def _tasks_to_fit(learner: Learner, process: Process, span: int, tasks: int) -> 
 def _map(
     x: Float64[np.ndarray, "B D"], y: Float64[np.ndarray, "B m"], fit: int
 ) -> Float64[np.ndarray, "held_out m"]:
-    """A line from x (B, D) to y (B, m), fitted on the first ``fit`` rows, at the others."""
+    """A linear map from x (B, D) to y (B, m), fitted on the first ``fit`` rows, at the others."""
     return linear_probe(x[:fit, None], y[:fit, None], x[fit:, None])[:, 0]
 
 
 def _causes(
     written: Float64[np.ndarray, "B columns"], held: Held
 ) -> Float64[np.ndarray, "B causes"]:
-    """What a state is mapped from: the belief's columns and its coordinates, each of spread 1."""
+    """What a state is mapped from: the belief's columns and coordinates, each of standard deviation 1,
+    or 0 where it is constant."""
     causes = np.concatenate([written, *held.coordinates.values()], axis=1)
     spread = causes.std(0)
     return (causes - causes.mean(0)) / np.where(spread > 1e-9, spread, np.inf)
@@ -139,9 +143,9 @@ def _causes(
 def _can_come(
     log_q: Float64[np.ndarray, "B n outcomes"], bayes: Float64[np.ndarray, "B n outcomes"]
 ) -> Float64[np.ndarray, "B n symbols"]:
-    """log q of the drawn symbols that can come, normalised; -inf at others. (.., K+1) -> (.., K).
+    """log q of the symbols that can be drawn, normalised; -inf at others. (.., K+1) -> (.., K).
 
-    A predictor that holds none of them possible has -inf at all."""
+    A predictor that gives all of them probability 0 keeps -inf at all."""
     kept = np.where(np.isneginf(bayes[..., :-1]), -np.inf, log_q[..., :-1])
     total = np.logaddexp.reduce(kept, axis=-1, keepdims=True)
     return kept - np.where(np.isneginf(total), 0.0, total)

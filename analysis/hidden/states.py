@@ -1,16 +1,16 @@
 """A network's states along streams, aligned with its predictions.
 
-Parts of the state are called "h", the output that the read-out sees, then "c", "d", .. where the cell's
-state is a tuple of vectors: (h, c) of an LSTM. Where what comes out is not the state's first part, it
-goes before it. Of any other state, such as the keys and values of a transformer, "h" is all that is
-looked at; as a whole it is still what a history leads to.
+Where a cell's state is a tuple of vectors, its parts are called "h", the output that the read-out
+sees, then "c", "d", ..: (h, c) of an LSTM. Where the output is not the first part of the state it is put
+in front. Of any other state, such as the keys and values of a transformer, only the output is looked
+at, as "h".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from autoregressive.unroll import backends
 from meta_learning.learner import Learner, encode, log_probabilities
 
 _PARTS = "hcdefg"
-# Places whose outputs are computed in one compiled call: bounds the memory of attention.
+# Places in one compiled call: bounds the memory of attention.
 _OUTPUT_CHUNK = 2**16
 NO_VECTORS = "the state is no tuple of vectors, which a line could be mapped to"
 # One state: its parts, arrays (..., width).
@@ -37,8 +37,8 @@ Vectors = tuple[Float[AnyArray, "*batch _"], ...]
 class States:
     """Row t is the state from which x_t is predicted: it has seen RESET, x_1, .., x_{t-1}.
 
-    symbols: int (B, L). parts: float32 (B, L, width) by name. log_q: what is predicted from it, in
-    nats, float64 (B, L, K+1).
+    symbols: int (B, L). parts: float32 (B, L, width) by name. log_q: the predictions read out of the
+    states, nats, float64 (B, L, K+1).
     """
 
     symbols: Integer[np.ndarray, "B L"]
@@ -52,21 +52,21 @@ class States:
 
     @property
     def spaces(self) -> list[str]:
-        """The parts, and all together where there are several."""
+        """The names of the parts, and of all together where there are several."""
         return list(dict.fromkeys([*self.parts, self.whole]))
 
     def space(self, name: str) -> Float64[np.ndarray, "B L D"]:
-        """The vectors of the parts named, one after another. float64 (B, L, D)."""
+        """The vectors of the parts in ``name``, concatenated: float64 (B, L, D)."""
         return np.concatenate([self.parts[part] for part in name], axis=-1, dtype=np.float64)
 
     def streams(self, chosen: slice) -> States:
-        """Some of the streams."""
+        """The same of some of the streams."""
         parts = {name: values[chosen] for name, values in self.parts.items()}
         return States(self.symbols[chosen], parts, self.log_q[chosen])
 
 
 def space_title(name: str) -> str:
-    """ "h and c" for "hc"."""
+    """A space in words: "h and c" for "hc"."""
     return " and ".join(name)
 
 
@@ -94,15 +94,16 @@ class WithOutput:
 
 @cache
 def vector_model(model: Model) -> Model | WithOutput | None:
-    """The model with a state that is a tuple of vectors, the output first; None where there is none.
+    """The model, or one that gives the same predictions, whose state is a tuple of vectors with the
+    output first; None where the cell's state is no such tuple.
 
-    Errors: ValueError where there is none and the network is not built on a cell either.
+    Errors: ValueError for a network that is not built on a cell and has no such state either.
     """
     first = getattr(model, "initial_state", None)
     state = jax.eval_shape(first) if callable(first) else None
     vectors = isinstance(state, tuple) and all(getattr(part, "ndim", 0) == 1 for part in state)
     if not isinstance(getattr(model, "cell", None), Cell):
-        # One of one's own: its state's first part is what its read_out takes.
+        # A network of the user's own, whose state begins with what its read_out takes.
         if not vectors or not 1 <= len(state or ()) <= len(_PARTS):
             raise ValueError(
                 "hidden needs a network built on a cell, or one whose state is a tuple of vectors; "
@@ -111,12 +112,12 @@ def vector_model(model: Model) -> Model | WithOutput | None:
         return model
     if not vectors or state is None:
         return None
-    found = model if _gives_its_state(model, state) else WithOutput(model)
-    return found if len(_shapes(found)) <= len(_PARTS) else None
+    with_output = model if _outputs_first_part(model, state) else WithOutput(model)
+    return with_output if len(_shapes(with_output)) <= len(_PARTS) else None
 
 
-def _gives_its_state(model: Model, state: Any) -> bool:
-    """Whether the state's first part after a step is what comes out, and no copy of it."""
+def _outputs_first_part(model: Model, state: tuple[jax.ShapeDtypeStruct, ...]) -> bool:
+    """Whether the cell's output is the first part of its state, and not merely of the same size."""
     params = jax.eval_shape(model.cell.init, jax.random.key(0))
     x = jax.ShapeDtypeStruct((model.cell.inputs,), jnp.float32)
     outputs = jax.make_jaxpr(model.cell.step)(params, state, x).jaxpr.outvars
@@ -124,13 +125,13 @@ def _gives_its_state(model: Model, state: Any) -> bool:
 
 
 def part_names(model: Model) -> list[str]:
-    """The names of the parts that are looked at. Errors: as ``vector_model``."""
+    """The names of the parts of ``States``. Errors: as ``vector_model``."""
     vectors = vector_model(model)
     return ["h"] if vectors is None else list(_PARTS[: len(_shapes(vectors))])
 
 
 def state_size(model: Model) -> int:
-    """Numbers of the parts that are looked at. Errors: as ``vector_model``."""
+    """How many numbers the parts of one state in ``States`` have. Errors: as ``vector_model``."""
     vectors = vector_model(model)
     return model.cell.hidden if vectors is None else sum(p.size for p in _shapes(vectors))
 
@@ -142,15 +143,14 @@ def _shapes(model: Model | WithOutput) -> tuple[jax.ShapeDtypeStruct, ...]:
 def states_along(learner: Learner, symbols: Integer[np.ndarray, "B L"]) -> States:
     """The states and predictions of a network along streams, from its initial state.
 
-    symbols: int (B, L). Errors: ValueError where the network is not built on a cell, or where a
-    symbol is outside 0..K.
+    symbols: int (B, L). Errors: as ``vector_model``; ValueError for a symbol outside 0..K.
     """
     names, vectors = part_names(learner.model), vector_model(learner.model)
     symbols = learner.check(symbols)
     if vectors is None:
         states, logits = _outputs_along(learner, symbols)
     else:
-        states, logits = _along(vectors, learner.num_symbols, learner.params, symbols)
+        states, logits = _scan(vectors, learner.num_symbols, learner.params, symbols)
     parts = dict(zip(names, map(np.asarray, states), strict=True))
     return States(symbols, parts, log_probabilities(np.asarray(logits)))
 
@@ -158,12 +158,12 @@ def states_along(learner: Learner, symbols: Integer[np.ndarray, "B L"]) -> State
 def _outputs_along(
     learner: Learner, symbols: Integer[np.ndarray, "B L"]
 ) -> tuple[Vectors, Float32[np.ndarray, "B L outcomes"]]:
-    """The outputs alone, some streams at a time, and the logits."""
-    found = []
+    """The outputs alone and the logits, computed for some streams at a time."""
+    chunks = []
     for where, chunk in padded_chunks(symbols, _OUTPUT_CHUNK // symbols.shape[1]):
         both = _outputs(learner.model, learner.num_symbols, learner.params, chunk)
-        found.append([np.asarray(a)[: where.stop - where.start] for a in both])
-    h, logits = (np.concatenate(each) for each in zip(*found, strict=True))
+        chunks.append([np.asarray(a)[: where.stop - where.start] for a in both])
+    h, logits = (np.concatenate(each) for each in zip(*chunks, strict=True))
     return (h,), logits
 
 
@@ -172,18 +172,18 @@ def predictions_from(
 ) -> Float64[np.ndarray, "B R outcomes"]:
     """log q along symbols that follow a state: row 0 is read out of the state itself.
 
-    state: arrays (B, width), of a model that has a ``vector_model``. symbols: int (B, R). Returns
-    float64 (B, R, K+1), nats.
+    state: one array (B, width) a part. symbols: int (B, R). Returns float64 (B, R, K+1), nats.
+    Errors: ValueError where there is no ``vector_model``.
     """
     vectors = vector_model(learner.model)
     if vectors is None:
         raise ValueError(NO_VECTORS)
-    logits = _from(vectors, learner.num_symbols, learner.params, state, symbols)
+    logits = _scan_from(vectors, learner.num_symbols, learner.params, state, symbols)
     return log_probabilities(np.asarray(logits))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _along(
+def _scan(
     model: Model | WithOutput,
     num_symbols: int,
     params: Params,
@@ -214,7 +214,7 @@ def _outputs(
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _from(
+def _scan_from(
     model: Model | WithOutput,
     num_symbols: int,
     params: Params,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.hidden.interventions import belief_name
-from analysis.hidden.names import belief_titles, column_title, target_title
+from analysis.hidden.names import belief_name, belief_titles, column_title, target_title
 from analysis.hidden.states import space_title
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Table
@@ -15,12 +14,13 @@ if TYPE_CHECKING:
     from analysis.hidden.examine import Hidden
     from analysis.intervals import Estimate
 
-# Probes are listed by symbol up to so many of them, and directions of each part of the state.
+# A target's columns are listed one by one up to so many; the leading directions of each part.
 _SYMBOLS_LISTED = 4
 _DIRECTIONS_LISTED = 5
 
 
 def dimensions_table(hidden: Hidden) -> Table:
+    """How many directions carry 99% of the variance and of the prediction, a row a space."""
     columns = ("variance", "prediction", "prediction_with_reset", "ranked_prediction")
     rows = []
     for space, dimensions in hidden.dimensions.items():
@@ -42,6 +42,7 @@ def dimensions_table(hidden: Hidden) -> Table:
 
 
 def direction_table(hidden: Hidden) -> Table:
+    """What explains the leading directions of each part of the state: R^2 by cause."""
     rows = []
     noun = belief_name(hidden.process)
     for space, causes in hidden.causes.items():
@@ -69,18 +70,19 @@ def direction_table(hidden: Hidden) -> Table:
 
 
 def probe_table(hidden: Hidden) -> Table:
+    """R^2 of the probes of the whole state, a row a target and a column a network."""
     process, rows = hidden.process, []
     of_networks = {name: spaces[hidden.whole] for name, spaces in hidden.probes.items()}
     for target, alone in hidden.place_only.items():
         scores = [of[target] for of in of_networks.values()]
-        cells = [_cell(s.r2, n) for n, s in enumerate(scores)]
-        rows.append([target_title(process, target), *cells, _short(alone.r2.mean)])
+        cells = _r2_cells([s.r2 for s in scores])
+        rows.append([target_title(process, target), *cells, _short_r2(alone.r2.mean)])
         columns = len(alone.by_column)
         if 1 < columns <= _SYMBOLS_LISTED:
             for k, place_only in enumerate(alone.by_column):
-                cells = [_cell(s.by_column[k], n) for n, s in enumerate(scores)]
+                cells = _r2_cells([s.by_column[k] for s in scores])
                 title = column_title(process, target, k, columns)
-                rows.append([title, *cells, _short(place_only.mean)])
+                rows.append([title, *cells, _short_r2(place_only.mean)])
     return Table(
         f"Linear probes of the whole state: R² on {hidden.held_out} held-out streams",
         ["target", "trained [95%]", *[name for name in of_networks if name != "trained"], "place"],
@@ -91,12 +93,13 @@ def probe_table(hidden: Hidden) -> Table:
     )
 
 
-def _cell(estimate: Estimate, number: int) -> str:
-    """The trained network's with its interval; of the others the value."""
-    return both(estimate, r2_text) if number == 0 else r2_text(estimate.mean)
+def _r2_cells(estimates: Sequence[Estimate]) -> list[str]:
+    """R^2 of each network: of the first one, which is the trained one, with its interval."""
+    return [both(estimates[0], r2_text), *(r2_text(e.mean) for e in estimates[1:])]
 
 
 def carry_over_table(hidden: Hidden) -> Table:
+    """What passes a RESET: shares of variance, and nats."""
     rows = [
         [
             f"variance of {space_title(space)}, after / before",
@@ -117,6 +120,7 @@ def carry_over_table(hidden: Hidden) -> Table:
 
 
 def jacobian_table(hidden: Hidden) -> Table:
+    """Eigenvalues and gain of the step, a row an input; times in symbols."""
     rows = []
     for jacobian in hidden.jacobians:
         is_reset = jacobian.symbol == hidden.process.num_symbols
@@ -142,19 +146,21 @@ def jacobian_table(hidden: Hidden) -> Table:
 
 
 def both(estimate: Estimate | None, form: Callable[[float | None], str]) -> str:
-    """A value and its interval in one cell."""
+    """A value and its interval in one cell; empty without an estimate, "-" where it does not exist."""
     if estimate is None or estimate.mean is None:
         return "" if estimate is None else "-"
     return f"{form(estimate.mean)} {interval(estimate.ci95, form)}"
 
 
 def r2_text(value: float | None) -> str:
+    """R^2 for a table."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def _short(value: float | None) -> str:
+def _short_r2(value: float | None) -> str:
     return "-" if value is None else f"{round(value, 3) + 0.0:.3f}"
 
 
 def count_text(value: float | None) -> str:
+    """A number of directions for a table."""
     return "-" if value is None else f"{value:.0f}"

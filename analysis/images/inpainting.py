@@ -1,4 +1,4 @@
-"""What networks say about missing pixels, with the future known and without.
+"""In-painting: exact posteriors over missing pixels, with and without the pixels after them.
 
 Three predictors of each missing pixel x_k, scored like any others, at the true values:
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
+from jaxtyping import Float, Float64, Int, Int8, Int64, UInt8
 
 from analysis.report.report import Document
 from analysis.workers import each_result
@@ -35,65 +36,75 @@ from autoregressive.pixels.network import PixelNetwork
 from autoregressive.scores import Calibration, calibration
 
 PREDICTORS = ("past_and_future", "past_and_future_alone", "past_only")
-# Cell steps of one task for a worker: about a second.
+# Cell steps of one task for a worker, which takes about a second.
 _TASK_STEPS = 2_000_000
-# Whole joint tables are reported up to 2^6 completions.
+# With more missing pixels the joint table of all completions is not reported.
 MOST_TABULATED = 6
+# Of the m missing pixels of one image: their values; log-probabilities of both values of each.
+Values = UInt8[np.ndarray, " m"]
+LogRows = Float[np.ndarray, "m 2"]
+# Pixels (n, P) with -1 for missing, and whole.
+Masked = Int8[np.ndarray, "n P"]
+Whole = UInt8[np.ndarray, "n P"]
 
 
 @dataclass(frozen=True)
 class ImageResult:
     """One image's posterior.
 
-    missing, best: (m,), the places and the most probable completion. log_marginals: log p(x_k |
-    observed) of both values (m, 2). probabilities: (2^m,) in binary order, None where m > 6.
-    entropy: of the joint posterior. nll_best, nll_truth: nats of the whole image so completed.
+    missing: the places, (m,). log_marginals: log p(x_k | observed) of both values, (m, 2). best: the
+    most probable completion, (m,). probabilities: of all completions in binary order, (2^m,); None
+    where m > 6. entropy: of the joint posterior. log_prob_best, log_prob_truth: log p(x_M | observed).
+    nll_best, nll_truth: of the whole image so completed. truth: the true values, (m,). All in nats;
+    None where the truth is not known.
     """
 
-    missing: np.ndarray
-    log_marginals: np.ndarray
-    best: np.ndarray
-    probabilities: np.ndarray | None
+    missing: Int[np.ndarray, " m"]
+    log_marginals: LogRows
+    best: Values
+    probabilities: Float64[np.ndarray, " 2**m"] | None
     entropy: float
     log_prob_best: float
     nll_best: float
-    truth: np.ndarray | None = None
+    truth: Values | None = None
     log_prob_truth: float | None = None
     nll_truth: float | None = None
 
     @property
-    def marginals(self) -> np.ndarray:
+    def marginals(self) -> Float[np.ndarray, " m"]:
         """p(x_k = 1 | observed) (m,)."""
         return np.exp(self.log_marginals[:, 1])
 
 
-# One image: its result, and log p(x_k | earlier missing ones, observed) at the truth (m, 2).
-Scored = tuple[ImageResult, np.ndarray | None]
+# One image: its result, and log p(x_k | the missing pixels before k, observed) at the truth.
+Scored = tuple[ImageResult, LogRows | None]
 
 
 @dataclass(frozen=True)
 class Inpainting:
-    """The results of all images and, where the truth is known, every missing pixel's scores.
+    """The results of all images; where the truth is known also the predictions of each missing pixel.
 
-    image, place: int (pixels,), which image and which of its places a missing pixel is. target: its
-    true value. log_q: log-probabilities of both values for every predictor (pixels, 2).
+    images: one result each. image, place: which image and which of its places each missing pixel is,
+    int (pixels,). target: their true values, int (pixels,). log_q: for every predictor the
+    log-probabilities of both values, nats (pixels, 2).
     """
 
     images: list[ImageResult]
-    image: np.ndarray
-    place: np.ndarray
-    target: np.ndarray | None
-    log_q: dict[str, np.ndarray]
+    image: Int64[np.ndarray, " pixels"]
+    place: Int64[np.ndarray, " pixels"]
+    target: Int64[np.ndarray, " pixels"] | None
+    log_q: dict[str, Float[np.ndarray, "pixels 2"]]
 
     @property
     def calibration(self) -> Calibration | None:
-        """Of the marginals p(x_k = 1 | observed)."""
+        """Of the marginals p(x_k = 1 | observed); None where the truth is not known."""
         if self.target is None:
             return None
         return calibration(np.concatenate([r.marginals for r in self.images]), self.target)
 
-    def future_worth(self) -> np.ndarray:
-        """log p(x_k | earlier missing ones, observed) - log p(x_k | x_<k) at the truth, nats (pixels,).
+    def future_worth(self) -> Float[np.ndarray, " pixels"]:
+        """log p(x_k | the missing pixels before k, observed) - log p(x_k | x_<k) at the truth, nats
+        (pixels,).
 
         Errors: AssertionError where the truth is not known.
         """
@@ -113,7 +124,7 @@ def inpaint(
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> Inpainting:
-    """The exact posterior of every image, and its scores where the truth is known.
+    """The exact posterior of every image, and what the predictors say where the truth is known.
 
     on_images: called with the number of images done. scheduler, workers: where else posteriors are
     computed (``analysis.workers``), to the same bits.
@@ -151,9 +162,9 @@ def inpaint(
 class Chunk:
     """Images that advance together (``chunk_rows``): their rows, pixels and truth."""
 
-    rows: np.ndarray
-    masked: np.ndarray
-    truth: np.ndarray | None
+    rows: Int[np.ndarray, " n"]
+    masked: Masked
+    truth: Whole | None
 
 
 @dataclass(frozen=True)
@@ -173,9 +184,7 @@ def score_chunks(task: ChunksTask) -> list[Scored]:
     ]
 
 
-def _tasks(
-    network: PixelNetwork, masked: np.ndarray, truth: np.ndarray | None
-) -> Iterator[ChunksTask]:
+def _tasks(network: PixelNetwork, masked: Masked, truth: Whole | None) -> Iterator[ChunksTask]:
     """All images in tasks of about ``_TASK_STEPS``, one chunk at least."""
     bare = replace(network, params=jax.tree.map(np.asarray, network.params), history={})
     chunks: list[Chunk] = []
@@ -190,15 +199,15 @@ def _tasks(
         yield ChunksTask(bare, chunks)
 
 
-def _score(posterior: Posterior, truth: np.ndarray | None) -> Scored:
-    """One image: its result and, with its true pixels (P,), the rows of ``past_and_future``."""
+def _score(posterior: Posterior, truth: UInt8[np.ndarray, " P"] | None) -> Scored:
+    """One image: its result, and where its true pixels are known the rows of ``past_and_future``."""
     if truth is None:
         return _result(posterior, None), None
     values = truth[posterior.missing]
     return _result(posterior, values), posterior.conditionals(values)
 
 
-def _result(posterior: Posterior, values: np.ndarray | None) -> ImageResult:
+def _result(posterior: Posterior, values: Values | None) -> ImageResult:
     best = int(np.argmax(posterior.log_probs))
     small = len(posterior.missing) <= MOST_TABULATED
     about_truth: Document = {}

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from analysis.images.inpainting import PREDICTORS, ImageResult, Inpainting
 from analysis.intervals import Estimate, Statistic, estimates, quotient
 from analysis.report.report import Document
 from autoregressive.scores import place_scores
 
+# Numbers of each image, and of each missing pixel of all images.
+OfImages = Float64[np.ndarray, " images"]
+OfPixels = Float64[np.ndarray, " pixels"]
+
 
 def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
     """Every reported mean with its 95% interval over images (bootstrap of whole images).
 
-    Nats an image: ``entropy``, ``log_prob_best``, ``nll_best``; with the truth ``log_posterior_truth``,
-    ``past_only_log_prob``, ``future_worth``, ``nll_truth`` and ``nll_excess``, NLL(truth) - NLL(best);
-    ``exact_match`` is a share of images. Over missing pixels, an image counting by how many it misses:
-    ``pixel_accuracy``, a share; ``loss.P`` and ``gap.P`` in nats and ``brier.P``, the mean of (p - x)^2,
-    of every predictor P.
+    Nats an image: ``entropy``, ``log_prob_best``, ``nll_best``; with the truth also
+    ``log_posterior_truth``, ``past_only_log_prob``, ``future_worth``, ``nll_truth`` and ``nll_excess``,
+    which is NLL(truth) - NLL(best). A share of images: ``exact_match``. Over all missing pixels:
+    ``pixel_accuracy``, a share, and of every predictor P ``loss.P`` and ``gap.P``, nats, and
+    ``brier.P``, the mean of (p - x)^2.
     """
     images = inpainting.images
     values = {
@@ -28,10 +33,10 @@ def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
     if inpainting.target is None:
         return _intervals(values, statistics)
 
-    def by_image(of_pixels: np.ndarray) -> np.ndarray:
+    def by_image(of_pixels: OfPixels) -> OfImages:
         return np.bincount(inpainting.image, of_pixels, minlength=len(images))
 
-    each: dict[str, np.ndarray] = {
+    each: dict[str, OfImages] = {
         "log_posterior_truth": np.array([r.log_prob_truth for r in images], float),
         "nll_truth": np.array([r.nll_truth for r in images], float),
         "exact_match": np.array([np.all(r.best == r.truth) for r in images], float),
@@ -42,7 +47,7 @@ def estimate(inpainting: Inpainting) -> dict[str, Estimate]:
     values |= each
     statistics |= {name: _mean_of(name) for name in each}
 
-    # An image counts by how many pixels it misses.
+    # Ratios of sums by image: an image counts by how many pixels it misses.
     pixels = {"pixel_accuracy": np.concatenate([r.best for r in images]) == inpainting.target}
     reference = inpainting.log_q["past_and_future"]
     for name, log_q in inpainting.log_q.items():
@@ -59,9 +64,9 @@ def _mean_of(name: str) -> Statistic:
 
 
 def _intervals(
-    values: dict[str, np.ndarray], statistics: dict[str, Statistic]
+    values: dict[str, OfImages], statistics: dict[str, Statistic]
 ) -> dict[str, Estimate]:
-    """Estimates; of one image alone, without intervals."""
+    """Estimates of means over images; for a single image without intervals."""
     every = estimates(values, statistics)
     if len(values["entropy"]) > 1:
         return every
@@ -82,8 +87,7 @@ def document(inpainting: Inpainting, estimates: dict[str, Estimate]) -> Document
         if inpainting.target is None
         else {
             name: {
-                kind: {"mean": mean(f"{kind}.{name}"), "ci95": estimates[f"{kind}.{name}"].ci95}
-                for kind in ("loss", "brier", "gap")
+                kind: estimates[f"{kind}.{name}"].document() for kind in ("loss", "brier", "gap")
             }
             for name in PREDICTORS
         }
@@ -126,7 +130,7 @@ def _row(index: int, result: ImageResult) -> Document:
 
 
 def choose(inpainting: Inpainting) -> dict[str, int]:
-    """Images worth showing, by rule, title -> index, no image twice.
+    """Images to show, chosen by rule: title -> index, no image twice.
 
     The largest entropy, and its 90% and 75% quantiles over images; with the truth also the lowest
     probability of the truth, and where the future is worth most and least.

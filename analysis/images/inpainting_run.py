@@ -1,4 +1,4 @@
-"""In-painting as a command runs it: what a long run will cost, and a bar while it lasts."""
+"""In-painting as a command runs it, with progress on stderr."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import cost, memory
 from autoregressive.pixels.network import PixelNetwork
 
-# More cell steps than this take more than a few seconds on a small machine.
+# More cell steps than these take more than a few seconds on a small machine.
 _LONG = 20_000_000
 
 
@@ -20,7 +20,7 @@ def inpaint_with_progress(
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> Inpainting:
-    """``inpaint``, with its cost on stderr where it is long, and a bar on a terminal."""
+    """``inpaint`` with a bar on a terminal; where it takes long its cost is said beforehand."""
     from rich.progress import TextColumn
 
     steps, count = cost(images.masked), len(images.masked)

@@ -1,4 +1,4 @@
-"""What is computed of pixel networks: trainings scored along the way, continuations of images."""
+"""Pixel networks: trainings that are scored along the way, and continuations of images."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ from autoregressive.pixels.training import (
 from autoregressive.training_runs import find_network
 from autoregressive.versions import versions
 
-# What ``train_and_score`` calls a finished network.
+# The file of a finished network in the folder of ``train_and_score``.
 NETWORK = "network.safetensors"
 # The coursework's first missing pixel: the last 300 of 784 are missing.
 FIRST_MISSING = 484
+# Epochs whose networks are kept, beside 0 and 1.
 _MOST_KEPT = 20
 _MISSING_SHARE = 300 / 784
 
 
 def first_missing(places: int) -> int:
-    """Where continuations of images of so many pixels begin: the same share is missing of all."""
+    """Where continuations of images of ``places`` pixels begin: the coursework's share is missing."""
     return places - max(1, round(_MISSING_SHARE * places))
 
 
 def horizons(shape: tuple[int, int]) -> tuple[int, ...]:
-    """How many missing pixels are scored: 1, 10, a row, and all that are missing, as far as there are
-    so many; of 28 x 28 pixels ``HORIZONS``."""
+    """After how many continued pixels scores are taken: 1, 10, a row, and all that are missing, where
+    there are so many. For 28 x 28 pixels these are ``HORIZONS``."""
     places = shape[0] * shape[1]
     every = places - first_missing(places)
     return tuple(sorted({h for h in (*HORIZONS[:2], shape[1], every) if h <= every}))
 
 
 def scores(evaluation: Evaluation) -> Document:
-    """An evaluation as JSON values."""
+    """An evaluation as JSON values: nats a pixel, nats an image, accuracy, calibration."""
     per_image = evaluation.nats_per_image
     return {
         "cross_entropy": {"mean": evaluation.cross_entropy, "se": evaluation.standard_error},
@@ -72,25 +73,24 @@ def train_and_score(
     folder: Path | None = None,
     on_point: Callable[[PixelPoint], None] = lambda point: None,
 ) -> tuple[PixelNetwork, Document]:
-    """Trains a network and leaves it in ``out`` after every epoch, or the ``kept_epochs`` of many,
-    with its scores at 0, 1 and the last one. Returns it with the document of ``meta-learn pixels train
-    --json``.
+    """Trains a network, and leaves it in ``out`` after the ``kept_epochs`` with its scores at 0, 1 and
+    the last epoch. Returns it with the document of ``meta-learn pixels train --json``.
 
-    folder: as for ``train_pixels``, whose errors these are; OSError where ``out`` cannot be written.
+    folder: as for ``train_pixels``. Errors: those of ``train_pixels``; OSError where ``out`` cannot be
+    written.
     """
-
     kept = kept_epochs(recipe.epochs)
 
     def on_epoch(epoch: Epoch) -> None:
         if epoch.epoch in kept:
-            epoch.network.save(out / f"epoch-{epoch.epoch}.safetensors")
+            epoch.network.save(epoch_file(out, epoch.epoch))
         if epoch.train is not None and epoch.test is not None:
             row = {
                 "run": settings_digest(epoch.network.settings),
                 "train": scores(epoch.train),
                 "test": scores(epoch.test),
             }
-            write_json(out / f"epoch-{epoch.epoch}.json", row)
+            write_json(_scores_file(out, epoch.epoch), row)
 
     network = train_pixels(
         images,
@@ -108,8 +108,17 @@ def train_and_score(
     return network, _document(network, out)
 
 
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where ``train_and_score`` leaves the network after an epoch."""
+    return folder / f"epoch-{epoch}.safetensors"
+
+
+def _scores_file(folder: Path, epoch: int) -> Path:
+    return folder / f"epoch-{epoch}.json"
+
+
 def kept_epochs(epochs: int) -> set[int]:
-    """The epochs after which a network is kept: all of up to 20, else 20 as even as can be, and 0
+    """The epochs after which a network is kept: all of up to 20; of more, 20 at even distances, and 0
     and 1."""
     even = {round(part * epochs / _MOST_KEPT) for part in range(1, _MOST_KEPT + 1)}
     return {0, 1} | (even if epochs > _MOST_KEPT else {*range(epochs + 1)})
@@ -127,7 +136,7 @@ def find_or_train(
     folder: Path | None = None,
     on_point: Callable[[PixelPoint], None] = lambda point: None,
 ) -> tuple[PixelNetwork, Document]:
-    """``train_and_score``, unless the very network lies finished in ``out``."""
+    """``train_and_score``, unless a finished network of the same settings is in ``out``."""
     wanted = pixel_settings(images, recipe, "lstm", hidden, readout, seed)
     network = find_network(PixelNetwork, out / NETWORK, wanted)
     if network is not None:
@@ -146,12 +155,13 @@ def find_or_train(
 
 
 def run_name(settings: Document) -> str:
-    """What tells this run from others, now: ``pixel_settings`` and the versions in force."""
+    """A digest of what decides a run's results: its ``pixel_settings`` and the installed versions."""
     return settings_digest(settings | {"versions": versions()})
 
 
 def _document(network: PixelNetwork, out: Path) -> Document:
-    # From the files, since a run that was resumed scored its first epochs in an earlier process.
+    """The document of a finished training."""
+    # Scores come from files: a run that was resumed scored its first epochs in an earlier process.
     last = int(network.settings["recipe"]["epochs"])
     epochs = _scored_epochs(out, settings_digest(network.settings), {0, 1, last})
     return {
@@ -163,14 +173,14 @@ def _document(network: PixelNetwork, out: Path) -> Document:
 
 
 def _scored_epochs(out: Path, run: str, epochs: set[int]) -> dict[int, Document]:
-    """The scores that ``run`` left in the folder; another run's are not taken for them."""
-    paths = {epoch: out / f"epoch-{epoch}.json" for epoch in sorted(epochs)}
+    """The scores that ``run`` left in the folder, by epoch; those of other runs are passed over."""
+    paths = {epoch: _scores_file(out, epoch) for epoch in sorted(epochs)}
     rows = {e: json.loads(path.read_text()) for e, path in paths.items() if path.exists()}
     return {epoch: row for epoch, row in rows.items() if row.get("run") == run}
 
 
 def load_networks(paths: Sequence[Path]) -> dict[str, PixelNetwork]:
-    """Saved networks by the stems of their files, by whole paths where stems are alike. Errors:
+    """Saved networks by the stems of their files, or by whole paths where two stems are equal. Errors:
     CheckpointError."""
     stems = [path.stem for path in paths]
     names = stems if len(set(stems)) == len(set(paths)) else [str(path) for path in paths]
@@ -185,11 +195,11 @@ def continuations(
     samples: int,
     shape: tuple[int, int] = (28, 28),
 ) -> tuple[Document, Continuation]:
-    """Samples of the last pixels of images (n, P) from ``first_missing`` on by every network, with the
-    same random numbers. shape: rows and columns of the images.
+    """Continues images (n, P) from ``first_missing`` on with every network, by the same random numbers.
 
-    Returns A, B and C (own, truth, crossed) by network and horizon as JSON values, nats a pixel, and
-    the samples of the last network. Errors: as ``continue_images``.
+    shape: rows and columns of the images. Returns by network and horizon, as JSON values, the costs A,
+    B and C ("own", "truth", "crossed"), nats a pixel, and the samples of the last network. Errors: as
+    ``continue_images``.
     """
     results: Document = {}
     for name, network in networks.items():
@@ -211,9 +221,9 @@ def continuations(
 
 
 def choose_images(run: Continuation) -> dict[str, int]:
-    """Three images by rule, from C over all missing pixels (nats a pixel of the truth under the
-    free-running samples): success has the smallest mean over samples, failure the largest, and high
-    variance the largest spread of own cost between samples among the others."""
+    """Three images chosen by rule: title -> index. By C over all missing pixels, the truth's cost under
+    the free-running samples, "success" has the smallest mean over samples and "failure" the largest;
+    "high variance" has, among the others, the largest spread of A, the samples' own cost."""
     cost = run.crossed.mean((1, 2))
     spread = run.own.mean(2).std(1)
     success, failure = int(np.argmin(cost)), int(np.argmax(cost))

@@ -62,7 +62,7 @@ def manifest(arguments: Mapping[str, Json], seeds: Sequence[int], **more: Json) 
         **environment(),
         "seeds": list(seeds),
         "arguments": dict(arguments),
-        "loaded": extensions.described(),
+        "loaded": extensions.describe(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         **more,
     }

@@ -1,7 +1,7 @@
 """A grid of settings: all combinations of processes, cells, widths and lengths of training.
 
-Each axis is a tuple of different values in the order given; the last axis runs fastest. Grids are
-checked when they are made, so that what cannot be trained is refused before anything is.
+Each axis is a tuple of different values in the order given; the last axis runs fastest. A grid is
+checked when it is made: what cannot be trained is refused before any training.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from meta_learning.recipes import Recipe, make_recipe
 
 # The axes that are not parameters of processes.
 NETWORK_AXES = ("cell", "hidden", "iterations")
+# Names that no parameter of a process can have as an axis.
 _RESERVED = {"process", *NETWORK_AXES, "seed", "position", "point", "predictor", "bound"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One setting of the grid: ``seeds`` networks are trained on it together."""
+    """One setting of the grid. hidden: units of the cell."""
 
     process: Process
     cell: str
@@ -33,8 +34,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """axes: name -> values: ``process``, then parameters of the processes, then ``NETWORK_AXES``.
-    points: every combination, the last axis fastest."""
+    """axes: name -> values; "process", then parameters of the processes, then ``NETWORK_AXES``. points:
+    every combination, the last axis fastest."""
 
     axes: dict[str, tuple[Hashable, ...]]
     points: tuple[Point, ...]
@@ -59,10 +60,11 @@ def make_grid(
 ) -> Grid:
     """The grid of all combinations.
 
-    parameters: name -> values, or their texts. A parameter that every process has is an axis; one that
-    only some have must have one value, which those get. recipes: alike but for their iterations.
+    processes: names. parameters: name -> values, or their texts. A parameter that every process has is
+    an axis; one that only some have must have a single value, which those get. hidden: widths. recipes:
+    alike but for their iterations.
     Errors: ValueError for an unknown process, cell or parameter, a value that comes twice or does not
-    fit, or a parameter with several values that some process lacks.
+    fit, and several values of a parameter that some process lacks.
     """
     kinds = [process_kind(name) for name in processes]
     shared: dict[str, Sequence[Hashable]] = {}
@@ -71,7 +73,7 @@ def make_grid(
         if not lacking:
             shared[name] = given
         elif len(lacking) == len(kinds):
-            kinds[0].from_parameters({name: given[0]})  # says which parameters there are
+            kinds[0].from_parameters({name: given[0]})  # raises, and says which parameters it has
         elif len(given) > 1:
             raise ValueError(
                 f"{name} has several values, but {', '.join(lacking)} has no {name}; give it one "
@@ -112,8 +114,8 @@ def make_recipes(
     unroll: int | None = None,
     learning_rate: float | None = None,
 ) -> list[Recipe]:
-    """A recipe for each length of training, given in iterations or as budgets of symbols; its own
-    where neither is given. Errors: ValueError where both are, or as for ``make_recipe``."""
+    """The recipe ``name`` for each length of training, given in iterations or as budgets of symbols, or
+    for its own length. Errors: ValueError where both are given; those of ``make_recipe``."""
     if iterations and budgets:
         raise ValueError("give --iterations or --budget, not both")
     lengths = [{"iterations": n} for n in iterations] or [{"budget": n} for n in budgets]
@@ -142,7 +144,7 @@ def coordinate(values: Sequence[Hashable]) -> list[float] | list[str]:
 
 
 def _read(kind: type[Process], name: str, given: Sequence[Hashable]) -> tuple[Hashable, ...]:
-    """Values of a parameter out of their texts. Errors: ValueError."""
+    """Values of a parameter, read where they are texts. Errors: ValueError."""
     if name in _RESERVED:
         raise ValueError(
             f"a parameter called {name} cannot be an axis: the grid has its own {name}"

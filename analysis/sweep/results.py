@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from analysis.comparison.estimates import quantity_of, share_closed
-from analysis.comparison.results import Variables, described
+from analysis.comparison.results import Variables, attributes
 from analysis.intervals import BOUNDS
 from analysis.report.report import Document
 from analysis.sweep.grid import coordinate
@@ -37,11 +37,11 @@ def document(sweep: Sweep) -> Document:
 
 
 def to_datatree(sweep: Sweep) -> xarray.DataTree:
-    """Labelled arrays. Every variable has a dim for each axis of the grid; what a point does not have
-    is NaN.
+    """Labelled arrays. Every variable has a dim for each axis of the grid, NaN where a point lacks it.
 
-    Groups: network (also dim seed), references (dim predictor): means over the test streams; intervals
-    (dim bound: mean and 95% interval); training (dims seed and point): held-out learning curves.
+    Groups: network (dim seed) and references (dim predictor), means over the test streams; intervals
+    (dim bound), estimates with their 95% intervals; training (dims seed, point), held-out learning
+    curves.
     """
     import xarray as xr
 
@@ -54,7 +54,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
         dims = next(r.dims[field] for r in sweep.results if field in r.dims)
         cells = [_place(r, field, dims, predictors) for r in sweep.results]
         values = _stack(cells, sweep.grid.shape)
-        groups[group][name] = ((*axes, *dims), values, described(name))
+        groups[group][name] = ((*axes, *dims), values, attributes(name))
     lengths = groups["training"].pop("symbols")
     others = tuple(range(len(axes) - 1))
     with np.errstate(invalid="ignore"):
@@ -68,7 +68,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
     groups["network"]["gap_closed"] = (
         (*axes, "seed"),
         _closed_by_seed(groups, predictors),
-        described("gap_closed"),
+        attributes("gap_closed"),
     )
     groups["intervals"] = _intervals(sweep, tuple(axes))
     datasets = {}
@@ -76,7 +76,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
         used = {d for dims, *_ in variables.values() for d in dims}
         here = {d: values for d, values in coords.items() if d in used}
         datasets[name] = xr.Dataset(variables, axes | here)
-    datasets["training"]["symbols"] = (("iterations", "point"), symbols, described("symbols"))
+    datasets["training"]["symbols"] = (("iterations", "point"), symbols, attributes("symbols"))
     datasets["training"] = datasets["training"].set_coords("symbols")
     for dataset in datasets.values():
         _describe(dataset, sweep)
@@ -84,7 +84,7 @@ def to_datatree(sweep: Sweep) -> xarray.DataTree:
 
 
 def _predictors(results: Iterable[Result]) -> list[str]:
-    """Names of all references, in the order in which they first come."""
+    """Names of all references, in the order of their first coming."""
     names: dict[str, None] = {}
     for result in results:
         names |= dict.fromkeys(n for n in result.document.get("loss", {}) if n != "network")
@@ -94,7 +94,7 @@ def _predictors(results: Iterable[Result]) -> list[str]:
 def _place(
     result: Result, field: str, dims: list[str], predictors: list[str]
 ) -> Shaped[np.ndarray, "..."] | None:
-    """One point's array, with its references where those of the whole sweep are; None without it."""
+    """One point's array, with its references in the places of the whole sweep's; None without it."""
     values = result.arrays.get(field)
     if values is None or "predictor" not in dims:
         return values
@@ -107,7 +107,7 @@ def _place(
 def _stack(
     cells: Sequence[Shaped[np.ndarray, "..."] | None], shape: tuple[int, ...]
 ) -> Float64[np.ndarray, "..."]:
-    """Arrays of every point as one (*shape, ...), NaN beyond each one's end."""
+    """The arrays of all points as one (*shape, ...), NaN beyond the end of each."""
     there = [cell for cell in cells if cell is not None]
     sizes = np.max([cell.shape for cell in there], axis=0)
     out = np.full((len(cells), *sizes), np.nan)
@@ -125,13 +125,13 @@ def _closed_by_seed(
 
 
 def _intervals(sweep: Sweep, axes: tuple[str, ...]) -> Variables:
-    """Every estimate: gap.network as gap_network."""
+    """Every estimate; ``gap.network`` is called ``gap_network``."""
     names = {name: None for result in sweep.results for name in result.estimates}
     out: Variables = {}
     for name in names:
         each = [result.estimates.get(name) or [None] * len(BOUNDS) for result in sweep.results]
         values = np.array(each, float).reshape(*sweep.grid.shape, len(BOUNDS))
-        about = described(quantity_of(name))
+        about = attributes(quantity_of(name))
         out[name.replace(".", "_")] = ((*axes, "bound"), values, about)
     return out
 

@@ -9,7 +9,7 @@ from analysis.progress import meter, say
 from analysis.sweep.grid import Grid
 from analysis.sweep.sweep import Sweep, iterations, sweep
 
-# Compiling and small points come first: what they take says little of the rest.
+# Small points come first, and each compiles: the first seconds say little about the rest.
 _MEASURE_S = 15.0
 
 
@@ -23,7 +23,7 @@ def sweep_with_progress(
     scheduler: str | None = None,
     workers: int | None = None,
 ) -> Sweep:
-    """``sweep`` with what is done kept in the cache, and progress on stderr."""
+    """``sweep`` with its results kept in the cache, and progress on stderr."""
     from rich.progress import TextColumn
 
     started = time.monotonic()

@@ -1,8 +1,8 @@
-"""All points of a grid: networks trained, scored as ``compare`` scores them, and kept as they are done.
+"""All points of a grid: networks are trained, scored as by ``compare``, and kept.
 
-Every point is one task: its seeds are trained in one compiled program, and what remains of it is small.
-A sweep that was stopped goes on where it was: points that are done are found in the cache, and the one
-that was in training goes on, to the same bits.
+Every point is one task: its seeds are trained in one compiled program, and its result is small. A sweep
+that was stopped goes on where it was, to the same bits: points that are done are found in the cache, and
+the one in training goes on.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# By "group/variable".
+# By group and variable, "network/gap".
 Arrays = dict[str, Shaped[np.ndarray, "..."]]
 OnProgress = Callable[[float, int], None]
 
 
 class Task(NamedTuple):
-    """What is measured at one point. keep: whether networks are looked for and kept in the cache."""
+    """What is measured at one point. seeds: of the networks. streams, seed: number and seed of the test
+    streams. keep: whether networks are found and kept in the cache."""
 
     point: Point
     seeds: tuple[int, ...]
@@ -54,12 +55,11 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What is known of one point.
+    """What was measured at one point.
 
-    document: as ``compare --json`` has it; with ``failed`` where training diverged, and nothing
-    measured. estimates: name -> mean and 95% interval, as ``estimates.estimate_all`` names them. arrays:
-    "group/variable" -> means over test streams, one a seed or predictor, and learning curves. dims: of
-    each array.
+    document: as ``compare --json`` has it; where training diverged only settings, and the error as
+    ``failed``. estimates: mean, low and high by the names of ``estimates.estimate_all``. arrays: means
+    over test streams by seed or predictor, and learning curves. dims: of each array.
     """
 
     document: Document
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Sweep:
-    """results: one a point of ``grid``, in its order. cached: how many of them were in the cache."""
+    """results: one for each point of ``grid``, in its order. cached: how many were in the cache."""
 
     grid: Grid
     seeds: tuple[int, ...]
@@ -93,11 +93,11 @@ def sweep(
     """Trains and scores ``len(seeds)`` networks at every point.
 
     streams: test streams of each point, drawn with the test key of ``seed``. keep: whether results are
-    kept and found in ``cache_folder()``, and networks in that of the process that trains them.
-    scheduler, workers: where else the points are measured (``analysis.workers``). on_progress: called
-    with the iterations done over the whole grid, of ``iterations(grid)``, and the points done.
-    Errors: ValueError for fewer than 2 streams; TrainingDiverged where training did at every point;
-    those of ``analysis.workers.run_tasks``.
+    found and kept in ``cache_folder()``, and networks in that of the process that trains them.
+    scheduler, workers: where else points are measured (``analysis.workers``). on_progress: called with
+    the iterations done, of ``iterations(grid)``, and the points done.
+    Errors: ValueError for fewer than 2 streams; TrainingDiverged where every point diverged; those of
+    ``analysis.workers.run_tasks``.
     """
     if streams < 2:
         raise ValueError(f"an interval needs 2 or more test streams; got {streams}")
@@ -115,7 +115,7 @@ def sweep(
         [tasks[n] for n in missing],
         scheduler=None if here else scheduler,
         workers=None if here else workers,
-        one_thread=False,  # what training finds depends on their number, in the last digits
+        one_thread=False,  # the last digits of a training depend on the number of threads
     )
 
     def on_iterations(done: float, total: float) -> None:
@@ -140,9 +140,8 @@ def iterations(grid: Grid) -> int:
 
 
 def measure(task: Task) -> Result:
-    """The networks of one point, from the cache or trained now, scored. A training that diverges is a
-    result, too: the rest of the grid does not hang on it. JAX's compiled programs are dropped after
-    it."""
+    """Scores the networks of one point, from the cache or trained now. A training that diverges is a
+    result, too, so that the rest of the grid goes on. Drops JAX's compiled programs."""
     from analysis.comparison.estimates import estimate_all
     from analysis.comparison.learners import compare_learners
     from analysis.comparison.results import document, to_datatree
@@ -170,15 +169,15 @@ def measure(task: Task) -> Result:
     comparison = compare_learners(learners, process, process, process, task.seed, task.streams)
     quantities = estimate_all(comparison)
     arrays, dims = _means(to_datatree(comparison, learners))
-    # Points share hardly any compiled program; those of all points would fill the memory.
+    # Points share hardly any compiled programs, and those of all points would fill the memory.
     jax.clear_caches()
     estimates = {name: [e.mean, e.low, e.high] for name, e in quantities.items()}
     return Result(document(comparison, quantities), estimates, arrays, dims)
 
 
 def _means(tree: xarray.DataTree) -> tuple[Arrays, dict[str, list[str]]]:
-    """Means over test streams of what ``compare`` keeps of each, and learning curves at points that
-    do not hang on which seeds were trained together."""
+    """Means over test streams of the arrays of ``compare``, and its learning curves, but for the
+    training loss, whose points depend on which seeds are trained together; and their dims."""
     arrays, dims = {}, {}
     for group in ("network", "references", "training"):
         for name, values in tree[group].to_dataset().data_vars.items():
@@ -198,7 +197,7 @@ def _iterations(tasks: list[Task], ended: list[int]) -> float:
 
 
 def _identity(task: Task) -> Document:
-    """What decides a result."""
+    """All that a result depends on."""
     point = task.point
     return {
         "kind": "sweep-point",
@@ -219,7 +218,7 @@ def _path(folder: Path, identity: Document) -> Path:
 
 
 def _find(folder: Path | None, task: Task) -> Result | None:
-    """The result of a point that was measured before."""
+    """The kept result of a point; None where there is none."""
     if folder is None:
         return None
     identity = _identity(task)
@@ -228,9 +227,10 @@ def _find(folder: Path | None, task: Task) -> Result | None:
         return None
     try:
         arrays, header = checkpoint.load(path)
-        document, estimates, dims = json.loads(header.pop("result", "[0, 0, 0]"))
-        if header != identity:
+        result = header.pop("result", None)
+        if header != identity or result is None:
             raise CheckpointError(f"{path} is of another point")
+        document, estimates, dims = json.loads(result)
     except CheckpointError as error:
         log.warning("measuring anew: %s", error)
         return None
@@ -241,7 +241,7 @@ def _keep(folder: Path | None, task: Task, result: Result) -> None:
     if folder is None:
         return
     identity = _identity(task)
-    # As one text: a header is written with its keys sorted, but references keep their order.
+    # As one text: a header is written with sorted keys, but references must keep their order.
     text = json.dumps([result.document, result.estimates, result.dims], allow_nan=False)
     with warn_if_unwritable(folder):
         checkpoint.save(_path(folder, identity), result.arrays, identity | {"result": text})

@@ -183,10 +183,10 @@ def test_a_machine_that_is_wrong_is_an_error_and_names_it():
 
 def test_too_many_draws_and_draws_beside_a_T_are_one_clear_line():
     with pytest.raises(ValueError, match=r"goes up to 23 draws: ask it at fewer --draws"):
-        size.check(learner().model, Mess3(), 30)
+        size.check_draws(learner().model, Mess3(), 30)
     with pytest.raises(ValueError, match="T=5 has 4 draws; got 7: leave it out"):
-        size.check(learner().model, Mess3(T=5), 7)
-    size.check(learner(2).model, ZeroOneRandom(), 60)
+        size.check_draws(learner().model, Mess3(T=5), 7)
+    size.check_draws(learner(2).model, ZeroOneRandom(), 60)
     assert "change-points has none" in refused("audit", "--process", "change-points", "--test-T", 5)
 
 

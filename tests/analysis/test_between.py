@@ -10,7 +10,7 @@ import pytest
 from running import run
 from scipy.optimize import minimize_scalar
 
-from analysis.comparison.between import derivatives, least, share
+from analysis.comparison.between import derivatives, share, share_from_slopes
 from analysis.comparison.compare import compare
 from analysis.comparison.estimates import estimate_all
 from analysis.comparison.results import document, to_datatree
@@ -135,8 +135,8 @@ def test_compare_says_where_networks_lie():
 
 
 def test_least_needs_numbers():
-    assert np.isnan(least(np.full(33, np.nan)))
-    assert np.isnan(least(np.zeros((2, 33)))).all()
+    assert np.isnan(share_from_slopes(np.full(33, np.nan)))
+    assert np.isnan(share_from_slopes(np.zeros((2, 33)))).all()
 
 
 def test_sweep_runs_along_the_pool(tmp_path):

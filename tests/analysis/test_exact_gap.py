@@ -22,11 +22,11 @@ from analysis.audit.decomposition import (
     by_counts,
     by_position,
     exchangeable,
-    histories,
+    number_of_orders,
     probabilities,
 )
 from analysis.audit.exact_gap import cost, exact_gap
-from analysis.audit.gap import TERMS, summary
+from analysis.audit.gap import TERMS, gap_by_counts
 from analysis.audit.tree import partial_sums
 from analysis.audit.tree.count_vectors import all_counts
 from analysis.audit.tree.count_walk import CountWalk, make_plan
@@ -163,8 +163,8 @@ def test_memoryless_has_its_exact_value(alpha, value):
     process = DirichletCategorical(alpha, 20)
     # Sums of a network that always says the prior mean: its gap is memoryless's own.
     log_prior = np.log(np.array(alpha) / sum(alpha))
-    rows = np.append(log_prior, [0.0, 0.0]) * histories(counts)[:, None]
-    found = summary(process, counts, rows, tree_nodes(3, 19))
+    rows = np.append(log_prior, [0.0, 0.0]) * number_of_orders(counts)[:, None]
+    found = gap_by_counts(process, counts, rows, tree_nodes(3, 19))
     assert found.memoryless == pytest.approx(value, abs=5e-6)
     assert found.memoryless == pytest.approx(exact_losses(alpha, 20)[1], rel=1e-9)
     assert found.gap == pytest.approx(found.memoryless, rel=1e-12)
@@ -354,7 +354,7 @@ def test_by_position_weighs_counts_by_their_probability():
     process = DirichletCategorical((2, 1), 4)
     counts = all_counts(2, 3)
     ones = by_counts(
-        process, counts, np.tile([-1.0, -1.0, 1.0, 0.5], (6, 1)) * histories(counts)[:, None]
+        process, counts, np.tile([-1.0, -1.0, 1.0, 0.5], (6, 1)) * number_of_orders(counts)[:, None]
     )
     found = by_position(counts.sum(-1), probabilities(process, counts), ones)
     np.testing.assert_allclose(found.reset, 0.5, rtol=1e-14)

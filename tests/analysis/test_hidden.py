@@ -18,6 +18,7 @@ from running import run
 from analysis.hidden import examine as hidden
 from analysis.hidden import interventions, partners, probes
 from analysis.hidden import results as hidden_results
+from analysis.hidden.carry_over import state_carry_over
 from analysis.hidden.dimensions import (
     measure_dimensions,
     number_needed,
@@ -129,7 +130,7 @@ def streams(count=60):
 @pytest.mark.parametrize("cell", RECURRENT)
 def test_what_passes_a_reset_by_a_loop(cell):
     states = states_along(untrained(cell), streams(20))
-    found = hidden.state_carry_over(PROCESS, states)
+    found = state_carry_over(PROCESS, states)
     for space in states.spaces:
         values = states.space(space)
         spread = [((v - v.mean(0)) ** 2).sum() for v in np.moveaxis(values, 1, 0)]
@@ -289,7 +290,7 @@ def test_a_probe_reads_what_is_linear_and_nothing_from_noise():
     noise = rng.normal(size=(*symbols.shape, 7))
     (y, other_y) = parted(counts)
     for x, low, high in ((mixed, 1 - 1e-12, 1 + 1e-12), (noise, -0.05, 0.01)):
-        found = probes.probe({"counts": y}, {"counts": other_y}, *parted(x))["counts"]
+        found = r_squared(other_y, probes.read_off({"counts": y}, *parted(x))["counts"])
         for estimate in (found.r2, *found.by_column):
             assert low <= estimate.low <= estimate.mean <= estimate.high <= high
 

@@ -25,7 +25,7 @@ from analysis.hidden.examine import examine
 from analysis.hidden.interventions import measure_interventions
 from analysis.hidden.page import headline, panels, tables
 from analysis.hidden.partners import partners
-from analysis.hidden.probes import probe, probe_targets
+from analysis.hidden.probes import probe_targets, read_off, score
 from analysis.hidden.results import document, to_datatree
 from analysis.hidden.simulation import NoSimulation, measure_simulation
 from analysis.hidden.states import states_along
@@ -230,12 +230,14 @@ def test_a_network_whose_state_is_the_belief(process):
     drawn = drawn_places(14, process.task_length)
     targets = {k: v[:, drawn] for k, v in probe_targets(process, symbols).items()}
     scores = {
-        name: probe(
-            {k: v[:30] for k, v in targets.items()},
+        name: score(
             {k: v[30:] for k, v in targets.items()},
-            *(
-                states_along(learner, symbols).space("h")[half][:, drawn]
-                for half in (slice(30), slice(30, None))
+            read_off(
+                {k: v[:30] for k, v in targets.items()},
+                *(
+                    states_along(learner, symbols).space("h")[half][:, drawn]
+                    for half in (slice(30), slice(30, None))
+                ),
             ),
         )
         for name, learner in (("trained", believer(process)), ("untrained", untrained(process)))

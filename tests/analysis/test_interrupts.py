@@ -147,7 +147,7 @@ def test_handlers_are_given_back():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     assert run("--version").exit_code == 0
-    with interrupts.handled():
+    with interrupts.handle_signals():
         assert signal.getsignal(signal.SIGINT) is not before[0]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)

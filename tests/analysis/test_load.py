@@ -87,7 +87,7 @@ def test_a_module_of_a_package_in_the_working_folder_is_loaded():
     result = run("--load", "mine.own", *TRAIN, "--json", "--quiet")
     assert result.exit_code == 0, result.stderr
     assert "mine" in json.loads(result.stdout)
-    assert extensions.loaded()[0].sha256
+    assert extensions.list_loaded()[0].sha256
 
 
 def test_a_module_beside_the_file_can_be_imported(tmp_path):
@@ -100,7 +100,7 @@ def test_the_same_file_twice_is_loaded_once():
     write("own.py", MEMBER.format(name="own"))
     extensions.load("own.py")
     extensions.load(str(Path("own.py").resolve()))
-    assert len(extensions.loaded()) == 1
+    assert len(extensions.list_loaded()) == 1
 
 
 def test_what_a_file_prints_is_no_part_of_the_result():
@@ -142,7 +142,7 @@ def test_what_cannot_be_loaded_is_one_line(text, message):
         write("own.py", text)
     before = names()
     assert message in refused("--load", "own.py", "compare", "--help")
-    assert names() == before and extensions.loaded() == ()
+    assert names() == before and extensions.list_loaded() == ()
 
 
 def test_a_name_that_another_file_took_is_refused():
@@ -215,7 +215,7 @@ def title(process):
 def test_another_file_at_the_worker_is_refused():
     write("own.py", MEMBER.format(name="own"))
     extensions.load("own.py")
-    wanted = extensions.loaded()
+    wanted = extensions.list_loaded()
     extensions.forget()
     write("own.py", "\n")
     with pytest.raises(extensions.ExtensionError, match=r"has no file .*own.py, or another one"):

@@ -68,7 +68,7 @@ def test_the_page_has_every_row_with_its_command_and_seed(whole):
     found = sections(out)
     assert list(found) == [*(f"row-{n}" for n in ROW_NUMBERS), "mistakes"]
     for number, row in ROWS.items():
-        text = found[row.anchor]
+        text = found[row.step]
         assert row.title in text and row.asked in text
         assert re.search(rf"meta-learn reproduce .*--seed 0 --rows {number} --out", text)
         assert row.report in text

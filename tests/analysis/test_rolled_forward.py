@@ -21,7 +21,7 @@ from analysis.audit.calibration_page import headline, panel, table
 from analysis.audit.carry_over import CarryOver
 from analysis.audit.exact_gap import exact_gap
 from analysis.audit.future_counts import counts_distribution
-from analysis.audit.futures import Belief, sample_rows
+from analysis.audit.futures import BeliefModel, sample_rows
 from analysis.audit.results import calibration_dataset, to_datatree
 from analysis.audit.worst_histories import History, WorstHistories
 from analysis.intervals import Estimate
@@ -49,14 +49,14 @@ def test_a_machine_reads_a_stream_as_a_network_does_and_forgets_at_a_reset():
     machines = {alpha: process, (0.5,) * 3: process.ladder()["kt"]}
     with float64():
         for shown, machine in machines.items():
-            belief, counts = Belief(machine, 8), [0, 0, 0]
+            belief, counts = BeliefModel(machine, 8), [0, 0, 0]
             state = belief.initial_state((1,))
             for x in (3, 0, 2, 2, 3, 1, 1):
                 counts = [n + (k == x) for k, n in enumerate(counts)] if x < 3 else [0, 0, 0]
                 state, logits = belief.step({}, state, jnp.eye(4)[None, x])
                 exact = [float(f) for f in predictive(shown, tuple(counts))]
                 np.testing.assert_allclose(jax.nn.softmax(logits[0]), [*exact, 0], rtol=1e-6)
-        belief = Belief(REFERENCES["memoryless"](process), 8)
+        belief = BeliefModel(REFERENCES["memoryless"](process), 8)
         for x in (3, 0):
             _, logits = belief.step({}, belief.initial_state((1,)), jnp.eye(4)[None, x])
             mean = np.array(alpha) / sum(alpha)

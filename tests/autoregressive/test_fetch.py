@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from analysis.console import logging_to_stderr
+from analysis.console import log_to_stderr
 from autoregressive.cache import cache_folder
 from autoregressive.errors import DataError
 from autoregressive.images.fetch import read_from_archive, read_verified
@@ -172,7 +172,7 @@ def test_a_web_page_from_a_mirror_is_called_one(mirror, cache):
 @pytest.mark.parametrize("quiet", [True, False])
 def test_quiet_covers_downloads(mirror, capfd, quiet):
     mirror.files.update({"/a/f.gz": b"another file", "/b/f.gz": GOOD})
-    logging_to_stderr(quiet)
+    log_to_stderr(quiet)
     fetch(mirror.url("a"), mirror.url("b"))
     out, err = capfd.readouterr()
     asked = [f"downloading {mirror.url(folder)}f.gz" for folder in "ab"]

@@ -1,9 +1,9 @@
-"""Histories of one length that share a belief: the classes over which the order part is taken.
+"""Classes of histories of one length that share a belief: the same-belief part is taken over them.
 
-A process's ``statistic`` is equal for histories whose beliefs are equal, so that what follows a class
-is that of any history in it. Classes are found length by length, each from one history of those before
-it: their number is that of the different beliefs, not that of the histories. What a process cannot make
-is in no class.
+A process's ``statistic`` is equal for histories whose beliefs are equal, so one history of a class
+tells what follows all of them. Classes are found length by length, each from one history of a class
+before it: the work goes with the number of different beliefs, not of histories. Histories that the
+process cannot make are in no class.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Float64, Int64, Integer
 
-from analysis.audit.tree.count_vectors import counts_of
 from autoregressive.precision import float64
-from meta_learning.processes import Process
+from meta_learning.processes import Process, count_symbols
 from meta_learning.processes.machine import Machine
 from meta_learning.processes.types import Belief
 
-# More classes than these are not told apart: their sums would not fit in memory.
+# With more classes their sums would not fit in memory.
 MOST_CLASSES = 2**20
 # Classes in one compiled call.
 _AT_ONCE = 2**10
@@ -33,11 +32,11 @@ _AT_ONCE = 2**10
 class Classes:
     """The classes of all lengths n = 0..D-1, length by length.
 
-    first: int (D + 1,), where the classes of each length begin, and their number. after: int (classes,
-    K), the class that follows with each symbol; -1 where it cannot come, and after the last length.
-    log_predictive: float64 (classes, K), nats. log_probability: of each class among histories as long,
-    nats (classes,). histories: how many each holds, float64 (classes,). example: one history of each,
-    an array (classes, n) a length.
+    first: where the classes of each length begin, and at the end their number, int (D + 1,). after: the
+    class that follows with each symbol, int (classes, K); -1 where the symbol cannot come, and at the
+    last length. log_predictive: nats, float64 (classes, K). log_probability: among histories of the same
+    length, nats (classes,). histories: how many a class holds, float64 (classes,). example: one history
+    of each class, an array (classes, n) a length.
     """
 
     first: Int64[np.ndarray, " starts"]
@@ -54,7 +53,7 @@ class Classes:
 
     def counts(self, symbols: int) -> Int64[np.ndarray, "classes {symbols}"]:
         """The counts of the example of each class, int (classes, K)."""
-        return np.concatenate([counts_of(histories, symbols) for histories in self.example])
+        return np.concatenate([count_symbols(histories, symbols) for histories in self.example])
 
     @property
     def histories_by_length(self) -> Float64[np.ndarray, " lengths"]:
@@ -64,8 +63,8 @@ class Classes:
 
 @lru_cache(maxsize=4)
 def find_classes(process: Process, positions: int) -> Classes | None:
-    """The classes of histories of up to ``positions`` - 1 draws. None where ``process`` has no
-    statistic, or more than a million classes."""
+    """The classes of histories of up to ``positions`` - 1 draws; None where ``process`` has no
+    statistic, or more than ``MOST_CLASSES``."""
     if process.statistic(np.zeros((1, 1), np.int64)) is None:
         return None
     with float64():
@@ -117,7 +116,7 @@ def _find(process: Process, positions: int) -> Classes | None:
 def _log_sum(
     values: Float64[np.ndarray, " n"], group: Integer[np.ndarray, " n"], groups: int
 ) -> Float64[np.ndarray, " {groups}"]:
-    """The logarithm of the sum of exp(values) in each group."""
+    """Log-sum-exp of the values (n,) of each group, (groups,)."""
     most = np.full(groups, -np.inf)
     np.maximum.at(most, group, values)
     return most + np.log(np.bincount(group, np.exp(values - most[group]), groups))
@@ -131,7 +130,7 @@ def _follow(
     for start in range(0, number, _AT_ONCE):
         piece = jax.tree.map(lambda leaf, s=start: leaf[s : s + _AT_ONCE], belief)
         count = min(_AT_ONCE, number - start)
-        # Every call has as many rows, so that one compiled program serves all.
+        # Padded, so that one compiled program serves all.
         pad = _AT_ONCE - count
         padded = jax.tree.map(lambda a, n=pad: np.pad(a, ((0, n), *[(0, 0)] * (a.ndim - 1))), piece)
         said = _step(machine, padded)
@@ -142,8 +141,8 @@ def _follow(
 def machine_step(
     machine: Machine, belief: Belief, number: int
 ) -> tuple[Float[Array, "{number} {machine.num_symbols}"], Belief]:
-    """For beliefs of ``number`` histories, arrays (N, ...): log p of the next symbol (N, K), and the
-    beliefs after each of the symbols, arrays (N, K, ...)."""
+    """For ``number`` beliefs, arrays (N, ...): log p of the next symbol, nats (N, K), and the beliefs
+    after each symbol, arrays (N, K, ...)."""
     symbols = jnp.arange(machine.num_symbols, dtype=jnp.int32)
 
     def one(belief: Belief) -> tuple[Float[Array, " symbols"], Belief]:

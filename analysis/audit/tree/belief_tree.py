@@ -1,10 +1,10 @@
-"""The tree for every process: its exact machine beside the network, over the histories it can make.
+"""The tree of ``belief_walk``: a process's exact machine beside the network, over possible histories.
 
 A node holds the network's state, the machine's belief and log p(history), the sum of its log
-predictives. Nodes of one length go down together in blocks of one size, deepest first, by one compiled
-call a block; histories of probability 0 are left behind as soon as they come up. Sums are weighed by
-p(history), over each class of histories that share a belief (``belief_classes``), or where no two do,
-over all of one length.
+predictives. Nodes of one length are expanded together, in blocks of one size, deepest first, with one
+compiled call a block; histories of probability 0 are dropped as soon as they come up. Sums are weighted
+by p(history). They are taken over each class of histories that share a belief (``belief_classes``), or
+where no two do, over all histories of one length.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from autoregressive.model import Model
 from meta_learning.processes import Process
 from meta_learning.processes.types import Belief
 
-# Sums while they are added up: here the columns are the rows.
-Sums = Float64[np.ndarray, "columns cells"]
-# Columns of the sums, beside the K of log q~: all but the first are weighed by p(history).
+# ``prefix_tree.Sums`` transposed: each column is contiguous while it is added up.
+ColumnSums = Float64[np.ndarray, "columns cells"]
+# Where columns of the sums are; the K of log q~ begin at LOG_Q. All but the first are weighted.
 HISTORIES, WEIGHT, LOG_Q = 0, 1, 2
 LEAK, RESET, SYMBOLS, MEMORYLESS = -4, -3, -2, -1
 
 
 def columns(symbols: int) -> int:
-    """How many: histories, p(history), log q~ of each symbol, -log(1 - r), r, KL(Bayes || q~), and
-    KL(Bayes || memoryless)."""
+    """The number of columns: histories, p(history), log q~ of each symbol, -log(1 - r), r,
+    KL(Bayes || q~) and KL(Bayes || memoryless), nats."""
     return symbols + 6
 
 
 class Block(NamedTuple):
-    """Nodes of one length, arrays (size, ...). log_p: of each history, nats; -inf fills up the block."""
+    """Nodes of one length, arrays (size, ...). log_p: of each history, nats; -inf for padding."""
 
     state: State
     belief: Belief
@@ -55,9 +55,9 @@ class Block(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A block with what is known of it without a device. draws: the length of its histories. number:
-    how many of its nodes are histories, the first ones. cell: int (count,), their classes, or their
-    length where there are none."""
+    """A block with what the host knows of it. draws: the length of its histories. number: how many of
+    its nodes are histories, the first ones. cell: their classes, or where there are none their length,
+    int (number,)."""
 
     block: Block
     draws: int
@@ -66,8 +66,8 @@ class Level(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """Nodes with what is said after them. log_p (n,), log_b (n, K) in nats; values (n, K+2):
-    ``node_values`` of the network's logits."""
+    """Nodes with what Bayes and the network predict after them. log_p: of the history, nats (n,).
+    log_b: Bayes's log predictive, nats (n, K). values: ``node_values`` of the network, (n, K+2)."""
 
     log_p: Float64[AnyArray, " n"]
     log_b: Float64[AnyArray, "n symbols"]
@@ -76,7 +76,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class Tree:
-    """What a walk needs to know: a network, a process and a plan. It can be sent to a worker."""
+    """A network, a process and a plan: what a walk needs, and can send to a worker."""
 
     model: Model
     params: Params
@@ -85,16 +85,16 @@ class Tree:
 
     @property
     def classes(self) -> Classes | None:
-        """Of the process's histories; found once."""
+        """Classes of the process's histories, which ``find_classes`` keeps; None where it has none."""
         return find_classes(self.process, self.plan.positions)
 
     @property
     def cells(self) -> int:
-        """How many sums there are: one a class, or one a length."""
+        """The number of cells: one a class, or one a length."""
         return self.plan.positions if self.classes is None else int(self.classes.first[-1])
 
     def root(self) -> tuple[Level, Scored]:
-        """The state after a RESET, and what is said there."""
+        """The node of the empty history, the state after a RESET."""
         plan = self.plan
         block, scored = _root(
             self.model, self.process, plan.per_device, plan.positions - 1, self.params
@@ -105,9 +105,9 @@ class Tree:
         """The sums of the root alone, (columns, 1)."""
         return np.asarray(_weigh(scored, jnp.asarray(self.process.log_first())))
 
-    def expand(self, level: Level, sums: Sums) -> list[Level]:
-        """Adds what the children of ``level`` say to sums (columns, cells). Returns the children that
-        are histories, in blocks; none of the last length."""
+    def expand(self, level: Level, sums: ColumnSums) -> list[Level]:
+        """Adds the children of ``level`` to sums (columns, cells). Returns those that are histories, in
+        blocks; none at the last length."""
         plan, table = self.plan, self.classes
         draws, K = level.draws + 1, plan.symbols
         last = draws == plan.positions - 1
@@ -140,7 +140,8 @@ class Tree:
         alive: Bool[np.ndarray, " children"],
         cell: Int64[np.ndarray, " children"],
     ) -> list[Level]:
-        """The children of a block that are histories, in blocks. alive, cell: of the first of them."""
+        """The children of a block that are histories, in blocks. alive: which are, without padding.
+        cell: theirs, likewise."""
         K, size, levels = self.plan.symbols, self.plan.per_device, []
         if not alive.all():
             kept = np.flatnonzero(alive)
@@ -152,21 +153,21 @@ class Tree:
                 levels.append(Level(part, draws, len(of), of))
         return levels
 
-    def below(self, levels: Sequence[Level], sums: Sums) -> None:
-        """Adds all that is below ``levels`` to sums (columns, cells), deepest first."""
+    def below(self, levels: Sequence[Level], sums: ColumnSums) -> None:
+        """Adds all nodes below ``levels`` to sums (columns, cells), deepest first."""
         stack = list(levels)[::-1]
         while stack:
             stack += self.expand(stack.pop(), sums)[::-1]
 
 
 def _add_by_cell(
-    sums: Sums,
+    sums: ColumnSums,
     cell: Int64[np.ndarray, " children"],
     rows: Float64[np.ndarray, "columns nodes"],
     span: Int64[np.ndarray, " 2"],
 ) -> None:
-    """Adds rows (columns, nodes) to the cells of their nodes, -1 for none. span: first and one past
-    the last cell of their length."""
+    """Adds the columns of nodes to their cells. cell: -1 for what is no history. rows: (columns, nodes).
+    span: the first cell of this length, and the first of the next."""
     if (cell < 0).any():
         rows = rows[:, : len(cell)][:, cell >= 0]
         cell = cell[cell >= 0]
@@ -188,12 +189,12 @@ def _kl(
 
 
 def _weigh(scored: Scored, log_first: Float64[Array, " symbols"]) -> Float64[Array, "columns n"]:
-    """The ``columns`` of each node (columns, n), 0 of what is no history."""
+    """The ``columns`` of each node, (columns, n); 0 for what is no history."""
     log_p, log_b, values = scored
     weight = jnp.exp(log_p)
     log_q = values[:, :-2]
     of_symbols, of_first = _kl(log_b, log_q), _kl(log_b, log_first[None])
-    # Where RESET is certain to come nothing is left to the symbols.
+    # Where RESET is certain nothing is left to the symbols.
     of_symbols = jnp.where(jnp.isposinf(values[:, -2]), 0.0, of_symbols)
     each = [jnp.ones_like(weight), *values.T, of_symbols, of_first]
     alive = ~jnp.isneginf(log_p)
@@ -225,7 +226,7 @@ def score_children(
     size, K = len(block.log_p), process.num_symbols
     state, logits = children(model, K, params, block.state)
     log_b, belief = machine_step(process, block.belief, size)
-    # What fills up a block has no history, whatever the machine says of it.
+    # Padding is no history, whatever the machine says of it.
     none = jnp.isneginf(block.log_p)[:, None]
     log_p = jnp.where(none, -jnp.inf, block.log_p[:, None] + log_b).reshape(-1)
     belief = jax.tree.map(lambda a: a.reshape(size * K, *a.shape[2:]), belief)
@@ -244,7 +245,8 @@ def expand_block(
     block: Block,
     log_first: Float64[Array, " symbols"],
 ) -> tuple[Block | None, Float64[AnyArray, " children"], Float64[Array, "columns ..."]]:
-    """The children, if they are kept; log p of each; and their columns, each or in all."""
+    """The children of a block, None unless ``keep``; log p of each, nats; and their columns: of each
+    with ``by_node``, else summed over all."""
     found, scored = score_children(model, process, params, block)
     rows = _weigh(scored, log_first)
     return found if keep else None, scored.log_p, rows if by_node else rows.sum(1)
@@ -252,7 +254,7 @@ def expand_block(
 
 @jax.jit
 def _take(block: Block, which: Integer[Array, " children"], count: Int[Array, ""]) -> Block:
-    """The nodes ``which``, of which the first ``count`` are histories."""
+    """The nodes ``which``, of which the first ``count`` are histories and the others padding."""
     state, belief, log_p = jax.tree.map(lambda a: a[which], block)
     return Block(state, belief, jnp.where(jnp.arange(len(which)) < count, log_p, -jnp.inf))
 

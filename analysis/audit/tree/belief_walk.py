@@ -1,4 +1,4 @@
-"""The walk for every process over its tree (``belief_tree``): its frontier, its tasks and their sums."""
+"""The walk for every process over ``belief_tree``: its frontier, its tasks and their sums."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ from autoregressive.model import Model
 from autoregressive.precision import float64
 from meta_learning.processes import Process
 
-# Numbers in the states and beliefs of a block: they stay in a core's cache, or fill a GPU.
+# Numbers in the states and beliefs of a block: to stay in a core's cache, or to fill a GPU.
 _BLOCK_NUMBERS = {"cpu": 2**17}
 _BLOCK_NUMBERS_ELSEWHERE = 2**25
-# Histories of one task: some tenths of a second.
+# Histories of one task, which takes some tenths of a second.
 _TASK_HISTORIES = {"cpu": 2**19}
 _TASK_HISTORIES_ELSEWHERE = 2**25
-# Frontier nodes in a task, where there are as many: its first blocks are not full.
+# Frontier nodes in a task where there are as many: with fewer its first blocks would be nearly empty.
 _TASK_NODES = 64
 _TRIAL_BLOCKS = 20
 
 
 def make_belief_plan(model: Model, process: Process, positions: int) -> Plan:
-    """A frontier whose nodes have so many histories below them that a task holds some, and blocks."""
+    """A frontier with so few histories below each node that a task holds ``_TASK_NODES`` of them, and
+    blocks of ``_BLOCK_NUMBERS``. positions: D."""
     K = process.num_symbols
     numbers = node_numbers(model, process, positions)
     backend = jax.default_backend()
     block = max(_BLOCK_NUMBERS.get(backend, _BLOCK_NUMBERS_ELSEWHERE) // numbers, 1)
     most = _task_histories() // _TASK_NODES
-    # At most so many levels below the frontier: (K^levels - 1) / (K - 1) histories each.
+    # The most levels with (K^levels - 1) / (K - 1) histories at most.
     levels = max(1, int(math.log(most * (K - 1) + 1, K) + 1e-9))
     stem = min(max(0, positions - levels), positions - 1)
     classes = find_classes(process, positions)
@@ -55,7 +56,7 @@ def make_belief_plan(model: Model, process: Process, positions: int) -> Plan:
 
 
 def node_numbers(model: Model, process: Process, positions: int) -> int:
-    """What a node holds, in numbers of four bytes."""
+    """What a node holds, counted in numbers of four bytes."""
     state = sum(part.size for part in jax.eval_shape(model.initial_state))
     with float64():
         belief = jax.eval_shape(lambda: process.initial_belief(positions - 1))
@@ -68,7 +69,8 @@ def _task_histories() -> int:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Frontier nodes in memory: a block's arrays as NumPy arrays (nodes, ...), and their cells."""
+    """Frontier nodes in memory: as NumPy arrays (nodes, ...), the length of their histories, and their
+    cells."""
 
     block: Block
     draws: int
@@ -80,7 +82,7 @@ class Nodes:
         return Nodes(part, self.draws, self.cell[start : start + count])
 
     def levels(self, size: int) -> list[Level]:
-        """As blocks of ``size``, filled up."""
+        """The nodes in blocks of ``size``, the last one padded."""
         found = []
         for start in range(0, len(self.cell), size):
             part = self.piece(start, size)
@@ -101,7 +103,7 @@ class BeliefTask(NamedTuple):
 
 
 class BeliefSums(NamedTuple):
-    """What is below ``nodes`` frontier nodes: sums (cells, columns) of the cells that they reach."""
+    """The sums below ``nodes`` frontier nodes, (cells, columns), of the cells that they reach alone."""
 
     nodes: int
     cells: Int64[np.ndarray, " reached"]
@@ -109,7 +111,7 @@ class BeliefSums(NamedTuple):
 
 
 def belief_sums(task: BeliefTask, device: jax.Device | None = None) -> BeliefSums:
-    """Walks what is below the nodes of a task, on ``device`` or the first of this host."""
+    """Walks the histories below the nodes of a task, on ``device`` or the first of this host."""
     tree, nodes = task
     with float64(), nullcontext() if device is None else jax.default_device(device):
         tree = Tree(tree.model, jax.device_put(tree.params, device), tree.process, tree.plan)
@@ -120,7 +122,7 @@ def belief_sums(task: BeliefTask, device: jax.Device | None = None) -> BeliefSum
 
 
 class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
-    """Sums by class, or by length where histories share no beliefs; columns as ``columns`` says."""
+    """A cell is a class, or a length where histories share no beliefs; for columns see ``columns``."""
 
     def __init__(self, tree: Tree, devices: Sequence[jax.Device]):
         self.tree, self.plan, self.devices = tree, tree.plan, devices
@@ -182,7 +184,7 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
             start = time.perf_counter()
             with float64():
                 level = tree.root()[0]
-                # The last length, where most histories are: a whole block of the root's like.
+                # As at the last length, where most histories are: a full block, here of roots.
                 full = Level(
                     level.block, plan.positions - 2, plan.per_device, np.zeros(plan.per_device, int)
                 )

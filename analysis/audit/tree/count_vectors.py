@@ -1,4 +1,4 @@
-"""The ways to share draws among symbols, level by level: the rows of every sum over histories."""
+"""Count vectors: the ways to share draws among symbols. They are the cells of a ``count_walk``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Counts = Integer[np.ndarray, "cells symbols"]
 
 
 def tree_cells(symbols: int, positions: int) -> int:
-    """Different counts of at most ``positions`` - 1 draws: C(positions - 1 + K, K)."""
+    """The number of count vectors of at most ``positions`` - 1 draws: C(positions - 1 + K, K)."""
     return math.comb(positions - 1 + symbols, symbols)
 
 
 @cache
-def count_vectors(draws: int, symbols: int) -> Int64[np.ndarray, "cells {symbols}"]:
-    """Every way to share draws among symbols: int64 (cells, K), most of the first symbol first."""
+def count_vectors(symbols: int, draws: int) -> Int64[np.ndarray, "cells {symbols}"]:
+    """All count vectors of ``draws`` draws: int64 (cells, K), from most of the first symbol on."""
     chosen = list(itertools.combinations_with_replacement(range(symbols), draws))
     picks = np.array(chosen, np.int64).reshape(len(chosen), draws)
     counts = np.zeros((len(chosen), symbols), np.int64)
@@ -30,8 +30,8 @@ def count_vectors(draws: int, symbols: int) -> Int64[np.ndarray, "cells {symbols
 
 
 def all_counts(symbols: int, positions: int) -> Int64[np.ndarray, "cells {symbols}"]:
-    """The count vectors of every level, level by level: the order of every table here."""
-    return np.concatenate([count_vectors(n, symbols) for n in range(positions)])
+    """The count vectors of all levels, level by level: int64 (cells, K), as the cells of the sums."""
+    return np.concatenate([count_vectors(symbols, n) for n in range(positions)])
 
 
 def rows_of(counts: Counts) -> dict[bytes, int]:
@@ -40,10 +40,11 @@ def rows_of(counts: Counts) -> dict[bytes, int]:
 
 
 @cache
-def fold(draws: int, symbols: int) -> Int32[np.ndarray, "after {symbols}"]:
-    """Where counts of ``draws`` + 1 come from: int (cells after, K), rows of (first symbol, counts of
-    the other draws) flattened; one past the end where the first symbol cannot be k."""
-    before, after = count_vectors(draws, symbols), count_vectors(draws + 1, symbols)
+def fold(symbols: int, draws: int) -> Int32[np.ndarray, "after {symbols}"]:
+    """For each count vector of ``draws`` + 1 draws and each first symbol k: the index of (k, counts of
+    the other draws) in a flattened table of (symbols, cells before). int32 (cells after, K); one past
+    the end where the counts have no k."""
+    before, after = count_vectors(symbols, draws), count_vectors(symbols, draws + 1)
     where = rows_of(before)
     out = np.full(after.shape, symbols * len(before), np.int32)
     for (row, k), count in np.ndenumerate(after):
@@ -54,14 +55,6 @@ def fold(draws: int, symbols: int) -> Int32[np.ndarray, "after {symbols}"]:
     return out
 
 
-def draws_of(draws: int, symbols: int) -> Int64[np.ndarray, "nodes {draws}"]:
-    """All histories of a length, int64 (K^draws, draws): node i's draws are the digits of i to the
-    base K."""
+def draws_of(symbols: int, draws: int) -> Int64[np.ndarray, "nodes {draws}"]:
+    """All histories of a length: int64 (K^draws, draws), those of node i the digits of i to base K."""
     return np.arange(symbols**draws)[:, None] // symbols ** np.arange(draws)[::-1] % symbols
-
-
-def counts_of(
-    histories: Integer[np.ndarray, "nodes n"], symbols: int
-) -> Int64[np.ndarray, "nodes {symbols}"]:
-    """Counts of each history, int64: (nodes, draws) -> (nodes, K)."""
-    return np.stack([(histories == k).sum(1) for k in range(symbols)], axis=-1).astype(np.int64)

@@ -1,10 +1,9 @@
-"""The walk for processes whose beliefs are the counts: sums over the histories that share them.
+"""The walk for processes whose belief is the counts: sums over the histories with equal counts.
 
 The walk goes breadth first from the state after a RESET down to a frontier (the stem), then from groups
-of frontier nodes down to the leaves (the branches), each in one compiled call whose arrays stay in a
-processor's cache. Histories that are reorderings of each other have equal counts. Sums over them are all
-that the gap and its parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3,
-T=20.
+of frontier nodes down to the leaves (the branches). Stem and branches are one compiled call each, whose
+arrays stay in a processor's cache. Sums over histories with equal counts are all that the gap and its
+parts need, and there are few such cells: 1,330 for the 5.8e8 histories of K=3, T=20.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from jaxtyping import Float, Float64, Int64
 
 from analysis.audit.tree.count_vectors import (
     count_vectors,
-    counts_of,
     draws_of,
     fold,
     rows_of,
@@ -44,11 +42,12 @@ from autoregressive.cells.base import Params, State
 from autoregressive.header import Header
 from autoregressive.model import Model
 from autoregressive.precision import float64
+from meta_learning.processes import count_symbols
 
-# Hidden units of a branch's last level: their arrays stay in a core's cache, or fill a GPU.
+# Hidden units of a branch's last level: to stay in a core's cache, or to fill a GPU.
 _CHUNK_UNITS = {"cpu": 2**18}
 _CHUNK_UNITS_ELSEWHERE = 2**25
-# Histories of one task for a worker: about a second.
+# Histories of one task for a worker, which takes about a second.
 _TASK_HISTORIES = {"cpu": 2**21}
 _TASK_HISTORIES_ELSEWHERE = 2**27
 # States of many nodes as NumPy arrays (nodes, ...).
@@ -77,24 +76,25 @@ def make_plan(model: Model, symbols: int, positions: int) -> Plan:
 def _by_counts(
     values: Float64[Array, "nodes orders columns"], symbols: int, depth: int
 ) -> Float64[Array, "nodes cells columns"]:
-    """Sums over the orders of ``depth`` draws: (C, K^depth, V) -> (C, cells, V).
+    """Sums over the histories with equal counts: (C, K^depth, V) -> (C, cells, V).
 
-    The last draw is the fastest index; draws join the counts one by one, last first.
+    The last draw is the fastest index; draws are folded into counts one by one, the last one first.
     """
     width = values.shape[-1]
-    # Counts of one draw are its symbol, so the last draw is folded already.
+    # The counts of one draw are its symbol: the last draw is folded already.
     for draws in range(1, depth):
-        pairs = values.reshape(-1, symbols * len(count_vectors(draws, symbols)), width)
-        # Gathers and no scatter: their order of summation is fixed.
-        picked = jnp.take(pairs, fold(draws, symbols), axis=1, mode="fill", fill_value=0)
+        pairs = values.reshape(-1, symbols * len(count_vectors(symbols, draws)), width)
+        # Gather, not scatter: its order of summation is fixed.
+        picked = jnp.take(pairs, fold(symbols, draws), axis=1, mode="fill", fill_value=0)
         values = picked.sum(2)
-    return values.reshape(-1, len(count_vectors(depth, symbols)), width)
+    return values.reshape(-1, len(count_vectors(symbols, depth)), width)
 
 
 def _descend(
     model: Model, symbols: int, depth: int, params: Params, state: State
 ) -> tuple[list[Float64[Array, "nodes _ columns"]], State]:
-    """All levels below the nodes of ``state`` (C, ...): sums (C, cells, K+2) a level, last state."""
+    """All levels below nodes: their sums, (C, cells, K+2) a level, and the states of the last level.
+    state: arrays (C, ...)."""
     sums, nodes = [], state[0].shape[0]
     for level in range(1, depth + 1):
         state, logits = children(model, symbols, params, state)
@@ -107,7 +107,7 @@ def _descend(
 def _stem(
     model: Model, plan: Plan, params: Params
 ) -> tuple[Float64[Array, "cells columns"], State]:
-    """Sums of levels 0 to the frontier's, one row a cell, and the frontier's states."""
+    """Sums of levels 0 to the frontier's, (cells, K+2), and the frontier's states."""
     state, logits = after_reset(model, plan.symbols, params)
     sums, state = _descend(model, plan.symbols, plan.stem, params, state)
     return jnp.concatenate([node_values(logits), *(s[0] for s in sums)]), state
@@ -123,7 +123,7 @@ def _branches(
         return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
 
     over = PartitionSpec("branch")
-    # Every device runs the same program on as many nodes: their sums do not depend on the mesh.
+    # Every device runs the same program on equally many nodes: sums do not depend on the mesh.
     return jax.shard_map(
         one_device, mesh=mesh, in_specs=(PartitionSpec(), over), out_specs=over, check_vma=False
     )(params, state)
@@ -141,11 +141,11 @@ class BranchTask:
 
 
 class CountWalk(Walk[States, BranchTask, Branches]):
-    """Sums by counts: a cell is a row of ``count_vectors.all_counts``, a column one of ``node_values``.
+    """A cell is a row of ``count_vectors.all_counts``, a column one of ``node_values``.
 
-    devices: those that share the branches, each with its own frontier nodes. rows: int (cells of the
-    frontier, cells below), the rows of ``all_counts`` that a branch adds to. cell: int (frontier,),
-    each frontier node's row of ``rows``.
+    devices: those that share the branches, each with its own frontier nodes. rows: the rows of
+    ``all_counts`` that a branch adds to, int (cells of the frontier, cells below). cell: each frontier
+    node's row of ``rows``, int (frontier,).
     """
 
     def __init__(self, model: Model, params: Params, plan: Plan, devices: Sequence[jax.Device]):
@@ -157,8 +157,8 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
         self.per_call = plan.per_device * len(devices)
         self.rows = _branch_rows(plan)
-        counts = counts_of(draws_of(plan.stem, plan.symbols), plan.symbols)
-        where = rows_of(count_vectors(plan.stem, plan.symbols))
+        counts = count_symbols(draws_of(plan.symbols, plan.stem), plan.symbols)
+        where = rows_of(count_vectors(plan.symbols, plan.stem))
         self.cell = np.array([where[row.tobytes()] for row in counts])
 
     def stem(self) -> tuple[Sums, States, int]:
@@ -189,13 +189,12 @@ class CountWalk(Walk[States, BranchTask, Branches]):
 
         A short last chunk is padded with zero states; ``add`` leaves their sums out.
         """
-
         chunk = _piece(frontier, start, self.per_call)
         with float64():
             return _branches(self.model, self.plan, self.mesh, self.params, chunk)
 
     def trial(self) -> tuple[float, int]:
-        # Memory is what the compiled programs say that they need, the frontier and the sums.
+        # Memory: of the frontier, of the sums, and what the compiled programs say they need.
         plan, model = self.plan, self.model
         states = jax.tree.map(np.asarray, model.initial_state((plan.frontier,)))
         with float64():
@@ -244,7 +243,7 @@ def nodes_of_task(plan: Plan) -> int:
 
 
 def branch_sums(task: BranchTask) -> Float64[np.ndarray, "{task.nodes} below columns"]:
-    """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``Walk.branches``."""
+    """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``CountWalk.branches``."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
     sums, step = [], task.plan.per_device
     with float64():
@@ -255,7 +254,7 @@ def branch_sums(task: BranchTask) -> Float64[np.ndarray, "{task.nodes} below col
 
 
 def _piece(states: States, start: int, count: int) -> tuple[Float[np.ndarray, "{count} ..."], ...]:
-    """``count`` of the nodes' states from ``start`` on, padded with zeros."""
+    """The states of ``count`` nodes from ``start`` on, padded with zeros."""
 
     def piece(s: Float[np.ndarray, "nodes ..."]) -> Float[np.ndarray, "count ..."]:
         part = s[start : start + count]
@@ -265,11 +264,11 @@ def _piece(states: States, start: int, count: int) -> tuple[Float[np.ndarray, "{
 
 
 def _branch_rows(plan: Plan) -> Int64[np.ndarray, "reached below"]:
-    """``Walk.rows``."""
-    levels = [count_vectors(plan.stem + j, plan.symbols) for j in range(1, plan.branch + 1)]
-    own = [count_vectors(j, plan.symbols) for j in range(1, plan.branch + 1)]
+    """``CountWalk.rows``."""
+    levels = [count_vectors(plan.symbols, plan.stem + j) for j in range(1, plan.branch + 1)]
+    own = [count_vectors(plan.symbols, j) for j in range(1, plan.branch + 1)]
     first = tree_cells(plan.symbols, plan.stem + 1)
-    above, columns = count_vectors(plan.stem, plan.symbols), []
+    above, columns = count_vectors(plan.symbols, plan.stem), []
     for level, below in zip(levels, own, strict=True):
         where = rows_of(level)
         for counts in below:

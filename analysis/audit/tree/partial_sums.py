@@ -1,4 +1,4 @@
-"""A walk's sums on disk, so that one that was stopped goes on where it was, to the same bits."""
+"""A walk's sums on disk: a walk that was stopped goes on from them, to the same bits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _SAVE_EVERY_S = 2.0
 
 
 class PartialSums:
-    """A walk's sums, float64 (cells, columns), how many frontier nodes are in them (-1: not even the
-    stem) and how many there are (-1: not known yet).
+    """A walk's sums and how far it has come.
 
-    folder: the cache; None keeps nothing. The file's name is a digest of the network's weights, the
-    tree and the versions, and of the process where its weights are in the sums.
+    values: the sums, float64 (cells, columns). done: how many frontier nodes are in them; -1 where not
+    even the stem is. frontier: how many there are; -1 where that is not known yet. folder: the cache;
+    None keeps nothing. The file's name is a digest of the network's weights, the tree and the versions,
+    and of the process where the sums depend on it.
     """
 
     def __init__(self, folder: Path | None, learner: Learner, walk: Walk):
@@ -56,7 +57,7 @@ class PartialSums:
         return self.done == self.frontier >= 0
 
     def find(self) -> None:
-        """Goes on from the file of the same network, tree and versions, if there is one."""
+        """Takes up what the file of the same network, tree and versions holds, if there is one."""
         if self.path is None or not self.path.exists():
             return
         try:
@@ -79,13 +80,13 @@ class PartialSums:
         self.saved = self.done
 
     def begin(self, stem: Sums, frontier: int) -> None:
-        """The sums of the stem; ``frontier`` nodes are below it."""
+        """Takes the sums of the stem. frontier: how many nodes its last level has."""
         self.values[:] = stem
         self.frontier = frontier
         self.advance(0)
 
     def advance(self, done: int) -> None:
-        """The sums hold ``done`` frontier nodes; writes them if the last time was a while ago."""
+        """Takes note that the sums hold ``done`` frontier nodes, and writes them every few seconds."""
         self.done = done
         if time.monotonic() - self.saved_at > _SAVE_EVERY_S:
             self.save()

@@ -2,12 +2,15 @@
 
 The histories of length n = 0..D-1 that precede D draws are the nodes of a tree; a node costs one cell
 step and one read-out. The network runs in float32; its logits are normalised and summed in float64,
-under a local switch that leaves JAX's own flag alone. There are two walks over the tree, and both begin
-at its root, the state after a RESET, and go on from a frontier of nodes in pieces that can be shared:
+under a local switch that leaves JAX's own flag alone.
 
-- ``count_walk``, for processes whose beliefs are the counts: sums over reorderings, before any process
-  has been asked. They serve every process of that kind.
-- ``belief_walk``, for every process: its exact machine goes beside the network.
+A walk starts at the root, the state after a RESET, and goes down level by level to a frontier: the
+stem. From there it goes on in chunks of frontier nodes, which devices and workers can share. There are
+two walks:
+
+- ``count_walk``, where the belief is the counts: sums over histories with equal counts. They do not
+  depend on the process, and serve every process of that kind.
+- ``belief_walk``, for every process: its exact machine runs beside the network.
 """
 
 from __future__ import annotations
@@ -28,11 +31,11 @@ from autoregressive.cells.base import Params, State
 from autoregressive.header import Header
 from autoregressive.model import Model
 
-# Nodes of the frontier, whose states are all kept: their numbers in all.
+# Numbers in the states of all frontier nodes, which are kept in memory.
 FRONTIER_NUMBERS = 2**22
-# Of each class of nodes, what is summed over them.
+# A cell is a class of nodes, a column one quantity summed over its nodes.
 Sums = Float64[np.ndarray, "cells columns"]
-# A walk's own: states, or beliefs, of many nodes; some of them as a task; what is below some of them.
+# A walk's own types: the frontier's nodes; some of them as a task; the sums below some of them.
 Nodes = TypeVar("Nodes")
 Task = TypeVar("Task")
 Chunk = TypeVar("Chunk")
@@ -40,11 +43,11 @@ Chunk = TypeVar("Chunk")
 
 @dataclass(frozen=True)
 class Plan:
-    """How the tree of ``symbols`` branches and ``positions`` levels is walked.
+    """How the tree is walked: every node has ``symbols`` children, and there are ``positions`` levels.
 
-    stem: the frontier's level. branch: levels below it. per_device: frontier nodes that one device
-    takes at once. possible: histories that the process can make, where that is known not to be all. None
-    of it depends on how many devices there are.
+    stem: the frontier's level. branch: levels below it. per_device: frontier nodes that one device takes
+    at once. possible: how many histories the process can make; None where all, or not known. Nothing
+    here depends on the number of devices.
     """
 
     symbols: int
@@ -80,9 +83,9 @@ class Plan:
 class Walk(ABC, Generic[Nodes, Task, Chunk]):
     """A walk over a tree, and what it sums over the nodes.
 
-    plan: of the tree. shape: (cells, columns) of the sums, float64: a cell is a class of nodes. header:
-    what, beside network and plan, tells these sums from others; plain JSON values. branch_sums: a
-    function of a module, from a task to what ``add`` adds.
+    plan: of the tree. shape: of the sums, (cells, columns). header: what the sums depend on beside
+    network and plan, as JSON values. branch_sums: from a task to what ``add`` adds; a function of a
+    module, so that workers can import it.
     """
 
     plan: Plan
@@ -92,29 +95,29 @@ class Walk(ABC, Generic[Nodes, Task, Chunk]):
 
     @abstractmethod
     def stem(self) -> tuple[Sums, Nodes, int]:
-        """Sums of the levels down to the frontier's, (cells, columns); the frontier's nodes, and how
-        many they are."""
+        """Sums over the levels down to the frontier's, (cells, columns); the frontier's nodes, and
+        their number."""
 
     @abstractmethod
     def chunks(self, frontier: Nodes, start: int) -> Generator[Chunk, None, None]:
-        """What is below the frontier's nodes from ``start`` on, some nodes at a time, in order."""
+        """The sums below the frontier's nodes from ``start`` on, some nodes at a time, in order."""
 
     @abstractmethod
     def tasks(self, frontier: Nodes, start: int) -> Iterator[Task]:
-        """The frontier nodes from ``start`` on, in pieces that a worker takes about a second for."""
+        """The frontier nodes from ``start`` on as tasks of about a second for a worker."""
 
     @abstractmethod
     def add(self, sums: Sums, start: int, chunk: Chunk) -> int:
-        """Adds a chunk that began at ``start`` to the sums. Returns its end."""
+        """Adds the sums below the nodes from ``start`` on. Returns the first node after them."""
 
     @abstractmethod
     def nodes_done(self, sums: Sums, done: int) -> int:
-        """Histories that are in the sums, where these hold ``done`` frontier nodes."""
+        """How many histories are in sums that hold ``done`` frontier nodes."""
 
     @abstractmethod
     def trial(self) -> tuple[float, int]:
-        """Seconds of the walk by the pace of a part of it, after that was compiled, and the bytes it
-        takes."""
+        """Seconds that the walk will take, by the pace of a part of it without compiling, and the bytes
+        of memory."""
 
 
 def tree_nodes(symbols: int, levels: int) -> int:
@@ -127,8 +130,8 @@ def node_values(
 ) -> Float64[Array, "*nodes outcomes+1"]:
     """What is summed over histories, in float64: logits (..., K+1) -> (..., K+2).
 
-    log q~(k), the K symbols' log probabilities given that RESET does not come, -inf where it is certain
-    to; -log(1 - r), with r the probability of RESET; and r.
+    log q~(k), the log probabilities of the K symbols given no RESET, nats, -inf where RESET is certain;
+    -log(1 - r) with r the probability of RESET; and r.
     """
     z = logits.astype(jnp.float64)
     symbols, reset = z[..., :-1], z[..., -1]
@@ -149,8 +152,8 @@ def after_reset(
 def children(
     model: Model, symbols: int, params: Params, state: State
 ) -> tuple[State, Float[Array, "nodes {symbols} {symbols+1}"]]:
-    """One level down, for any model with a ``step``: states of C nodes -> states of their C * K
-    children, the symbol the fastest index, and logits (C, K, K+1)."""
+    """One level down: states of C nodes -> states of their C * K children, the symbol the fastest
+    index, and logits (C, K, K+1). model: anything with a ``step``."""
     inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
     # One call a symbol, so that children share their parent's product with the recurrent weights.
     state, logits = jax.vmap(partial(model.step, params, state), out_axes=1)(inputs)

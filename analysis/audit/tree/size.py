@@ -1,4 +1,4 @@
-"""How long the task is whose histories are walked, and whether there are too many of them."""
+"""How many draws of a task are walked, and whether that is too many histories."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from autoregressive.model import Model
 from meta_learning.processes import Process
 
 MOST_NODES = 10**11
-# Where T is infinite and nothing is said: the most draws, and the most histories.
+# What ``default_draws`` keeps to.
 MOST_DRAWS, MOST_BY_DEFAULT = 20, 10**7
 # Numbers in the sums over count vectors: 128 MiB.
 _MOST_SUMS = 2**24
-# Draws of a task that are walked at most, however few histories it has.
+# More draws are refused, however few histories the process can make.
 MOST_LENGTH = 200
 
 
-def check(model: Model, process: Process, draws: int | None = None) -> None:
-    """Errors: ValueError where ``exact_gap`` would refuse these arguments."""
-    check_size(process, positions(model, process, draws))
+def check_draws(model: Model, process: Process, draws: int | None = None) -> None:
+    """Errors: ValueError where ``exact_gap`` would refuse these draws."""
+    check_size(process, choose_draws(model, process, draws))
 
 
 @lru_cache(maxsize=16)
 def goes_by_counts(process: Process, draws: int) -> bool:
-    """Whether sums over reorderings do: beliefs are the counts, and every symbol can always come."""
+    """Whether a ``CountWalk`` will do: the belief is the counts, and every symbol is always possible."""
     if not is_exchangeable(process):
         return False
     K = process.num_symbols
     if tree_cells(K, draws) * (K + 2) > _MOST_SUMS:
-        return True  # and too many
-    # What cannot come after some counts cannot after more of them either.
-    last = exchangeable(process).log_predictive(count_vectors(draws - 1, K))
+        return True  # and ``check_size`` refuses it
+    # A symbol that is impossible after some counts stays so after more draws.
+    last = exchangeable(process).log_predictive(count_vectors(K, draws - 1))
     return bool(np.isfinite(last).all())
 
 
-def positions(model: Model, process: Process, draws: int | None = None) -> int:
-    """D, the draws of one task. Errors: ValueError, as ``exact_gap`` but for the tree's size."""
+def choose_draws(model: Model, process: Process, draws: int | None = None) -> int:
+    """D, the draws of a task that are looked at: T - 1, and where T is infinite ``draws`` or
+    ``default_draws``. Errors: ValueError for another K than the network's, T=1, or other draws where T
+    is finite."""
     K, T = process.num_symbols, process.task_length
     if model.outputs - 1 != K:
         raise ValueError(
@@ -64,9 +66,8 @@ def positions(model: Model, process: Process, draws: int | None = None) -> int:
 
 
 def default_draws(process: Process) -> int:
-    """How many draws are looked at where T is infinite and nothing is said: the most, up to 20, that
-    have at most 10 million histories. Where histories share no beliefs those that the process cannot
-    make are counted, too."""
+    """D where T is infinite and nothing was asked for: the most draws, up to 20, with at most 10 million
+    histories. Where histories share no beliefs, those that the process cannot make count, too."""
     K = process.num_symbols
     whole = max(
         n for n in range(1, MOST_DRAWS + 1) if n == 1 or tree_nodes(K, n) <= MOST_BY_DEFAULT
@@ -107,7 +108,7 @@ def check_size(process: Process, draws: int) -> None:
 
 
 def _possible(process: Process, draws: int) -> float | None:
-    """How many histories the process can make, where that is known and some cannot be."""
+    """How many histories the process can make; None where that is not known, or all of them."""
     if draws > MOST_LENGTH or is_exchangeable(process):
         return None
     classes = find_classes(process, MOST_DRAWS)

@@ -1,27 +1,18 @@
-"""Rows 16 to 18: networks against Bayes, the thought questions, the hidden state."""
+"""Row 16: networks against Bayes."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import jax
 
 from analysis.audit import page as audit_pages
 from analysis.comparison import page as compare_pages
-from analysis.coursework import questions_page as questions_pages
 from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.symbol_rows import RECIPES
-from analysis.hidden import page as hidden_pages
 from analysis.report.formats import nats, percent
 from analysis.report.report import Document, Panel, Table
-from autoregressive.errors import DataError
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM
-from meta_learning.learner import TEST
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
@@ -141,115 +132,13 @@ def _share_of_worst(model: Document) -> float:
 
 
 def _over(table: Table, T: int) -> Table:
+    """The table, whose note also says how many draws it is about."""
     return table._replace(note=f"{table.note} Over the {T - 1} first draws of a task.")
-
-
-def questions(run: Run) -> Result:
-    """Row 17."""
-    from analysis.coursework.questions import study, study_recipes
-
-    sizes = run.sizes
-    if sizes.questions_budget:
-        seeds = range(run.seed, run.seed + sizes.questions_seeds)
-        command = (
-            f"meta-learn questions --budget {sizes.questions_budget} --seeds {len(seeds)} "
-            f"--streams {sizes.questions_streams} --seed {run.seed}"
-        )
-        numbers: Document = {"command": command} | study(
-            study_recipes(sizes.questions_budget),
-            sizes.questions_budget,
-            seeds,
-            sizes.questions_streams,
-            lambda number, of, setting, recipe: run.train(setting.process, recipe, 32, seeds),
-        )
-        made = f"Measured in this run: {len(seeds)} networks of every setting."
-    else:
-        numbers = packaged_study()
-        made = (
-            "Not computed in this run: the results that come with the package, made by "
-            f"{numbers['command']} with {numbers['budget']:,} symbols a network, seeds "
-            f"{', '.join(map(str, numbers['seeds']))}. The full run computes them anew."
-        )
-    said = questions_pages.answers(numbers)
-    nearly = numbers["exact"]["priors"][-1]
-    answer = (
-        f"{len(said)} questions, each answered by a measured figure. Dirichlet(1.1,1.1,1.1) is "
-        f"{nats(nearly['nats_from_uniform'])} nats from the uniform distribution over p, not "
-        f"concentrated at 1/3. {said[-1].question} {said[-1].text}"
-    )
-    return Result(
-        answer,
-        numbers,
-        [table for answer in said for table in answer.tables],
-        [panel for answer in said for panel in answer.panels],
-        [(answer.question, answer.text) for answer in said],
-        own=numbers["command"],
-        made=made,
-    )
-
-
-def packaged_study() -> Document:
-    """The study of the thought questions that comes with the package. Errors: DataError."""
-    packaged = files("analysis") / "kept" / "questions.json"
-    # In a checkout it lies where the documentation reads it.
-    checkout = Path(__file__).parents[3] / "docs" / "results" / "questions.json"
-    for place in (packaged, checkout):
-        if place.is_file():
-            return json.loads(place.read_text("utf-8"))
-    raise DataError("the results of the thought questions are missing: install meta-learn anew")
-
-
-def hidden_state(run: Run) -> Result:
-    """Row 18."""
-    from analysis.hidden.examine import examine
-    from analysis.hidden.results import document
-
-    tables: list[Table] = []
-    panels: list[Panel] = []
-    numbers, paragraphs = {}, []
-    key = jax.random.fold_in(jax.random.key(run.seed), TEST)
-    for name in run.sizes.hidden_models:
-        learner = run.learners("default")[name]
-        state = examine(learner, EXPERIMENTS[name], key=key, streams=run.sizes.hidden_streams)
-        numbers[name] = document(state)
-        paragraphs.append((f"{name}:", hidden_pages.headline(state)))
-        tables += [t._replace(title=f"{name}. {t.title}") for t in hidden_pages.tables(state)]
-        panels += [
-            p._replace(name=f"{p.name}-{name}", caption=f"{name}. {p.caption}")
-            for p in hidden_pages.panels(state)
-        ]
-    needed = {
-        name: [
-            of["spectrum"]["h"]["for_99_percent"][k]["mean"]
-            for k in ("variance", "ranked_prediction")
-        ]
-        for name, of in numbers.items()
-    }
-    answer = (
-        "Directions of h that carry 99% of its variance and of the prediction: "
-        + ", ".join(
-            f"{name} {_count(variance)} and {_count(prediction)}"
-            for name, (variance, prediction) in needed.items()
-        )
-        + " of "
-        + f"{learner.settings['hidden']}. Networks of the default recipe."
-    )
-    network = f"{run.out}/networks/{{}}-default.safetensors"
-    own = "\n".join(
-        f"meta-learn hidden --checkpoint {network.format(name)} --streams {run.sizes.hidden_streams} "
-        f"--seed {run.seed}"
-        for name in run.sizes.hidden_models
-    )
-    return Result(answer, numbers, tables, panels, paragraphs, own=own, made=run.learners_made)
-
-
-def _count(value: float | None) -> str:
-    return "more than all" if value is None else f"{value:.0f}"
 
 
 def _compare_command(run: Run) -> str:
     return "\n".join(
-        f"meta-learn compare --checkpoint {run.out}/networks/{name}-{recipe}.safetensors "
+        f"meta-learn compare --checkpoint {run.learner_file(name, recipe)} "
         f"--streams {run.sizes.streams} --seed {run.seed}"
         for recipe in RECIPES
         for name in _MODELS

@@ -10,6 +10,7 @@ from analysis.images import inpainting_figures as figures
 from analysis.images import inpainting_page as pages
 from analysis.images.inpainting import Inpainting
 from analysis.images.inpainting_results import document, estimate
+from analysis.images.runs import epoch_file
 from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Document, Panel, Table
 from autoregressive.checkpoint import tensors_digest
@@ -26,6 +27,7 @@ def patch(run: Run) -> Result:
 
 
 def _of_kind(run: Run, kind: str) -> Result:
+    """A row about the images that miss ``kind``."""
     inpainting = run.inpainting(kind)
     estimates = estimate(inpainting)
     images, source = run.masked[kind]
@@ -123,7 +125,7 @@ def most_probable(run: Run) -> Result:
         differences = [float(r.nll_truth or 0) - r.nll_best for r in inpainting.images]
         below = sum(d < 0 for d in differences)
         numbers[kind] = {
-            name: {"mean": estimates[name].mean, "ci95": estimates[name].ci95}
+            name: estimates[name].document()
             for name in ("nll_truth", "nll_best", "nll_excess", "exact_match")
         } | {"truth_cheaper": below}
         excess[kind] = differences
@@ -175,12 +177,14 @@ def _numbers(inpainting: Inpainting) -> Document:
 
 
 def _of_data(run: Run, panel: Panel) -> Panel:
+    """The panel, whose caption also says what the images are."""
     return panel._replace(caption=f"{panel.caption} {run.of_data}")
 
 
 def _command(run: Run, kind: str) -> str:
-    folder = f"{run.out}/networks/pixels-{'-'.join(map(str, run.sizes.readouts[0]))}"
-    checkpoint = f"--checkpoint {folder}/epoch-{max(run.pixels.epochs)}.safetensors"
+    """The command that gives the same numbers; empty where it would take other images."""
+    network = epoch_file(run.pixels_folder(run.sizes.readouts[0]), max(run.pixels.epochs))
+    checkpoint = f"--checkpoint {network}"
     images, source = run.masked[kind]
     files = [path for path in run.masked_paths() if path.name == source]
     if files and len(images.masked) == 1_000:

@@ -1,4 +1,4 @@
-"""Results of rows as files: one JSON a row, its figures beside it, kept as soon as it is done."""
+"""Results of steps as files: a JSON document with figures beside it, written when the step is done."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from autoregressive.checkpoint import write_atomically
 
 @dataclass(frozen=True)
 class Result:
-    """What a row found. answer: a sentence or two. numbers: JSON values, the same for the same run.
-    paragraphs: (label, text) beside the answer. own: the command of its own that gives the same
-    numbers, empty where there is none. made: how the networks came to be, and of what images."""
+    """The result of a step. answer: a sentence or two. numbers: JSON values, equal for equal runs.
+    paragraphs: (label, text) beside the answer. own: another command that gives the same numbers; empty
+    where there is none. made: how the networks were made, and of what images."""
 
     answer: str
     numbers: Document
@@ -30,7 +30,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Kept:
-    """A row's result as it was kept. figures: name -> alt and caption."""
+    """A step's result as it was kept. figures: name -> alt and caption. own, made: as in ``Result``.
+    command: what makes this step again. seconds: it took."""
 
     answer: str
     numbers: Document
@@ -47,8 +48,8 @@ class Kept:
 def keep(
     folder: Path, name: str, run: str, result: Result, command: str, seed: int, seconds: float
 ) -> Kept:
-    """Writes a result as ``name``.json, after its figures. run: tells this run's results from those
-    of other settings. Errors: OSError."""
+    """Writes a result as ``name``.json, after its figures. run: the run's ``steps.identity``. Errors:
+    OSError."""
     figures = {}
     for panel in result.panels:
         renamed = panel._replace(name=f"{name}-{panel.name}")
@@ -73,7 +74,7 @@ def keep(
 
 
 def find(folder: Path, name: str, run: str) -> Kept | None:
-    """What was kept under this name by the same run with all its figures, or None."""
+    """The result that the same run kept under this name, with all its figures; None without one."""
     path = folder / f"{name}.json"
     if not path.exists():
         return None

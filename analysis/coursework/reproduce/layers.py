@@ -11,7 +11,7 @@ from analysis.report.report import Json, Table
 
 
 def layers_table(params: Mapping[str, Json], title: str) -> tuple[Table, int]:
-    """Every tensor with its shape and size, and the number of parameters."""
+    """A table of every tensor with its shape and size, and the number of parameters."""
     sizes = {name: int(np.prod(np.shape(value))) for name, value in params.items()}
     rows = [
         [name, " x ".join(map(str, np.shape(value))), f"{sizes[name]:,}"]
@@ -26,10 +26,10 @@ def layers_table(params: Mapping[str, Json], title: str) -> tuple[Table, int]:
 def causality(
     rows: Float[np.ndarray, "1 places ..."], changed: Float[np.ndarray, "1 places ..."], at: int
 ) -> tuple[float, float]:
-    """The largest change of a network's output before and after the place that was changed.
+    """The largest change of a network's rows before ``at``, and from there on.
 
-    rows, changed: outputs (1, places, ...) whose row t - 1 predicts x_t from x_<t, for pixels, with
-    x_at changed. Returns the change of rows that predict x_1 .. x_at, and of the later ones.
+    rows, changed: outputs (1, places, ...) before and after one input was changed, the one that rows
+    from ``at`` on have seen.
     """
     difference = np.abs(np.asarray(rows, np.float64) - np.asarray(changed, np.float64))
     return float(difference[:, :at].max()), float(difference[:, at:].max())

@@ -20,7 +20,7 @@ ASKED = (
 
 
 def effects(run: Run) -> list[mistakes.Effect]:
-    """All effects, on the pixel network of rows 5 to 10 and on the priors of M2 and M4."""
+    """The effects of all mistakes, on the pixel network of rows 5 to 10 and the priors of M2 and M4."""
     network, n = run.pixels.network, run.sizes.mistaken_images
     _, sampled = run.continuation
     test = run.test_images.images(slice(0, n))

@@ -24,7 +24,6 @@ from meta_learning.learner import TEST
 from meta_learning.processes import DirichletCategorical, FixedCategorical
 from meta_learning.processes.places import stream_length
 
-RECIPES = ("coursework", "default")
 _SHOWN = 44
 
 

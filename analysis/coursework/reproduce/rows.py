@@ -15,12 +15,13 @@ class Asked:
     report: str = ""
 
     @property
-    def anchor(self) -> str:
-        """The page's name for it."""
+    def step(self) -> str:
+        """The name of what answers it: the stem of its file, and what a link to it names."""
         return f"row-{self.number}"
 
 
-PIXELS, SYMBOLS = range(1, 11), range(11, 19)
+# The step after all rows; that of a row is its ``Asked.step``.
+MISTAKES = "mistakes"
 
 ROWS: dict[int, Asked] = {
     row.number: row
@@ -141,3 +142,8 @@ ROWS: dict[int, Asked] = {
         ),
     )
 }
+
+
+def asked_in(step: str) -> Asked | None:
+    """The row that a step answers; None for ``MISTAKES``."""
+    return next((row for row in ROWS.values() if row.step == step), None)

@@ -1,4 +1,4 @@
-"""What the rows share: images, networks, comparisons, each made or loaded once."""
+"""What the rows of a reproduction share: images, networks, comparisons, each made or loaded once."""
 
 from __future__ import annotations
 
@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     Train = Callable[[Process, Recipe, int, Sequence[int]], list[Learner]]
 
 Made = TypeVar("Made")
+# What is missing, as ``MaskedImages.kind`` says it, and the mask that makes it.
 KINDS = {"one pixel": "square:1", "a 2 x 2 patch": "square:2"}
+# Of each image that is continued, as the coursework asks.
+SAMPLES = 10
 
 
 @dataclass(frozen=True)
 class PixelStages:
-    """A pixel network at 0 epochs, 1 epoch and the end, by title. epochs: scores by epoch. made: how,
-    for the page."""
+    """A pixel network after 0 epochs, 1 epoch and the last, by title. epochs: scores by epoch. made: how
+    it was made, for the page."""
 
     stages: dict[str, PixelNetwork]
     epochs: dict[int, Document]
@@ -46,14 +49,15 @@ class PixelStages:
 
     @property
     def network(self) -> PixelNetwork:
+        """After the last epoch."""
         return list(self.stages.values())[-1]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One reproduction. data: a name of ``DATASETS``. out: the folder; networks go to out/networks.
-    train: networks of symbols, one a seed. follow_pixels: what is told of a pixel network's training
-    while it lasts."""
+    """One reproduction. data: a name of ``DATASETS``. out: the folder. train: from process, recipe,
+    hidden units and seeds to networks, one a seed. follow_pixels: gives the ``on_point`` of a pixel
+    network's training."""
 
     sizes: Sizes
     seed: int
@@ -61,21 +65,31 @@ class Run:
     out: Path
     train: Train
     follow_pixels: Callable[[], AbstractContextManager[Callable[[PixelPoint], None]]]
+    # What ``_once`` has made; of any type.
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def _once(self, name: Hashable, make: Callable[[], Made]) -> Made:
-        """What ``make`` gives, made once in this run."""
+        """What ``make`` returned when it was first called under this name."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
 
     @property
     def networks_folder(self) -> Path:
+        """Where the networks of all rows are."""
         return self.out / "networks"
+
+    def pixels_folder(self, readout: tuple[int, ...]) -> Path:
+        """Where the pixel network with these read-out widths is, with its epochs."""
+        return self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
+
+    def learner_file(self, name: str, recipe: str) -> Path:
+        """Where M1 .. M4, trained with a recipe, are."""
+        return self.networks_folder / f"{name}-{recipe}.safetensors"
 
     @property
     def of_data(self) -> str:
-        """For captions: what the images are."""
+        """What the images are, for captions."""
         if self.data == "mnist":
             return "MNIST."
         fonts = ", digits drawn from fonts" if self.data == "glyphs" else ""
@@ -90,10 +104,11 @@ class Run:
 
     @cached_property
     def test_images(self) -> ImageSet:
+        """What pixel networks are scored on."""
         return self.images("test")
 
     def images(self, split: str) -> ImageSet:
-        """A split, whole. Errors: DataError."""
+        """All images of a split. Errors: DataError."""
         from autoregressive.images.datasets import load
 
         return load(self.data, split)
@@ -110,6 +125,7 @@ class Run:
 
     @cached_property
     def pixel_recipe(self) -> PixelRecipe:
+        """Of pixel networks that are trained."""
         from autoregressive.pixels.training import make_pixel_recipe
 
         return make_pixel_recipe(
@@ -126,11 +142,11 @@ class Run:
         return self._once(("pixels", readout), lambda: self._pixel_stages(readout))
 
     def _pixel_stages(self, readout: tuple[int, ...]) -> PixelStages:
-        folder = self.networks_folder / f"pixels-{'-'.join(map(str, readout))}"
+        folder = self.pixels_folder(readout)
         folder.mkdir(parents=True, exist_ok=True)
         if self.packaged_pixels:
             return self._packaged_pixels(folder)
-        from analysis.images.runs import find_or_train
+        from analysis.images.runs import epoch_file, find_or_train
 
         recipe = self.pixel_recipe
         with self.follow_pixels() as on_point:
@@ -146,7 +162,7 @@ class Run:
                 on_point=on_point,
             )
         stages = {
-            _epochs(n): PixelNetwork.load(folder / f"epoch-{n}.safetensors")
+            _epochs(n): PixelNetwork.load(epoch_file(folder, n))
             for n in sorted({0, 1} - {recipe.epochs})
         }
         made = (
@@ -156,7 +172,7 @@ class Run:
         return PixelStages(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
 
     def _packaged_pixels(self, folder: Path) -> PixelStages:
-        from analysis.images.runs import scores
+        from analysis.images.runs import epoch_file, scores
         from autoregressive.pixels.network import evaluate
         from autoregressive.pixels.packaged import packaged_stages
 
@@ -167,7 +183,7 @@ class Run:
         for network in packaged_stages().values():
             number = _epoch_of(network)
             stages[_epochs(number)] = network
-            network.save(folder / f"epoch-{number}.safetensors")
+            network.save(epoch_file(folder, number))
             epochs[number] = {
                 "train": scores(evaluate(network, train)),
                 "test": scores(evaluate(network, test)),
@@ -183,14 +199,14 @@ class Run:
 
     @cached_property
     def continuation(self) -> tuple[Document, Continuation]:
-        """A, B and C of all stages, and the last one's samples."""
+        """The costs A, B and C of all stages, nats a pixel, and the last one's samples."""
         from analysis.images.runs import continuations
 
-        return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=10)
+        return continuations(self.pixels.stages, self.truth, seed=self.seed, samples=SAMPLES)
 
     @cached_property
     def masked(self) -> dict[str, tuple[MaskedImages, str]]:
-        """What is missing -> the images, and where they come from."""
+        """By the names of ``KINDS``, images with missing pixels, and where they come from."""
         from autoregressive.images.masked import MaskedImages, mask_images
 
         n = self.sizes.inpainted_images
@@ -242,7 +258,7 @@ class Run:
             else:
                 made = make_recipe(recipe, budget=self.sizes.budget)
                 (learner,) = self.train(process, made, self.sizes.hidden, [self.seed])
-            learner.save(self.networks_folder / f"{name}-{recipe}.safetensors")
+            learner.save(self.learner_file(name, recipe))
             learners[name] = learner
         return learners
 
@@ -257,7 +273,7 @@ class Run:
         return f"M1 to M4 were trained in this run, seed {self.seed}."
 
     def comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:
-        """M1 .. M4 on the three test streams."""
+        """M1 .. M4 of a recipe on the three test streams, by model and stream."""
         return self._once(("comparisons", recipe), lambda: self._comparisons(recipe))
 
     def _comparisons(self, recipe: str) -> dict[str, dict[str, Comparison]]:

@@ -1,4 +1,4 @@
-"""How much is computed: the full run, the quick one."""
+"""How much a reproduction computes: the full run and the quick one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from analysis.report.report import Document
 class Sizes:
     """All sizes of a run.
 
-    name: for the page. packaged: networks come with the package, where they are of the same images,
-    instead of being trained. pixel_recipe: of pixel networks that are trained. scored_images: of
-    train and of test in row 4, where networks are packaged; None is all. train_images, epochs,
-    pixel_batch, hidden, budget: of trainings; None is all images, the recipe's own. readouts: of
-    the pixel networks; the first one is used in rows 5 to 10. mistaken_images: for the effects of
-    mistakes. exact_task_length: the exact gap of row 16 is walked over the draws of a task of this
-    T. hidden_models: whose state is looked at. questions_budget: 0 shows the study that
-    comes with the package.
+    name: for the page. packaged: whether the networks of the package are used, where they are of the
+    same images. pixel_recipe: of pixel networks that are trained. scored_images: of train and test in
+    row 4, where networks are packaged. train_images, epochs, pixel_batch, hidden, budget: of trainings;
+    None is all images, or the recipe's own value. readouts: of the pixel networks; rows 5 to 10 use the
+    first. continued_images, inpainted_images, mistaken_images: in rows 5 and 6, in rows 7 to 10, for the
+    effects of mistakes. streams: test streams of symbols. exact_task_length: T in the exact gap of row
+    16. questions_budget, questions_seeds, questions_streams: of the study in row 17; a budget of 0
+    shows the one that comes with the package. hidden_streams, hidden_models: in row 18.
     """
 
     name: str

@@ -10,28 +10,29 @@ from collections.abc import Callable, Collection
 from analysis import extensions
 from analysis.coursework.reproduce import (
     bayes_rows,
+    continuation_rows,
+    hidden_rows,
     inpainting_rows,
     mistakes_section,
     pixel_rows,
     process_rows,
+    question_rows,
     symbol_rows,
 )
 from analysis.coursework.reproduce.kept import Kept, Result, find, keep
-from analysis.coursework.reproduce.rows import ROWS
+from analysis.coursework.reproduce.rows import MISTAKES, asked_in
 from analysis.coursework.reproduce.run import Run
 from analysis.report.report import Document
 from autoregressive.checkpoint import settings_digest
 from autoregressive.versions import versions
-
-MISTAKES = "mistakes"
 
 STEPS: dict[str, Callable[[Run], Result]] = {
     "row-1": pixel_rows.data,
     "row-2": pixel_rows.model,
     "row-3": pixel_rows.training,
     "row-4": pixel_rows.summary,
-    "row-5": pixel_rows.continuation,
-    "row-6": pixel_rows.pictures,
+    "row-5": continuation_rows.continuation,
+    "row-6": continuation_rows.pictures,
     "row-7": inpainting_rows.one_pixel,
     "row-8": inpainting_rows.patch,
     "row-9": inpainting_rows.both_files,
@@ -42,22 +43,20 @@ STEPS: dict[str, Callable[[Run], Result]] = {
     "row-14": symbol_rows.test_streams,
     "row-15": process_rows.exact_bayes,
     "row-16": bayes_rows.against_bayes,
-    "row-17": bayes_rows.questions,
-    "row-18": bayes_rows.hidden_state,
+    "row-17": question_rows.questions,
+    "row-18": hidden_rows.hidden_state,
     MISTAKES: mistakes_section.section,
 }
 
 
 def title(step: str) -> str:
     """ "Row 5, Continuation"."""
-    if step == MISTAKES:
-        return mistakes_section.TITLE
-    number = int(step.removeprefix("row-"))
-    return f"Row {number}, {ROWS[number].title}"
+    asked = asked_in(step)
+    return mistakes_section.TITLE if asked is None else f"Row {asked.number}, {asked.title}"
 
 
 def command(run: Run, step: str) -> str:
-    """What makes a step's results again."""
+    """The command that makes a step's results again."""
     words = ["meta-learn", "reproduce", *(["--quick"] if run.sizes.name == "quick" else [])]
     words += ["--data", run.data] if run.data != "mnist" else []
     row = step.removeprefix("row-")
@@ -65,7 +64,7 @@ def command(run: Run, step: str) -> str:
 
 
 def identity(run: Run) -> str:
-    """What decides the results: kept ones of another run are not taken for this one's."""
+    """A digest of all that the results depend on: a run finds only kept results with its own."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.masked_paths()
     }
@@ -84,10 +83,11 @@ def perform(
     steps: Collection[str],
     on_step: Callable[[str, Kept, bool], None] = lambda step, kept, new: None,
 ) -> dict[str, Kept]:
-    """All results that there are after these steps, by step, those kept from before among them.
+    """Does those of ``steps`` that have no kept result. Returns all results of the run, by step, also
+    those kept from before.
 
-    on_step: called after each with whether it was done now. A run that was stopped goes on after the
-    last step it kept. Errors: those of the steps; OSError.
+    on_step: called after each of ``steps``; its last argument says whether it was done now. A run that
+    was stopped goes on after the last step it kept. Errors: those of the steps; OSError.
     """
     own = identity(run)
     results = {}
@@ -99,7 +99,7 @@ def perform(
             seconds = time.monotonic() - started
             kept = keep(run.out, step, own, result, command(run, step), run.seed, seconds)
             on_step(step, kept, True)
-        elif step in steps and kept is not None:
+        elif kept is not None and step in steps:
             on_step(step, kept, False)
         if kept is not None:
             results[step] = kept

@@ -21,7 +21,6 @@ from meta_learning.experiments import (
 )
 
 RECIPES = ("coursework", "default")
-_SHOWN = 44
 
 
 def model(run: Run) -> Result:
@@ -36,7 +35,7 @@ def model(run: Run) -> Result:
     at = 50
     other[:, at] = (other[:, at] + 1) % 3
     changed = learner.log_predictive(other)
-    # Row t predicts x_t itself, so rows up to and with ``at`` may not change.
+    # Row t predicts x_t from x_<t: rows up to ``at``, inclusive, may not change.
     earlier, later = causality(rows, changed, at + 1)
     normalised = float(np.abs(np.exp(rows).sum(-1) - 1).max())
     answer = (
@@ -206,12 +205,14 @@ def test_streams(run: Run) -> Result:
 
 
 def _lower(loss: dict[str, float], one: str, other: str) -> str:
+    """Which of two models loses less, and by how much, in words."""
     low, high = sorted((one, other), key=loss.__getitem__)
     return f"{low} loses {nats(loss[high] - loss[low])} less than {high}"
 
 
 def _experiments_command(run: Run) -> str:
-    """Empty where the run's trainings are no bigger than a test's."""
+    """The commands that give the same numbers; empty where networks are trained on a budget of the
+    run's own, or are packaged and so of another seed."""
     if run.sizes.budget is not None or (run.sizes.packaged and run.seed):
         return ""
     return "\n".join(
