@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cache
 
@@ -18,6 +19,7 @@ from meta_learning.processes import (
     Mess3,
     Mixture,
     RandomRandomXor,
+    StationaryChain,
     TaskPool,
     ZeroOneRandom,
 )
@@ -62,6 +64,53 @@ def markov_chain(process, draws):
             weight *= urn(alpha[before], urns[before], x)
             urns[before].append(x)
     return weight
+
+
+LOG_2 = Fraction(Decimal(2).ln(Context(prec=120)))
+
+
+@cache
+def over_one_plus(n):
+    """The integral of q^n / (1 + q) over [0, 1]."""
+    return LOG_2 if n == 0 else Fraction(1, n) - over_one_plus(n - 1)
+
+
+@cache
+def over_sum(m, n):
+    """The integral of p^m q^n / (p + q) over the unit square."""
+    if m:
+        return Fraction(1, m * (n + 1)) - over_sum(m - 1, n + 1)
+    return (LOG_2 - over_one_plus(n + 1)) / (n + 1) + Fraction(1, (n + 1) ** 2)
+
+
+@cache
+def mean_first(alpha, first):
+    """E[pi_first] for two rows that are Dirichlet with whole numbers: (1 - p)^a and (1 - q)^b are
+    written out, p = P(0 -> 1) and q = P(1 -> 0)."""
+    (a00, a01), (a10, a11) = alpha
+    total = sum(
+        (-1) ** (i + j)
+        * math.comb(a00 - 1, i)
+        * math.comb(a11 - 1, j)
+        * over_sum(a01 - 1 + i + (first == 1), a10 - 1 + j + (first == 0))
+        for i in range(a00)
+        for j in range(a11)
+    )
+    beta = [
+        Fraction(math.factorial(a + b - 1), math.factorial(a - 1) * math.factorial(b - 1))
+        for a, b in alpha
+    ]
+    return total * math.prod(beta)
+
+
+def stationary_chain(process, draws):
+    """p(draws): an urn for every symbol before, and the mean of the first symbol's probability over
+    the rows that they leave."""
+    alpha, weight = [[int(a) for a in row] for row in process.alpha], Fraction(1)
+    for before, x in itertools.pairwise(draws):
+        weight *= Fraction(alpha[before][x], sum(alpha[before]))
+        alpha[before][x] += 1
+    return weight * mean_first(tuple(map(tuple, alpha)), draws[0])
 
 
 def mixture(process, draws):
@@ -179,6 +228,7 @@ PROBABILITY = {
     FixedCategorical: fixed,
     ChangePoints: change_points,
     MarkovChain: markov_chain,
+    StationaryChain: stationary_chain,
     Mixture: mixture,
     TaskPool: task_pool,
     **dict.fromkeys(STARTS_AND_EDGES, hidden_markov),

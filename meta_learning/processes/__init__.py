@@ -38,6 +38,7 @@ from meta_learning.processes.places import (
     task_counts,
     with_reset,
 )
+from meta_learning.processes.stationary_chain import StationaryChain
 from meta_learning.processes.succession import log_succession
 from meta_learning.processes.task_pool import TaskPool
 
@@ -59,6 +60,7 @@ __all__ = [
     "Parameter",
     "Process",
     "RandomRandomXor",
+    "StationaryChain",
     "Streams",
     "TaskPool",
     "ZeroOneRandom",
@@ -87,6 +89,7 @@ PROCESSES: dict[str, type[Process]] = {
         FixedCategorical,
         ChangePoints,
         MarkovChain,
+        StationaryChain,
         Mixture,
         HiddenMarkov,
         Mess3,

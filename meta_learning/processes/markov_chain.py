@@ -11,7 +11,7 @@ n_jk the transitions from j to k seen in the task,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -48,7 +48,7 @@ class Transitions(NamedTuple):
     last: Int[Array, ""]
 
 
-def _check_rows(
+def check_rows(
     alpha: Sequence[float] | Sequence[Sequence[float]], name: str
 ) -> tuple[tuple[float, ...], ...]:
     """K rows of K. alpha: one row, which stands for all, or K. Errors: ValueError for anything else."""
@@ -82,7 +82,7 @@ class MarkovChain(Process):
             read_rows,
             "prior pseudo-counts of each row of the transition matrix, or one row for all",
             "5,1,1/1,5,1/1,1,5",
-            _check_rows,
+            check_rows,
         ),
         "T": TASK_LENGTH,
     }
@@ -112,24 +112,16 @@ class MarkovChain(Process):
         tasks: int = 1,
         draws: int | None = None,
     ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
-        n = draws_in_task(self.T, draws)
-        with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
-            rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(self.alpha)).to_event(1))
-        if n == 0:
-            return None
-
-        def step(
-            p: Float[Array, "streams tasks symbols"],
-            observed: Integer[AnyArray, "streams tasks"] | None,
-        ) -> tuple[
-            Float[Array, "streams tasks symbols"],
-            Integer[Array, "streams tasks"],
-        ]:
-            x = numpyro.sample("x", dist.Categorical(p), obs=observed)
-            return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
-
-        start = jnp.broadcast_to(jnp.asarray(self.start, rows.dtype), rows.shape[:-1])
-        return scan(step, start, symbols, length=n)[1]
+        start = jnp.asarray(self.start)
+        return chain_model(
+            self.alpha,
+            self.T,
+            lambda rows: jnp.broadcast_to(start.astype(rows.dtype), rows.shape[:-1]),
+            symbols,
+            streams=streams,
+            tasks=tasks,
+            draws=draws,
+        )
 
     def latent_of(self, sites: Sites) -> Latent:
         return sites["rows"]["value"]
@@ -191,3 +183,33 @@ class MarkovChain(Process):
             cls(((5, 1, 1), (1, 5, 0.5), (1, 2, 3)), 5),
             cls(((1.3, 0.4), (2, 5)), math.inf),
         )
+
+
+def chain_model(
+    alpha: tuple[tuple[float, ...], ...],
+    T: float,
+    first_given: Callable[[Float[Array, "*batch symbols symbols"]], Float[Array, "*batch symbols"]],
+    symbols: Integer[AnyArray, "n {streams} {tasks}"] | None,
+    *,
+    streams: int,
+    tasks: int,
+    draws: int | None,
+) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
+    """The NumPyro model of tasks that are Markov chains, as ``Process.model``.
+
+    first_given: the distribution of the first symbol by the transition matrix.
+    """
+    n = draws_in_task(T, draws)
+    with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
+        rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(alpha)).to_event(1))
+    if n == 0:
+        return None
+
+    def step(
+        p: Float[Array, "streams tasks symbols"],
+        observed: Integer[AnyArray, "streams tasks"] | None,
+    ) -> tuple[Float[Array, "streams tasks symbols"], Integer[Array, "streams tasks"]]:
+        x = numpyro.sample("x", dist.Categorical(p), obs=observed)
+        return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
+
+    return scan(step, first_given(rows), symbols, length=n)[1]

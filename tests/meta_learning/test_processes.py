@@ -30,6 +30,7 @@ from meta_learning.processes import (
     MarkovChain,
     Mess3,
     Mixture,
+    StationaryChain,
     TaskPool,
     ZeroOneRandom,
     process_kind,
@@ -50,7 +51,7 @@ NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     HiddenMarkov(((0, 1), (1, 0)), ((1, 0), (0, 1)), 5, (1, 0)),
     *(
         kind.from_parameters({"T": T})
-        for kind in (MarkovChain, Mixture, HiddenMarkov, Even, TaskPool)
+        for kind in (MarkovChain, StationaryChain, Mixture, HiddenMarkov, Even, TaskPool)
         for T in (1, 2)
     ),
 ]
@@ -139,6 +140,11 @@ def of_hidden_markov(process, draws):
     return {"state_probabilities": list(shares(weight).values())}
 
 
+def of_stationary(process, draws):
+    first = [float(draws[:1] == [k]) for k in range(process.num_symbols)]
+    return {**of_markov(process, draws), "first_symbol": first}
+
+
 COORDINATES = {
     DirichletCategorical: lambda process, draws: {
         "log_concentration": [math.log(sum(process.alpha) + len(draws))]
@@ -146,6 +152,7 @@ COORDINATES = {
     FixedCategorical: lambda process, draws: {},
     ChangePoints: of_change_points,
     MarkovChain: of_markov,
+    StationaryChain: of_stationary,
     Mixture: of_mixture,
     TaskPool: of_task_pool,
     **dict.fromkeys(STARTS_AND_EDGES, of_hidden_markov),
