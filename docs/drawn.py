@@ -325,7 +325,7 @@ def pools() -> Pieces:
     """Networks on pools of tasks, from docs/results, where this command's sweep.nc is kept."""
     import xarray
 
-    sizes = " ".join(f"--param pool={size}" for size in (4, 16, 64, 256, 1024))
+    sizes = " ".join(f"--param pool={size}" for size in (4, 16, 64, 256, 1024, 4096))
     command = (
         f"meta-learn sweep --process task-pool {sizes} --param alpha=1,1,1 --T 20 --budget 1600000 "
         "--seeds 3"
