@@ -35,6 +35,11 @@ def interrupted() -> bool:
     return _since is not None
 
 
+def whole_program() -> bool:
+    """Whether the process ends with what runs inside ``handled``."""
+    return _program
+
+
 @contextmanager
 def handled(program: bool = False) -> Iterator[None]:
     """Inside it SIGINT and SIGTERM are ours, in the main thread. A SIGINT that is ignored stays so, as

@@ -11,9 +11,9 @@ from analysis.comparison.between import least
 from analysis.comparison.compare import Comparison
 from analysis.comparison.estimates import field_of, interval_kind
 from analysis.comparison.metrics import METRICS
-from analysis.intervals import (
-    Estimate,
-)
+from analysis.intervals import Estimate
+from analysis.report import arrays
+from analysis.report.arrays import Group, Groups
 from analysis.report.formats import finite
 from analysis.report.report import Document
 from meta_learning.processes import drawn_places, json_task_length
@@ -145,10 +145,13 @@ def _between(comparison: Comparison, found: dict[str, Estimate]) -> dict[str, An
 
 
 def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataTree:
-    """Labelled arrays, as ArviZ opens them: groups and dims seed, predictor, stream, position,
-    outcome. Network probabilities are not posterior draws, so they have groups of their own."""
-    import xarray as xr
+    """``to_groups`` as ArviZ opens them."""
+    return arrays.to_datatree(to_groups(comparison, learners))
 
+
+def to_groups(comparison: Comparison, learners: list[Learner]) -> Groups:
+    """Labelled arrays in groups: dims seed, predictor, stream, position, outcome. Network
+    probabilities are not posterior draws, so they have groups of their own."""
     networks, references = comparison.networks, comparison.references
     seeds = {"seed": comparison.seeds}
     drawn = drawn_places(comparison.length, comparison.prior.task_length)
@@ -186,9 +189,9 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
         }
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
     groups = {
-        "network": xr.Dataset(scores("seed", of_networks) | of_networks_alone, {**seeds, **coords}),
-        "references": xr.Dataset(scores("predictor", of_references), {**ladder, **coords}),
-        "example": _example_dataset(comparison, drawn),
+        "network": Group(scores("seed", of_networks) | of_networks_alone, {**seeds, **coords}),
+        "references": Group(scores("predictor", of_references), {**ladder, **coords}),
+        "example": _example_group(comparison, drawn),
     }
     if learners and learners[0].history:
         curves: Variables = {
@@ -201,13 +204,11 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
             described("bayes_loss"),
         )
         symbols = ("point", learners[0].history["symbols"], described("symbols"))
-        groups["training"] = xr.Dataset(curves, {**seeds, "symbols": symbols})
-    return xr.DataTree.from_dict(groups)
+        groups["training"] = Group(curves, {**seeds, "symbols": symbols})
+    return groups
 
 
-def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> xarray.Dataset:
-    import xarray as xr
-
+def _example_group(comparison: Comparison, drawn: np.ndarray) -> Group:
     example = comparison.example
     outcomes = [*map(str, range(comparison.prior.num_symbols)), "RESET"]
     place = ("place", "outcome")
@@ -215,7 +216,7 @@ def _example_dataset(comparison: Comparison, drawn: np.ndarray) -> xarray.Datase
     if example.low is not None:
         band = {"posterior_low": example.low, "posterior_high": example.high}
     units = {"units": _PROBABILITY}
-    return xr.Dataset(
+    return Group(
         {
             "symbols": (("place",), example.symbols),
             "drawn": (("place",), drawn),
