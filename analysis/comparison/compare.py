@@ -14,10 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float64, Integer, PRNGKeyArray
+from jaxtyping import Bool, Float, Float64, Integer, PRNGKeyArray
 
 from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
 from analysis.report.report import Document
@@ -209,31 +210,19 @@ def score(
         if test_prior:
             log_q["bayes_test"] = test_prior.log_predictive(symbols)
 
-        def add(to: list[Part], rows: Rows, known: dict[str, Rows] = log_q) -> list[slice]:
-            blocks = _blocks(rows)
-            bayes, test = known["bayes"], known.get("bayes_test")
-            to += [
-                score_part(
-                    rows[some],
-                    bayes[some],
-                    None if test is None else test[some],
-                    symbols[some],
-                    drawn,
-                    positions,
-                )
-                for some in blocks
-            ]
-            return blocks
-
+        bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
+        blocks = _blocks(bayes)
+        of_blocks = partial(_score_blocks, blocks, bayes, bayes_test, symbols, drawn, positions)
         for name, rows in log_q.items():
-            add(parts[name], rows)
+            parts[name] += of_blocks(rows)
         for number, rows in enumerate(networks):
             if number == len(of_networks):
                 of_networks.append([])
-            blocks = add(of_networks[number], rows)
+            scored = of_blocks(rows)
+            of_networks[number] += scored
             if prior.second in log_q:
-                bayes, second = log_q["bayes"], log_q[prior.second]
-                for part, some in zip(of_networks[number][-len(blocks) :], blocks, strict=True):
+                second = log_q[prior.second]
+                for part, some in zip(scored, blocks, strict=True):
                     part.between = score_between(
                         rows[some], bayes[some], second[some], drawn, positions
                     )
@@ -249,6 +238,29 @@ def score(
         list(seeds),
         example,
     )
+
+
+def _score_blocks(
+    blocks: Sequence[slice],
+    bayes: Rows,
+    bayes_test: Rows | None,
+    symbols: Integer[np.ndarray, "streams length"],
+    drawn: Bool[np.ndarray, " length"],
+    positions: int,
+    log_q: Rows,
+) -> list[Part]:
+    """``score_part`` of each block of streams."""
+    return [
+        score_part(
+            log_q[some],
+            bayes[some],
+            None if bayes_test is None else bayes_test[some],
+            symbols[some],
+            drawn,
+            positions,
+        )
+        for some in blocks
+    ]
 
 
 def _blocks(rows: Rows) -> list[slice]:

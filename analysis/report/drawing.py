@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Text stays text, which is searched, edited, and on a page in the page's own font. Without a date and
 # random names, the same results give the same bytes.
-_SVG = {"svg.hashsalt": "meta-learn", "svg.fonttype": "none"}
+_SVG: Any = {"svg.hashsalt": "meta-learn", "svg.fonttype": "none"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -65,7 +65,7 @@ class PlainPowers(LogFormatterSciNotation):
     def __call__(self, x: float, pos: int | None = None) -> str:
         text = str(super().__call__(x, pos)).replace(r"$\mathdefault{", "").removesuffix("}$")
         raised = re.sub(r"\^\{([^}]*)\}", lambda power: power[1].translate(_RAISED), text)
-        return raised.replace(r"\times", "×").replace("−", "-")
+        return raised.replace(r"\times", "\N{MULTIPLICATION SIGN}").replace("\N{MINUS SIGN}", "-")
 
 
 def write_plain_powers(figure: Figure) -> None:

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from analysis import extensions
 from analysis.report import folder
 from analysis.report.arrays import Groups, groups_netcdf
-from analysis.report.inline import inline_svg
+from analysis.report.further import further
+from analysis.report.inline import show_svg
 from analysis.report.report import Document, Json, Panel, Report, Section, Shown
+from analysis.report.words import link, word_of, words_of
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
 
 def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: str) -> None:
@@ -30,7 +33,7 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: s
     folder then removes what was written (``folder``).
     """
     run = manifest(arguments, report.seeds, **report.run)
-    files = _render(report, command, run)
+    files = _render(report, out, command, run)
     for stem, network in report.networks.items():
         network.save(out / f"{stem}.safetensors")
     for name, data in files.items():
@@ -38,7 +41,7 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: s
     folder.finish(out, run)
 
 
-def _render(report: Report, command: str, run: Document) -> dict[str, bytes]:
+def _render(report: Report, out: Path, command: str, run: Document) -> dict[str, bytes]:
     """Every file but networks and manifest, by name, in the order of writing."""
     files = {f"{report.name}.json": json_bytes(report.document)}
     files |= {f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()}
@@ -51,7 +54,7 @@ def _render(report: Report, command: str, run: Document) -> dict[str, bytes]:
         sections: Sequence[Section] = [Section(report.tables, shown)]
     else:
         sections = report.sections()
-    return files | {"report.html": _page(report, sections, command, run)}
+    return files | {"report.html": _page(report, sections, out, command, run)}
 
 
 def manifest(arguments: Mapping[str, Json], seeds: Sequence[int], **more: Json) -> Document:
@@ -104,16 +107,30 @@ def _figure_files(panels: Sequence[Panel]) -> list[dict[str, bytes]]:
     ]
 
 
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """A figure as "png" or "svg"."""
+    from analysis.report.drawing import draw
+
+    return draw(figure)[kind]
+
+
 def show(panel: Panel, files: Mapping[str, bytes]) -> Shown:
     """A panel as a page shows it, of its ``figure_files``."""
-    return Shown(inline_svg(files[f"{panel.name}.svg"], panel.alt), panel.caption)
+    return show_svg(files[f"{panel.name}.svg"], panel.alt, panel.caption)
 
 
 def _page(
-    report: Report, sections: Sequence[Section], command: str, run: Mapping[str, Json]
+    report: Report, sections: Sequence[Section], out: Path, command: str, run: Mapping[str, Json]
 ) -> bytes:
     """report.html with everything inside it."""
     from jinja2 import Environment
+
+    texts = [
+        text
+        for section in sections
+        for table in section.tables
+        for text in (table.title, *(row[0] for row in table.rows if row))
+    ]
 
     template = resources("analysis.report").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
@@ -122,6 +139,10 @@ def _page(
         lead=report.lead,
         sections=sections,
         contents=report.contents,
+        further=further(report.name, out, report.networks),
+        words=words_of(texts),
+        word_of=word_of,
+        link=link,
         command=command,
         run=json.dumps(run, indent=1),
     )

@@ -38,10 +38,12 @@ class Table(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A figure as a page shows it: its <svg> element, and how to read it."""
+    """A figure as a page shows it: its <svg> element, and how to read it. wide: whether it has a row
+    to itself."""
 
     svg: str
     caption: str
+    wide: bool = True
 
 
 class Section(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.report.inline import inline_svg
+from analysis.report.inline import show_svg
 from analysis.report.publish import figure_files, write_json
 from analysis.report.report import Document, Json, Panel, Shown, Table
 from autoregressive.checkpoint import write_atomically
@@ -91,7 +91,7 @@ def find(folder: Path, name: str, run: str) -> Kept | None:
 def show(folder: Path, kept: Kept) -> list[Shown]:
     """The figures of a kept result, from its folder. Errors: OSError."""
     return [
-        Shown(inline_svg((folder / f"{name}.svg").read_bytes(), text["alt"]), text["caption"])
+        show_svg((folder / f"{name}.svg").read_bytes(), text["alt"], text["caption"])
         for name, text in kept.figures.items()
     ]
 
