@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import html.parser
+import re
+import shlex
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from analysis.cli import main
 from analysis.report import words
 from analysis.report.arrays import Group, groups_netcdf, to_datatree
-from analysis.report.further import further
+from analysis.report.further import _FURTHER, further
 from analysis.report.publish import publish
 from analysis.report.report import Panel, Report, Table
 
@@ -82,16 +87,11 @@ def test_links_lead_to_the_documentation_where_its_place_is_known(page):
 
 
 def test_pages_that_words_name_exist():
-    from pathlib import Path
-
     docs = Path(__file__).parents[2] / "docs"
     for word in words.WORDS:
         text = (docs / f"{word.page}.md").read_text("utf-8")
         heads = [line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")]
-        anchors = {
-            "".join(c for c in h.lower().replace(" ", "-") if c.isalnum() or c == "-")
-            for h in heads
-        }
+        anchors = {re.sub(r"[^a-z0-9-]", "", head.lower().replace(" ", "-")) for head in heads}
         assert word.anchor in anchors | {""}, word
 
 
@@ -103,13 +103,6 @@ def test_a_report_with_one_folder_says_how_to_go_on(tmp_path):
 
 
 def test_commands_to_go_on_with_are_understood(tmp_path):
-    import shlex
-
-    import click
-
-    from analysis.cli import main
-    from analysis.report.further import _FURTHER
-
     for name in _FURTHER:
         for _, line in further(name, tmp_path, ["network"]):
             command, arguments = main, shlex.split(line)[1:]
