@@ -48,7 +48,7 @@ def width_pt(svg: bytes) -> float:
 
 def show_svg(svg: bytes, alt: str, caption: str) -> Shown:
     """A figure's file as a page shows it."""
-    return Shown(inline_svg(svg, alt), caption, width_pt(svg) > _HALF_PT)
+    return Shown(inline_svg(svg, alt), caption, width_pt(svg) > _HALF_PT, b"<image" in svg)
 
 
 def _colour(name: str) -> str:

@@ -39,11 +39,12 @@ class Table(NamedTuple):
 
 class Shown(NamedTuple):
     """A figure as a page shows it: its <svg> element, and how to read it. wide: whether it has a row
-    to itself."""
+    to itself. picture: whether there are pixels in it."""
 
     svg: str
     caption: str
     wide: bool = True
+    picture: bool = False
 
 
 class Section(NamedTuple):

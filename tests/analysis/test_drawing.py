@@ -140,4 +140,6 @@ def test_wide_figures_have_a_row_to_themselves(width, wide):
 def test_pictures_stay_pictures():
     figure = Figure()
     figure.subplots().imshow(np.eye(3))
-    assert "data:image/png;base64," in inline_svg(draw(figure)["svg"], "alt")
+    shown = show_svg(draw(figure)["svg"], "alt", "caption")
+    assert shown.picture and "data:image/png;base64," in shown.svg
+    assert not show_svg(draw(curve())["svg"], "alt", "caption").picture
