@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn, TaskID
 
 # Measured for so long before it is said how long all of it takes, and said where that is longer.
@@ -101,10 +103,10 @@ def meter(
 ) -> Iterator[Meter]:
     """A meter of work: ``what`` is done to how many of ``unit``.
 
-    On a terminal a bar with the time left, between columns; it appears with the first report and is
-    gone when it is done. Off one, a line where all takes more than a minute, unless ``line`` is False.
-    Nothing with ``quiet``. measure_s: for how long the pace is measured, where the first seconds are
-    not like the rest.
+    On a terminal, and in a notebook that has ipywidgets, a bar with the time left, between columns; it
+    appears with the first report and is gone when it is done. Elsewhere a line where all takes more
+    than a minute, unless ``line`` is False. Nothing with ``quiet``. measure_s: for how long the pace is
+    measured, where the first seconds are not like the rest.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -117,7 +119,7 @@ def meter(
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=quiet or not console.is_terminal,
+        disable=quiet or not (console.is_terminal or _in_notebook(console)),
     )
     left = (
         TimeLeft(what, unit, say, measure_s=measure_s)
@@ -126,6 +128,11 @@ def meter(
     )
     with bar:
         yield Meter(bar, bar.add_task(what, total=None, visible=False, **fields), left)
+
+
+def _in_notebook(console: Console) -> bool:
+    """Whether a notebook can show a bar that moves: without ipywidgets rich would add lines for ever."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 @contextmanager

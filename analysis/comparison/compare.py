@@ -49,7 +49,7 @@ class Example:
     high: Float64[np.ndarray, "length symbols"] | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """Scores of networks (one a seed) and of the reference ladder on the same streams.
 
@@ -65,6 +65,19 @@ class Comparison:
     example: Example
     settings: Document = field(default_factory=dict)
     subject: str = "network"
+
+    def __repr__(self) -> str:
+        networks = "1 network" if len(self.networks) == 1 else f"{len(self.networks)} networks"
+        gap = np.mean([scores.gap.mean() for scores in self.networks])
+        return (
+            f"<Comparison on {self.streams} streams of {self.source.title}: {networks}, mean gap "
+            f"{gap:.3g} nats, beside {', '.join(self.references)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from analysis.comparison.page import view
+
+        return view(self)
 
     @property
     def streams(self) -> int:

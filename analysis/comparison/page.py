@@ -304,6 +304,17 @@ def _simplex_panel(comparison: Comparison) -> Panel:
     )
 
 
+def view(comparison: Comparison) -> str:
+    """Its numbers as a notebook shows them."""
+    from analysis.comparison.estimates import estimate_all
+    from analysis.comparison.results import document
+    from analysis.report.views import html_view
+
+    numbers = document(comparison, estimate_all(comparison))
+    title = title_of(comparison) if comparison.settings else comparison.source.title
+    return html_view(title, headline(comparison, numbers), summary_tables(comparison, numbers))
+
+
 def make_report(comparison: Comparison, learners: list[Learner], seed: int) -> Report:
     """What there is to say of a comparison. learners: none for predictions from elsewhere. seed: of
     the test streams."""
