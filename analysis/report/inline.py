@@ -28,7 +28,7 @@ def inline_svg(svg: bytes, alt: str) -> str:
     # Groups are numbered, and nothing refers to them. Names of what is drawn again, such as markers, are
     # made this figure's own: a page has a name once.
     text = re.sub(r"<g id=\"[a-zA-Z0-9.]+_\d+\">", "<g>", text)
-    own = hashlib.sha256(svg).hexdigest()[:8]
+    own = hashlib.sha256(svg + alt.encode()).hexdigest()[:8]
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>f{own}-", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _colour(found[0]), text)
     text = re.sub(r"font: ((?:[a-z0-9]+ )*?)([\d.]+)px [^;\"]+", r"font: \1\2px var(--font)", text)

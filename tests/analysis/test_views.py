@@ -11,7 +11,7 @@ from analysis import progress
 from analysis.audit.exact_gap import exact_gap
 from analysis.comparison.compare import compare
 from analysis.hidden.examine import examine
-from autoregressive.pixels.packaged import packaged_network
+from autoregressive.pixels.packaged import packaged_pixels
 from meta_learning import DirichletCategorical
 from meta_learning.learner import Learner, learner_model
 
@@ -28,7 +28,7 @@ def learner():
 def test_a_network_says_what_it_is(learner):
     weights = sum(np.size(value) for value in learner.params.values())
     assert repr(learner) == f"<Learner: cell=gru, hidden=3, {weights} weights, seed 5>"
-    assert repr(packaged_network("lstm-32")).startswith("<PixelNetwork: cell=lstm, hidden=32, ")
+    assert repr(packaged_pixels("lstm-32")).startswith("<PixelNetwork: cell=lstm, hidden=32, ")
 
 
 def test_a_comparison_shows_its_tables(learner):
