@@ -35,7 +35,8 @@ def test_it_runs(page, tmp_path, monkeypatch, capsys):
     # A module's own names: dataclasses look up where their class was made.
     space = {"__name__": __name__}
     for number, cell in enumerate(cells):
-        exec(compile(cell, f"{page.name}, cell {number}", "exec"), space)
+        code = compile(cell, f"{page.name}, cell {number}", "exec", dont_inherit=True)
+        exec(code, space)
     assert "nan" not in capsys.readouterr().out.lower()
     CELLS.clear()
     CELLS.update(known)
