@@ -37,6 +37,11 @@ def interrupted() -> bool:
     return _since is not None
 
 
+def whole_program() -> bool:
+    """Whether the process ends with what runs inside ``handled``."""
+    return _program
+
+
 @contextmanager
 def handle_signals(program: bool = False) -> Iterator[None]:
     """Inside it the main thread answers SIGINT and SIGTERM as this module says.

@@ -105,13 +105,14 @@ def resampled_means(
     n = len(values)
     rng = np.random.default_rng([0, n])
     out = np.empty((_RESAMPLES, values.shape[1]))
-    rows = max(1, min(_RESAMPLES, 4_000_000 // n))
-    for start in range(0, _RESAMPLES, rows):
-        count = min(rows, _RESAMPLES - start)
-        picks = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        weights = np.bincount(picks.ravel(), minlength=count * n).reshape(count, n)
-        with np.errstate(invalid="ignore"):  # 0 times an infinite value is NaN
-            out[start : start + count] = weights @ values / n
+    # As numbers that BLAS multiplies.
+    weights = np.empty((max(1, min(_RESAMPLES, 4_000_000 // n)), n))
+    for start in range(0, _RESAMPLES, len(weights)):
+        some = weights[: _RESAMPLES - start]
+        for row in some:
+            row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
+        with np.errstate(invalid="ignore"):  # an infinite value leaves nothing finite
+            out[start : start + len(some)] = some @ values / n
     return out
 
 

@@ -32,6 +32,19 @@ def prepare(out: Path | None, run: str = "") -> None:
     context.call_on_close(folder.leave)
 
 
+def expect_figures(out: Path | None) -> None:
+    """A report with figures will be written: from here on a second process makes ready to draw them.
+    Only where the command is the whole program."""
+    from analysis import interrupts
+
+    if out is None or not interrupts.whole_program():
+        return
+    from analysis.report import drawers
+
+    drawers.begin()
+    click.get_current_context().call_on_close(drawers.end)
+
+
 def finish(report: Report, out: Path | None, as_json: bool) -> None:
     """Ends a command: fills the report's folder, if there is one, and prints one JSON document, or
     the tables and where the report is. Errors: OSError."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, ProgressColumn, TaskID
 
 # How long the pace is measured before the time of all the work is told.
@@ -102,10 +104,10 @@ def meter(
 ) -> Iterator[Meter]:
     """A meter of work. what, unit: "training" and "iterations".
 
-    On a terminal a bar with the time left, with the columns ``before`` and ``after`` it and their
-    ``fields``; it appears with the first report and vanishes at the end. Elsewhere a line where all of
-    it takes more than a minute, unless ``line`` is False. Nothing with ``quiet``. measure_s: as for
-    ``TimeLeft``, where the first seconds are unlike the rest.
+    On a terminal, and in a notebook that has ipywidgets, a bar with the time left, with the columns
+    ``before`` and ``after`` it and their ``fields``; it appears with the first report and vanishes at
+    the end. Elsewhere a line where all of it takes more than a minute, unless ``line`` is False.
+    Nothing with ``quiet``. measure_s: as for ``TimeLeft``, where the first seconds are unlike the rest.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -118,7 +120,7 @@ def meter(
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=quiet or not console.is_terminal,
+        disable=quiet or not (console.is_terminal or _in_notebook(console)),
     )
     left = (
         TimeLeft(what, unit, say, measure_s=measure_s)
@@ -127,6 +129,11 @@ def meter(
     )
     with bar:
         yield Meter(bar, bar.add_task(what, total=None, visible=False, **fields), left)
+
+
+def _in_notebook(console: Console) -> bool:
+    """Whether a notebook can show a bar that moves: without ipywidgets rich would add lines for ever."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 @contextmanager

@@ -48,6 +48,16 @@ class Network(ABC):
     settings: Settings
     history: dict[str, Shaped[np.ndarray, "..."]]
 
+    def __repr__(self) -> str:
+        settings = {
+            name: self.settings[name] for name in ("cell", "hidden") if name in self.settings
+        }
+        named = ", ".join(f"{name}={value}" for name, value in settings.items())
+        weights = sum(int(np.size(value)) for value in self.params.values())
+        what = f"{named}, {weights:,} weights" if named else f"{weights:,} weights"
+        seed = self.settings.get("seed")
+        return f"<{type(self).__name__}: {what}" + (f", seed {seed}>" if seed is not None else ">")
+
     @classmethod
     @abstractmethod
     def read_header(cls, header: Header) -> tuple[Model, Settings]:

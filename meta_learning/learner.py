@@ -50,7 +50,7 @@ def encode(
     return jax.nn.one_hot(shifted, num_symbols + 1, dtype=jnp.float32)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Learner(Network):
     """A trained network as a predictor.
 

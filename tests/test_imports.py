@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TRAIN
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
@@ -47,6 +48,10 @@ HEAVY = (
     "numpy",
     "rich",
 )
+
+
+# What only some commands need: longer to import than a comparison takes to score.
+NOT_FOR_COMPARE = ("xarray", "pandas", "dask", "distributed", "arviz", "scipy.stats", "pooch")
 
 
 def imported(path: Path) -> set[str]:
@@ -100,3 +105,17 @@ def test_help_imports_nothing_heavy(arguments):
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     assert run.stderr == "[]\n"
+
+
+def test_a_report_of_compare_needs_no_more_than_it_uses(filled_cache, tmp_path):
+    arguments = [*map(str, TRAIN), "--out", str(tmp_path / "out"), "--quiet"]
+    code = (
+        "import sys\n"
+        "from analysis.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        f"print([name for name in {NOT_FOR_COMPARE!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert (tmp_path / "out" / "comparison.nc").exists()

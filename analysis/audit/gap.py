@@ -29,7 +29,7 @@ from meta_learning.processes import Process
 _SUM_TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExactGap:
     """The exact gap of one network on one process, in nats, with its parts.
 
@@ -48,6 +48,15 @@ class ExactGap:
     cells: Decomposition | None = None
     counts: Counts | None = None
     classes: Classes | None = None
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {value:.3g}" for name, value in self.terms.items())
+        return f"<ExactGap {self.gap:.4g} nats a symbol over {self.nodes:,} histories: {parts}>"
+
+    def _repr_html_(self) -> str:
+        from analysis.audit.page import view
+
+        return view(self)
 
     @property
     def by_position(self) -> Term:

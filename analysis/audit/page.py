@@ -123,6 +123,13 @@ def panels(audit: Audit) -> list[Panel]:
     return out + ([] if audit.hidden is None else hidden_pages.panels(audit.hidden))
 
 
+def view(exact: ExactGap) -> str:
+    """An exact gap as a notebook shows it."""
+    from analysis.report.views import html_view
+
+    return html_view("The exact gap", "", [decomposition_table(exact, None)])
+
+
 def make_report(audit: Audit, learner: Learner, process: Process, seed: int) -> Report:
     """What there is to say of a network's audit. seed: of the test streams."""
     from analysis.hidden.results import to_datatree as hidden_tree

@@ -22,7 +22,7 @@ from analysis.commands.options import (
     streams_option,
 )
 from analysis.console import usage_errors
-from analysis.output import finish, prepare
+from analysis.output import expect_figures, finish, prepare
 
 if TYPE_CHECKING:
     from meta_learning.processes import Process
@@ -103,6 +103,7 @@ def compare(
         lambda model, process: choose_test_processes(process, test_alpha, test_task_length, p),
         instead="; use --test-alpha, --test-T or --p for the test streams",
     )
+    expect_figures(out)
     from analysis.comparison.learners import compare_learners
     from analysis.comparison.page import make_report
     from analysis.progress import scoring_progress

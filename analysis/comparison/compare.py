@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float64, Integer, PRNGKeyArray
+from jaxtyping import Bool, Float, Float64, Integer, PRNGKeyArray
 
 from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
 from analysis.report.report import Document
@@ -26,6 +29,7 @@ from meta_learning.references import ladder
 # Symbols (streams, L) -> log q.
 Predictor = Callable[[Integer[np.ndarray, "streams length"]], Rows]
 _CHUNK_SYMBOLS = 250_000
+_BLOCK_NUMBERS = 2**15
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Example:
     high: Float64[np.ndarray, "length symbols"] | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison:
     """Scores of networks (one a seed) and of the reference ladder on the same streams.
 
@@ -61,6 +65,19 @@ class Comparison:
     example: Example
     settings: Document = field(default_factory=dict)
     subject: str = "network"
+
+    def __repr__(self) -> str:
+        networks = "1 network" if len(self.networks) == 1 else f"{len(self.networks)} networks"
+        gap = np.mean([scores.gap.mean() for scores in self.networks])
+        return (
+            f"<Comparison on {self.streams} streams of {self.source.title}: {networks}, mean gap "
+            f"{gap:.3g} nats, beside {', '.join(self.references)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from analysis.comparison.page import view
+
+        return view(self)
 
     @property
     def streams(self) -> int:
@@ -104,12 +121,37 @@ def compare(
         done += len(symbols)
         return log_q
 
-    chunks = (
-        (chunk, (rows(network, np.asarray(chunk.symbols)) for network in networks))
-        for chunk in drawn_chunks(source, key, streams, length)
-    )
     tell(SCORING, 0, streams * len(networks))
-    return score(prior, source, chunks, length=length, seeds=seeds, only=only)
+    # Networks run in a thread beside the references, which are NumPy's for the most part.
+    with ThreadPoolExecutor(1) as beside:
+        chunks = (
+            (chunk, _each_ahead(beside, rows, networks, np.asarray(chunk.symbols)))
+            for chunk in drawn_chunks(source, key, streams, length)
+        )
+        return score(prior, source, chunks, length=length, seeds=seeds, only=only)
+
+
+def _each_ahead(
+    beside: ThreadPoolExecutor,
+    rows: Callable[[Predictor, Integer[np.ndarray, "n length"]], Rows],
+    networks: Sequence[Predictor],
+    symbols: Integer[np.ndarray, "n length"],
+) -> Iterator[Rows]:
+    """What each network predicts, the first begun now and each next one when the one before it is
+    asked for: two are in memory at most."""
+
+    def begin(network: Predictor) -> Future[Rows]:
+        # In the caller's context: who listens to the work, and NumPy's error state, stay.
+        return beside.submit(copy_context().run, rows, network, symbols)
+
+    def results(now: Future[Rows]) -> Iterator[Rows]:
+        for network in networks[1:]:
+            following = begin(network)
+            yield now.result()
+            now = following
+        yield now.result()
+
+    return results(begin(networks[0]))
 
 
 def drawn_chunks(
@@ -180,16 +222,23 @@ def score(
         log_q = {name: reference(chunk) for name, reference in references.items()}
         if test_prior:
             log_q["bayes_test"] = test_prior.log_predictive(symbols)
+
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
+        blocks = _blocks(bayes)
+        of_blocks = partial(_score_blocks, blocks, bayes, bayes_test, symbols, drawn, positions)
         for name, rows in log_q.items():
-            parts[name].append(score_part(rows, bayes, bayes_test, symbols, drawn, positions))
+            parts[name] += of_blocks(rows)
         for number, rows in enumerate(networks):
             if number == len(of_networks):
                 of_networks.append([])
-            part = score_part(rows, bayes, bayes_test, symbols, drawn, positions)
+            scored = of_blocks(rows)
+            of_networks[number] += scored
             if prior.second in log_q:
-                part.between = score_between(rows, bayes, log_q[prior.second], drawn, positions)
-            of_networks[number].append(part)
+                second = log_q[prior.second]
+                for part, some in zip(scored, blocks, strict=True):
+                    part.between = score_between(
+                        rows[some], bayes[some], second[some], drawn, positions
+                    )
             if example is None:
                 example = _example(rows[0], log_q, prior, chunk)
     assert example is not None, "a comparison needs at least one network"
@@ -202,6 +251,36 @@ def score(
         list(seeds),
         example,
     )
+
+
+def _score_blocks(
+    blocks: Sequence[slice],
+    bayes: Rows,
+    bayes_test: Rows | None,
+    symbols: Integer[np.ndarray, "streams length"],
+    drawn: Bool[np.ndarray, " length"],
+    positions: int,
+    log_q: Rows,
+) -> list[Part]:
+    """``score_part`` of each block of streams."""
+    return [
+        score_part(
+            log_q[some],
+            bayes[some],
+            None if bayes_test is None else bayes_test[some],
+            symbols[some],
+            drawn,
+            positions,
+        )
+        for some in blocks
+    ]
+
+
+def _blocks(rows: Rows) -> list[slice]:
+    """Streams of a chunk by so many that their numbers stay in a processor's cache: NumPy's temporaries
+    then cost no new pages, which is most of the time otherwise."""
+    streams = max(1, _BLOCK_NUMBERS // max(1, math.prod(rows.shape[1:])))
+    return [slice(start, start + streams) for start in range(0, len(rows), streams)]
 
 
 def _positions(length: int, task_length: float) -> int:

@@ -304,11 +304,22 @@ def _simplex_panel(comparison: Comparison) -> Panel:
     )
 
 
+def view(comparison: Comparison) -> str:
+    """Its numbers as a notebook shows them."""
+    from analysis.comparison.estimates import estimate_all
+    from analysis.comparison.results import document
+    from analysis.report.views import html_view
+
+    numbers = document(comparison, estimate_all(comparison))
+    title = title_of(comparison) if comparison.settings else comparison.source.title
+    return html_view(title, headline(comparison, numbers), summary_tables(comparison, numbers))
+
+
 def make_report(comparison: Comparison, learners: list[Learner], seed: int) -> Report:
     """What there is to say of a comparison. learners: none for predictions from elsewhere. seed: of
     the test streams."""
     from analysis.comparison.estimates import estimate_all
-    from analysis.comparison.results import document, to_datatree
+    from analysis.comparison.results import document, to_groups
 
     numbers = document(comparison, estimate_all(comparison))
     return Report(
@@ -318,7 +329,7 @@ def make_report(comparison: Comparison, learners: list[Learner], seed: int) -> R
         numbers,
         summary_tables(comparison, numbers),
         panels=lambda: panels_of(comparison, learners),
-        trees=lambda: {"comparison": to_datatree(comparison, learners)},
+        trees=lambda: {"comparison": to_groups(comparison, learners)},
         networks={f"network-seed{one.settings.get('seed', 0)}": one for one in learners},
         seeds=comparison.seeds,
         run={"test_seed": seed},

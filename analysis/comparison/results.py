@@ -13,6 +13,8 @@ from analysis.comparison.compare import Comparison
 from analysis.comparison.estimates import Values, field_of, interval_kind
 from analysis.comparison.metrics import METRICS
 from analysis.intervals import Estimate
+from analysis.report import arrays
+from analysis.report.arrays import Group, Groups
 from analysis.report.formats import finite
 from analysis.report.report import Document
 from meta_learning.processes import drawn_places, json_task_length
@@ -135,14 +137,13 @@ def _between(comparison: Comparison, estimates: dict[str, Estimate]) -> Document
 
 
 def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataTree:
-    """Labelled arrays, as ArviZ opens them.
+    """``to_groups`` as ArviZ opens them."""
+    return arrays.to_datatree(to_groups(comparison, learners))
 
-    Groups: network (dim seed) and references (dim predictor) with scores by stream and position;
-    example, one stream; training, learning curves of ``learners`` where there are any. A network's
-    probabilities are not posterior draws, so they are in no group of ArviZ's.
-    """
-    import xarray as xr
 
+def to_groups(comparison: Comparison, learners: list[Learner]) -> Groups:
+    """Labelled arrays in groups: dims seed, predictor, stream, position, outcome. Network
+    probabilities are not posterior draws, so they have groups of their own."""
     networks, references = comparison.networks, comparison.references
     seeds = {"seed": comparison.seeds}
     drawn = drawn_places(comparison.length, comparison.prior.task_length)
@@ -182,9 +183,9 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
         between = {name: (*array, attributes(name)) for name, array in arrays.items()}
     coords = {"stream": np.arange(comparison.streams), "position": np.arange(1, positions + 1)}
     groups = {
-        "network": xr.Dataset(scores("seed", of_networks) | between, {**seeds, **coords}),
-        "references": xr.Dataset(scores("predictor", of_references), {**ladder, **coords}),
-        "example": _example_dataset(comparison, drawn),
+        "network": Group(scores("seed", of_networks) | between, {**seeds, **coords}),
+        "references": Group(scores("predictor", of_references), {**ladder, **coords}),
+        "example": _example_group(comparison, drawn),
     }
     if learners and learners[0].history:
         curves: Variables = {
@@ -197,13 +198,11 @@ def to_datatree(comparison: Comparison, learners: list[Learner]) -> xarray.DataT
             attributes("bayes_loss"),
         )
         symbols = ("point", learners[0].history["symbols"], attributes("symbols"))
-        groups["training"] = xr.Dataset(curves, {**seeds, "symbols": symbols})
-    return xr.DataTree.from_dict(groups)
+        groups["training"] = Group(curves, {**seeds, "symbols": symbols})
+    return groups
 
 
-def _example_dataset(comparison: Comparison, drawn: Bool[np.ndarray, " length"]) -> xarray.Dataset:
-    import xarray as xr
-
+def _example_group(comparison: Comparison, drawn: Bool[np.ndarray, " length"]) -> Group:
     example = comparison.example
     outcomes = [*map(str, range(comparison.prior.num_symbols)), "RESET"]
     place = ("place", "outcome")
@@ -211,7 +210,7 @@ def _example_dataset(comparison: Comparison, drawn: Bool[np.ndarray, " length"])
     if example.low is not None:
         band = {"posterior_low": example.low, "posterior_high": example.high}
     units = {"units": _PROBABILITY}
-    return xr.Dataset(
+    return Group(
         {
             "symbols": (("place",), example.symbols),
             "drawn": (("place",), drawn),

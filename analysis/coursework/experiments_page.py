@@ -24,10 +24,10 @@ def make_report(experiments: Experiments, seed: int) -> Report:
     learners, comparisons = experiments.learners, experiments.comparisons
 
     def trees() -> Document:
-        from analysis.comparison.results import to_datatree
+        from analysis.comparison.results import to_groups
 
         return {
-            f"{name}-stream{key}": to_datatree(comparison, learners[name])
+            f"{name}-stream{key}": to_groups(comparison, learners[name])
             for name, of in comparisons.items()
             for key, comparison in of.items()
         }

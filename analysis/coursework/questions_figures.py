@@ -11,7 +11,17 @@ from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.report.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, STYLE, VERMILLION
+from analysis.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ON_DARK,
+    ON_LIGHT,
+    ORANGE,
+    PURPLE,
+    STYLE,
+    VERMILLION,
+)
 
 _LOOKS = (
     (BLUE, "-", "o"),
@@ -99,7 +109,7 @@ def heat_maps(
                         ha="center",
                         va="center",
                         fontsize=6.5,
-                        color="white" if dark else "black",
+                        color=ON_DARK if dark else ON_LIGHT,
                     )
             axis.set_xticks(range(len(columns)), columns)
             axis.set_yticks(range(len(rows)), rows)

@@ -44,7 +44,7 @@ MOST_NUMBERS = 2**27
 _EXPLAINED_DIRECTIONS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hidden:
     """Everything that is measured of one network's state.
 
@@ -82,6 +82,15 @@ class Hidden:
     def held_out(self) -> int:
         """How many streams were kept from fitting."""
         return self.streams - self.streams // 2
+
+    def __repr__(self) -> str:
+        spaces = ", ".join(self.dimensions)
+        return f"<Hidden: {spaces} on {self.streams} streams of {self.process.title}>"
+
+    def _repr_html_(self) -> str:
+        from analysis.hidden.page import view
+
+        return view(self)
 
 
 def examine(

@@ -204,6 +204,13 @@ def panels(hidden: Hidden) -> list[Panel]:
     return out
 
 
+def view(hidden: Hidden) -> str:
+    """What there is to say of a state, as a notebook shows it."""
+    from analysis.report.views import html_view
+
+    return html_view(title_of(hidden), headline(hidden), tables(hidden))
+
+
 def make_report(hidden: Hidden, learner: Learner, seed: int) -> Report:
     """What there is to say of a network's hidden state. seed: of the test streams."""
     own = learner.settings.get("seed", 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +11,11 @@ from typing import TYPE_CHECKING
 
 from analysis import extensions
 from analysis.report import folder
+from analysis.report.arrays import Groups, groups_netcdf
+from analysis.report.further import further
+from analysis.report.inline import show_svg
 from analysis.report.report import Document, Json, Panel, Report, Section, Shown
+from analysis.report.words import link, word_of, words_of
 from autoregressive.checkpoint import write_atomically
 from autoregressive.versions import environment, versions
 
@@ -31,7 +33,7 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: s
     folder then removes what was written (``folder``).
     """
     run = manifest(arguments, report.seeds, **report.run)
-    files = _render(report, command, run)
+    files = _render(report, out, command, run)
     for stem, network in report.networks.items():
         network.save(out / f"{stem}.safetensors")
     for name, data in files.items():
@@ -39,20 +41,20 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: s
     folder.finish(out, run)
 
 
-def _render(report: Report, command: str, run: Document) -> dict[str, bytes]:
+def _render(report: Report, out: Path, command: str, run: Document) -> dict[str, bytes]:
     """Every file but networks and manifest, by name, in the order of writing."""
     files = {f"{report.name}.json": json_bytes(report.document)}
     files |= {f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()}
     if report.sections is None:
-        shown = []
-        for panel in report.panels():
-            drawn = figure_files(panel)
-            files |= drawn
-            shown.append(show(panel, drawn))
+        panels = report.panels()
+        drawn = _figure_files(panels)
+        for one in drawn:
+            files |= one
+        shown = [show(panel, one) for panel, one in zip(panels, drawn, strict=True)]
         sections: Sequence[Section] = [Section(report.tables, shown)]
     else:
         sections = report.sections()
-    return files | {"report.html": _page(report, sections, command, run)}
+    return files | {"report.html": _page(report, sections, out, command, run)}
 
 
 def manifest(arguments: Mapping[str, Json], seeds: Sequence[int], **more: Json) -> Document:
@@ -78,68 +80,57 @@ def write_json(path: Path, value: Json) -> None:
     write_atomically(path, json_bytes(value))
 
 
-def netcdf_bytes(tree: xarray.DataTree) -> bytes:
-    """A DataTree as netCDF 4 that ArviZ opens."""
+def netcdf_bytes(tree: xarray.DataTree | Groups) -> bytes:
+    """A DataTree, or groups of arrays, as netCDF 4 that ArviZ opens."""
+    if isinstance(tree, dict):
+        return groups_netcdf(tree)
     return bytes(tree.to_netcdf(engine="h5netcdf"))
 
 
-def write_netcdf(path: Path, tree: xarray.DataTree) -> None:
+def write_netcdf(path: Path, tree: xarray.DataTree | Groups) -> None:
     """A file of ``netcdf_bytes``. Errors: OSError; nothing is left behind then."""
     write_atomically(path, netcdf_bytes(tree))
 
 
 def figure_files(panel: Panel) -> dict[str, bytes]:
     """A panel's figure as PNG and SVG, by the names of their files."""
-    return {f"{panel.name}.{kind}": figure_bytes(panel.figure, kind) for kind in ("png", "svg")}
+    return _figure_files([panel])[0]
+
+
+def _figure_files(panels: Sequence[Panel]) -> list[dict[str, bytes]]:
+    from analysis.report.drawers import draw_all
+
+    drawn = draw_all([panel.figure for panel in panels])
+    return [
+        {f"{panel.name}.{kind}": data for kind, data in kinds.items()}
+        for panel, kinds in zip(panels, drawn, strict=True)
+    ]
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """A figure as "png" or "svg"."""
+    from analysis.report.drawing import draw
+
+    return draw(figure)[kind]
 
 
 def show(panel: Panel, files: Mapping[str, bytes]) -> Shown:
     """A panel as a page shows it, of its ``figure_files``."""
-    png = base64.b64encode(files[f"{panel.name}.png"]).decode()
-    return Shown(png, panel.alt, panel.caption)
-
-
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """A figure as "png" or "svg". What is drawn first decides the layout: the other kind keeps it."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    buffer, dpi = io.BytesIO(), figure.dpi
-    # Without a date and random names, the same results give the same bytes.
-    metadata = {"Date": None} if kind == "svg" else None
-    with matplotlib.rc_context({"svg.hashsalt": "meta-learn"}):
-        if _may_stick_out(figure):
-            figure.savefig(
-                buffer,
-                format=kind,
-                dpi="figure",
-                metadata=metadata,
-                bbox_inches="tight",
-                pad_inches=0.05,
-            )
-        # The canvas itself, because savefig draws twice: once for the layout, which every drawing
-        # works out anyway.
-        elif kind == "png":
-            FigureCanvasAgg(figure).print_png(buffer)
-        else:
-            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
-    figure.dpi = dpi  # SVG sets its own
-    figure.set_layout_engine("none")
-    return buffer.getvalue()
-
-
-def _may_stick_out(figure: Figure) -> bool:
-    """Constrained layout leaves labels some points outside where axes have a colour bar, however often
-    it is run."""
-    return any(axes.get_label() == "<colorbar>" for axes in figure.axes)
+    return show_svg(files[f"{panel.name}.svg"], panel.alt, panel.caption)
 
 
 def _page(
-    report: Report, sections: Sequence[Section], command: str, run: Mapping[str, Json]
+    report: Report, sections: Sequence[Section], out: Path, command: str, run: Mapping[str, Json]
 ) -> bytes:
     """report.html with everything inside it."""
     from jinja2 import Environment
+
+    texts = [
+        text
+        for section in sections
+        for table in section.tables
+        for text in (table.title, *(row[0] for row in table.rows if row))
+    ]
 
     template = resources("analysis.report").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
@@ -148,6 +139,10 @@ def _page(
         lead=report.lead,
         sections=sections,
         contents=report.contents,
+        further=further(report.name, out, report.networks),
+        words=words_of(texts),
+        word_of=word_of,
+        link=link,
         command=command,
         run=json.dumps(run, indent=1),
     )

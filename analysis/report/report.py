@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
+    from analysis.report.arrays import Groups
+
 # A JSON value, and an object of them: what is in it, says what makes it.
 Json = Any
 Document = dict[str, Any]
@@ -36,11 +38,13 @@ class Table(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A figure as a page shows it: its PNG in base64."""
+    """A figure as a page shows it: its <svg> element, and how to read it. wide: whether it has a row
+    to itself. picture: whether there are pixels in it."""
 
-    png: str
-    alt: str
+    svg: str
     caption: str
+    wide: bool = True
+    picture: bool = False
 
 
 class Section(NamedTuple):
@@ -86,7 +90,7 @@ class Report:
     document: Json
     tables: Sequence[Table] = ()
     panels: Callable[[], Sequence[Panel]] = tuple
-    trees: Callable[[], Mapping[str, xarray.DataTree]] = dict
+    trees: Callable[[], Mapping[str, xarray.DataTree | Groups]] = dict
     networks: Mapping[str, Saved] = field(default_factory=dict)
     seeds: Sequence[int] = ()
     run: Mapping[str, Json] = field(default_factory=dict)

@@ -9,6 +9,9 @@ from typing import Any
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
+# Text on a picture, whose colours stay as they are where a page is dark (``inline``).
+ON_DARK, ON_LIGHT = "#fefeff", "#010102"
+
 # label, colour, line style, marker
 ROLES: dict[str, tuple[str, str, str, str]] = {
     "network": ("network", VERMILLION, "-", "o"),
@@ -55,7 +58,5 @@ STYLE: Any = {
     "legend.fontsize": 8,
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "meta-learn",
     "figure.constrained_layout.use": True,
 }

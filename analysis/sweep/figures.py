@@ -20,7 +20,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from analysis.comparison.between_figures import ends
-from analysis.report.style import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from analysis.report.style import (
+    BLUE,
+    GREEN,
+    ON_DARK,
+    ON_LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILLION,
+)
 from analysis.sweep.grid import NETWORK_AXES, text_of
 
 if TYPE_CHECKING:
@@ -231,7 +241,7 @@ def _heat_map(
                     ha="center",
                     va="center",
                     fontsize=7.5,
-                    color="white" if dark else "black",
+                    color=ON_DARK if dark else ON_LIGHT,
                 )
         axis.set_xticks(range(shape[1]), of_columns)
         axis.set_yticks(range(shape[0]), of_rows)

@@ -106,6 +106,13 @@ def tables(sweep: Sweep) -> list[Table]:
     return [best, *out] if best else out
 
 
+def view(sweep: Sweep) -> str:
+    """A sweep as a notebook shows it."""
+    from analysis.report.views import html_view
+
+    return html_view(title_of(sweep), headline(sweep), tables(sweep))
+
+
 def make_report(sweep: Sweep, seed: int) -> Report:
     """What there is to say of a sweep. seed: of the test streams."""
     tree = cache(lambda: to_datatree(sweep))

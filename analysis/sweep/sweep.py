@@ -68,7 +68,7 @@ class Result(NamedTuple):
     dims: dict[str, list[str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """results: one for each point of ``grid``, in its order. cached: how many were in the cache."""
 
@@ -77,6 +77,14 @@ class Sweep:
     streams: int
     results: list[Result]
     cached: int
+
+    def __repr__(self) -> str:
+        return f"<Sweep of {len(self.results)} points, seeds {list(self.seeds)}>"
+
+    def _repr_html_(self) -> str:
+        from analysis.sweep.page import view
+
+        return view(self)
 
 
 def sweep(

@@ -49,7 +49,7 @@ def nats(
     return np.logaddexp(0.0, logits) - pixels * logits
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PixelNetwork(Network):
     """A trained network of images.
 

@@ -16,7 +16,7 @@ from analysis.comparison.compare import compare, drawn_chunks
 from analysis.comparison.regret_figures import regret
 from analysis.comparison.simplex_figures import can_draw, simplex
 from analysis.images.inpainting_figures import future_map
-from analysis.report.publish import figure_bytes
+from analysis.report.drawing import draw
 from meta_learning.processes import DirichletCategorical, FixedCategorical
 from meta_learning.processes.places import stream_length
 
@@ -145,6 +145,6 @@ def test_other_processes_have_no_triangle():
 def test_nothing_is_cut_off_at_an_edge(scale):
     # Tick labels at the colour bar, long ones for some scales, move the map to the left.
     missing = Missing(np.arange(784), scale * np.random.default_rng(1).normal(size=784))
-    picture = imread(io.BytesIO(figure_bytes(future_map(missing, (28, 28)), "png")))
+    picture = imread(io.BytesIO(draw(future_map(missing, (28, 28)))["png"]))
     for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
         assert (edge == 1).all()

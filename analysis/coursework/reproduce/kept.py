@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analysis.report.inline import show_svg
 from analysis.report.publish import figure_files, write_json
 from analysis.report.report import Document, Json, Panel, Shown, Table
 from autoregressive.checkpoint import write_atomically
@@ -85,13 +85,14 @@ def find(folder: Path, name: str, run: str) -> Kept | None:
         kept = _read(document)
     except (ValueError, KeyError, TypeError):
         return None
-    return kept if all((folder / f"{name}.png").exists() for name in kept.figures) else None
+    files = (folder / f"{name}.{kind}" for name in kept.figures for kind in ("png", "svg"))
+    return kept if all(file.exists() for file in files) else None
 
 
 def show(folder: Path, kept: Kept) -> list[Shown]:
     """The figures of a kept result, from its folder. Errors: OSError."""
     return [
-        Shown(base64.b64encode((folder / f"{name}.png").read_bytes()).decode(), **text)
+        show_svg((folder / f"{name}.svg").read_bytes(), text["alt"], text["caption"])
         for name, text in kept.figures.items()
     ]
 
