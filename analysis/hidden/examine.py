@@ -182,7 +182,7 @@ def examine(
         trajectories=_trajectories(learner, process, fitted, held_out, axes["h"]),
         probes=probes,
         early=early.says,
-        readings=_readings(held_out_y, read),
+        readings=find_readings(held_out_y, read),
         place_only={
             name: r_squared(held_out_y[name], place_probe(fit_y[name], place[drawn]))
             for name in targets
@@ -233,7 +233,7 @@ def _two(coordinates: Values) -> Float64[np.ndarray, "streams L 2"]:
     return np.pad(coordinates, ((0, 0), (0, 0), (0, missing)))[..., :2]
 
 
-def _readings(exact: dict[str, Values], read: dict[str, dict[str, Values]]) -> Readings | None:
+def find_readings(exact: dict[str, Values], read: dict[str, dict[str, Values]]) -> Readings | None:
     """The first target whose columns are a distribution that moves, and not only from one corner to
     another."""
     for name, values in exact.items():
