@@ -4,16 +4,22 @@ Each layer is one matrix: its weights side by side with its bias as the last col
 pre-activation. For a gradient G the second moments G G' and G' G are averaged; every few steps their
 eigenvectors are refreshed by one step of power iteration with a QR decomposition; Adam's second
 moment is kept in that basis, and so is the first, which turns with the basis: each gradient is then
-rotated once. Layers here have at most a few hundred rows, so the cost is small.
+rotated once.
+
+A side of more than ``block`` rows or columns is cut into as few blocks of one size as do, each with a
+basis of its own: moments between blocks are left out, as in blocked Shampoo (Anil et al. 2020). Work
+then grows with the number of weights, as that of the gradient does, and not faster. A side's bases are
+one array (blocks, size, size); what is missing to whole blocks is filled up with 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array, lax
 from jaxtyping import Float, Int
@@ -21,21 +27,25 @@ from jaxtyping import Float, Int
 from autoregressive.broadcast import AnyArray
 
 Matrices = Mapping[str, Float[AnyArray, "_ _"]]
+# Moments or bases of one side of every layer: of its blocks.
+Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
+T = TypeVar("T", bound=Array)
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 
 
 class SoapState(NamedTuple):
-    """Moments and eigenbases of every layer's matrix, by the layer's name. mean and square: Adam's
-    moments, in the eigenbasis. rows and columns: averages of G G' and G' G."""
+    """Moments and eigenbases of every layer's matrix, filled up to whole blocks, by the layer's name.
+    mean and square: Adam's moments, in the eigenbasis. rows and columns: averages of G G' and G' G,
+    block by block."""
 
     step: Int[Array, "..."]
     mean: Matrices
     square: Matrices
-    rows: Matrices
-    columns: Matrices
-    row_basis: Matrices
-    column_basis: Matrices
+    rows: Blocks
+    columns: Blocks
+    row_basis: Blocks
+    column_basis: Blocks
 
 
 def layers(params: Flat | Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, list[str]]:
@@ -69,19 +79,27 @@ def split(matrices: Matrices, like: Flat) -> dict[str, Float[AnyArray, "..."]]:
 
 
 def scale_by_soap(
-    b1: float = 0.9, b2: float = 0.999, shampoo: float = 0.99, eps: float = 1e-8, every: int = 20
+    b1: float = 0.9,
+    b2: float = 0.999,
+    shampoo: float = 0.99,
+    eps: float = 1e-8,
+    every: int = 20,
+    block: int = 128,
 ) -> optax.GradientTransformation:
     """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
 
     b1, b2: Adam's decay rates. shampoo: the decay of the second moments of rows and columns. every:
-    steps between refreshments of the eigenbases.
+    steps between refreshments of the eigenbases. block: the most rows, or columns, of one basis.
     """
 
     def init(params: Flat) -> SoapState:
-        matrices = join(params)
+        matrices = _filled(join(params), block)
         zeros = jax.tree.map(jnp.zeros_like, matrices)
-        row_eye = {k: jnp.eye(m.shape[0], dtype=m.dtype) for k, m in matrices.items()}
-        column_eye = {k: jnp.eye(m.shape[1], dtype=m.dtype) for k, m in matrices.items()}
+
+        def eye(side: int) -> Blocks:
+            return {k: _eye(m.shape[side], block, m.dtype) for k, m in matrices.items()}
+
+        row_eye, column_eye = eye(0), eye(1)
         return SoapState(
             jnp.zeros((), jnp.int32),
             zeros,
@@ -95,15 +113,17 @@ def scale_by_soap(
     def update(
         gradients: Flat, state: SoapState, params: Flat | None = None
     ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
-        g = join(gradients)
+        g = _filled(join(gradients), block)
         n = state.step + 1
-        rows = _moving(shampoo, state.rows, {k: v @ v.T for k, v in g.items()})
-        columns = _moving(shampoo, state.columns, {k: v.T @ v for k, v in g.items()})
+        rows = _moving(shampoo, state.rows, _each(_moment, g, state.rows))
+        columns = _moving(
+            shampoo, state.columns, _each(_moment, {k: v.T for k, v in g.items()}, state.columns)
+        )
 
-        def keep() -> tuple[Matrices, Matrices, Matrices]:
+        def keep() -> tuple[Blocks, Blocks, Matrices]:
             return state.row_basis, state.column_basis, state.mean
 
-        def turn(find: Callable[[Array, Array], Array]) -> tuple[Matrices, Matrices, Matrices]:
+        def turn(find: Callable[[Array, Array], Array]) -> tuple[Blocks, Blocks, Matrices]:
             left = _each(find, rows, state.row_basis)
             right = _each(find, columns, state.column_basis)
             mean = _each(_from_basis, state.row_basis, state.mean, state.column_basis)
@@ -129,34 +149,77 @@ def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"
     return value[:, None] if value.ndim == 1 else value
 
 
-def _moving(decay: float, average: Matrices, latest: Matrices) -> Matrices:
+def _sizes(side: int, block: int) -> tuple[int, int]:
+    """The number of blocks of a side, and their size."""
+    blocks = -(-side // block)
+    return blocks, -(-side // blocks)
+
+
+def _filled(matrices: Matrices, block: int) -> Matrices:
+    """With rows and columns of 0 up to whole blocks."""
+
+    def missing(side: int) -> tuple[int, int]:
+        return 0, int(np.prod(_sizes(side, block))) - side
+
+    return {k: jnp.pad(m, [missing(n) for n in m.shape]) for k, m in matrices.items()}
+
+
+def _eye(side: int, block: int, dtype: jnp.dtype) -> Float[Array, "blocks size size"]:
+    blocks, size = _sizes(side, block)
+    return jnp.broadcast_to(jnp.eye(size, dtype=dtype), (blocks, size, size))
+
+
+def _moving(decay: float, average: Mapping[str, T], latest: Mapping[str, T]) -> dict[str, T]:
     return {k: decay * average[k] + (1 - decay) * latest[k] for k in latest}
 
 
-def _each(function: Callable[..., Array], *matrices: Matrices) -> Matrices:
+def _each(function: Callable[..., Array], *matrices: Mapping[str, Array]) -> dict[str, Array]:
     return {k: function(*(m[k] for m in matrices)) for k in matrices[0]}
 
 
-def _to_basis(
-    left: Float[Array, "rows rows"],
-    matrix: Float[Array, "rows columns"],
-    right: Float[Array, "columns columns"],
+def _moment(
+    matrix: Float[Array, "rows columns"], like: Float[Array, "blocks size size"]
+) -> Float[Array, "blocks size size"]:
+    """G G' of each block of rows."""
+    if len(like) == 1:
+        return (matrix @ matrix.T)[None]
+    parts = matrix.reshape(*like.shape[:2], -1)
+    return parts @ jnp.swapaxes(parts, 1, 2)
+
+
+def _rows_times(
+    bases: Float[Array, "blocks size size"], matrix: Float[Array, "rows columns"]
 ) -> Float[Array, "rows columns"]:
-    return left.T @ matrix @ right
+    """Every block of rows turned by its own basis from the left."""
+    if len(bases) == 1:
+        return bases[0] @ matrix
+    return (bases @ matrix.reshape(*bases.shape[:2], -1)).reshape(matrix.shape)
+
+
+def _transposed(bases: Float[Array, "blocks size size"]) -> Float[Array, "blocks size size"]:
+    return jnp.swapaxes(bases, 1, 2)
+
+
+def _to_basis(
+    left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
+) -> Float[Array, "rows columns"]:
+    return _rows_times(_transposed(right), _rows_times(_transposed(left), matrix).T).T
 
 
 def _from_basis(
-    left: Float[Array, "rows rows"],
-    matrix: Float[Array, "rows columns"],
-    right: Float[Array, "columns columns"],
+    left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
 ) -> Float[Array, "rows columns"]:
-    return left @ matrix @ right.T
+    return _rows_times(right, _rows_times(left, matrix).T).T
 
 
-def _power_step(moment: Float[Array, "n n"], basis: Float[Array, "n n"]) -> Float[Array, "n n"]:
+def _power_step(
+    moment: Float[Array, "blocks n n"], basis: Float[Array, "blocks n n"]
+) -> Float[Array, "blocks n n"]:
     return jnp.linalg.qr(moment @ basis)[0]
 
 
-def _eigenvectors(moment: Float[Array, "n n"], basis: Float[Array, "n n"]) -> Float[Array, "n n"]:
+def _eigenvectors(
+    moment: Float[Array, "blocks n n"], basis: Float[Array, "blocks n n"]
+) -> Float[Array, "blocks n n"]:
     """Columns in order of falling eigenvalue, whatever the basis before."""
-    return jnp.linalg.eigh(moment)[1][:, ::-1]
+    return jnp.linalg.eigh(moment)[1][..., ::-1]

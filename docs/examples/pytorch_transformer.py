@@ -73,7 +73,9 @@ class Network(nn.Module):
     def __init__(self, width: int = 32, heads: int = 4, layers: int = 2):
         super().__init__()
         self.symbols = nn.Linear(K + 1, width)
-        self.places = nn.Parameter(0.1 * torch.randn(max(options.length, settings["length"]), width))
+        self.places = nn.Parameter(
+            0.1 * torch.randn(max(options.length, settings["length"]), width)
+        )
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
         self.last = nn.LayerNorm(width)
         self.readout = nn.Linear(width, K + 1)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from enumeration import by_hand, enumerated
 from networks import learner, naive_log_predictive
 from running import refused, run
-from test_predictions import saved
 from words import PROBABILITY
 
 from analysis.audit import exact_gap
@@ -49,6 +49,19 @@ CASES = [
     (Mess3(0.5, 0.125, math.inf), 4),
     (Even(0.4), 7),
 ]
+
+
+def saved(path, symbols, log_q, **more):
+    """A predictions file, NPZ or netCDF by its suffix."""
+    if path.suffix == ".npz":
+        np.savez(path, symbols=symbols, log_probabilities=log_q, **more)
+    else:
+        own = {"symbols": (("row", "place"), symbols)}
+        own["log_probabilities"] = ("row", "place", "outcome"), log_q
+        xr.Dataset(own).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
 IDS = [process.name for process, _ in CASES]
 
 
@@ -137,10 +150,7 @@ def test_the_commands(suffix, tmp_path):
     states = np.concatenate([belief @ np.array([[1, 2], [0, 1], [3, 1.0]]), 0 * belief], axis=-1)
     log_q = process.log_predictive(histories.symbols)
     soft = np.log(0.9 * np.exp(log_q) + 0.1 / 4)
-    if suffix == ".npz":
-        np.savez(predictions, symbols=histories.symbols, log_probabilities=soft, states=states)
-    else:
-        saved(predictions, histories.symbols, soft)
+    saved(predictions, histories.symbols, soft, **({"states": states} if suffix == ".npz" else {}))
     out = tmp_path / "out"
     asked = ("compare", "--predictions", predictions, "--streams-file", file)
     result = run(*asked, "--json", "--out", out)
@@ -194,8 +204,7 @@ def test_looking_ahead_is_refused(tmp_path):
     log_q = process.log_predictive(histories.symbols)
 
     def said(rows, symbols=histories.symbols, **more):
-        path = tmp_path / "q.npz"
-        np.savez(path, symbols=symbols, log_probabilities=rows, **more)
+        path = saved(tmp_path / "q.npz", symbols, rows, **more)
         return refused("compare", "--predictions", path, "--streams-file", tmp_path / "all.npz")
 
     for place in range(histories.length):

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import pytest
 
 from autoregressive.soap import join, scale_by_soap, split
 
 SHAPES = {"a.w": (6, 3), "a.b": (6,), "b.w": (2, 6), "b.b": (2,)}
 
 
-def naive(gradients, b1, b2, shampoo, eps, every):
+def by_blocks(find, matrix, block):
+    """A block-diagonal matrix of what ``find`` makes of each block on the diagonal; all blocks but the
+    last are of one size, the smallest with which as few as do are enough."""
+    n = len(matrix)
+    size = -(-n // -(-n // block))
+    out = np.zeros((n, n))
+    for start in range(0, n, size):
+        here = slice(start, start + size)
+        out[here, here] = find(matrix[here, here])
+    return out
+
+
+def naive(gradients, b1, b2, shampoo, eps, every, block):
     """Vyas et al. (2024), algorithm 3, for one matrix: the mean is kept as it is and rotated anew
     at each step."""
     rows, columns = gradients[0].shape
@@ -22,18 +35,29 @@ def naive(gradients, b1, b2, shampoo, eps, every):
         left_moment = shampoo * left_moment + (1 - shampoo) * g @ g.T
         right_moment = shampoo * right_moment + (1 - shampoo) * g.T @ g
         if n == every:
-            left = np.linalg.eigh(left_moment)[1][:, ::-1]
-            right = np.linalg.eigh(right_moment)[1][:, ::-1]
+            left, right = (
+                by_blocks(lambda m: np.linalg.eigh(m)[1][:, ::-1], moment, block)
+                for moment in (left_moment, right_moment)
+            )
         elif n % every == 0:
-            left = np.linalg.qr(left_moment @ left)[0]
-            right = np.linalg.qr(right_moment @ right)[0]
+            # Within blocks: what is between them is not in the moments that are turned.
+            left, right = (
+                by_blocks(
+                    lambda m: np.linalg.qr(m)[0],
+                    by_blocks(lambda m: m, moment, block) @ basis,
+                    block,
+                )
+                for moment, basis in ((left_moment, left), (right_moment, right))
+            )
         square = b2 * square + (1 - b2) * (left.T @ g @ right) ** 2
         rotated = left.T @ mean @ right / (1 - b1**n)
         yield left @ (rotated / (np.sqrt(square / (1 - b2**n)) + eps)) @ right.T
 
 
-def test_directions_are_those_of_the_published_algorithm():
-    how = {"b1": 0.9, "b2": 0.99, "shampoo": 0.8, "eps": 1e-8, "every": 8}
+# One block; some of both sides, all whole, and one that is filled up.
+@pytest.mark.parametrize("block", [128, 3, 4])
+def test_directions_are_those_of_the_published_algorithm(block):
+    how = {"b1": 0.9, "b2": 0.99, "shampoo": 0.8, "eps": 1e-8, "every": 8, "block": block}
     rng = np.random.default_rng(0)
     gradients = [
         {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
