@@ -30,6 +30,8 @@ Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 # Moments or bases of one side of every layer: of its blocks.
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 T = TypeVar("T", bound=Array)
+# The most rows, or columns, of one basis.
+BLOCK = 128
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 
@@ -84,7 +86,7 @@ def scale_by_soap(
     shampoo: float = 0.99,
     eps: float = 1e-8,
     every: int = 20,
-    block: int = 128,
+    block: int = BLOCK,
 ) -> optax.GradientTransformation:
     """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
 
@@ -149,8 +151,8 @@ def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"
     return value[:, None] if value.ndim == 1 else value
 
 
-def _sizes(side: int, block: int) -> tuple[int, int]:
-    """The number of blocks of a side, and their size."""
+def block_sizes(side: int, block: int = BLOCK) -> tuple[int, int]:
+    """The number of blocks of a side, and their size: as few as do, none of more than ``block``."""
     blocks = -(-side // block)
     return blocks, -(-side // blocks)
 
@@ -159,13 +161,13 @@ def _filled(matrices: Matrices, block: int) -> Matrices:
     """With rows and columns of 0 up to whole blocks."""
 
     def missing(side: int) -> tuple[int, int]:
-        return 0, int(np.prod(_sizes(side, block))) - side
+        return 0, int(np.prod(block_sizes(side, block))) - side
 
     return {k: jnp.pad(m, [missing(n) for n in m.shape]) for k, m in matrices.items()}
 
 
 def _eye(side: int, block: int, dtype: jnp.dtype) -> Float[Array, "blocks size size"]:
-    blocks, size = _sizes(side, block)
+    blocks, size = block_sizes(side, block)
     return jnp.broadcast_to(jnp.eye(size, dtype=dtype), (blocks, size, size))
 
 

@@ -1,8 +1,8 @@
 """A small transformer in PyTorch, trained on Mess3, predicts a file of all histories.
 
     meta-learn streams --all-histories --process mess3 --draws 10 --out all.npz
-    python pytorch_transformer.py all.npz predictions.npz
-    meta-learn compare --predictions predictions.npz --streams-file all.npz
+    python pytorch_transformer.py all.npz answers.npz
+    meta-learn compare --predictions answers.npz --streams-file all.npz
 
 Needs PyTorch and NumPy only: nothing is imported from meta-learn.
 """
