@@ -31,7 +31,7 @@ Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 T = TypeVar("T", bound=Array)
 # The most rows, or columns, of one basis.
-BLOCK = 128
+BLOCK = 72
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 

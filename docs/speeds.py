@@ -67,6 +67,28 @@ def start_table(document: dict[str, Any]) -> Table:
     )
 
 
+def optimizer_table(document: dict[str, Any]) -> Table:
+    """A step's time by width, and the optimiser's share in it."""
+    rows = []
+    for run in document["runs"]:
+        ms, share = run["milliseconds"], run["share"]
+        rows.append(
+            [
+                f"{run['cell'].upper()}, {run['hidden']}",
+                *(f"{ms[name]:.2f}" for name in ("none", "adam", "soap", "soap, whole sides")),
+                *(f"{100 * share[name]:.0f}%" for name in ("soap", "soap, whole sides")),
+            ]
+        )
+    return Table(
+        "Milliseconds of a step of the default recipe, by width",
+        ["network", "gradient", "Adam", "SOAP", "whole sides", "SOAP's share", "whole sides'"],
+        rows,
+        "Batch 4 x 100. Milliseconds of the processor on one core, the least of some turns, "
+        "refreshments of the bases included. Whole sides: one basis a side, however long. "
+        f"{where(document)}.",
+    )
+
+
 def growth_figure(document: dict[str, Any]) -> Figure:
     """Time, and memory above what was there before the work, against what grows; logarithmic."""
     axes = document["axes"]
