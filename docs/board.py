@@ -140,7 +140,7 @@ def panel(board: xr.Dataset) -> Panel:
         figure(board),
         "Share of the gap left open by cell, one panel a process, after two numbers of symbols.",
         "What is left of the memoryless predictor's gap to Bayes, logarithmic: lower is nearer to "
-        "Bayes. A dot is a seed; the dashed line is 0.1%. Cells have about as many parameters as LSTM-32.",
+        "Bayes. A dot is a seed; the dashed line is 0.1%. Parameters are matched to LSTM-32.",
     )
 
 
