@@ -15,7 +15,7 @@ one array (blocks, size, size); what is missing to whole blocks is filled up wit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from autoregressive.broadcast import AnyArray
 Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 # Moments or bases of one side of every layer: of its blocks.
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
-T = TypeVar("T", bound=Array)
+Layers = Mapping[str, AnyArray]
 # The most rows, or columns, of one basis.
 BLOCK = 72
 # Weights and biases by name.
@@ -171,11 +171,11 @@ def _eye(side: int, block: int, dtype: jnp.dtype) -> Float[Array, "blocks size s
     return jnp.broadcast_to(jnp.eye(size, dtype=dtype), (blocks, size, size))
 
 
-def _moving(decay: float, average: Mapping[str, T], latest: Mapping[str, T]) -> dict[str, T]:
+def _moving(decay: float, average: Layers, latest: Layers) -> dict[str, AnyArray]:
     return {k: decay * average[k] + (1 - decay) * latest[k] for k in latest}
 
 
-def _each(function: Callable[..., Array], *matrices: Mapping[str, Array]) -> dict[str, Array]:
+def _each(function: Callable[..., Array], *matrices: Layers) -> dict[str, Array]:
     return {k: function(*(m[k] for m in matrices)) for k in matrices[0]}
 
 
