@@ -6,20 +6,21 @@ eigenvectors are refreshed by one step of power iteration with a QR decompositio
 moment is kept in that basis, and so is the first, which turns with the basis: each gradient is then
 rotated once.
 
-A side of more than ``block`` rows or columns is cut into as few blocks of one size as do, each with a
-basis of its own: moments between blocks are left out, as in blocked Shampoo (Anil et al. 2020). Work
+A side of more than ``whole`` rows or columns is cut into as few blocks of one size as do, none of more
+than ``block``, each with a basis of its own: moments between blocks are left out, as in blocked Shampoo (Anil et al. 2020). Work
 then grows with the number of weights, as that of the gradient does, and not faster. A side's bases are
 one array (blocks, size, size); what is missing to whole blocks is filled up with 0.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import Array, lax
 from jaxtyping import Float, Int
@@ -30,8 +31,9 @@ Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 # Moments or bases of one side of every layer: of its blocks.
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 Layers = Mapping[str, AnyArray]
-# The most rows, or columns, of one basis.
-BLOCK = 72
+# Rows, or columns, up to which a side has one basis: cutting it would take more time, not less. And the
+# most of one block of a longer side: with its bias a layer of 64 times n inputs has little more.
+WHOLE, BLOCK = 128, 72
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 
@@ -86,20 +88,24 @@ def scale_by_soap(
     shampoo: float = 0.99,
     eps: float = 1e-8,
     every: int = 20,
+    whole: int = WHOLE,
     block: int = BLOCK,
 ) -> optax.GradientTransformation:
     """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
 
     b1, b2: Adam's decay rates. shampoo: the decay of the second moments of rows and columns. every:
-    steps between refreshments of the eigenbases. block: the most rows, or columns, of one basis.
+    steps between refreshments of the eigenbases. whole: rows, or columns, up to which a side is not
+    cut. block: the most of one block, where it is.
     """
 
+    cut = partial(block_sizes, whole=whole, block=block)
+
     def init(params: Flat) -> SoapState:
-        matrices = _filled(join(params), block)
+        matrices = _filled(join(params), cut)
         zeros = jax.tree.map(jnp.zeros_like, matrices)
 
         def eye(side: int) -> Blocks:
-            return {k: _eye(m.shape[side], block, m.dtype) for k, m in matrices.items()}
+            return {k: _eye(cut(m.shape[side]), m.dtype) for k, m in matrices.items()}
 
         row_eye, column_eye = eye(0), eye(1)
         return SoapState(
@@ -115,7 +121,7 @@ def scale_by_soap(
     def update(
         gradients: Flat, state: SoapState, params: Flat | None = None
     ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
-        g = _filled(join(gradients), block)
+        g = _filled(join(gradients), cut)
         n = state.step + 1
         rows = _moving(shampoo, state.rows, _each(_moment, g, state.rows))
         columns = _moving(
@@ -151,23 +157,23 @@ def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"
     return value[:, None] if value.ndim == 1 else value
 
 
-def block_sizes(side: int, block: int = BLOCK) -> tuple[int, int]:
-    """The number of blocks of a side, and their size: as few as do, none of more than ``block``."""
-    blocks = -(-side // block)
+def block_sizes(side: int, whole: int = WHOLE, block: int = BLOCK) -> tuple[int, int]:
+    """The number of blocks of a side, and their size; for arguments see ``scale_by_soap``."""
+    blocks = 1 if side <= whole else -(-side // block)
     return blocks, -(-side // blocks)
 
 
-def _filled(matrices: Matrices, block: int) -> Matrices:
+def _filled(matrices: Matrices, cut: Callable[[int], tuple[int, int]]) -> Matrices:
     """With rows and columns of 0 up to whole blocks."""
 
     def missing(side: int) -> tuple[int, int]:
-        return 0, int(np.prod(block_sizes(side, block))) - side
+        return 0, math.prod(cut(side)) - side
 
     return {k: jnp.pad(m, [missing(n) for n in m.shape]) for k, m in matrices.items()}
 
 
-def _eye(side: int, block: int, dtype: jnp.dtype) -> Float[Array, "blocks size size"]:
-    blocks, size = block_sizes(side, block)
+def _eye(sizes: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "blocks size size"]:
+    blocks, size = sizes
     return jnp.broadcast_to(jnp.eye(size, dtype=dtype), (blocks, size, size))
 
 

@@ -37,7 +37,7 @@ def optimizers() -> dict[str, optax.GradientTransformation]:
         "none": optax.identity(),
         "adam": optax.scale_by_adam(),
         "soap": scale_by_soap(),
-        "soap, whole sides": scale_by_soap(block=WHOLE),
+        "soap, whole sides": scale_by_soap(whole=WHOLE),
     }
 
 

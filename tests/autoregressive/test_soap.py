@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from autoregressive.soap import join, scale_by_soap, split
+from autoregressive.soap import block_sizes, join, scale_by_soap, split
 
 SHAPES = {"a.w": (6, 3), "a.b": (6,), "b.w": (2, 6), "b.b": (2,)}
 
@@ -57,7 +57,15 @@ def naive(gradients, b1, b2, shampoo, eps, every, block):
 # One block; some of both sides, all whole, and one that is filled up.
 @pytest.mark.parametrize("block", [128, 3, 4])
 def test_directions_are_those_of_the_published_algorithm(block):
-    how = {"b1": 0.9, "b2": 0.99, "shampoo": 0.8, "eps": 1e-8, "every": 8, "block": block}
+    how = {
+        "b1": 0.9,
+        "b2": 0.99,
+        "shampoo": 0.8,
+        "eps": 1e-8,
+        "every": 8,
+        "whole": block,
+        "block": block,
+    }
     rng = np.random.default_rng(0)
     gradients = [
         {name: rng.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
@@ -66,7 +74,10 @@ def test_directions_are_those_of_the_published_algorithm(block):
     soap = scale_by_soap(**how)
     update, state = jax.jit(soap.update), soap.init(gradients[0])
     expected = {
-        layer: naive([np.asarray(join(g)[layer], np.float64) for g in gradients], **how)
+        layer: naive(
+            [np.asarray(join(g)[layer], np.float64) for g in gradients],
+            **{name: value for name, value in how.items() if name != "whole"},
+        )
         for layer in join(gradients[0])
     }
     for g in gradients:
@@ -74,3 +85,10 @@ def test_directions_are_those_of_the_published_algorithm(block):
         wanted = split({layer: next(steps) for layer, steps in expected.items()}, g)
         for name in SHAPES:
             np.testing.assert_allclose(direction[name], wanted[name], rtol=0, atol=2e-3)
+
+
+def test_sides_that_are_not_long_have_one_basis():
+    assert block_sizes(128) == (1, 128)
+    assert block_sizes(129) == (2, 65)
+    assert block_sizes(512 + 5) == (8, 65)
+    assert block_sizes(5, whole=3, block=3) == (2, 3)
