@@ -7,9 +7,10 @@ moment is kept in that basis, and so is the first, which turns with the basis: e
 rotated once.
 
 A side of more than ``whole`` rows or columns is cut into as few blocks of one size as do, none of more
-than ``block``, each with a basis of its own: moments between blocks are left out, as in blocked Shampoo (Anil et al. 2020). Work
-then grows with the number of weights, as that of the gradient does, and not faster. A side's bases are
-one array (blocks, size, size); what is missing to whole blocks is filled up with 0.
+than ``block``, each with a basis of its own: moments between blocks are left out, as in blocked Shampoo
+(Anil et al. 2020). Work then grows with the number of weights, as that of the gradient does, and not
+faster. A side's bases are one array (blocks, size, size); what is missing to whole blocks is filled up
+with 0.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 Layers = Mapping[str, AnyArray]
 # Rows, or columns, up to which a side has one basis: cutting it would take more time, not less. And the
-# most of one block of a longer side: with its bias a layer of 64 times n inputs has little more.
+# most of one block of a longer side, such that a bias beside 64 times n inputs makes no block more.
 WHOLE, BLOCK = 128, 72
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]

@@ -102,7 +102,7 @@ def _held(held: Held, process: Process) -> str:
 
 def _probe_table(held: Held, process: Process) -> Table:
     def text(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4f}"
+        return "-" if value is None else f"{round(value, 4) + 0.0:.4f}"  # and no -0
 
     return Table(
         "Linear probes of the state: R² over all histories",
