@@ -6,8 +6,8 @@ eigenvectors are refreshed by one step of power iteration with a QR decompositio
 moment is kept in that basis, and so is the first, which turns with the basis: each gradient is then
 rotated once.
 
-A side of more than ``whole`` rows or columns is cut into as few blocks of one size as do, none of more
-than ``block``, each with a basis of its own: moments between blocks are left out, as in blocked Shampoo
+A side of more than ``whole`` rows or columns is cut into as many blocks of one size, at least ``block``,
+as there can be, each with a basis of its own: moments between blocks are left out, as in blocked Shampoo
 (Anil et al. 2020). Work then grows with the number of weights, as that of the gradient does, and not
 faster. A side's bases are one array (blocks, size, size); what is missing to whole blocks is filled up
 with 0.
@@ -33,8 +33,8 @@ Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 Layers = Mapping[str, AnyArray]
 # Rows, or columns, up to which a side has one basis: cutting it would take more time, not less. And the
-# most of one block of a longer side, such that a bias beside 64 times n inputs makes no block more.
-WHOLE, BLOCK = 128, 72
+# least of one block of a longer side.
+WHOLE, BLOCK = 128, 64
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 
@@ -91,19 +91,21 @@ def scale_by_soap(
     every: int = 20,
     whole: int = WHOLE,
     block: int = BLOCK,
+    few: int = 4,
 ) -> optax.GradientTransformation:
     """The direction of SOAP for a flat dict of parameters, to be scaled by a learning rate.
 
     b1, b2: Adam's decay rates. shampoo: the decay of the second moments of rows and columns. every:
     steps between refreshments of the eigenbases. whole: rows, or columns, up to which a side is not
-    cut. block: the most of one block, where it is.
+    cut. block: the least of one block, where it is; moments of such a side are those
+    of every ``few``-th gradient.
     """
 
     cut = partial(block_sizes, whole=whole, block=block)
 
     def init(params: Flat) -> SoapState:
-        matrices = _filled(join(params), cut)
-        zeros = jax.tree.map(jnp.zeros_like, matrices)
+        matrices = join(params)
+        zeros = jax.tree.map(jnp.zeros_like, _filled(matrices, cut))
 
         def eye(side: int) -> Blocks:
             return {k: _eye(cut(m.shape[side]), m.dtype) for k, m in matrices.items()}
@@ -122,12 +124,11 @@ def scale_by_soap(
     def update(
         gradients: Flat, state: SoapState, params: Flat | None = None
     ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
-        g = _filled(join(gradients), cut)
+        matrices = join(gradients)
+        g = _filled(matrices, cut)
         n = state.step + 1
-        rows = _moving(shampoo, state.rows, _each(_moment, g, state.rows))
-        columns = _moving(
-            shampoo, state.columns, _each(_moment, {k: v.T for k, v in g.items()}, state.columns)
-        )
+        rows = _averaged(state.rows, g, n, shampoo, few)
+        columns = _averaged(state.columns, {k: v.T for k, v in g.items()}, n, shampoo, few)
 
         def keep() -> tuple[Blocks, Blocks, Matrices]:
             return state.row_basis, state.column_basis, state.mean
@@ -148,6 +149,8 @@ def scale_by_soap(
         mean_bias, square_bias = 1 - b1**n, 1 - b2**n
         scaled = {k: mean[k] / mean_bias / (jnp.sqrt(square[k] / square_bias) + eps) for k in g}
         direction = _each(_from_basis, left, scaled, right)
+        # Without what the sides were filled up with; columns are cut by their widths.
+        direction = {k: direction[k][: m.shape[0]] for k, m in matrices.items()}
         state = SoapState(n, mean, square, rows, columns, left, right)
         return split(direction, gradients), state
 
@@ -160,7 +163,7 @@ def _two_d(value: Float[AnyArray, "rows ..."]) -> Float[AnyArray, "rows columns"
 
 def block_sizes(side: int, whole: int = WHOLE, block: int = BLOCK) -> tuple[int, int]:
     """The number of blocks of a side, and their size; for arguments see ``scale_by_soap``."""
-    blocks = 1 if side <= whole else -(-side // block)
+    blocks = 1 if side <= whole else max(1, side // block)
     return blocks, -(-side // blocks)
 
 
@@ -194,6 +197,23 @@ def _moment(
         return (matrix @ matrix.T)[None]
     parts = matrix.reshape(*like.shape[:2], -1)
     return parts @ jnp.swapaxes(parts, 1, 2)
+
+
+def _averaged(
+    averages: Blocks, g: Matrices, n: Int[Array, ""], decay: float, few: int
+) -> dict[str, AnyArray]:
+    """The averages of G G' after step n: of sides that are cut, of every ``few``-th gradient, with the
+    decay of so many steps."""
+    cut = {k: average for k, average in averages.items() if len(average) > 1}
+    rest = {k: average for k, average in averages.items() if k not in cut}
+    found = _moving(decay, rest, {k: _moment(g[k], average) for k, average in rest.items()})
+    if cut:
+
+        def latest() -> dict[str, AnyArray]:
+            return _moving(decay**few, cut, {k: _moment(g[k], a) for k, a in cut.items()})
+
+        found |= lax.cond(n % few == 0, latest, lambda: dict(cut))
+    return {k: found[k] for k in averages}
 
 
 def _rows_times(

@@ -69,14 +69,14 @@ def start_table(document: dict[str, Any]) -> Table:
 
 def optimizer_table(document: dict[str, Any]) -> Table:
     """A step's time by width, and the optimiser's share in it."""
-    rows = []
+    rows, names = [], ("soap", "soap, whole sides")
     for run in document["runs"]:
         ms, share = run["milliseconds"], run["share"]
         rows.append(
             [
                 f"{run['cell'].upper()}, {run['hidden']}",
-                *(f"{ms[name]:.2f}" for name in ("none", "adam", "soap", "soap, whole sides")),
-                *(f"{100 * share[name]:.0f}%" for name in ("soap", "soap, whole sides")),
+                *(f"{ms[n]:.2f}" if n in ms else "" for n in ("none", "adam", *names)),
+                *(f"{100 * share[n]:.0f}%" if n in share else "" for n in names),
             ]
         )
     return Table(

@@ -8,14 +8,14 @@ import pytest
 
 from autoregressive.soap import block_sizes, join, scale_by_soap, split
 
-SHAPES = {"a.w": (6, 3), "a.b": (6,), "b.w": (2, 6), "b.b": (2,)}
+SHAPES = {"a.w": (7, 3), "a.b": (7,), "b.w": (2, 6), "b.b": (2,)}
 
 
 def by_blocks(find, matrix, block):
-    """A block-diagonal matrix of what ``find`` makes of each block on the diagonal; all blocks but the
-    last are of one size, the smallest with which as few as do are enough."""
+    """A block-diagonal matrix of what ``find`` makes of each block on the diagonal: as many as can have
+    ``block`` rows or more, the last ones perhaps shorter."""
     n = len(matrix)
-    size = -(-n // -(-n // block))
+    size = -(-n // max(1, n // block))
     out = np.zeros((n, n))
     for start in range(0, n, size):
         here = slice(start, start + size)
@@ -23,7 +23,7 @@ def by_blocks(find, matrix, block):
     return out
 
 
-def naive(gradients, b1, b2, shampoo, eps, every, block):
+def naive(gradients, b1, b2, shampoo, eps, every, block, few):
     """Vyas et al. (2024), algorithm 3, for one matrix: the mean is kept as it is and rotated anew
     at each step."""
     rows, columns = gradients[0].shape
@@ -32,8 +32,13 @@ def naive(gradients, b1, b2, shampoo, eps, every, block):
     left, right = np.eye(rows), np.eye(columns)
     for n, g in enumerate(gradients, 1):
         mean = b1 * mean + (1 - b1) * g
-        left_moment = shampoo * left_moment + (1 - shampoo) * g @ g.T
-        right_moment = shampoo * right_moment + (1 - shampoo) * g.T @ g
+        # Of sides that are cut every so many-th alone.
+        if rows // block < 2 or n % few == 0:
+            decay = shampoo if rows // block < 2 else shampoo**few
+            left_moment = decay * left_moment + (1 - decay) * g @ g.T
+        if columns // block < 2 or n % few == 0:
+            decay = shampoo if columns // block < 2 else shampoo**few
+            right_moment = decay * right_moment + (1 - decay) * g.T @ g
         if n == every:
             left, right = (
                 by_blocks(lambda m: np.linalg.eigh(m)[1][:, ::-1], moment, block)
@@ -54,8 +59,8 @@ def naive(gradients, b1, b2, shampoo, eps, every, block):
         yield left @ (rotated / (np.sqrt(square / (1 - b2**n)) + eps)) @ right.T
 
 
-# One block; some of both sides, all whole, and one that is filled up.
-@pytest.mark.parametrize("block", [128, 3, 4])
+# One block; some of both sides, of whole rows and columns and of some that are filled up.
+@pytest.mark.parametrize("block", [128, 2, 3])
 def test_directions_are_those_of_the_published_algorithm(block):
     how = {
         "b1": 0.9,
@@ -65,6 +70,7 @@ def test_directions_are_those_of_the_published_algorithm(block):
         "every": 8,
         "whole": block,
         "block": block,
+        "few": 4,
     }
     rng = np.random.default_rng(0)
     gradients = [
@@ -91,4 +97,5 @@ def test_sides_that_are_not_long_have_one_basis():
     assert block_sizes(128) == (1, 128)
     assert block_sizes(129) == (2, 65)
     assert block_sizes(512 + 5) == (8, 65)
-    assert block_sizes(5, whole=3, block=3) == (2, 3)
+    assert block_sizes(2048) == (32, 64)
+    assert block_sizes(7, whole=3, block=2) == (3, 3)
