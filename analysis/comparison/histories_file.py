@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
-from analysis.audit.tree.prefix_tree import tree_nodes
 from analysis.comparison.array_files import Labelled, open_arrays, write_arrays
 from analysis.comparison.streams_file import MOST_PAIRS
 from analysis.report.report import Document
@@ -199,8 +198,9 @@ def document(histories: HistoriesFile, path: Path) -> Document:
 def limits(process: Process, draws: int) -> str:
     """What predictions of all histories take at most, in one line."""
     K = process.num_symbols
+    histories = sum(K**n for n in range(draws))
     return (
-        f"{process.title}: at most {tree_nodes(K, draws):,} histories of up to {draws - 1} draws; "
+        f"{process.title}: at most {histories:,} histories of up to {draws - 1} draws; "
         f"predictions take up to {4 * numbers(process, draws) / 1e6:,.1f} MB in float32"
     )
 
