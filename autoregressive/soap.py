@@ -127,8 +127,8 @@ def scale_by_soap(
         matrices = join(gradients)
         g = _filled(matrices, cut)
         n = state.step + 1
-        rows = _averaged(state.rows, g, n, shampoo, few)
-        columns = _averaged(state.columns, {k: v.T for k, v in g.items()}, n, shampoo, few)
+        rows = _averaged(_row_moment, state.rows, g, n, shampoo, few)
+        columns = _averaged(_column_moment, state.columns, g, n, shampoo, few)
 
         def keep() -> tuple[Blocks, Blocks, Matrices]:
             return state.row_basis, state.column_basis, state.mean
@@ -189,40 +189,68 @@ def _each(function: Callable[..., Array], *matrices: Layers) -> dict[str, Array]
     return {k: function(*(m[k] for m in matrices)) for k in matrices[0]}
 
 
-def _moment(
-    matrix: Float[Array, "rows columns"], like: Float[Array, "blocks size size"]
+def _row_moment(
+    matrix: Float[AnyArray, "rows columns"], like: Float[AnyArray, "blocks size size"]
 ) -> Float[Array, "blocks size size"]:
     """G G' of each block of rows."""
+    g = jnp.asarray(matrix)
     if len(like) == 1:
-        return (matrix @ matrix.T)[None]
-    parts = matrix.reshape(*like.shape[:2], -1)
+        return (g @ g.T)[None]
+    parts = g.reshape(*like.shape[:2], -1)
     return parts @ jnp.swapaxes(parts, 1, 2)
 
 
+def _column_moment(
+    matrix: Float[AnyArray, "rows columns"], like: Float[AnyArray, "blocks size size"]
+) -> Float[Array, "blocks size size"]:
+    """G' G of each block of columns."""
+    g = jnp.asarray(matrix)
+    if len(like) == 1:
+        return (g.T @ g)[None]
+    parts = g.reshape(len(g), *like.shape[:2])
+    return jnp.einsum("rbi,rbj->bij", parts, parts)
+
+
 def _averaged(
-    averages: Blocks, g: Matrices, n: Int[Array, ""], decay: float, few: int
+    moment: Callable[[AnyArray, AnyArray], Array],
+    averages: Blocks,
+    g: Matrices,
+    n: Int[Array, ""],
+    decay: float,
+    few: int,
 ) -> dict[str, AnyArray]:
-    """The averages of G G' after step n: of sides that are cut, of every ``few``-th gradient, with the
-    decay of so many steps."""
+    """The averages of moments after step n: of sides that are cut, those of every ``few``-th gradient,
+    with the decay of so many steps."""
     cut = {k: average for k, average in averages.items() if len(average) > 1}
     rest = {k: average for k, average in averages.items() if k not in cut}
-    found = _moving(decay, rest, {k: _moment(g[k], average) for k, average in rest.items()})
+    found = _moving(decay, rest, {k: moment(g[k], average) for k, average in rest.items()})
     if cut:
 
         def latest() -> dict[str, AnyArray]:
-            return _moving(decay**few, cut, {k: _moment(g[k], a) for k, a in cut.items()})
+            return _moving(decay**few, cut, {k: moment(g[k], a) for k, a in cut.items()})
 
         found |= lax.cond(n % few == 0, latest, lambda: dict(cut))
     return {k: found[k] for k in averages}
 
 
-def _rows_times(
+def _rows_turned(
     bases: Float[Array, "blocks size size"], matrix: Float[Array, "rows columns"]
 ) -> Float[Array, "rows columns"]:
-    """Every block of rows turned by its own basis from the left."""
+    """Every block of rows times its own basis from the left."""
     if len(bases) == 1:
         return bases[0] @ matrix
     return (bases @ matrix.reshape(*bases.shape[:2], -1)).reshape(matrix.shape)
+
+
+def _columns_turned(
+    matrix: Float[Array, "rows columns"], bases: Float[Array, "blocks size size"]
+) -> Float[Array, "rows columns"]:
+    """Every block of columns times its own basis from the right. Nothing is transposed: that would take
+    as long as the products."""
+    if len(bases) == 1:
+        return matrix @ bases[0]
+    parts = matrix.reshape(len(matrix), *bases.shape[:2])
+    return jnp.einsum("rbi,bij->rbj", parts, bases).reshape(matrix.shape)
 
 
 def _transposed(bases: Float[Array, "blocks size size"]) -> Float[Array, "blocks size size"]:
@@ -232,13 +260,13 @@ def _transposed(bases: Float[Array, "blocks size size"]) -> Float[Array, "blocks
 def _to_basis(
     left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
 ) -> Float[Array, "rows columns"]:
-    return _rows_times(_transposed(right), _rows_times(_transposed(left), matrix).T).T
+    return _columns_turned(_rows_turned(_transposed(left), matrix), right)
 
 
 def _from_basis(
     left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
 ) -> Float[Array, "rows columns"]:
-    return _rows_times(right, _rows_times(left, matrix).T).T
+    return _columns_turned(_rows_turned(left, matrix), _transposed(right))
 
 
 def _power_step(

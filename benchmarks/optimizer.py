@@ -28,7 +28,7 @@ from meta_learning.recipes import RECIPES
 
 PROCESS = DirichletCategorical((10.0, 1.0, 1.0), 20)
 # Larger than any width here: one basis a side, up to the width where that takes too long to be measured.
-WHOLE, WHOLE_UP_TO = 10**6, 256
+WHOLE, WHOLE_UP_TO = 10**6, 128
 
 
 def optimizers(hidden: int) -> dict[str, optax.GradientTransformation]:
