@@ -5,8 +5,8 @@
 Run it in the repository's folder. Each benchmark is a program of its own in this folder and writes its
 JSON to FOLDER; names choose some of them. Those beside PyTorch need the extra ``bench``, one needs a
 GPU; without it they are left out, with a line that says so. architectures.py, which takes hours, is run
-by itself. --quick takes minutes and shows that
-everything runs: its numbers are of sizes too small to mean anything.
+by itself. --quick takes minutes and shows that everything runs: its numbers are of sizes too small to
+mean anything.
 """
 
 from __future__ import annotations
