@@ -72,16 +72,18 @@ def forecast(process: Process, recipe: Recipe, cell: str, hidden: int, seeds: in
 
 
 def soap_operations(params: Mapping[str, jax.Array], iterations: int) -> float:
-    """Operations of one step of SOAP, with its share of the decompositions of every twentieth step."""
-    from autoregressive.soap import layers
+    """Operations of one step of SOAP, with its share of the decompositions of every twentieth step, where
+    there are any."""
+    from autoregressive.soap import block_sizes, layers
 
     total = 0.0
     for names in layers(params).values():
         rows = params[names[0]].shape[0]
         columns = sum(params[n].size // rows for n in names)
-        total += 6.0 * rows * columns * (rows + columns)
         refreshments = iterations // _SOAP_EVERY
-        total += _DECOMPOSITION * (rows**3 + columns**3) * refreshments / iterations
+        for blocks, size in (block_sizes(rows), block_sizes(columns)):
+            total += 6.0 * rows * columns * size
+            total += _DECOMPOSITION * blocks * size**3 * refreshments / iterations
     return total
 
 

@@ -4,8 +4,9 @@
 
 Run it in the repository's folder. Each benchmark is a program of its own in this folder and writes its
 JSON to FOLDER; names choose some of them. Those beside PyTorch need the extra ``bench``, one needs a
-GPU; without it they are left out, with a line that says so. --quick takes minutes and shows that
-everything runs: its numbers are of sizes too small to mean anything.
+GPU; without it they are left out, with a line that says so. architectures.py, which takes hours, is run
+by itself. --quick takes minutes and shows that everything runs: its numbers are of sizes too small to
+mean anything.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "calibration": Benchmark(False, ("--repeats", "1", "--tasks", "200")),
     "interrupts": Benchmark(False, ("--times", "2", "--last", "2")),
     "gpu": Benchmark(False, ("--smallest",), gpu=True),
+    "optimizer": Benchmark(False, ("--hidden", "32", "--repeats", "1", "--refreshments", "1")),
     "nuts": Benchmark(
         False, ("--runs", "1", "--streams", "1", "--warmup", "50", "--samples", "50")
     ),

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import audits
 import beliefs
+import board
 import numpy as np
 import speeds
 
@@ -142,6 +143,13 @@ def kept() -> Pieces:
         "questions": questions_pages.as_markdown(document, GENERATED, LINK),
         "audits": audits.as_markdown(result("audits"), GENERATED, LINK),
     }
+
+
+def architectures() -> Pieces:
+    """The board of architectures, where it was measured."""
+    if not board.KEPT.exists():
+        return {"architectures": "Not measured yet.\n"}
+    return {"architectures": board.as_markdown(board.load(), GENERATED, LINK)}
 
 
 def models() -> Pieces:
@@ -351,14 +359,18 @@ def speed() -> Pieces:
     """What the benchmarks measured, where their documents are there."""
     found = {
         name: json.loads(path.read_text())
-        for name in ("training", "start-up", "growth")
+        for name in ("training", "start-up", "growth", "optimizer")
         if (path := speeds.RESULTS / f"{name}.json").exists()
     }
-    out = dict.fromkeys(("speed-training", "speed-start", "speed-growth"), "Not measured yet.\n")
+    names = ("speed-training", "speed-start", "speed-growth", "speed-optimizer")
+    out = dict.fromkeys(names, "Not measured yet.\n")
     if "training" in found:
         out["speed-training"] = _tables("speed", [speeds.training_table(found["training"])])
     if "start-up" in found:
         out["speed-start"] = _tables("speed", [speeds.start_table(found["start-up"])])
+    if "optimizer" in found:
+        table = speeds.optimizer_table(found["optimizer"])
+        out["speed-optimizer"] = _tables("speed", [table])
     if "growth" in found:
         panel = markdown.figure(
             speeds.growth_panel(found["growth"]), GENERATED, LINK, "speed-growth"
@@ -397,6 +409,7 @@ DRAWN = (
     swept,
     pools,
     kept,
+    architectures,
     speed,
     gallery,
 )

@@ -89,7 +89,7 @@ def document(audit: Audit, learner: Learner, process: Process) -> dict[str, obje
 
 def headline(audit: Audit) -> str:
     """The answer in a few sentences."""
-    text = [_lead(audit.exact, audit.carry_over is None)]
+    text = [lead(audit.exact, audit.carry_over is None)]
     if audit.off_prior is not None:
         text.append(off_prior_pages.headline(audit.off_prior))
     if audit.calibration is not None:
@@ -115,7 +115,7 @@ def tables(audit: Audit) -> list[Table]:
 
 def panels(audit: Audit) -> list[Panel]:
     """The figures of the report."""
-    out = [_panel(audit.exact, audit.carry_over)]
+    out = [gap_panel(audit.exact, audit.carry_over)]
     if audit.off_prior is not None:
         out.append(off_prior_pages.panel(audit.off_prior))
     if audit.calibration is not None:
@@ -172,7 +172,8 @@ def title_of(learner: Learner, process: Process) -> str:
     return f"The audit of {network_name(learner.settings)} on {process.title}"
 
 
-def _lead(exact: ExactGap, endless: bool) -> str:
+def lead(exact: ExactGap, endless: bool, subject: str = "network") -> str:
+    """The exact gap in a sentence. endless: T is infinite. subject: what is judged."""
     draws = len(exact.by_position)
     which = (
         f"{exact.nodes:,} {'history' if exact.nodes == 1 else 'histories'} of a task after a RESET"
@@ -181,7 +182,7 @@ def _lead(exact: ExactGap, endless: bool) -> str:
         which += f" (T is infinite: the first {draws} draws are looked at)"
     if math.isinf(exact.gap):
         return (
-            f"Over all {which} there are some where the network gives probability 0 to a symbol that "
+            f"Over all {which} there are some where the {subject} gives probability 0 to a symbol that "
             "Bayes does not rule out: its gap is infinite."
         )
     names = term_names(exact)
@@ -197,19 +198,21 @@ def _lead(exact: ExactGap, endless: bool) -> str:
     )
 
 
-def decomposition_table(exact: ExactGap, carry_over: CarryOver | None) -> Table:
-    """The exact gap and its parts as text."""
+def decomposition_table(
+    exact: ExactGap, carry_over: CarryOver | None, subject: str = "network"
+) -> Table:
+    """The exact gap and its parts as text. subject: what is judged."""
 
     def share(value: float) -> str:
         return percent(value / exact.gap) if 0 < exact.gap < math.inf else "-"
 
-    rows = [["gap KL(Bayes || network)", said(exact.gap, nats), share(exact.gap)]]
+    rows = [[f"gap KL(Bayes || {subject})", said(exact.gap, nats), share(exact.gap)]]
     names = term_names(exact)
     rows += [[names[name], said(value, nats), share(value)] for name, value in exact.terms.items()]
     rows.append(["gap of a memoryless predictor", nats(exact.memoryless), ""])
     note = (
-        "Nats a drawn symbol, exact to float32 rounding of the network: no sampling. The parts sum to "
-        "the gap."
+        f"Nats a drawn symbol, exact to float32 rounding of the {subject}: no sampling. The parts sum "
+        "to the gap."
     )
     if exact.cells is None:
         note += (
@@ -259,7 +262,8 @@ def history_document(history: History) -> dict[str, object]:
     }
 
 
-def _panel(exact: ExactGap, carry_over: CarryOver | None) -> Panel:
+def gap_panel(exact: ExactGap, carry_over: CarryOver | None) -> Panel:
+    """The parts of the gap by position."""
     from analysis.audit.figures import decomposition_figure
 
     return Panel(

@@ -25,6 +25,7 @@ from analysis.console import usage_errors
 from analysis.output import expect_figures, finish, prepare
 
 if TYPE_CHECKING:
+    from analysis.comparison.histories_file import HistoriesFile
     from meta_learning.processes import Process
 
 DEFAULT_OUT = Path("meta-learn-report")
@@ -86,7 +87,8 @@ def compare(
     posterior predictive, and prints the gap KL(Bayes || network) in nats with a 95% interval. The
     report, with figures, goes to --out (default: ./meta-learn-report).
 
-    With --predictions it scores what any model, in any framework, predicts on a --streams-file.
+    With --predictions it scores what any model, in any framework, predicts on a --streams-file; the
+    exact gap and its parts where that holds all histories of a task.
     """
     if predictions is not None or streams_file is not None:
         _compare_predictions(predictions, streams_file, out, as_json)
@@ -128,17 +130,36 @@ def _compare_predictions(
         options - {"predictions", "streams_file", "out", "quiet", "as_json", "device"},
         "with --predictions: the streams file says what the streams are",
     )
+    from analysis.comparison.histories_file import read_histories
     from analysis.comparison.page import make_report
     from analysis.comparison.predictions import compare_predictions, read_predictions
     from analysis.comparison.streams_file import read_streams
 
     out = out or (None if as_json else PREDICTIONS_OUT)
+    histories = read_histories(streams_file)
+    if histories is not None:
+        _judge_all(histories, predictions, streams_file, out, as_json)
+        return
     streams = read_streams(streams_file)
     log_q = read_predictions(predictions, streams)
     prepare(out)
     names = {"predictions": predictions.name, "streams_file": streams_file.name}
     comparison = compare_predictions(streams, log_q, settings=names)
     finish(make_report(comparison, [], streams.seed), out, as_json)
+
+
+def _judge_all(
+    histories: HistoriesFile, predictions: Path, file: Path, out: Path | None, as_json: bool
+) -> None:
+    """Errors: DataError for files that do not fit."""
+    from analysis.audit.all_histories_page import judge, make_report
+    from analysis.comparison.predictions import read_predictions, read_states
+
+    log_q = read_predictions(predictions, histories)
+    states = read_states(predictions, histories)
+    prepare(out)
+    names = {"predictions": predictions.name, "streams_file": file.name}
+    finish(make_report(judge(histories, log_q, states), names), out, as_json)
 
 
 def choose_test_processes(

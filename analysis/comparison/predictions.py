@@ -14,14 +14,16 @@ below that is no more than 1e-5 times max(1, its loss).
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.array_files import Stored, open_arrays
 from analysis.comparison.compare import Comparison, chunk_rows, score
+from analysis.comparison.histories_file import HistoriesFile
 from analysis.comparison.scores import Rows
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
@@ -30,16 +32,20 @@ from meta_learning.processes import Process, Streams
 
 log = logging.getLogger(__name__)
 
+# What was asked to be predicted.
+Asked = StreamsFile | HistoriesFile
 SUM_TOLERANCE = 1e-5
 SAME_TOLERANCE = 1e-5
 # exp(-60) is 1e-26: below it log-probabilities may differ by anything.
 _FLOOR = -60.0
+# Numbers in the states of a file: 4 GB in float32.
+MOST_STATE_NUMBERS = 10**9
 # Streams on which rows are compared with their neighbours.
 _LAG_STREAMS = 500
 
 
 def read_predictions(
-    path: Path, streams: StreamsFile
+    path: Path, streams: Asked
 ) -> Float[np.ndarray, "{streams.symbols.shape[0]} {streams.length} outcomes"]:
     """The log-probabilities (rows, L, K+1) of a predictions file, as they are stored.
 
@@ -59,6 +65,8 @@ def read_predictions(
         log_q = stored["log_probabilities"].read()
     try:
         check_rows(log_q)
+        if isinstance(streams, HistoriesFile):
+            check_same_prefixes(log_q, streams)
         check_no_look_ahead(log_q, streams)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
@@ -85,18 +93,70 @@ def check_rows(log_q: Float[np.ndarray, "rows length outcomes"]) -> None:
             )
 
 
-def check_no_look_ahead(
-    log_q: Float[np.ndarray, "rows length outcomes"], streams: StreamsFile
+def read_states(path: Path, histories: HistoriesFile) -> Float[np.ndarray, "rows length _"] | None:
+    """The ``states`` (rows, D, width) of a predictions file as they are stored; None where it has none.
+
+    Errors: DataError, one line, where they are of another shape or type, not finite, or more numbers
+    than ``MOST_STATE_NUMBERS``.
+    """
+    with open_arrays(path) as (stored, _):
+        if "states" not in stored:
+            return None
+        array, rows = stored["states"], histories.symbols.shape
+        wanted = f"{_shown(rows)} x numbers of a state"
+        if len(array.shape) != 3 or tuple(array.shape[:2]) != rows or not array.shape[2]:
+            raise DataError(
+                f"{path}: states has the shape {_shown(array.shape)}; expected {wanted}, row t the "
+                "state that x_t is predicted from"
+            )
+        if array.dtype.kind != "f" or array.dtype.itemsize < 4:
+            raise DataError(f"{path}: states is of type {array.dtype}; expected float32 or float64")
+        if math.prod(array.shape) > MOST_STATE_NUMBERS:
+            raise DataError(
+                f"{path}: states has {math.prod(array.shape):,} numbers, more than "
+                f"{MOST_STATE_NUMBERS:,}; keep fewer numbers of each state, or ask for fewer draws"
+            )
+        states = array.read()
+    if not np.isfinite(states).all():
+        row, place, _ = np.argwhere(~np.isfinite(states))[0]
+        raise DataError(f"{path}: states are not finite in row {row} at place {place}")
+    return states
+
+
+def _apart(
+    one: Float[np.ndarray, "*places outcomes"], other: Float[np.ndarray, "*places outcomes"]
+) -> tuple[Float64[np.ndarray, "*places outcomes"], Bool[np.ndarray, "*places outcomes"]]:
+    """How far log-probabilities are apart, and where that is more than rounding."""
+    one, other = (np.maximum(np.asarray(rows, np.float64), _FLOOR) for rows in (one, other))
+    difference = np.abs(one - other)
+    return difference, difference > SAME_TOLERANCE * np.maximum(1.0, -np.maximum(one, other))
+
+
+def check_same_prefixes(
+    log_q: Float[np.ndarray, "rows length outcomes"], histories: HistoriesFile
 ) -> None:
+    """Errors: DataError where two rows of all histories with the same x_<t say something else of x_t."""
+    firsts = histories.prefixes
+    for place in range(histories.length):
+        rows = np.flatnonzero(firsts[:, place])
+        of = rows[np.cumsum(firsts[:, place]) - 1]
+        said = log_q[: histories.rows, place]
+        difference, over = _apart(said, said[of])
+        if over.any():
+            row = int(np.argwhere(over)[0, 0])
+            raise DataError(
+                f"rows {of[row]} and {row} have the same {place} first symbols, so that their "
+                f"predictions for place {place} should be equal, but log-probabilities differ by "
+                f"{difference[over].max():.2g}; they look ahead, are of other histories, or are random "
+                "(dropout must be off)"
+            )
+
+
+def check_no_look_ahead(log_q: Float[np.ndarray, "rows length outcomes"], streams: Asked) -> None:
     """Errors: DataError where two streams with the same x_<t have other rows t (rows, L, K+1)."""
     worst, where, at_once = 0.0, (0, 0, 0, 0), True
     for first, second, shared in streams.pairs:
-        one, other = (
-            np.maximum(np.asarray(log_q[row, : shared + 1], np.float64), _FLOOR)
-            for row in (first, second)
-        )
-        difference = np.abs(one - other)
-        over = difference > SAME_TOLERANCE * np.maximum(1.0, -np.maximum(one, other))
+        difference, over = _apart(log_q[first, : shared + 1], log_q[second, : shared + 1])
         if over.any():
             at_once &= not over[:-1].any()
             if difference[over].max() > worst:
@@ -163,7 +223,7 @@ def compare_predictions(
     return comparison
 
 
-def _check_shapes(path: Path, stored: dict[str, Stored], streams: StreamsFile) -> None:
+def _check_shapes(path: Path, stored: dict[str, Stored], streams: Asked) -> None:
     rows, outcomes = streams.symbols.shape, streams.process.num_symbols + 1
     wanted = {"symbols": (rows, "iu"), "log_probabilities": ((*rows, outcomes), "f")}
     for name, (shape, kinds) in wanted.items():
@@ -185,7 +245,7 @@ def _check_shapes(path: Path, stored: dict[str, Stored], streams: StreamsFile) -
             )
 
 
-def _advice(shape: tuple[int, ...], wanted: tuple[int, ...], streams: StreamsFile) -> str:
+def _advice(shape: tuple[int, ...], wanted: tuple[int, ...], streams: Asked) -> str:
     """What may have gone wrong where an array has another shape."""
     if len(shape) != len(wanted):
         return ""
@@ -198,9 +258,7 @@ def _advice(shape: tuple[int, ...], wanted: tuple[int, ...], streams: StreamsFil
     return ": are these predictions of other streams?"
 
 
-def _check_symbols(
-    path: Path, symbols: Integer[np.ndarray, "rows length"], streams: StreamsFile
-) -> None:
+def _check_symbols(path: Path, symbols: Integer[np.ndarray, "rows length"], streams: Asked) -> None:
     wrong = symbols != streams.symbols
     if wrong.any():
         row, place = np.argwhere(wrong)[0]

@@ -15,6 +15,7 @@ from analysis.hidden.names import NETWORKS, column_title, target_title
 from analysis.hidden.probes import Readings
 from analysis.hidden.simulation import Simulation
 from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION
+from meta_learning.processes import Process
 
 # What is held, or read, after each history.
 Beliefs = Float[np.ndarray, "histories columns"]
@@ -31,8 +32,12 @@ def belief(hidden: Hidden) -> Figure:
     """The distribution that Bayes holds after each history, exact and as probes read it, coloured by the
     exact one. Three outcomes: the triangle. Two: exact along, read upwards. More: the two directions
     along which the exact ones differ most."""
-    readings = hidden.readings
-    assert readings is not None, "no belief that moves"
+    assert hidden.readings is not None, "no belief that moves"
+    return belief_of(hidden.process, hidden.readings)
+
+
+def belief_of(process: Process, readings: Readings) -> Figure:
+    """As ``belief``."""
     readings = _thinned(readings)
     colours, few = _colours(readings.exact), _few(readings.exact)
     panels = {name: readings.read[name] for name in NETWORKS if name in readings.read}
@@ -43,7 +48,7 @@ def belief(hidden: Hidden) -> Figure:
         axes = list(figure.subplots(1, count, squeeze=False)[0])
         if size == 2:
             for axis, (name, read) in zip(axes, panels.items(), strict=True):
-                _across(axis, hidden, readings, name, read, colours, few)
+                _across(axis, process, readings, name, read, colours, few)
             axes[0].set_ylabel("read by a probe")
             return figure
         shown = {"exact": readings.exact} | panels
@@ -59,23 +64,27 @@ def belief(hidden: Hidden) -> Figure:
             axis.set_ylim(low[1], high[1])
             if size == 3:
                 # Elsewhere names would hide dots.
-                _frame(axis, _corner_names(hidden, readings.target) if name == "exact" else [])
+                _frame(axis, _corner_names(process, readings.target) if name == "exact" else [])
             else:
                 axis.set_xlabel("direction 1")
         if size > 3:
             axes[0].set_ylabel(
-                f"{target_title(hidden.process, readings.target)}:\ndirection 2 of the exact ones"
+                f"{target_title(process, readings.target)}:\ndirection 2 of the exact ones"
             )
         return figure
 
 
 def belief_caption(hidden: Hidden) -> str:
     """How to read ``belief``."""
-    readings = hidden.readings
-    assert readings is not None, "no belief that moves"
-    what = target_title(hidden.process, readings.target)
+    assert hidden.readings is not None, "no belief that moves"
+    return belief_caption_of(hidden.process, hidden.readings, "history of the held-out streams")
+
+
+def belief_caption_of(process: Process, readings: Readings, dot: str) -> str:
+    """How to read ``belief_of``. dot: what a dot is."""
+    what = target_title(process, readings.target)
     size = readings.exact.shape[1]
-    dots = f"Bayes's {what}, a dot a history of the held-out streams, coloured by the exact values"
+    dots = f"Bayes's {what}, a dot a {dot}, coloured by the exact values"
     if size == 2:
         aside = " Dots are spread sideways at random." if _few(readings.exact) else ""
         return (
@@ -187,14 +196,14 @@ def _window(
     return centre - half, centre + half
 
 
-def _corner_names(hidden: Hidden, target: str) -> list[str]:
+def _corner_names(process: Process, target: str) -> list[str]:
     if target == "state_probabilities":
         return [f"state {k}" for k in range(3)]
     if target == "component_weights":
         return [f"component {k}" for k in range(3)]
     if target in ("posterior_mean", "predictive"):
         return [f"symbol {k}" for k in range(3)]
-    return [column_title(hidden.process, target, k, 3) for k in range(3)]
+    return [column_title(process, target, k, 3) for k in range(3)]
 
 
 def _frame(axis: Axes, names: list[str]) -> None:
@@ -222,7 +231,7 @@ def _frame(axis: Axes, names: list[str]) -> None:
 
 def _across(
     axis: Axes,
-    hidden: Hidden,
+    process: Process,
     readings: Readings,
     name: str,
     read: Float[np.ndarray, "histories 2"],
@@ -245,4 +254,4 @@ def _across(
     axis.set_xlim(-0.15, 1.15)
     axis.set_ylim(-0.15, 1.15)
     axis.set_aspect("equal")
-    axis.set_xlabel(f"exact: {column_title(hidden.process, readings.target, 0, 2)}")
+    axis.set_xlabel(f"exact: {column_title(process, readings.target, 0, 2)}")

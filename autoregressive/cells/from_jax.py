@@ -20,12 +20,14 @@ from jax import Array
 from jaxtyping import Float, PRNGKeyArray
 
 from autoregressive.broadcast import AnyArray
-from autoregressive.cells.base import Cell, Params, State
+from autoregressive.cells.base import Cell, ParallelCell, Params, State
 
 # (inputs, hidden, key) -> module.
 Make = Callable[[int, int, Array], Any]
 # (module, state, x (inputs,)) -> the new state, and the output (hidden,).
 Step = Callable[[Any, Any, Array], tuple[Any, Array]]
+# (module, state, xs (T, inputs)) -> the last state, and the outputs (T, hidden).
+Unroll = Callable[[Any, Any, Array], tuple[Any, Array]]
 # (inputs, hidden) -> the state before the first input.
 InitialState = Callable[[int, int], Any]
 
@@ -36,6 +38,7 @@ class _Functions(NamedTuple):
     make: Make
     step: Step
     initial_state: InitialState
+    unroll: Unroll | None = None
 
 
 class _Structure(NamedTuple):
@@ -49,20 +52,26 @@ class _Structure(NamedTuple):
     tree: Any
 
 
-def from_jax(make: Make, step: Step, initial_state: InitialState) -> type[Cell]:
+def from_jax(
+    make: Make, step: Step, initial_state: InitialState, unroll: Unroll | None = None
+) -> type[Cell]:
     """A cell, to be put into ``CELLS``, from a recurrent module of another JAX library.
 
     make(inputs, hidden, key): the module with random parameters, any pytree.
     step(module, state, x): one place of one sequence, x (inputs,); the new state, and what comes out,
     (hidden,).
     initial_state(inputs, hidden): the state before the first input, any pytree of float arrays.
+    unroll(module, state, xs): all places of one sequence at once, xs (T, inputs), where the module
+    knows a faster way than the loop over ``step``, and equal to it: the last state, and the outputs
+    (T, hidden).
 
     Training, saving, loading and every command treat its parameters as those of any cell. Errors, when
     a network is made: ValueError where an array of the module is not of floating point (state of a
     random generator, counters), for which a checkpoint has no place, or where shapes are not as above.
     """
-    functions = _Functions(make, step, initial_state)
-    return cast(type[Cell], type("FromJax", (_FromJax,), {"functions": functions}))
+    functions = _Functions(make, step, initial_state, unroll)
+    base = _FromJax if unroll is None else _ParallelFromJax
+    return cast(type[Cell], type("FromJax", (base,), {"functions": functions}))
 
 
 @dataclass(frozen=True)
@@ -101,29 +110,49 @@ class _FromJax(Cell):
             for s, leaf in zip(state, own, strict=True)
         ]
         xs = jnp.broadcast_to(x, (*batch, self.inputs)).reshape(-1, self.inputs)
-        after, h = jax.vmap(lambda s, x: self._one(params, s, x))(tuple(wide), xs)
+        own_step, wanted = self.functions.step, (self.hidden,)
+        after, h = jax.vmap(lambda s, x: self._call(own_step, params, s, x, wanted))(
+            tuple(wide), xs
+        )
         return (
             tuple(s.reshape(*batch, *s.shape[1:]) for s in after),
             h.reshape(*batch, self.hidden),
         )
 
-    def _one(self, params: Params, state: State, x: Array) -> tuple[State, Array]:
-        """One place of one sequence."""
+    def _call(
+        self, function: Step, params: Params, state: State, x: Array, wanted: tuple[int, ...]
+    ) -> tuple[State, Array]:
+        """The module's step or unroll on one sequence. wanted: the shape of what comes out."""
         structure = _structure(self)
         leaves = list(structure.leaves)
         for name, where, shape in zip(*structure[:3], strict=True):
             leaves[where] = jnp.asarray(params[name]).reshape(shape)
         module = jax.tree.unflatten(structure.tree, leaves)
         tree: Any = jax.tree.structure(_state_of(self))
-        after, h = self.functions.step(module, jax.tree.unflatten(tree, state), x)
+        after, h = function(module, jax.tree.unflatten(tree, state), x)
         found: Any = jax.tree.structure(after)
         if found != tree or [s.shape for s in jax.tree.leaves(after)] != [s.shape for s in state]:
-            raise ValueError(f"the module's step returns another state than it takes: {found}")
-        if h.shape != (self.hidden,):
-            raise ValueError(f"the module's output is {h.shape}, expected ({self.hidden},)")
+            name = "step" if len(wanted) == 1 else "unroll"
+            raise ValueError(f"the module's {name} returns another state than it takes: {found}")
+        if h.shape != wanted:
+            raise ValueError(f"the module's output is {h.shape}, expected {wanted}")
         # A module may count in float32 whatever it is given.
         same = tuple(a.astype(s.dtype) for a, s in zip(jax.tree.leaves(after), state, strict=True))
         return same, h
+
+
+@dataclass(frozen=True)
+class _ParallelFromJax(_FromJax, ParallelCell):
+    """With the module's own way over all places."""
+
+    def unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
+    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
+        own = self.functions.unroll
+        assert own is not None, "a cell without an unroll is no parallel one"
+        wanted = (len(xs), self.hidden)
+        every = jax.vmap(lambda s, x: self._call(own, params, s, x, wanted), (0, 1), (0, 1))
+        return every(state, xs)
 
 
 def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:

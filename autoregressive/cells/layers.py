@@ -33,3 +33,8 @@ def layer_params(params: Params, layer: int) -> Params:
     """The parameters named ``{layer}.*``, without that."""
     prefix = f"{layer}."
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+
+
+def name_params(layer: int, own: Params) -> Params:
+    """A layer's parameters named ``{layer}.*``: the inverse of ``layer_params``."""
+    return {f"{layer}.{name}": value for name, value in own.items()}

@@ -16,8 +16,13 @@ from jaxtyping import Complex, Float, PRNGKeyArray
 from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
 from autoregressive.cells.gates import sigmoid
-from autoregressive.cells.layers import layer_params, normal_weights, rms_norm
-from autoregressive.cells.recurrence import linear_recurrence
+from autoregressive.cells.layers import (
+    layer_params,
+    name_params,
+    normal_weights,
+    rms_norm,
+)
+from autoregressive.cells.recurrence import Advance, all_places, one_place
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class LRU(ParallelCell):
                 "gate.w": normal_weights(keys[7], n, n),
                 "gate.b": jnp.zeros((n,), jnp.float32),
             }
-            params |= {f"{layer}.{name}": value for name, value in ours.items()}
+            params |= name_params(layer, ours)
         return params
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:
@@ -72,27 +77,27 @@ class LRU(ParallelCell):
     def step(
         self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        h, after = affine(params["in.w"], params["in.b"], x), []
-        for layer, before in enumerate(self._split(state)):
-            own = layer_params(params, layer)
-            u = rms_norm(h, own["norm"])
-            term = _into(own, u)
-            s = align(_eigenvalues(own), before) * before
-            s = align(s, term) + align(term, s)
-            after.append(s)
-            h = _out_of(own, s, u, h)
-        return _join(after), h
+        return self._places(one_place, params, state, x)
 
     def unroll(
         self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
     ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
-        h, after = affine(params["in.w"], params["in.b"], xs), []
+        return self._places(all_places, params, state, xs)
+
+    def _places(
+        self,
+        advance: Advance,
+        params: Params,
+        state: State,
+        x: Float[AnyArray, "*batch {self.inputs}"],
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        """One place, or all with time first, as ``advance`` takes them."""
+        h, after = affine(params["in.w"], params["in.b"], x), []
         for layer, before in enumerate(self._split(state)):
             own = layer_params(params, layer)
             u = rms_norm(h, own["norm"])
-            term = _into(own, u)
-            s = linear_recurrence(align(_eigenvalues(own), term), term, before)
-            after.append(s[-1])
+            last, s = advance(_eigenvalues(own), _into(own, u), before)
+            after.append(last)
             h = _out_of(own, s, u, h)
         return _join(after), h
 

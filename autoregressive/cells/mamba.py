@@ -20,7 +20,7 @@ from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
 from autoregressive.cells.gates import sigmoid
 from autoregressive.cells.layers import normal_weights, rms_norm, uniform_weights
-from autoregressive.cells.recurrence import linear_recurrence
+from autoregressive.cells.recurrence import Advance, all_places, one_place
 
 _LEAST = 1e-5  # the norm's
 
@@ -103,9 +103,7 @@ class Mamba(ParallelCell):
         recent = jnp.concatenate([recent, u[..., None, :]], axis=-2)
         u = (recent * align(params["conv.w"].T, recent)).sum(-2)
         u = jax.nn.silu(u + align(params["conv.b"], u))
-        keep, put, read = self._select(params, u)
-        s = keep * s + put
-        y = (s * read[..., None, :]).sum(-1)
+        s, y = self._recur(one_place, params, s, u)
         return (recent[..., 1:, :], s), self._out(params, y, u, gate, h)
 
     def unroll(
@@ -119,10 +117,8 @@ class Mamba(ParallelCell):
         taps = params["conv.w"].T
         taken = [whole[n : n + length] * align(taps[n], whole) for n in range(self.width)]
         u = jax.nn.silu(sum(taken, align(params["conv.b"], u)))
-        keep, put, read = self._select(params, u)
-        all_s = linear_recurrence(keep, put, s)
-        y = (all_s * read[..., None, :]).sum(-1)
-        state = jnp.moveaxis(whole[length : length + past], 0, -2), all_s[-1]
+        s, y = self._recur(all_places, params, s, u)
+        state = jnp.moveaxis(whole[length : length + past], 0, -2), s
         return state, self._out(params, y, u, gate, h)
 
     def _branches(
@@ -132,6 +128,20 @@ class Mamba(ParallelCell):
         both = rms_norm(h, params["norm"], _LEAST) @ params["branches.w"].T
         u, gate = jnp.split(both, 2, axis=-1)
         return u, gate
+
+    def _recur(
+        self,
+        advance: Advance,
+        params: Params,
+        s: Float[Array, "*batch {self.inner} {self.states}"],
+        u: Float[Array, "*places {self.inner}"],
+    ) -> tuple[
+        Float[Array, "*batch {self.inner} {self.states}"], Float[Array, "*places {self.inner}"]
+    ]:
+        """The last s, and what is read of it at one place, or at all with time first."""
+        keep, put, read = self._select(params, u)
+        last, all_s = advance(keep, put, s)
+        return last, (all_s * read[..., None, :]).sum(-1)
 
     def _select(self, params: Params, u: Float[Array, "*batch {self.inner}"]) -> _Selected:
         """From the channels: steps, B and C, and from them keep = exp(step A) and put = step B u."""

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray
 
-from autoregressive.broadcast import AnyArray, affine, align
+from autoregressive.broadcast import AnyArray, affine
 from autoregressive.cells.base import ParallelCell, Params, State, log_timescales
 from autoregressive.cells.gates import sigmoid
 from autoregressive.cells.layers import layer_params
-from autoregressive.cells.recurrence import linear_recurrence
+from autoregressive.cells.recurrence import Advance, all_places, one_place
 
 
 @dataclass(frozen=True)
@@ -52,23 +52,27 @@ class MinGRU(ParallelCell):
     def step(
         self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        after: State = ()
-        for layer, h in enumerate(state[::-1]):
-            z, n = self._gates(params, layer, x)
-            z, n, h = align(z, h), align(n, h), align(h, z)
-            x = h + z * (n - h)
-            after = (x, *after)
-        return after, jnp.asarray(x)
+        return self._places(one_place, params, state, x)
 
     def unroll(
         self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
     ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
+        return self._places(all_places, params, state, xs)
+
+    def _places(
+        self,
+        advance: Advance,
+        params: Params,
+        state: State,
+        x: Float[AnyArray, "*batch {self.inputs}"],
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        """One place, or all with time first, as ``advance`` takes them."""
         after: State = ()
-        for layer, h in enumerate(state[::-1]):
-            z, n = self._gates(params, layer, xs)
-            xs = linear_recurrence(1 - z, z * n, h)
-            after = (xs[-1], *after)
-        return after, jnp.asarray(xs)
+        for layer, before in enumerate(state[::-1]):
+            z, n = self._gates(params, layer, x)
+            last, x = advance(1 - z, z * n, before)
+            after = (last, *after)
+        return after, jnp.asarray(x)
 
     def _gates(
         self, params: Params, layer: int, x: Float[AnyArray, "*batch numbers"]

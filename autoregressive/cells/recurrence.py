@@ -8,6 +8,7 @@ states are all that is kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -15,8 +16,29 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Inexact
 
+from autoregressive.broadcast import align
+
 # Which form: place by place, or in a tree.
 LOOP, TREE = "loop", "tree"
+# (factors, terms, the state before) -> the state after the last place, and that after every place.
+Advance = Callable[[Array, Array, Array], tuple[Array, Array]]
+
+
+def one_place(
+    factors: Inexact[Array, "..."], terms: Inexact[Array, "..."], before: Inexact[Array, "..."]
+) -> tuple[Inexact[Array, "..."], Inexact[Array, "..."]]:
+    """The state after one place, twice. Leading axes that only some of the three have are broadcast."""
+    kept = align(factors, before) * align(before, factors)
+    after = align(kept, terms) + align(terms, kept)
+    return after, after
+
+
+def all_places(
+    factors: Inexact[Array, "..."], terms: Inexact[Array, "T ..."], before: Inexact[Array, "..."]
+) -> tuple[Inexact[Array, "..."], Inexact[Array, "T ..."]]:
+    """``linear_recurrence`` with its last state."""
+    states = linear_recurrence(align(factors, terms), terms, before)
+    return states[-1], states
 
 
 def linear_recurrence(

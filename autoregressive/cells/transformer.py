@@ -23,7 +23,12 @@ from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from autoregressive.broadcast import AnyArray, affine, align
 from autoregressive.cells.base import ParallelCell, Params, State
-from autoregressive.cells.layers import layer_params, normal_weights, rms_norm
+from autoregressive.cells.layers import (
+    layer_params,
+    name_params,
+    normal_weights,
+    rms_norm,
+)
 
 # The slowest rotary angle turns once in about so many places times 2 pi (Su et al. 2021).
 _SLOWEST = 10_000.0
@@ -67,7 +72,7 @@ class Transformer(ParallelCell):
                 "down.w": normal_weights(keys[3], n, 4 * n) * deep,
                 "down.b": jnp.zeros((n,), jnp.float32),
             }
-            params |= {f"{layer}.{name}": value for name, value in ours.items()}
+            params |= name_params(layer, ours)
         return params | {"norm": jnp.ones((n,), jnp.float32)}
 
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:

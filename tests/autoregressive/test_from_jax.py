@@ -148,6 +148,37 @@ def test_any_pytree_with_parameters_of_any_rank(as_users):
     np.testing.assert_allclose(ours, module_step(own, state, x)[1], rtol=1e-6)
 
 
+def decay_step(module, state, x):
+    state = module["scale"] * state + module["in"] @ x
+    return state, state
+
+
+def decay_unroll(module, state, xs):
+    def after(one, other):
+        return other[0] * one[0], other[0] * one[1] + other[1]
+
+    terms = (xs @ module["in"].T).at[0].add(module["scale"] * state)
+    factors = jnp.broadcast_to(module["scale"], terms.shape)
+    states = jax.lax.associative_scan(after, (factors, terms))[1]
+    return states[-1], states
+
+
+def test_a_module_with_an_unroll_of_its_own_agrees_with_its_step(as_users):
+    """And the unroll is what a network runs by: one that is wrong is seen."""
+
+    def zeros(inputs, hidden):
+        return jnp.zeros(hidden)
+
+    CELLS["own"] = from_jax(module, decay_step, zeros, decay_unroll)
+    model_unroll_equals_its_step_loop("own")
+    CELLS["wrong"] = from_jax(module, decay_step, zeros, lambda m, s, xs: (s, 0 * xs @ m["in"].T))
+    with pytest.raises(AssertionError):
+        model_unroll_equals_its_step_loop("wrong")
+    short = from_jax(module, decay_step, zeros, lambda m, s, xs: (s, xs))(4, 6)
+    with pytest.raises(ValueError, match=r"output is \(5, 4\), expected \(5, 6\)"):
+        short.unroll(short.init(jax.random.key(0)), short.initial_state((2,)), jnp.zeros((5, 2, 4)))
+
+
 def test_what_a_checkpoint_cannot_hold_is_named():
     def make(inputs, hidden, key):
         return {**module(inputs, hidden, key), "steps": jnp.zeros((), jnp.int32)}

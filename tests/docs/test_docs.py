@@ -24,7 +24,9 @@ from registries import registries_as_they_were
 
 from analysis import extensions
 from analysis.cli import main
+from analysis.comparison.histories_file import all_histories, write_histories
 from analysis.comparison.streams_file import read_streams
+from meta_learning.processes import Mess3
 
 TOP = Path(__file__).parents[2]
 PACKAGES = ("autoregressive", "meta_learning", "analysis")
@@ -126,7 +128,7 @@ def small(arguments):
     without = {"--out"} if names != "streams" else set()
     if "--checkpoint" in rest:
         without |= {"--hidden", "--recipe"}
-    if "--predictions" in rest or any(word.endswith(".npy") for word in rest):
+    if {"--predictions", "--all-histories"} & set(rest) or any(w.endswith(".npy") for w in rest):
         without |= set(options)
     changed = {name: value for name, value in options.items() if name not in without}
     for name in {*without, *changed} & set(rest):
@@ -172,6 +174,10 @@ def folder(tmp_path_factory):
     rows = streams.process.log_predictive(streams.symbols)
     for name in ("predictions.npz", "mine.npz"):
         np.savez(out / name, symbols=streams.symbols, log_probabilities=rows)
+    histories = all_histories(Mess3(), 3)
+    write_histories(out / "all.npz", histories)
+    rows = histories.process.log_predictive(histories.symbols)
+    np.savez(out / "answers.npz", symbols=histories.symbols, log_probabilities=rows)
     return out
 
 
