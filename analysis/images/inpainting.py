@@ -23,7 +23,6 @@ from analysis.report.report import Document
 from analysis.workers import each_result
 from autoregressive.images.npy import MaskedImages
 from autoregressive.pixels.inpainting import (
-    Posterior,
     check_masked,
     chunk_posteriors,
     chunk_rows,
@@ -32,6 +31,7 @@ from autoregressive.pixels.inpainting import (
     past_only,
 )
 from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.posterior import Posterior
 from autoregressive.scores import Calibration, calibration
 
 PREDICTORS = ("past_and_future", "past_and_future_alone", "past_only")
