@@ -18,19 +18,21 @@ from matplotlib.figure import Figure
 
 from analysis.report.formats import interval
 from analysis.report.report import Panel, Table
-from analysis.report.style import BLUE, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, STYLE, VERMILLION
 
 FIGURES = Path(__file__).parent / "figures"
 PICTURES = {"lower-half": "half-digits", "square:14": "digits-with-a-hole"}
 IMAGES, SEED = 4, 0
+# The masks of a line; one alone is a mark.
 KINDS = {
-    "scattered at random": (("random:16", "random:49", "random:196", "random:392"), BLUE, "-", "o"),
-    "a square; at 392 the lower half": (
-        ("square:4", "square:7", "square:14", "lower-half"),
-        VERMILLION,
-        "--",
-        "s",
+    "scattered at random": (
+        ("random:16", "random:49", "random:196", "random:392"),
+        BLUE,
+        "-",
+        "o",
     ),
+    "in one square": (("square:4", "square:7", "square:14"), VERMILLION, "--", "s"),
+    "the lower half": (("lower-half",), BLACK, "none", "D"),
 }
 
 
@@ -66,10 +68,9 @@ def figure(document: dict[str, Any]) -> Figure:
     with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(5.6, 3.4))
         axis = drawn.subplots()
-        for shift, (label, (masks, colour, line, marker)) in zip(
-            (0.96, 1.04), KINDS.items(), strict=True
-        ):
-            rows = [document["masks"][mask] for mask in masks if mask in document["masks"]]
+        for shift, (label, kind) in zip((0.96, 1.04, 1.04), KINDS.items(), strict=True):
+            masks, colour, line, marker = kind
+            rows = [document["masks"][mask] for mask in masks]
             x = shift * np.array([row["missing"] for row in rows])
             mean = np.array([row["mean"] for row in rows])
             low, high = np.array([row["ci95"] for row in rows], float).T
