@@ -104,7 +104,7 @@ def panel(document: dict[str, Any]) -> Panel:
         "log p(missing | observed) less log p(missing | past only) at the truth, against how many "
         "pixels are missing.",
         f"{count} MNIST test images a mask. Bars: 95% intervals over images (Student's t), wider than "
-        "any error of an estimate.",
+        "any error of an estimate. Marks of one number stand side by side.",
     )
 
 
@@ -114,8 +114,8 @@ def table(document: dict[str, Any]) -> Table:
         [
             mask,
             str(row["missing"]),
-            f"{row['mean']:.2f}",
-            interval(row["ci95"], lambda x: f"{x:.2f}"),
+            _two(row["mean"]),
+            interval(row["ci95"], _two),
             f"{row['given']} of {row['images']}",
         ]
         for mask, row in document["masks"].items()
@@ -126,6 +126,12 @@ def table(document: dict[str, Any]) -> Table:
         rows,
         "Given: log p(observed) has a standard error of at most 0.5 nats.",
     )
+
+
+def _two(value: float | None) -> str:
+    """Two decimals, and no -0.00."""
+    assert value is not None
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 if __name__ == "__main__":
