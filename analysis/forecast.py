@@ -72,8 +72,7 @@ def forecast(process: Process, recipe: Recipe, cell: str, hidden: int, seeds: in
 
 
 def soap_operations(params: Mapping[str, jax.Array], iterations: int) -> float:
-    """Operations of one step of SOAP, with its share of the decompositions of every twentieth step, where
-    there are any."""
+    """Operations of one step of SOAP, with its share of the decompositions of every twentieth step."""
     from autoregressive.soap import block_sizes, layers
 
     total = 0.0

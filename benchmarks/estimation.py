@@ -37,6 +37,7 @@ from autoregressive.precision import float64
 
 SHAPE = (28, 28)
 MASKS = ("square:14", "random:392", "lower-half")
+MODELS = {"hidden_markov": hidden_markov, "markov": markov}
 # Of a standard normal, two-sided 95%.
 _Z = 1.959964
 
@@ -220,9 +221,18 @@ def own_images(network: PixelNetwork, count: int) -> np.ndarray:
 @click.option("--own", default=12, show_default=True, help="Images of (c), for each mask.")
 @click.option("--sweeps", default=500, show_default=True)
 @click.option("--part", type=click.Choice(["a", "b", "c"]), multiple=True, help="Only these.")
+@click.option("--model", type=click.Choice(list(MODELS)), multiple=True, help="Only these of (b).")
+@click.option("--mask", type=click.Choice(MASKS), multiple=True, help="Only these of (b).")
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
 def main(
-    images: int, chains: int, own: int, sweeps: int, part: tuple[str, ...], out: Path | None
+    images: int,
+    chains: int,
+    own: int,
+    sweeps: int,
+    part: tuple[str, ...],
+    model: tuple[str, ...],
+    mask: tuple[str, ...],
+    out: Path | None,
 ) -> None:
     parts = part or ("a", "b", "c")
     results: dict[str, Any] = {"sweeps": sweeps, "target_error": 0.05}
@@ -230,18 +240,17 @@ def main(
         # Few particles, so that there is an error to state.
         results["enumeration_4x4"] = small(images, Effort(8, sweeps, 0.05))
     if "b" in parts:
-        models = {"hidden_markov": hidden_markov(784), "markov": markov(784)}
-        judged: dict[str, Any] = {name: {} for name in models}
+        judged: dict[str, Any] = {name: {} for name in model or MODELS}
         results["forward_backward"] = judged
-        for name, network in models.items():
-            for mask in MASKS:
+        for name in judged:
+            for laid in mask or MASKS:
                 effort = Effort(32, sweeps, 0.05)
-                judged[name][mask] = known(network, mask, images, chains, effort)
+                judged[name][laid] = known(MODELS[name](784), laid, images, chains, effort)
                 if out is not None:
                     write(results, out)  # what is known so far
     if "c" in parts:
         results["bracket"] = {
-            mask: bracket(mask, own, Effort(), 128) for mask in ("square:14", "lower-half")
+            laid: bracket(laid, own, Effort(), 128) for laid in ("square:14", "lower-half")
         }
     write(results, out)
 

@@ -26,9 +26,10 @@ import numpy as np
 
 from autoregressive.images.masked import read_masked
 from autoregressive.model import cell_params
-from autoregressive.pixels.inpainting import completions, posteriors
+from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.posterior import completions
 from autoregressive.versions import versions
 
 _BATCH = 1000

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import audits
 import beliefs
 import board
+import half_digits
 import numpy as np
 import speeds
 
@@ -317,6 +318,14 @@ def belief_and_gap() -> Pieces:
     return {"belief-and-gap": f"{panel}\n\n{table}"}
 
 
+def future_worth() -> Pieces:
+    """What the pixels after a gap are worth, from docs/results."""
+    found = result("future-worth")
+    panel = markdown.figure(half_digits.panel(found), GENERATED, LINK, "future-worth")
+    table = _tables("future-worth", [half_digits.table(found)])
+    return {"future-worth": f"{panel}\n\n{table}"}
+
+
 def swept() -> Pieces:
     """A sweep's figures, from docs/results, where this command's sweep.nc is kept."""
     import xarray
@@ -405,6 +414,7 @@ DRAWN = (
     mnist,
     continued,
     inpainted,
+    future_worth,
     mistakes,
     swept,
     pools,

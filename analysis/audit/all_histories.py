@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer
 
-from analysis.audit.gap import ExactGap, summary_by_belief
+from analysis.audit.gap import ExactGap, gap_by_belief
 from analysis.audit.tree.belief_classes import find_classes
 from analysis.audit.tree.belief_tree import (
     HISTORIES,
@@ -25,7 +25,7 @@ from analysis.audit.tree.belief_tree import (
 from analysis.audit.tree.belief_tree import WEIGHT as P
 from analysis.audit.worst_histories import History, WorstHistories
 from analysis.comparison.histories_file import HistoriesFile
-from autoregressive.scores import kl, log_sum, normalised
+from autoregressive.scores import kl, log_softmax, logsumexp
 from meta_learning.processes import Process
 
 
@@ -57,7 +57,7 @@ def score(histories: HistoriesFile, log_q: Float[np.ndarray, "rows length outcom
     before = np.concatenate([np.zeros((len(own), 1)), np.cumsum(own, axis=1)[:, :-1]], axis=1)
     place, row = np.nonzero(histories.prefixes.T)
     at = row, place
-    return Scored(row, place, before[at], log_b[at], normalised(log_q[at]))
+    return Scored(row, place, before[at], log_b[at], log_softmax(log_q[at]))
 
 
 def exact_gap_of(histories: HistoriesFile, scored: Scored) -> ExactGap:
@@ -65,7 +65,7 @@ def exact_gap_of(histories: HistoriesFile, scored: Scored) -> ExactGap:
     process, D = histories.process, histories.length
     cell, cells = _cells(process, histories, scored)
     K = process.num_symbols
-    log_stays = log_sum(scored.log_q[:, :-1])
+    log_stays = logsumexp(scored.log_q[:, :-1])
     rules = np.isneginf(log_stays)  # RESET is certain
     given = scored.log_q[:, :-1] - np.where(rules, 0.0, log_stays)[:, None]
     values = np.zeros((len(cell), columns(K)))
@@ -82,7 +82,7 @@ def exact_gap_of(histories: HistoriesFile, scored: Scored) -> ExactGap:
         values = np.where(weight > 0, values * weight, 0.0)
     values[:, HISTORIES] = 1.0
     sums = np.stack([np.bincount(cell, column, cells) for column in values.T], axis=-1)
-    return summary_by_belief(process, D, sums)
+    return gap_by_belief(process, D, sums)
 
 
 def _cells(

@@ -24,8 +24,8 @@ from autoregressive.cells.base import Params, State
 from autoregressive.images.masked import MaskedImages
 from autoregressive.model import Model
 from autoregressive.pixels.continuation import Continuation
-from autoregressive.pixels.inpainting import completions
 from autoregressive.pixels.network import PixelNetwork, inputs, nats
+from autoregressive.pixels.posterior import completions
 from meta_learning.processes import DirichletCategorical
 
 # Pixels and their logits: of whole continuations, and at one place.

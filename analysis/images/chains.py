@@ -11,18 +11,21 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8, Key
 
 from analysis.arviz_versions import arviz
-from autoregressive.pixels.evidence import Evidence, slots_for
+from autoregressive.pixels.evidence import slots_for
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.particle_gibbs import sweep
 
 CHAINS = 4
+# Even pixels: of a probability this near to one half.
+_EVEN = 0.4
+# Of shares to draws, the least ratio of variances that is believed: that of independent particles.
+_LEAST_RATIO = 1 / 8
 MOST_RHAT, LEAST_ESS = 1.01, 400
 # Sweeps at the start that are not counted: chains start from draws that are nearly right.
 WARMUP = 20
-# Particles of a chain's sweeps, and the variance of log Z^ they should bring about.
-_SIZES = (8, 16)
-_VARIANCE = 0.5
+# Particles of a chain's sweeps: twice as many move a chain as far as twice as many sweeps do.
+_PARTICLES = 8
 # Particles that advance together.
 _ROWS_CPU, _ROWS_GPU = 2**8, 2**14
 
@@ -43,18 +46,11 @@ class Chains:
     drawn: Int8[np.ndarray, "C K m"]
     best: Int8[np.ndarray, " m"]
     log_prob_best: float
-    particles: int
 
     @property
     def converged(self) -> Bool[np.ndarray, " m"]:
         """Which marginals are to be given."""
         return (self.rhat <= MOST_RHAT) & (self.ess >= LEAST_ESS)
-
-
-def chain_size(evidence: Evidence) -> int:
-    """Particles for an image's chains: the fewest whose log Z^ should scatter little enough."""
-    constant = evidence.spread**2 * evidence.particles
-    return next((size for size in _SIZES if constant / size <= _VARIANCE), _SIZES[-1])
 
 
 def run_chains(
@@ -63,17 +59,14 @@ def run_chains(
     keys: Key[jax.Array, " n"],
     starts: Sequence[np.ndarray],
     lookaheads: Sequence[Lookahead | None],
-    sizes: Sequence[int],
     sweeps: int,
 ) -> list[Chains]:
     """Chains of every image, half of ``sweeps`` long or, where that is not enough, all of them; to be
     called inside ``float64``.
 
-    images: (n, P). starts: completions (CHAINS, m) of each. sizes: particles of its sweeps.
+    images: (n, P). starts: completions (CHAINS, m) of each.
     """
-    makers = [
-        _Maker(images[n], keys[n], starts[n], lookaheads[n], sizes[n]) for n in range(len(images))
-    ]
+    makers = [_Maker(images[n], keys[n], starts[n], lookaheads[n]) for n in range(len(images))]
     found: dict[int, Chains] = {}
     half = -(-(sweeps + WARMUP) // 2)
     for _ in range(2):
@@ -99,9 +92,8 @@ class _Maker:
         key: Key[jax.Array, ""],
         start: np.ndarray,
         lookahead: Lookahead | None,
-        size: int,
     ) -> None:
-        self.image, self.lookahead, self.size = image, lookahead, size
+        self.image, self.lookahead = image, lookahead
         self.m = int((image < 0).sum())
         self.slots = slots_for(self.m)
         self.keys = jax.random.split(key, CHAINS)
@@ -114,20 +106,21 @@ class _Maker:
         """The chains so far."""
         rows = np.concatenate(self.marginals)[WARMUP:].swapaxes(0, 1)
         drawn = np.concatenate(self.drawn)[WARMUP:].swapaxes(0, 1)
-        return Chains(*diagnose(rows), drawn, self.best, self.log_prob_best, self.size)
+        return Chains(*diagnose(rows), drawn, self.best, self.log_prob_best)
 
 
 def diagnose(
     rows: Float64[np.ndarray, "C K m"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Means, standard errors, bulk ESS and R-hat of m quantities in C chains.
+    """Means, standard errors, bulk ESS and R-hat of shares of ones of m pixels in C chains.
 
-    A quantity that is the same in every sweep has converged; its error is that of one draw in all.
+    A share that is the same in every sweep has converged. What is nearly always 0 or 1 does not know
+    its own error: chains that met the rare value seldom look as if they had mixed. So no error is below
+    that of a share among as many independent draws as the image's even pixels are worth.
     """
     import xarray as xr
 
     data = xr.Dataset({"x": (("chain", "draw", "pixel"), rows)})
-    draws = rows.shape[0] * rows.shape[1]
     az = arviz()
     with np.errstate(all="ignore"):
         ess, rhat, error = (
@@ -139,28 +132,45 @@ def diagnose(
             )
         )
     still = np.ptp(rows, axis=(0, 1)) == 0
-    ess = np.where(still, draws, np.nan_to_num(ess, nan=0.0))
+    ess = np.where(still, rows.shape[0] * rows.shape[1], np.nan_to_num(ess, nan=0.0))
     rhat = np.where(still, 1.0, np.nan_to_num(rhat, nan=np.inf))
-    error = np.hypot(np.where(still, 0.0, error), 1 / draws)
+    error = np.maximum(np.where(still, 0.0, error), _least_errors(rows, ess))
     return rows.mean((0, 1)), error, ess, rhat
 
 
+def _least_errors(
+    rows: Float64[np.ndarray, "C K m"], ess: Float64[np.ndarray, " m"]
+) -> Float64[np.ndarray, " m"]:
+    """sqrt(r p (1 - p) / n): n and r are medians over the image's even pixels, or all where none is,
+    of the ESS and of the variance of shares over that of draws; p is (n mean + 1) / (n + 2)."""
+    mean = rows.mean((0, 1))
+    even = np.abs(mean - 0.5) <= _EVEN
+    if not even.any():
+        even[:] = True
+    n = max(float(np.median(ess[even])), 1.0)
+    p = (n * mean + 1) / (n + 2)
+    ratio = float(np.median((rows.var((0, 1)) / (p * (1 - p)))[even]))
+    return np.sqrt(min(max(ratio, _LEAST_RATIO), 1.0) * p * (1 - p) / n)
+
+
 def _groups(left: list[int], makers: list[_Maker]) -> list[list[int]]:
-    """Images of equal shapes, as many together as fill the rows."""
-    rows = _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
+    """Images with as many places for missing pixels, as many together as fill the rows."""
+    many = max(1, _rows() // (CHAINS * _PARTICLES))
     groups: list[list[int]] = []
-    for shape in sorted({(makers[n].size, makers[n].slots) for n in left}):
-        same = [n for n in left if (makers[n].size, makers[n].slots) == shape]
-        many = max(1, rows // (CHAINS * shape[0]))
+    for slots in sorted({makers[n].slots for n in left}):
+        same = [n for n in left if makers[n].slots == slots]
         groups += [same[start : start + many] for start in range(0, len(same), many)]
     return groups
 
 
+def _rows() -> int:
+    return _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
+
+
 def _extend(network: PixelNetwork, makers: list[_Maker], count: int) -> None:
-    """``count`` more sweeps of some images of equal shapes; the last image fills up the rest."""
-    rows = _ROWS_CPU if jax.default_backend() == "cpu" else _ROWS_GPU
-    size = makers[0].size
-    filled = makers + makers[-1:] * (max(1, rows // (CHAINS * size)) - len(makers))
+    """``count`` more sweeps of some images with as many places. The last one fills them up to a power of
+    two, so that few programs are compiled."""
+    filled = makers + makers[-1:] * (2 ** (len(makers) - 1).bit_length() - len(makers))
     ahead = None
     if makers[0].lookahead is not None:
         ahead = jax.tree.map(
@@ -175,7 +185,7 @@ def _extend(network: PixelNetwork, makers: list[_Maker], count: int) -> None:
         jnp.asarray(np.stack([maker.held for maker in filled])),
         ahead,
         jnp.int32(count * len(makers[0].marginals)),
-        particles=size,
+        particles=_PARTICLES,
         slots=makers[0].slots,
         count=count,
     )

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.images.chains import CHAINS, Chains, chain_size, run_chains
+from analysis.images.chains import CHAINS, Chains, run_chains
 from analysis.workers import each_result
 from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.evidence import Evidence, estimate_evidence, look_ahead
@@ -190,11 +190,8 @@ def estimate_task(task: EstimationTask) -> list[Estimated]:
                 )
             )
         chain_keys = jnp.stack([jax.random.fold_in(key, 2) for key in keys])
-        sizes = [chain_size(one) for one in evidence]
         starts = [one.drawn[:CHAINS] for one in evidence]
-        chains = run_chains(
-            task.network, task.masked, chain_keys, starts, ahead, sizes, effort.sweeps
-        )
+        chains = run_chains(task.network, task.masked, chain_keys, starts, ahead, effort.sweeps)
     return [_result(task, n, evidence[n], chains[n]) for n in range(len(task.rows))]
 
 
@@ -209,18 +206,18 @@ def _result(task: EstimationTask, n: int, evidence: Evidence, chains: Chains) ->
     picked = chains.drawn.reshape(-1, len(missing))
     samples = picked[np.linspace(0, len(picked) - 1, SAMPLES).round().astype(int)]
     found = Estimated(
-        missing, evidence, chains, samples, best, score, _scores(task.network, image, best)[1]
+        missing, evidence, chains, samples, best, score, scores(task.network, image, best)[1]
     )
     if task.truth is None:
         return found
     truth = task.truth[n][missing].astype(np.int8)
-    log_prob, nll, past = _scores(task.network, image, truth)
+    log_prob, nll, past = scores(task.network, image, truth)
     if log_prob > score and (truth != best).any():
         found = replace(found, best=truth, log_prob_best=log_prob, nll_best=nll, from_truth=True)
     return replace(found, truth=truth, log_prob_truth=log_prob, nll_truth=nll, past_only=past)
 
 
-def _scores(
+def scores(
     network: PixelNetwork, image: np.ndarray, values: np.ndarray
 ) -> tuple[float, float, float]:
     """Of one completed image: log p(pixels from f on | before), its NLL, log p(x_M | past)."""

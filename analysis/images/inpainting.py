@@ -24,7 +24,6 @@ from analysis.report.report import Document
 from analysis.workers import each_result
 from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import (
-    Posterior,
     check_masked,
     chunk_posteriors,
     chunk_rows,
@@ -33,6 +32,7 @@ from autoregressive.pixels.inpainting import (
     past_only,
 )
 from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.posterior import Posterior
 from autoregressive.scores import Calibration, calibration
 
 PREDICTORS = ("past_and_future", "past_and_future_alone", "past_only")

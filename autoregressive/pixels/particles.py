@@ -1,10 +1,10 @@
 """Sequential Monte Carlo over missing pixels: p(observed past the first missing one), and completions.
 
 S particles go through the image, each with the network's state of the pixels it has chosen. An observed
-pixel multiplies a particle's weight by its probability. A missing one is drawn, or, where the effective
-number of particles is below ``RESAMPLED`` of S, both its values are weighed and S of the 2S branches go
-on (``selection``): resampling that makes no copies. Both may look ahead (``lookahead``); the weights
-then make up for it. The sum of the weights at the end is an unbiased estimate Z^ of
+pixel multiplies a particle's weight by its probability. A missing one is drawn, or, where too few
+particles carry the weight, both its values are weighed and S of the 2S branches go on (``selection``):
+resampling that makes no copies. Both may look ahead (``lookahead``); the weights then make up for it.
+The sum of the weights at the end is an unbiased estimate Z^ of
 Z = p(observed from f on | before f), f the first missing pixel, so that log Z^ is a lower bound in
 expectation. A run that is handed a completion (``held``) keeps it as one of its particles: conditional
 sequential Monte Carlo (Andrieu, Doucet and Holenstein 2010). If that is a draw from the posterior, so
@@ -19,25 +19,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Float64, Int8, Int16, Int32, Key
+from jaxtyping import Float64, Int8, Int32, Key
 
-from autoregressive.cells.base import Params, State
+from autoregressive.cells.base import Params
 from autoregressive.model import Model
-from autoregressive.pixels.lookahead import Lookahead, Pilot, features, guesses
-from autoregressive.pixels.particle_steps import (
-    Problem,
-    Swarm,
-    branch,
-    draw,
-    merge,
-    observe,
-    uniform,
-)
-from autoregressive.pixels.selection import effective
-from autoregressive.precision import to_float64
+from autoregressive.pixels.lookahead import Lookahead, Pilot
+from autoregressive.pixels.particle_steps import Problem, uniform
+from autoregressive.pixels.particle_walk import Carry, walk
 
-# Below this share of effective particles they are selected.
-RESAMPLED = 0.5
 # Particles of a run: their numbers are kept in 16 bits.
 MOST_PARTICLES = 2**14
 
@@ -54,23 +43,6 @@ class Particles(NamedTuple):
     drawn: Int8[Array, "n R M"]
     best: Int8[Array, "n M"]
     log_prob_best: Float64[Array, " n"]
-
-
-class _Record(NamedTuple):
-    """Of a pilot, by missing pixel: as ``Pilot``."""
-
-    features: Array
-    logits: Array
-    seen: Array
-    alive: Array
-
-
-class _Carry(NamedTuple):
-    state: State
-    now: Swarm
-    parents: Int16[Array, "M G S"]
-    bits: Int8[Array, "M G S"]
-    record: _Record | None
 
 
 @partial(jax.jit, static_argnums=0, static_argnames=("particles", "slots"))
@@ -92,7 +64,7 @@ def run(
     each run. held: the completion that each run keeps; None for free runs.
     """
     problem = _problem(images, keys, held, lookahead, slots)
-    end = _walk(model, params, first_pixel, images, problem, particles, slots, pilot=False)
+    end = walk(model, params, first_pixel, images, problem, particles, slots, pilot=False)
     return _finish(end, problem, (images.shape[0], keys.shape[1]))
 
 
@@ -110,7 +82,7 @@ def pilot(
     """As ``run``, free and without looking ahead: what ``lookahead.learn`` needs."""
     n, runs = keys.shape
     problem = _problem(images, keys, None, None, slots)
-    end = _walk(model, params, first_pixel, images, problem, particles, slots, pilot=True)
+    end = walk(model, params, first_pixel, images, problem, particles, slots, pilot=True)
     assert end.record is not None
     record = end.record
 
@@ -153,123 +125,7 @@ def _problem(
     )
 
 
-def _walk(
-    model: Model,
-    params: Params,
-    first_pixel: Float64[Array, ""],
-    images: Int8[Array, "n P"],
-    problem: Problem,
-    size: int,
-    slots: int,
-    pilot: bool,
-) -> _Carry:
-    """All particles from the first missing pixel to the end."""
-    n, places = images.shape
-    groups = problem.first.shape[0]
-    each = groups // n * size
-    params = to_float64(params)
-    start = jnp.min(problem.first)
-    if_first = jnp.log(first_pixel) - jnp.log1p(-first_pixel)
-
-    def past(t: Int32[Array, ""], state: State) -> State:
-        x = jnp.maximum(images[:, t - 1], 0).astype(jnp.float64)
-        return model.step(params, state, x[:, None])[0]
-
-    state = lax.fori_loop(1, start, past, to_float64(model.initial_state((n,))))
-    latest = jnp.maximum(images[:, jnp.maximum(start - 1, 0)], 0)
-    zeros = jnp.zeros((groups, size))
-    now = Swarm(
-        jnp.broadcast_to(jnp.where(jnp.arange(size) > 0, -jnp.inf, 0.0)[None], (groups, size)),
-        zeros,
-        zeros,
-        jnp.zeros((groups,), jnp.int32),
-        jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[None], (groups, size)),
-        jnp.repeat(latest, each).reshape(groups, size).astype(jnp.int8),
-    )
-    state = jax.tree.map(lambda leaf: jnp.repeat(leaf, each, axis=0), state)
-    shape = (slots, groups, size)
-    record = None
-    if pilot:
-        width = jax.eval_shape(features, state).shape[1]
-        record = _Record(
-            jnp.zeros((*shape, width), jnp.float32),
-            jnp.zeros(shape),
-            jnp.zeros(shape),
-            jnp.zeros(shape, bool),
-        )
-    history = (jnp.zeros(shape, jnp.int16), jnp.zeros(shape, jnp.int8))
-
-    def step(t: Int32[Array, ""], carry: _Carry) -> _Carry:
-        x = carry.now.bits.reshape(-1, 1).astype(jnp.float64)
-        state, logits = model.step(params, carry.state, x)
-        z = jnp.where(t == 0, if_first, logits[..., 0]).reshape(groups, size)
-        # x_0 has a probability of its own, and nothing comes before it.
-        state = jax.tree.map(lambda new, old: jnp.where(t == 0, old, new), state, carry.state)
-        return _advance(problem, t, carry, state, z, slots)
-
-    return lax.fori_loop(start, places, step, _Carry(state, now, *history, record))
-
-
-def _advance(
-    problem: Problem,
-    t: Int32[Array, ""],
-    carry: _Carry,
-    state: State,
-    z: Float64[Array, "G S"],
-    slots: int,
-) -> _Carry:
-    """The carry after pixel t, whose logits are z."""
-    both = jnp.stack([-jax.nn.softplus(z), -jax.nn.softplus(-z)], axis=-1)
-    seen = observe(problem, t, carry.now, both)
-    missing = problem.order[t] < slots
-
-    def choose(seen: Swarm) -> tuple[Swarm, State]:
-        groups, size = z.shape
-        guess = jnp.zeros_like(both)
-        if problem.lookahead is not None:
-            k = jnp.minimum(problem.order[t], slots - 1)[:, None]
-
-            def here(leaf: Array) -> Array:
-                return jnp.take_along_axis(leaf, k.reshape(-1, *(1,) * (leaf.ndim - 1)), 1)[:, 0]
-
-            at = jax.tree.map(here, problem.lookahead)
-            guess = guesses(at, features(state).reshape(groups, size, -1))
-        ahead = carry.now.log_weights + jax.nn.logsumexp(both + guess, axis=-1)
-        poor = missing & (effective(ahead) < RESAMPLED * size)
-        rich = missing & ~poor
-        found = lax.cond(
-            jnp.any(rich),
-            lambda: merge(rich, draw(problem, t, carry.now, both, guess), seen),
-            lambda: seen,
-        )
-
-        def branched() -> tuple[Swarm, State]:
-            new = merge(poor, branch(problem, t, carry.now, both, guess), found)
-            flat = (jnp.arange(groups)[:, None] * size + new.parents).reshape(-1)
-            return new, jax.tree.map(lambda leaf: leaf[flat], state)
-
-        return lax.cond(jnp.any(poor), branched, lambda: (found, state))
-
-    def only_see(seen: Swarm) -> tuple[Swarm, State]:
-        return seen, state
-
-    now, after = lax.cond(jnp.any(missing), choose, only_see, seen)
-    k, rows = problem.order[t], jnp.arange(len(missing))
-
-    def keep(history: tuple[Array, ...], new: tuple[Array, ...]) -> tuple[Array, ...]:
-        pairs = zip(history, new, strict=True)
-        return tuple(h.at[k, rows].set(v.astype(h.dtype), mode="drop") for h, v in pairs)
-
-    parents, bits = keep((carry.parents, carry.bits), (now.parents, now.bits))
-    record = carry.record
-    if record is not None:
-        rows_of = features(state).reshape(*z.shape, -1)
-        alive = now.log_weights > -jnp.inf
-        record = _Record(*keep(record, (rows_of, z, carry.now.seen, alive)))
-    return _Carry(after, now, parents, bits, record)
-
-
-def _finish(end: _Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
+def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
     """What the runs leave: lineages are read back from the last missing pixel to the first."""
     now = end.now
     slots, groups, size = end.bits.shape

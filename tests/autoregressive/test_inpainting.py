@@ -5,7 +5,8 @@ import pytest
 from inpainted import PLACES, masked, naive_log_prob, network
 
 from autoregressive.cells import CELLS
-from autoregressive.pixels.inpainting import completions, cost, images_in_chunk, posteriors
+from autoregressive.pixels.inpainting import cost, images_in_chunk, posteriors
+from autoregressive.pixels.posterior import completions
 
 
 def assert_exact(net, image, posterior):
