@@ -41,8 +41,8 @@ def draw_pictures() -> None:
     from analysis.images.estimation import Effort, estimate
     from analysis.images.estimation_figures import completions
     from autoregressive.images.datasets import load
-    from autoregressive.images.masks import draw_mask
     from autoregressive.images.masked import MaskedImages
+    from autoregressive.images.masks import draw_mask
     from autoregressive.pixels.packaged import packaged_pixels
 
     test = load("mnist", "test")

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.comparison.between import share_from_slopes
 from analysis.comparison.compare import Comparison
 from analysis.comparison.figures import drawable
-from analysis.report.style import BLACK, SKY, STYLE, VERMILLION, look
+from analysis.report.style import BLACK, SKY, STYLE, VERMILLION, log_scale, look
 
 
 def by_position(comparison: Comparison) -> Figure:
@@ -29,7 +29,7 @@ def by_position(comparison: Comparison) -> Figure:
         left.plot(
             places, drawable(other), color=SKY, linestyle="-.", marker="x", label=f"from {second}"
         )
-        left.set_yscale("log")
+        log_scale(left)
         left.set_ylabel(f"KL to the {comparison.subject}, nats a symbol")
         left.legend()
         right.plot(places, share, color=VERMILLION, marker="o")

@@ -19,7 +19,17 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
 from analysis.report.report import Json
-from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, ROLES, STYLE, VERMILLION, look
+from analysis.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    PURPLE,
+    ROLES,
+    STYLE,
+    VERMILLION,
+    log_scale,
+    look,
+)
 
 
 def predictions(comparison: Comparison, places: int = 60) -> Figure:
@@ -143,7 +153,7 @@ def _draw_gap(axis: Axes, comparison: Comparison) -> None:
     middle, se = drawable(curves["network"]), drawable(se)
     low = np.maximum(middle - 2 * se, 1e-12)
     axis.fill_between(positions, low, middle + 2 * se, color=VERMILLION, alpha=0.25, linewidth=0)
-    axis.set_yscale("log")
+    log_scale(axis)
     axis.set_xlabel("position within the task (drawn symbols)")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -188,7 +198,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, Json]]]) -> Fi
                 )
                 lower.plot(symbols, drawable(history["held_out_gap"]), color=VERMILLION)
             upper.set_title(textwrap.fill(title, width), fontsize=size)
-            lower.set_yscale("log")
+            log_scale(lower)
             lower.set_xlabel("training symbols (millions)" if columns < 3 else "symbols (millions)")
         axes[0, 0].set_ylabel("loss, nats a drawn symbol")
         axes[1, 0].set_ylabel("KL(Bayes || network)\nnats a symbol")
@@ -224,7 +234,7 @@ def shared_gap(comparisons: Mapping[str, Comparison]) -> Figure:
             axis.plot(
                 places, drawable(curve), color=colour, linestyle=line, marker=marker, label=title
             )
-        axis.set_yscale("log")
+        log_scale(axis)
         axis.set_xlabel("position within the task (drawn symbols)")
         axis.set_ylabel("KL(Bayes || network), nats a symbol")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

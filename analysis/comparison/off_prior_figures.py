@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from analysis.comparison.off_prior import OffPrior
-from analysis.report.style import STYLE, look
+from analysis.report.style import STYLE, log_scale, look
 
 
 def gaps(off: OffPrior) -> Figure:
@@ -43,7 +43,7 @@ def gaps(off: OffPrior) -> Figure:
         for y in range(1, len(rows)):
             if rows[y].kind != rows[y - 1].kind:
                 axis.axhline(y - 0.5, color="#999999", linewidth=0.8)
-        axis.set_xscale("log")
+        log_scale(axis, "x")
         axis.set_xlabel("KL(Bayes || predictor), nats a drawn symbol")
         figure.legend(loc="outside lower center", ncols=3)
     return figure

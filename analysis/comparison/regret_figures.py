@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.comparison.compare import Comparison, Example
-from analysis.report.style import BLACK, ROLES, STYLE, VERMILLION, look
+from analysis.report.style import BLACK, ROLES, STYLE, VERMILLION, log_scale, look
 
 
 def regret(comparison: Comparison, places: int = 60) -> Figure:
@@ -64,7 +64,7 @@ def _within_a_task(left: Axes, right: Axes, comparison: Comparison) -> None:
     left.set_ylabel("nats since the task began")
     left.set_title("Mean loss above the oracle's")
     right.set_title("Mean KL(Bayes || predictor)")
-    right.set_yscale("log")
+    log_scale(right)
     for axis in (left, right):
         axis.set_xlabel("draws in the task")
 

@@ -21,6 +21,7 @@ from analysis.report.style import (
     PURPLE,
     STYLE,
     VERMILLION,
+    log_scale,
 )
 
 _LOOKS = (
@@ -58,7 +59,7 @@ def gap_along(
                 axis.set_xscale("log")
             axis.set_title(title)
             axis.set_xlabel("position (drawn symbols)")
-            axis.set_yscale("log")
+            log_scale(axis)
         axes[0].set_ylabel(_GAP)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -74,7 +75,7 @@ def gap_along_p(curves: Mapping[str, Sequence[Point]]) -> Figure:
             w, gap, low, high = np.array(points, float).reshape(-1, 4).T
             axis.plot(w, gap, color=colour, linestyle=line, marker=marker, label=label)
             axis.fill_between(w, np.maximum(low, gap / 100), high, color=colour, alpha=0.15)
-        axis.set_yscale("log")
+        log_scale(axis)
         axis.set_xlabel("w: the probability of symbol 0, the rest shared")
         axis.set_ylabel(_GAP)
         figure.legend(loc="outside lower center", ncols=2)

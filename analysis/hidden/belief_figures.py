@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.hidden.effects_figures import band
+from analysis.hidden.effects_figures import DRAWN_FROM, band
 from analysis.hidden.examine import Hidden
 from analysis.hidden.names import NETWORKS, column_title, target_title
 from analysis.hidden.probes import Readings
 from analysis.hidden.simulation import Simulation
-from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, STYLE, VERMILLION, log_scale
 from meta_learning.processes import Process
 
 # What is held, or read, after each history.
@@ -122,12 +122,13 @@ def simulation(hidden: Hidden) -> Figure:
                     found.draws, mean, color=colour, linestyle=line, marker=marker, label=label
                 )
                 axis.fill_between(found.draws, low, high, color=colour, alpha=0.25, linewidth=0)
-            if (itself := found.identity["trained"]["network_bayes"].mean) is not None and itself:
+            itself = found.identity["trained"]["network_bayes"].mean
+            if itself is not None and itself > DRAWN_FROM:
                 axis.axhline(itself, color=BLUE, linestyle=":", label="KL(network || Bayes)")
             axis.set_title(title)
             axis.set_xlabel("draws seen when it starts")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axis.set_yscale("log")
+            log_scale(axis)
         axes[0].set_ylabel("nats a symbol, over the\nrest of the task")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3)

@@ -12,9 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.hidden.examine import Hidden
 from analysis.intervals import Estimate
-from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, SKY, STYLE, VERMILLION, log_scale
 
 # label, colour, line style, marker
+# What is less, nats, is 0 up to rounding, and is not drawn on a log axis.
+DRAWN_FROM = 1e-15
 _KINDS = {
     "other_{}": ("other {}", VERMILLION, "-", "o"),
     "other_{}_bayes": ("other {}, Bayes", BLACK, "--", ""),
@@ -46,7 +48,7 @@ def interventions(hidden: Hidden) -> Figure:
                     continue
                 axis.plot(x, mean, color=colour, linestyle=line, marker=marker, label=label)
                 axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-        left.set_yscale("log")
+        log_scale(left)
         left.set_ylabel("KL(own || swapped), nats a symbol")
         left.set_xlabel("draws seen when the state is swapped")
         left.set_title("mean over the rest of the task")
@@ -62,4 +64,4 @@ def interventions(hidden: Hidden) -> Figure:
 def band(curve: Sequence[Estimate]) -> Float64[np.ndarray, "3 _"]:
     """Means and bounds as arrays; what cannot stand on a log axis is left out."""
     values = np.array([[np.nan if v is None else v for v in (e.mean, *e.ci95)] for e in curve]).T
-    return np.where(values > 1e-15, values, np.nan)
+    return np.where(values > DRAWN_FROM, values, np.nan)

@@ -16,7 +16,7 @@ from analysis.hidden.examine import Hidden
 from analysis.hidden.names import belief_titles, column_title, target_title
 from analysis.hidden.states import space_title
 from analysis.intervals import Estimate
-from analysis.report.style import BLACK, BLUE, GREEN, SKY, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, SKY, STYLE, VERMILLION, log_scale
 
 # label, colour, line style, marker
 _SHARES: dict[str, tuple[str, str, LineStyleType, str]] = {
@@ -46,7 +46,7 @@ def dimensions(hidden: Hidden) -> Figure:
             size = space.eigenvalues[:_SHOWN_DIRECTIONS]
             size = np.where(size > 0, size, np.nan)
             upper.plot(np.arange(1, len(size) + 1), size, color=BLACK, marker=".")
-            upper.set_yscale("log")
+            log_scale(upper)
             upper.set_title(f"state {space_title(space.space)}")
             for name, share in space.shares.items():
                 label, colour, line, marker = _SHARES[name]
@@ -271,7 +271,7 @@ def eigenvalues(hidden: Hidden) -> Figure:
             )
             if np.isfinite(hidden.process.task_length):
                 lower.axhline(hidden.process.task_length, color=BLACK, linestyle=":", linewidth=1)
-            lower.set_yscale("log")
+            log_scale(lower)
             lower.set_xlabel("rank of λ")
             lower.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0, 0].set_ylabel("imaginary part of λ")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.report.report import Json
-from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION, log_scale
 from autoregressive.pixels.continuation import Continuation
 from autoregressive.pixels.network import Evaluation
 from autoregressive.scores import Calibration
@@ -77,7 +77,7 @@ def _scale_losses(axis: Axes, losses: Sequence[Float[np.ndarray, "2 _"]]) -> Non
             transform=axis.transAxes,
         )
         return
-    axis.set_yscale("log")
+    log_scale(axis)
     axis.yaxis.set_minor_locator(LogLocator(subs=(1.2, 1.5, 2, 3, 4, 5, 7)))
     axis.yaxis.set_major_formatter("{x:.2f}")
     axis.yaxis.set_minor_formatter("{x:.2f}")
@@ -118,7 +118,7 @@ def calibration(bins: Calibration) -> Figure:
         )
         upper.set_ylabel("share of pixels that were 1")
         lower.bar(np.arange(10) / 10 + 0.05, bins.count, width=0.09, color=BLUE)
-        lower.set_yscale("log")
+        log_scale(lower)
         # From a power of ten, which alone are labelled: the panel is too low for more.
         lower.set_ylim(bottom=0.8 * 10 ** np.floor(np.log10(bins.count[bins.count > 0].min())))
         lower.yaxis.set_minor_formatter(NullFormatter())

@@ -3,7 +3,12 @@ style beside its colour."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito (2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -26,6 +31,7 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "iid_dirichlet": ("i.i.d. Dirichlet", SKY, "-.", "x"),
     "last_symbol_only": ("last symbol only", PURPLE, ":", "^"),
     "bayes_wrong_model": ("Bayes, wrong model", SKY, "-.", "x"),
+    "bigram": ("bigram rule", PURPLE, ":", "^"),
     "prior": ("Bayes of the prior", SKY, "-.", "x"),
     "bayes_wrong_alpha": ("Bayes, wrong alpha", SKY, "-.", "x"),
 }
@@ -39,6 +45,15 @@ def look(name: str, number: int = 0) -> tuple[str, str, str, str]:
     """Label, colour, line style and marker of a predictor; one without a role gets its own name, and
     the look of the ``number``-th such predictor of a figure."""
     return ROLES.get(name, (name.replace("_", " "), *SPARE[number % len(SPARE)]))
+
+
+def log_scale(axes: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Makes an axis logarithmic, after all that it shows was drawn. One with nothing above 0, such as
+    gaps that are all infinite or all 0, stays linear: matplotlib would warn, or fail."""
+    shared = axes.get_shared_x_axes() if which == "x" else axes.get_shared_y_axes()
+    column = 0 if which == "x" else 1
+    if any(np.isfinite(one.dataLim.minpos[column]) for one in shared.get_siblings(axes)):
+        axes.set(**{f"{which}scale": "log"})
 
 
 STYLE: Any = {

@@ -30,6 +30,7 @@ from analysis.report.style import (
     SKY,
     STYLE,
     VERMILLION,
+    log_scale,
 )
 from analysis.sweep.grid import NETWORK_AXES, text_of
 
@@ -97,7 +98,7 @@ def gap_along(tree: xarray.DataTree, axis_name: str) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xticks(places, [text_of(v) for v in values.tolist()])
         axis.margins(x=0.1)
-        axis.set_yscale("log")
+        log_scale(axis)
 
     return _panels(gap, axis_name, draw, axis_title(axis_name), _GAP)
 
@@ -139,7 +140,7 @@ def between_along(tree: xarray.DataTree, axis_name: str) -> Figure:
                 axis.set_xlabel(axis_title(axis_name))
                 axis.set_ylabel(label)
                 if logarithmic:
-                    axis.set_yscale("log")
+                    log_scale(axis)
                 else:
                     ends(axis, "pool", "prior")
             row[0].set_title(name_of(panel, first))
@@ -157,7 +158,7 @@ def gap_by_position(tree: xarray.DataTree) -> Figure:
         curve = gap.sel(choice).values
         curve = curve[np.isfinite(curve)]
         axis.plot(np.arange(1, len(curve) + 1), curve, markevery=max(1, len(curve) // 10), **look)
-        axis.set_yscale("log")
+        log_scale(axis)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     return _panels(gap, "position", draw, "position in the task", _GAP)
@@ -172,7 +173,7 @@ def learning_curves(tree: xarray.DataTree) -> Figure:
         axis.plot(
             here["symbols"].values / 1e6, here.values, markevery=max(1, len(here) // 10), **look
         )
-        axis.set_yscale("log")
+        log_scale(axis)
 
     return _panels(gap, "point", draw, "training symbols (millions)", _GAP)
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter
 from analysis.report import drawers
 from analysis.report.drawing import draw
 from analysis.report.inline import inline_svg, show_svg
-from analysis.report.style import BLUE, ON_DARK, ON_LIGHT, STYLE, VERMILLION
+from analysis.report.style import BLUE, ON_DARK, ON_LIGHT, STYLE, VERMILLION, log_scale
 
 
 def curve(title="losses", width=4.0):
@@ -143,3 +143,25 @@ def test_pictures_stay_pictures():
     shown = show_svg(draw(figure)["svg"], "alt", "caption")
     assert shown.picture and "data:image/png;base64," in shown.svg
     assert not show_svg(draw(curve())["svg"], "alt", "caption").picture
+
+
+@pytest.mark.parametrize("line", [None, -1e-17, 0.0])
+def test_axes_with_nothing_above_0_are_drawn(line):
+    """As where every gap is infinite, or 0 up to rounding: tests take warnings for errors."""
+    nothing = np.full(3, np.nan)
+    for together in (False, True):
+        figure = Figure(layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=together)
+        for axes in (left, right):
+            axes.plot(range(3), nothing)
+            axes.fill_between(range(3), nothing, nothing)
+            if line is not None:
+                axes.axhline(line)
+            log_scale(axes)
+        assert left.get_yscale() == "linear"
+        draw(figure)
+        right.plot([1, 2], [0.1, 0.01])
+        log_scale(right)
+        assert right.get_yscale() == "log"
+        assert left.get_yscale() == ("log" if together else "linear")
+        draw(figure)
