@@ -1,8 +1,8 @@
 """Markov chains with an unknown transition matrix that start from their own stationary distribution.
 
-The streams of in-context Markov chains (Edelman, Tsilivis, Edelman, Malach and Goel 2024; Park, Lubana,
-Pres and Tanaka 2024). With pi the stationary distribution of the matrix P, f the task's first symbol,
-n its transition counts and means over rows P_j ~ Dirichlet(alpha_j + n_j):
+The streams of in-context Markov chains (Edelman et al. 2024; Park et al. 2024). With pi the stationary
+distribution of the matrix P, f the task's first symbol, n its transition counts and means over rows
+P_j ~ Dirichlet(alpha_j + n_j):
 
     p(x_t = k | x_<t, x_{t-1} = j) = E[pi_f P_jk] / E[pi_f]
 
@@ -13,14 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float, Int, Int64, Integer
+from jaxtyping import Float, Float64, Int, Int64, Integer
 
 from autoregressive.broadcast import AnyArray
+from autoregressive.precision import float64
 from meta_learning.processes.base import Process
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
 from meta_learning.processes.machine import HORIZON, Machine, log_normalise
@@ -28,6 +31,9 @@ from meta_learning.processes.markov_chain import MarkovChain, Transitions, chain
 from meta_learning.processes.parameters import TASK_LENGTH, Parameter, format_numbers, read_rows
 from meta_learning.processes.stationary import stationary_means, stationary_of
 from meta_learning.processes.types import Coordinates, Latent, Sites, Symbol, Symbols
+
+# Beliefs in one compiled call.
+_AT_ONCE = 32
 
 
 class Begun(NamedTuple):
@@ -121,6 +127,33 @@ class StationaryChain(Process):
         means = stationary_means(concentration, first, row)
         return log_normalise(jnp.where(last == K, means.start, means.next))
 
+    def log_predictive_along(
+        self, draws: Integer[np.ndarray, "*tasks n"]
+    ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
+        """Computed once for all places with the same belief: there are far fewer beliefs than places."""
+        K, n = self.num_symbols, draws.shape[-1]
+        moves = np.zeros((*draws.shape, K * K), np.int64)
+        pairs = K * draws[..., :-1] + draws[..., 1:]
+        for move in range(K * K):
+            np.cumsum(pairs == move, axis=-1, out=moves[..., 1:, move])
+        # A move is known one place later than its symbols are.
+        moves = np.concatenate([np.zeros_like(moves[..., :1, :]), moves[..., :-1, :]], -2)
+        ends = np.full((*draws.shape, 2), K)
+        ends[..., 1:, 0], ends[..., 1:, 1] = draws[..., :-1], draws[..., :1]
+        rows = np.concatenate([moves, ends], -1).reshape(-1, K * K + 2)
+        base = max(n, K + 1)
+        if base ** (K * K + 2) < 2**62:  # a belief as the digits of one number, which sorts fast
+            code = rows @ base ** np.arange(K * K + 2)
+            _, chosen, place = np.unique(code, return_index=True, return_inverse=True)
+            distinct = rows[chosen]
+        else:
+            distinct, place = np.unique(rows, axis=0, return_inverse=True)
+        # Every call has as many rows, so that a row's bits do not depend on its company.
+        padded = np.pad(distinct, ((0, -len(distinct) % _AT_ONCE), (0, 0)))
+        with float64():
+            found = [_predictive(self, part) for part in padded.reshape(-1, _AT_ONCE, K * K + 2)]
+        return np.concatenate(found)[place.reshape(draws.shape)]
+
     def log_predictive_given(
         self, latent: Latent, belief: Begun, place: Int[Array, ""]
     ) -> Float[Array, " {self.num_symbols}"]:
@@ -150,3 +183,17 @@ class StationaryChain(Process):
     @classmethod
     def examples(cls) -> tuple[Process, ...]:
         return (cls(((3, 1), (1, 2)), 5), cls((1, 1), float("inf")))
+
+
+@partial(jax.jit, static_argnums=0)
+def _predictive(
+    process: StationaryChain, rows: Integer[Array, "rows numbers"]
+) -> Float[Array, "rows symbols"]:
+    """rows: transition counts, the last symbol and the first."""
+
+    def one(row: Integer[Array, " numbers"]) -> Float[Array, " symbols"]:
+        K = process.num_symbols
+        counts = row[: K * K].reshape(K, K).astype(float)
+        return process.log_predictive_of(Begun(Transitions(counts, row[-2]), row[-1]))
+
+    return jax.vmap(one)(rows)

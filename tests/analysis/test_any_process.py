@@ -30,6 +30,7 @@ from meta_learning.processes import (
     Mess3,
     Mixture,
     RandomRandomXor,
+    StationaryChain,
     TaskPool,
     ZeroOneRandom,
 )
@@ -42,6 +43,7 @@ CASES = [
     (ChangePoints((1.0, 3.0), 0.05), 6),
     (MarkovChain(((5, 1, 1), (1, 5, 0.5), (1, 2, 3)), 6), None),
     (MarkovChain(((1.25, 0.5), (2, 5)), math.inf), 7),
+    (StationaryChain(((2, 1), (1, 3)), 7), None),
     (Mixture(((0.6, 0.3, 0.1), (0.1, 0.1, 0.8)), 6, (0.3, 0.7)), None),
     # Two symbols together can rule a third out.
     (Mixture(((0.5, 0.5, 0), (0, 0.25, 0.75), (0.5, 0, 0.5)), 6), None),

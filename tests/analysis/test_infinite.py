@@ -68,7 +68,7 @@ def command_line(monkeypatch):
 
 
 def words_of(page):
-    """What a reader sees of a page: without its script, which sorts infinite gaps, and without drawings."""
+    """What a reader sees of a page: without its script and its drawings."""
     return re.sub(r"<script.*?</script>|<svg.*?</svg>|data:[^\"]*", "", page, flags=re.DOTALL)
 
 

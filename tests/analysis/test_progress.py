@@ -128,7 +128,8 @@ def trained(monkeypatch, seconds):
     trainer, heard = descent(), []
     state = trainer.init({"w": jnp.arange(2.0)[:, None]})
     with pace.listen(pace.TRAINING, lambda *now: heard.append(now)):
-        return [*fit(trainer, state, jnp.arange(2), None, [5, 12])], heard
+        keys = jax.random.split(jax.random.key(0), 2)
+        return [*fit(trainer, state, keys, None, [5, 12])], heard
 
 
 def test_pieces_tell_of_themselves_and_change_no_bit(monkeypatch):

@@ -215,7 +215,7 @@ def test_the_folder_holds_a_whole_report(whole):
         *(f"{stem}.{kind}" for stem in figures for kind in ("png", "svg")),
     }
     page = (whole / "out" / "report.html").read_text("utf-8")
-    assert page.count("<img") == page.count("alt=") == len(figures)
+    assert page.count("<figure") == page.count('role="img" aria-label=') == len(figures)
     assert "LSTM-3" in page
 
 
