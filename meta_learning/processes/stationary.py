@@ -68,6 +68,20 @@ def stationary_means(
     1974). Three: in each row two fractions of what is left, each by Gauss-Jacobi quadrature with
     ``order`` nodes (Golub and Welsch 1969), exact for polynomials of degree 2 order - 1.
     """
+
+    # One after another: the grids of many at once would not stay in a processor's cache.
+    @jax.custom_batching.sequential_vmap
+    def means(
+        concentration: Float[Array, "K K"], first: Int[Array, ""], row: Int[Array, ""]
+    ) -> StationaryMeans:
+        return _means(concentration, first, row, order)
+
+    return means(concentration, first, row)
+
+
+def _means(
+    concentration: Float[Array, "K K"], first: Int[Array, ""], row: Int[Array, ""], order: int
+) -> StationaryMeans:
     K = concentration.shape[-1]
     rules = [_row_rule(concentration[j], order) for j in range(K)]
     nodes = [rule[0] for rule in rules]  # (m, K)
