@@ -55,7 +55,9 @@ def finish(report: Report, out: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(report.document)
         return
-    closing = report.lead if report.closing is None else report.closing
+    closing = report.closing
+    if closing is None:
+        closing = " ".join([report.lead, *report.findings])
     print_tables(report.title, report.tables, closing)
     click.echo(f"Report: {out}/report.html")
 

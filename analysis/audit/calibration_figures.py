@@ -44,7 +44,8 @@ def rank_figure(calibration: Calibration) -> Figure:
             [handles[i] for i in order],
             [labels[i] for i in order],
             loc="outside lower center",
-            ncols=len(order),
+            # As many beside each other as fit under two panels, or three.
+            ncols=2 if symbols == 2 else len(order),
         )
     return figure
 

@@ -58,16 +58,17 @@ def table(calibration: Calibration) -> Table:
                     look(name)[0],
                     str(m),
                     f"{min(1.0, own.min() * own.size):.2g}",
-                    *_distance(calibration.distances[i][j]),
+                    *(_distance(calibration.distances[i][j]) if exact else ()),
                     "0"
                     if calibration.early_end[i, j] == 0
                     else f"{calibration.early_end[i, j]:.1e}",
                 ]
             )
+    distances = ["counts, nats", "95% interval"] if exact else []
     past = f"after {calibration.past_tasks} earlier tasks and " if calibration.past_tasks else ""
     return Table(
         "Is the implied future calibrated?",
-        ["predictor", "after", "p", "counts, nats", "95% interval", "early RESET"],
+        ["predictor", "after", "p", *distances, "early RESET"],
         rows,
         f"{calibration.tasks:,} tasks; {past}after so many draws each predictor is rolled forward "
         f"{calibration.rolls} times to draw {calibration.draws}, symbols sampled from its own "

@@ -87,18 +87,18 @@ def document(audit: Audit, learner: Learner, process: Process) -> dict[str, obje
     }
 
 
-def headline(audit: Audit) -> str:
-    """The answer in a few sentences."""
-    text = [lead(audit.exact, audit.carry_over is None)]
+def findings(audit: Audit) -> list[str]:
+    """What was found beside the exact gap, a sentence or two each."""
+    text = []
     if audit.off_prior is not None:
         text.append(off_prior_pages.headline(audit.off_prior))
     if audit.calibration is not None:
         text.append(calibration_pages.headline(audit.calibration))
     if audit.hidden is not None:
-        text.append(hidden_pages.headline(audit.hidden))
+        text += hidden_pages.findings(audit.hidden)
     if audit.nuts is not None:
         text.append(nuts_pages.headline(audit.nuts))
-    return " ".join(text)
+    return text
 
 
 def tables(audit: Audit) -> list[Table]:
@@ -157,13 +157,14 @@ def make_report(audit: Audit, learner: Learner, process: Process, seed: int) -> 
     return Report(
         "audit",
         title_of(learner, process),
-        headline(audit),
+        lead(audit.exact, audit.carry_over is None),
         document(audit, learner, process),
         tables(audit),
         panels=lambda: panels(audit),
         trees=trees,
         networks={"network": learner},
         seeds=[own],
+        findings=findings(audit),
         run={"test_seed": seed, "network_digest": tensors_digest(learner.params)},
     )
 

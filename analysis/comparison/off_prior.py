@@ -171,7 +171,7 @@ def _others(process: Process) -> Iterator[tuple[str, Process]]:
                 yield "alpha", DirichletCategorical(alpha, T)
     else:
         for name, machine in process.ladder().items():
-            if isinstance(machine, Process):
+            if isinstance(machine, Process) and machine != process:
                 yield name, machine
     first, last = (1.0, *(0.0,) * (K - 1)), (*(0.0,) * (K - 1), 1.0)
     for p in (first, last, (1 / K,) * K):
@@ -180,6 +180,15 @@ def _others(process: Process) -> Iterator[tuple[str, Process]]:
     for other in TASK_LENGTHS if "T" in process.parameters else ():
         if other != T:
             yield "T", process.replace({"T": other})
+
+
+# Test streams of references whose names are no words: what they follow.
+_REFERENCES = {
+    "iid_dirichlet": "i.i.d. symbols",
+    "laplace": "Dirichlet, alpha=1",
+    "kt": "Dirichlet, alpha=1/2",
+    "bigram": "another first symbol",
+}
 
 
 def name_of(kind: str, source: Process) -> str:
@@ -191,7 +200,7 @@ def name_of(kind: str, source: Process) -> str:
         return f"T={source.task_length:g}"
     if kind == "alpha" and isinstance(source, DirichletCategorical):
         return f"alpha={_numbers(source.alpha)}"
-    return kind.removeprefix("bayes_").replace("_", " ")
+    return _REFERENCES.get(kind, kind.removeprefix("bayes_").replace("_", " "))
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -41,9 +41,14 @@ def gaps(off: OffPrior) -> Figure:
         axis.set_yticks(range(len(rows)), names)
         axis.invert_yaxis()
         for y in range(1, len(rows)):
-            if rows[y].kind != rows[y - 1].kind:
+            if _group(rows[y].kind) != _group(rows[y - 1].kind):
                 axis.axhline(y - 0.5, color="#999999", linewidth=0.8)
         log_scale(axis, "x")
         axis.set_xlabel("KL(Bayes || predictor), nats a drawn symbol")
         figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _group(kind: str) -> str:
+    """Streams that stand together: those of references do."""
+    return kind if kind in ("own", "alpha", "p", "T") else "reference"

@@ -40,15 +40,15 @@ def title_of(hidden: Hidden) -> str:
 
 
 def headline(hidden: Hidden) -> str:
-    """The answer in a few sentences."""
+    """What was found, in a few sentences."""
+    return " ".join(findings(hidden))
+
+
+def findings(hidden: Hidden) -> list[str]:
+    """What was found, a sentence each: what a probe reads, what swaps change, what simulations do, how
+    many directions matter."""
     h = hidden.dimensions["h"].shares
     parts = []
-    if h["ranked_prediction"].needed.mean is not None:
-        parts.append(
-            f"{both(h['variance'].needed, count_text)} directions of h carry 99% of its variance; of "
-            f"directions ranked by what the prediction feels, "
-            f"{both(h['ranked_prediction'].needed, count_text)} carry 99% of the prediction."
-        )
     target = next(iter(hidden.place_only))
     trained, untrained = (
         hidden.probes[network][hidden.whole][target].r2 for network in ("trained", "untrained")
@@ -70,7 +70,14 @@ def headline(hidden: Hidden) -> str:
                 f"{nats(kls['bayes'].mean)} nats a symbol from Bayes and {nats(kls['network'].mean)} "
                 f"from the network, which is {nats(itself.mean)} from Bayes."
             )
-    return " ".join(parts) or "These streams leave nothing to tell histories apart."
+    if h["ranked_prediction"].needed.mean is not None:
+        parts.append(
+            f"{both(h['variance'].needed, count_text)} directions of h carry 99% of its variance; of "
+            f"directions ranked by what the prediction feels, "
+            f"{both(h['ranked_prediction'].needed, count_text)} carry 99% of the prediction."
+        )
+    parts = [part for part in parts if part]
+    return parts or ["These streams leave nothing to tell histories apart."]
 
 
 def _swapped(effects: Interventions) -> str:
@@ -214,16 +221,18 @@ def view(hidden: Hidden) -> str:
 def make_report(hidden: Hidden, learner: Learner, seed: int) -> Report:
     """What there is to say of a network's hidden state. seed: of the test streams."""
     own = learner.settings.get("seed", 0)
+    first, *more = findings(hidden)
     return Report(
         "hidden",
         title_of(hidden),
-        headline(hidden),
+        first,
         document(hidden),
         tables(hidden),
         panels=lambda: panels(hidden),
         trees=lambda: {"hidden": to_datatree(hidden)},
         networks={f"network-seed{own}": learner},
         seeds=[own],
+        findings=more,
         run={"test_seed": seed},
     )
 

@@ -137,6 +137,7 @@ def _page(
     html = page.render(
         title=report.title,
         lead=report.lead,
+        findings=report.findings,
         sections=sections,
         contents=report.contents,
         further=further(report.name, out, report.networks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from analysis.report.arrays import Groups
 
+# Letters side by side in half of a page.
+_LETTERS = 76
 # A JSON value, and an object of them: what is in it, says what makes it.
 Json = Any
 Document = dict[str, Any]
@@ -35,6 +38,12 @@ class Table(NamedTuple):
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs a row of the page to itself: by the letters of its widest cells."""
+        columns = zip_longest(self.head, *self.rows, fillvalue="")
+        return sum(2 + max(map(len, column)) for column in columns) > _LETTERS
 
 
 class Shown(NamedTuple):
@@ -77,11 +86,12 @@ class Report:
     """What a command has to say, before anything is printed, drawn or written.
 
     name: the stem of its JSON file. document: plain JSON values, what --json prints. title, lead,
-    tables: as text, for terminal and page. panels, trees: figures, and labelled arrays by the stem of
-    their netCDF file; called only where a folder is written. networks: by the stem of their file.
-    seeds, run: what the manifest holds beside versions and arguments. sections, contents: those of a
-    page of many parts, in place of tables and panels. closing: what a terminal shows last; None is
-    the lead.
+    tables: as text, for terminal and page; lead is the answer. findings: what else was found, a
+    sentence or two each, which follow a page's first figure. panels, trees: figures, and labelled
+    arrays by the stem of their netCDF file; called only where a folder is written. networks: by the
+    stem of their file. seeds, run: what the manifest holds beside versions and arguments. sections,
+    contents: those of a page of many parts, in place of tables and panels. closing: what a terminal
+    shows last; None is the lead and the findings.
     """
 
     name: str
@@ -97,3 +107,4 @@ class Report:
     sections: Callable[[], Sequence[Section]] | None = None
     contents: Contents | None = None
     closing: str | None = None
+    findings: Sequence[str] = ()
