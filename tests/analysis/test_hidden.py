@@ -492,7 +492,7 @@ def test_the_command(network_file, tmp_path):
     assert found["swaps"]["draws"] == [2]
     assert [len(j["eigenvalues"]) for j in found["jacobian"]] == [8] * 4
     page = (out / "report.html").read_text("utf-8")
-    assert page.count("<img") == page.count("alt=") == 8
+    assert page.count("<figure") == page.count('role="img" aria-label=') == 8
     import xarray as xr
 
     with xr.open_datatree(out / "hidden.nc", engine="h5netcdf") as tree:

@@ -143,6 +143,16 @@ SMALL_COMMANDS = {small(arguments): where for arguments, where in COMMANDS.items
 SMALL_COMMANDS.pop(None, None)
 
 
+def file_of_the_research_tutorial():
+    """Its process and its module, and the line that it says the file ends in."""
+    text = TEXTS["docs/tutorials/research.md"]
+    cells = re.findall(r"^```\{code-cell\} python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    last = re.search(r"ends in `(mp\.PROCESSES[^`]+)`", text)
+    parts = [cell for cell in cells if "class TwoCoins" in cell or "from_jax(" in cell]
+    assert len(parts) == 2
+    return "\n".join([*parts, last[1], ""])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the files that the pages speak of."""
@@ -162,6 +172,7 @@ def folder(tmp_path_factory):
                 (learner if symbols else pixels).save(out / word)
     for path in (TOP / "docs" / "examples").glob("*.py"):
         shutil.copy(path, out)
+    (out / "mine.py").write_text(file_of_the_research_tutorial())
     truth = load_glyphs("test").images(slice(0, 2)).astype(np.float32)
     masked = truth.copy()
     masked[:, [300, 301]] = -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 from autoregressive.cells import CELLS
@@ -34,9 +35,11 @@ def test_it_runs(page, tmp_path, monkeypatch, capsys):
     assert len(cells) > 4
     # A module's own names: dataclasses look up where their class was made.
     space = {"__name__": __name__}
-    for number, cell in enumerate(cells):
-        code = compile(cell, f"{page.name}, cell {number}", "exec", dont_inherit=True)
-        exec(code, space)
+    # A reader's own lines broadcast as JAX does by itself.
+    with jax.numpy_rank_promotion("allow"):
+        for number, cell in enumerate(cells):
+            code = compile(cell, f"{page.name}, cell {number}", "exec", dont_inherit=True)
+            exec(code, space)
     assert "nan" not in capsys.readouterr().out.lower()
     CELLS.clear()
     CELLS.update(known)
