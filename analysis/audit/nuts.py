@@ -219,7 +219,7 @@ class Verdict:
     """Whether NUTS and the conjugate posterior agree, over all posteriors of some runs.
 
     posteriors: their number. largest_rhat, least_ess_bulk, least_ess_tail, divergences: over all.
-    largest_z: the largest |z| of means and quantiles of all p_k. z_limit: it exceeds this with
+    largest_z: the largest ``|z|`` of means and quantiles of all p_k. z_limit: it exceeds this with
     probability 0.05 at most where both agree (Bonferroni over ``numbers`` of z). chi_square: the sum of
     z^2 of the mean of p_0, one a posterior. p_value: of chi_square, two-sided.
     """
