@@ -26,6 +26,7 @@ import speeds
 
 from analysis.audit import page as audit_pages
 from analysis.comparison import page as compare_pages
+from analysis.comparison.tables import summary_tables
 from analysis.coursework import experiments_page as experiments_pages
 from analysis.coursework import questions_page as questions_pages
 from analysis.hidden import page as hidden_pages
@@ -178,7 +179,7 @@ def models() -> Pieces:
     return {
         "home": _figures("home", [home], "meta-learn compare --experiment M2"),
         "models-tables": _tables("models", experiments_pages.tables(found)),
-        "models-m2-tables": _tables("m2", compare_pages.summary_tables(at_home, found["M2"]["1"])),
+        "models-m2-tables": _tables("m2", summary_tables(at_home, found["M2"]["1"])),
         "models-m2": _figures(
             "m2", [p for p in one if p is not home], "meta-learn compare --experiment M2"
         ),

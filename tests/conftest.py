@@ -26,8 +26,8 @@ def quick_to_compile() -> str:
 # the modules with numbers: pages have no arrays, and name types that are loaded late.
 NUMBERS = {
     "": "intervals",
-    "comparison": "array_files between compare estimates learners metrics off_prior predictions results "
-    "scores simplex_figures streams_file",
+    "comparison": "array_files between chunks compare estimates learners metrics off_prior predictions "
+    "results scores simplex_figures streams_file",
     "audit": "calibration carry_over decomposition exact_gap future_counts futures gap nuts tree "
     "worst_histories",
     "coursework": "bayes_figures curves effective_prior exact_losses mistakes questions "

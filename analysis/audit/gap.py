@@ -23,6 +23,7 @@ from analysis.audit.tree.belief_tree import HISTORIES, LEAK, LOG_Q, RESET, WEIGH
 from analysis.audit.tree.count_vectors import Counts
 from analysis.audit.tree.prefix_tree import Sums
 from analysis.report.formats import finite
+from analysis.report.views import Viewed
 from meta_learning.processes import Process
 
 # How far the probabilities of all histories of a length may sum from 1.
@@ -30,7 +31,7 @@ _SUM_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, repr=False)
-class ExactGap:
+class ExactGap(Viewed):
     """The exact gap of one network on one process, in nats, with its parts.
 
     decomposition: terms by position, arrays (D,). nodes: histories that were scored.
@@ -52,11 +53,6 @@ class ExactGap:
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {value:.3g}" for name, value in self.terms.items())
         return f"<ExactGap {self.gap:.4g} nats a symbol over {self.nodes:,} histories: {parts}>"
-
-    def _repr_html_(self) -> str:
-        from analysis.audit.page import view
-
-        return view(self)
 
     @property
     def by_position(self) -> Term:

@@ -16,20 +16,19 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer, PRNGKeyArray
 
+from analysis.comparison.chunks import cache_blocks, drawn_chunks
 from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
 from analysis.report.report import Document
+from analysis.report.views import Viewed
 from autoregressive.pace import SCORING, part, tell
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
 
 # Symbols (streams, L) -> log q.
 Predictor = Callable[[Integer[np.ndarray, "streams length"]], Rows]
-_CHUNK_SYMBOLS = 250_000
-_BLOCK_NUMBERS = 2**15
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Example:
 
 
 @dataclass(repr=False)
-class Comparison:
+class Comparison(Viewed):
     """Scores of networks (one a seed) and of the reference ladder on the same streams.
 
     settings: how the networks came to be, for reports. subject: what they are called there.
@@ -73,11 +72,6 @@ class Comparison:
             f"<Comparison on {self.streams} streams of {self.source.title}: {networks}, mean gap "
             f"{gap:.3g} nats, beside {', '.join(self.references)}>"
         )
-
-    def _repr_html_(self) -> str:
-        from analysis.comparison.page import view
-
-        return view(self)
 
     @property
     def streams(self) -> int:
@@ -154,30 +148,6 @@ def _each_ahead(
     return results(begin(networks[0]))
 
 
-def drawn_chunks(
-    source: Process, key: PRNGKeyArray, streams: int, length: int
-) -> Iterator[Streams]:
-    """``streams`` streams of ``source`` as NumPy arrays, some at a time; those of ``compare``."""
-    per_chunk = chunk_rows(streams, length)
-    starts = range(0, streams, per_chunk)
-    # Every chunk is drawn whole, so that one compiled program serves all; JAX draws the next one
-    # while the caller scores this one.
-    drawn = (
-        source.sample_with_latent(jax.random.fold_in(key, index), per_chunk, length)
-        for index in range(len(starts))
-    )
-    ahead = next(drawn)
-    for start in starts:
-        now, ahead = ahead, next(drawn, ahead)
-        keep = min(per_chunk, streams - start)
-        yield Streams(*(np.asarray(a)[:keep] for a in now))
-
-
-def chunk_rows(streams: int, length: int) -> int:
-    """How many streams are drawn and scored at a time."""
-    return min(streams, max(1, _CHUNK_SYMBOLS // length))
-
-
 def score(
     prior: Process,
     source: Process,
@@ -224,7 +194,7 @@ def score(
             log_q["bayes_test"] = test_prior.log_predictive(symbols)
 
         bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
-        blocks = _blocks(bayes)
+        blocks = cache_blocks(bayes)
         of_blocks = partial(_score_blocks, blocks, bayes, bayes_test, symbols, drawn, positions)
         for name, rows in log_q.items():
             parts[name] += of_blocks(rows)
@@ -274,13 +244,6 @@ def _score_blocks(
         )
         for some in blocks
     ]
-
-
-def _blocks(rows: Rows) -> list[slice]:
-    """Streams of a chunk by so many that their numbers stay in a processor's cache: NumPy's temporaries
-    then cost no new pages, which is most of the time otherwise."""
-    streams = max(1, _BLOCK_NUMBERS // max(1, math.prod(rows.shape[1:])))
-    return [slice(start, start + streams) for start in range(0, len(rows), streams)]
 
 
 def _positions(length: int, task_length: float) -> int:

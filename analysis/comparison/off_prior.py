@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from analysis.comparison.compare import Predictor, compare, drawn_chunks
+from analysis.comparison.chunks import drawn_chunks
+from analysis.comparison.compare import Predictor, compare
 from analysis.comparison.estimates import estimate_all
 from analysis.intervals import Estimate
 from analysis.report.report import Document

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.array_files import Stored, open_arrays
-from analysis.comparison.compare import Comparison, chunk_rows, score
+from analysis.comparison.chunks import chunk_rows
+from analysis.comparison.compare import Comparison, score
 from analysis.comparison.histories_file import HistoriesFile
 from analysis.comparison.scores import Rows
 from analysis.comparison.streams_file import StreamsFile

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Integer, PRNGKeyArray, Shaped
 
 from analysis.comparison.array_files import Labelled, Stored, open_arrays, write_arrays
-from analysis.comparison.compare import chunk_rows, drawn_chunks
+from analysis.comparison.chunks import chunk_rows, drawn_chunks
 from analysis.report.report import Document
 from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError

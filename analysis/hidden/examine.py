@@ -34,6 +34,7 @@ from analysis.hidden.simulation import NoSimulation, Simulation, measure_simulat
 from analysis.hidden.states import state_size, states_along
 from analysis.hidden.trajectories import Trajectories, choose_trajectories
 from analysis.report.report import Document
+from analysis.report.views import Viewed
 from autoregressive.model import Model
 from meta_learning.learner import Learner
 from meta_learning.processes import Process, drawn_places
@@ -45,7 +46,7 @@ _EXPLAINED_DIRECTIONS = 6
 
 
 @dataclass(frozen=True, repr=False)
-class Hidden:
+class Hidden(Viewed):
     """Everything that is measured of one network's state.
 
     settings: the network's. streams: their number; half are fitted on, half held out. length: of a
@@ -86,11 +87,6 @@ class Hidden:
     def __repr__(self) -> str:
         spaces = ", ".join(self.dimensions)
         return f"<Hidden: {spaces} on {self.streams} streams of {self.process.title}>"
-
-    def _repr_html_(self) -> str:
-        from analysis.hidden.page import view
-
-        return view(self)
 
 
 def examine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from analysis.report.report import Table
 
@@ -29,3 +30,12 @@ def html_view(title: str, lead: str, tables: Sequence[Table]) -> str:
 
     view = Environment(autoescape=True).from_string(_TEMPLATE)
     return view.render(title=title, lead=lead, tables=tables)
+
+
+class Viewed:
+    """A result that a notebook shows by ``view`` of the module ``page`` of its room: pages know their
+    results, and results no page."""
+
+    def _repr_html_(self) -> str:
+        room = type(self).__module__.rpartition(".")[0]
+        return str(import_module(f"{room}.page").view(self))

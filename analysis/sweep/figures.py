@@ -8,8 +8,7 @@ several values are named. Style and colours are those of ``analysis.report.style
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -32,7 +31,8 @@ from analysis.report.style import (
     VERMILLION,
     log_scale,
 )
-from analysis.sweep.grid import NETWORK_AXES, text_of
+from analysis.sweep.choices import Choice, axis_title, choices, name_of, split
+from analysis.sweep.grid import text_of
 
 if TYPE_CHECKING:
     import xarray
@@ -47,8 +47,6 @@ _LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
 )
 _MARKERS = ("o", "s", "^", "D", "v", "x")
 _GAP = "KL(Bayes || network), nats a symbol"
-# A choice of one value on each of some axes.
-Choice = dict[str, Any]
 # How a curve is drawn: arguments of ``Axes.plot``.
 Look = dict[str, Any]
 
@@ -178,28 +176,6 @@ def learning_curves(tree: xarray.DataTree) -> Figure:
     return _panels(gap, "point", draw, "training symbols (millions)", _GAP)
 
 
-def choices(values: xarray.DataArray, names: Sequence[str]) -> Iterator[Choice]:
-    """Every choice of one value on each of these axes, the last axis fastest."""
-    for picked in product(*(values[name].values.tolist() for name in names)):
-        yield dict(zip(names, picked, strict=True))
-
-
-def name_of(choice: Choice, values: xarray.DataArray, between: str = ", ") -> str:
-    """A choice in words, without axes that have one value only: "alpha=10,1,1, T=20"."""
-    words = {"process": "{}", "cell": "{}", "hidden": "{} units", "iterations": "{} iterations"}
-    return between.join(
-        words.get(name, f"{name}={{}}").format(text_of(value))
-        for name, value in choice.items()
-        if values.sizes[name] > 1
-    )
-
-
-def split(values: xarray.DataArray) -> tuple[list[str], list[str]]:
-    """Axes that change what is to be learnt, and those that change the network."""
-    names = [str(d) for d in values.dims if d not in ("bound", "seed", "position", "point")]
-    return [n for n in names if n not in NETWORK_AXES], [n for n in names if n in NETWORK_AXES]
-
-
 def _values(tree: xarray.DataTree, group: str, name: str) -> xarray.DataArray:
     return tree[group].to_dataset()[name]
 
@@ -303,17 +279,6 @@ def _look(values: xarray.DataArray, names: Sequence[str], choice: Choice) -> Loo
         "linestyle": _LINES[line % len(_LINES)],
         "marker": _MARKERS[marker % len(_MARKERS)],
     }
-
-
-def axis_title(name: str) -> str:
-    """An axis of the grid in words, for labels and captions."""
-    names = {
-        "hidden": "hidden units",
-        "iterations": "training iterations",
-        "T": "T, task length with RESET",
-        "pool": "tasks in the pool",
-    }
-    return names.get(name, name)
 
 
 def _short(value: float) -> str:

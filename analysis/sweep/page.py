@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
 from analysis.report.report import Document, Panel, Report, Table
+from analysis.sweep.choices import axis_title
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document, to_datatree
 
@@ -165,8 +166,8 @@ def panels(tree: xarray.DataTree) -> list[Panel]:
                 Panel(
                     f"gap-along-{name}",
                     figures.gap_along(tree, name),
-                    f"Gap to Bayes against {figures.axis_title(name)}, a curve for each network.",
-                    f"The gap against {figures.axis_title(name)}, with 95% intervals; one that "
+                    f"Gap to Bayes against {axis_title(name)}, a curve for each network.",
+                    f"The gap against {axis_title(name)}, with 95% intervals; one that "
                     "reaches zero is cut at a tenth of the mean.",
                 )
             )

@@ -22,6 +22,7 @@ from jaxtyping import Shaped
 from analysis import extensions
 from analysis.comparison.metrics import METRICS
 from analysis.report.report import Document
+from analysis.report.views import Viewed
 from analysis.sweep.grid import Grid, Point
 from analysis.workers import each_result
 from autoregressive import checkpoint
@@ -69,7 +70,7 @@ class Result(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep:
+class Sweep(Viewed):
     """results: one for each point of ``grid``, in its order. cached: how many were in the cache."""
 
     grid: Grid
@@ -80,11 +81,6 @@ class Sweep:
 
     def __repr__(self) -> str:
         return f"<Sweep of {len(self.results)} points, seeds {list(self.seeds)}>"
-
-    def _repr_html_(self) -> str:
-        from analysis.sweep.page import view
-
-        return view(self)
 
 
 def sweep(

@@ -159,7 +159,7 @@ def test_by_position_averages_to_the_gap_and_chunks_do_not_matter(monkeypatch):
     assert scores.gap_by_position.mean() == pytest.approx(scores.gap.mean(), rel=1e-12)
     assert scores.loss_by_position.shape == (4,)
     assert scores.loss_by_position.mean() == pytest.approx(scores.loss.mean(), rel=1e-12)
-    monkeypatch.setattr("analysis.comparison.compare._CHUNK_SYMBOLS", 100 * 30)
+    monkeypatch.setattr("analysis.comparison.chunks._CHUNK_SYMBOLS", 100 * 30)
     parts = run([network], streams=70)  # 30, 30 and 10 streams
     assert parts.streams == 70
     assert len(parts.networks[0].gap) == 70

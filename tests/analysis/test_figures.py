@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from analysis.comparison.compare import compare, drawn_chunks
+from analysis.comparison.chunks import drawn_chunks
+from analysis.comparison.compare import compare
 from analysis.comparison.regret_figures import regret
 from analysis.comparison.simplex_figures import can_draw, simplex
 from analysis.images.inpainting_figures import future_map

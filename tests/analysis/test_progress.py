@@ -145,9 +145,9 @@ def test_pieces_tell_of_themselves_and_change_no_bit(monkeypatch):
 
 
 def test_scoring_tells_of_every_network_and_chunk(monkeypatch):
-    from analysis.comparison import compare
+    from analysis.comparison import chunks, compare
 
-    monkeypatch.setattr(compare, "_CHUNK_SYMBOLS", 12)
+    monkeypatch.setattr(chunks, "_CHUNK_SYMBOLS", 12)
     monkeypatch.setattr(learner, "_EVALUATION_WORK", 1)
     process = DirichletCategorical((1, 1), 4)
     model = learner.learner_model(2, "lstm", 2)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from analysis.audit import page as audit_pages
-from analysis.comparison import page as compare_pages
+from analysis.comparison.tables import summary_tables
 from analysis.coursework.reproduce.kept import Result
 from analysis.coursework.reproduce.run import Run
 from analysis.coursework.reproduce.symbol_rows import RECIPES
@@ -45,7 +45,7 @@ def against_bayes(run: Run) -> Result:
             worst = worst_histories(learner, walked)
             title = f"{name}, recipe {recipe}"
             own = [
-                *compare_pages.summary_tables(comparison, compared)[:1],
+                *summary_tables(comparison, compared)[:1],
                 _over(audit_pages.decomposition_table(exact, None), T),
                 audit_pages.worst_table(dataclasses.replace(worst, by_gap=worst.by_gap[:5])),
             ]
