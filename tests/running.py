@@ -1,5 +1,6 @@
 """Commands run in this process, for the tests of every command."""
 
+import re
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -39,3 +40,8 @@ def groups_of(path: Path) -> set[str]:
 
     groups = arviz().from_netcdf(path).groups
     return {name.strip("/") for name in (groups() if callable(groups) else groups)}
+
+
+def words_of(page):
+    """What a reader sees of a page: without its script and its drawings."""
+    return re.sub(r"<script.*?</script>|<svg.*?</svg>|data:[^\"]*", "", page, flags=re.DOTALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import TINY
-from running import refused, run
+from running import refused, run, words_of
 
 from analysis.coursework.questions import measure
 from analysis.coursework.questions_page import make_report
@@ -65,11 +64,6 @@ def spoiled(learner, spoil):
 def command_line(monkeypatch):
     """A page shows the command that made it: that of a test run may have "infinite" in it."""
     monkeypatch.setattr(sys, "argv", ["meta-learn"])
-
-
-def words_of(page):
-    """What a reader sees of a page: without its script and its drawings."""
-    return re.sub(r"<script.*?</script>|<svg.*?</svg>|data:[^\"]*", "", page, flags=re.DOTALL)
 
 
 def no_infinity(text):
