@@ -34,7 +34,7 @@ def gaps(off: OffPrior) -> Figure:
                     label="its part over the symbols" if first else None,
                 )
             other = row.estimates["gap.memoryless"].mean
-            if other:
+            if other and other > 1e-12:  # where it is Bayes, what is left is rounding
                 axis.plot(other, y, "x", color=memoryless, label="memoryless" if first else None)
         names = ["as trained" if r.kind == "own" else r.name for r in rows]
         names = [f"{n}: infinite" if r.infinite else n for n, r in zip(names, rows, strict=True)]
