@@ -19,9 +19,8 @@ from jax import Array
 from jaxtyping import Float, Float64, Int, Int64, Integer, Shaped
 
 from autoregressive.broadcast import AnyArray, align
-from autoregressive.precision import float64
 from meta_learning.processes.base import Process
-from meta_learning.processes.machine import HORIZON
+from meta_learning.processes.machine import HORIZON, at_distinct
 from meta_learning.processes.places import count_symbols, counts_before
 from meta_learning.processes.types import Belief, Coordinates, Latent, Symbol, Symbols
 
@@ -97,22 +96,9 @@ class Components(Process):
         self, draws: Integer[np.ndarray, "*tasks n"]
     ) -> Float64[np.ndarray, "*tasks n {self.num_symbols}"]:
         """Computed once for all places with the same counts: there are far fewer counts than places."""
-        counts = counts_before(draws, self.num_symbols).reshape(-1, self.num_symbols)
-        base = draws.shape[-1]
-        if base**self.num_symbols < 2**62:  # counts as the digits of one number, which sorts fast
-            code = counts @ base ** np.arange(self.num_symbols)
-            _, first, place = np.unique(code, return_index=True, return_inverse=True)
-            distinct = counts[first]
-        else:
-            distinct, place = np.unique(counts, axis=0, return_inverse=True)
-        # Every call has as many rows, so that a row's bits do not depend on its company.
-        size = max(1, _AT_ONCE // len(self.components))
-        padded = np.pad(distinct, ((0, -len(distinct) % size), (0, 0)))
-        with float64():
-            found = np.concatenate(
-                [_predictive(self, part) for part in padded.reshape(-1, size, self.num_symbols)]
-            )
-        return found[place.reshape(draws.shape)]
+        counts = counts_before(draws, self.num_symbols)
+        at_once = max(1, _AT_ONCE // len(self.components))
+        return at_distinct(partial(_predictive, self), counts, draws.shape[-1], at_once)
 
     def log_predictive_given(
         self, latent: Latent, belief: Belief, place: Int[Array, ""]

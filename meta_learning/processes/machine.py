@@ -131,6 +131,28 @@ class Machine(ABC):
         return split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
 
 
+def at_distinct(
+    predict: Callable[[Integer[np.ndarray, "rows m"]], Float[Array, "rows symbols"]],
+    rows: Integer[np.ndarray, "*places m"],
+    base: int,
+    at_once: int,
+) -> Float64[np.ndarray, "*places symbols"]:
+    """What ``predict`` says of rows of integers in 0..base-1, in float64, computed once for equal rows:
+    beliefs in numbers, of which there are far fewer than places. at_once: rows of one call."""
+    flat, m = rows.reshape(-1, rows.shape[-1]), rows.shape[-1]
+    if base**m < 2**62:  # a row as the digits of one number, which sorts fast
+        code = flat @ base ** np.arange(m)
+        _, first, place = np.unique(code, return_index=True, return_inverse=True)
+        distinct = flat[first]
+    else:
+        distinct, place = np.unique(flat, axis=0, return_inverse=True)
+    # Every call has as many rows, so that a row's bits do not depend on its company.
+    padded = np.pad(distinct, ((0, -len(distinct) % at_once), (0, 0)))
+    with float64():
+        found = np.concatenate([predict(part) for part in padded.reshape(-1, at_once, m)])
+    return found[place.reshape(rows.shape[:-1])]
+
+
 def log_normalise(p: Shaped[AnyArray, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
     """log p, normalised over the last axis: p drawn in float32 sums to 1 only roughly."""
     p = jnp.asarray(p)

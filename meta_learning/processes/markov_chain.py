@@ -11,7 +11,7 @@ n_jk the transitions from j to k seen in the task,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -37,7 +37,7 @@ from meta_learning.processes.parameters import (
 )
 from meta_learning.processes.stationary import stationary_distribution
 from meta_learning.processes.succession import log_succession
-from meta_learning.processes.types import Coordinates, Latent, Sites, Symbol, Symbols
+from meta_learning.processes.types import Coordinates, Latent, Symbol, Symbols
 
 
 class Transitions(NamedTuple):
@@ -61,6 +61,11 @@ def check_rows(
         sizes = ", ".join(str(len(row)) for row in rows)
         raise ValueError(f"alpha of a Markov chain is one row, or K rows of K; got rows of {sizes}")
     return tuple(rows)
+
+
+def format_rows(alpha: tuple[tuple[float, ...], ...]) -> str:
+    """Rows in words, equal ones once: "5, 1 / 1, 5"."""
+    return " / ".join(format_numbers(row, ", ") for row in dict.fromkeys(alpha))
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,7 @@ class MarkovChain(Process):
 
     @property
     def title(self) -> str:
-        rows = sorted(set(self.alpha), key=self.alpha.index)
-        prior = " / ".join(format_numbers(row, ", ") for row in rows)
-        return f"Markov chains with rows from Dirichlet({prior}), T={self.T:g}"
+        return f"Markov chains with rows from Dirichlet({format_rows(self.alpha)}), T={self.T:g}"
 
     @property
     def start(self) -> Float64[np.ndarray, " {self.num_symbols}"]:
@@ -112,19 +115,21 @@ class MarkovChain(Process):
         tasks: int = 1,
         draws: int | None = None,
     ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
-        start = jnp.asarray(self.start)
-        return chain_model(
-            self.alpha,
-            self.T,
-            lambda rows: jnp.broadcast_to(start.astype(rows.dtype), rows.shape[:-1]),
-            symbols,
-            streams=streams,
-            tasks=tasks,
-            draws=draws,
-        )
+        n = draws_in_task(self.T, draws)
+        with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
+            rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(self.alpha)).to_event(1))
+        if n == 0:
+            return None
 
-    def latent_of(self, sites: Sites) -> Latent:
-        return sites["rows"]["value"]
+        def step(
+            p: Float[Array, "streams tasks symbols"],
+            observed: Integer[AnyArray, "streams tasks"] | None,
+        ) -> tuple[Float[Array, "streams tasks symbols"], Integer[Array, "streams tasks"]]:
+            x = numpyro.sample("x", dist.Categorical(p), obs=observed)
+            return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
+
+        start = jnp.broadcast_to(jnp.asarray(self.start, rows.dtype), rows.shape[:-1])
+        return scan(step, start, symbols, length=n)[1]
 
     def initial_belief(self, draws: int = HORIZON) -> Transitions:
         K = self.num_symbols
@@ -183,33 +188,3 @@ class MarkovChain(Process):
             cls(((5, 1, 1), (1, 5, 0.5), (1, 2, 3)), 5),
             cls(((1.3, 0.4), (2, 5)), math.inf),
         )
-
-
-def chain_model(
-    alpha: tuple[tuple[float, ...], ...],
-    T: float,
-    first_given: Callable[[Float[Array, "*batch symbols symbols"]], Float[Array, "*batch symbols"]],
-    symbols: Integer[AnyArray, "n {streams} {tasks}"] | None,
-    *,
-    streams: int,
-    tasks: int,
-    draws: int | None,
-) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
-    """The NumPyro model of tasks that are Markov chains, as ``Process.model``.
-
-    first_given: the distribution of the first symbol by the transition matrix.
-    """
-    n = draws_in_task(T, draws)
-    with numpyro.plate("stream", streams, dim=-2), numpyro.plate("task", tasks, dim=-1):
-        rows = numpyro.sample("rows", dist.Dirichlet(np.asarray(alpha)).to_event(1))
-    if n == 0:
-        return None
-
-    def step(
-        p: Float[Array, "streams tasks symbols"],
-        observed: Integer[AnyArray, "streams tasks"] | None,
-    ) -> tuple[Float[Array, "streams tasks symbols"], Integer[Array, "streams tasks"]]:
-        x = numpyro.sample("x", dist.Categorical(p), obs=observed)
-        return jnp.take_along_axis(rows, x[..., None, None], axis=-2)[..., 0, :], x
-
-    return scan(step, first_given(rows), symbols, length=n)[1]

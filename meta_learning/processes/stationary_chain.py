@@ -19,18 +19,19 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 from jax import Array
 from jaxtyping import Float, Float64, Int, Int64, Integer
 
-from autoregressive.broadcast import AnyArray
-from autoregressive.precision import float64
 from meta_learning.processes.base import Process
 from meta_learning.processes.dirichlet_categorical import DirichletCategorical
-from meta_learning.processes.machine import HORIZON, Machine, log_normalise
-from meta_learning.processes.markov_chain import MarkovChain, Transitions, chain_model, check_rows
-from meta_learning.processes.parameters import TASK_LENGTH, Parameter, format_numbers, read_rows
+from meta_learning.processes.machine import HORIZON, Machine, at_distinct, log_normalise
+from meta_learning.processes.markov_chain import MarkovChain, Transitions, check_rows, format_rows
+from meta_learning.processes.parameters import TASK_LENGTH, Parameter, read_rows
+from meta_learning.processes.places import counts_before
 from meta_learning.processes.stationary import stationary_means, stationary_of
-from meta_learning.processes.types import Coordinates, Latent, Sites, Symbol, Symbols
+from meta_learning.processes.types import Coordinates, Latent, Symbol, Symbols
 
 # Beliefs in one compiled call.
 _AT_ONCE = 32
@@ -87,24 +88,11 @@ class StationaryChain(Process):
 
     @property
     def title(self) -> str:
-        rows = sorted(set(self.alpha), key=self.alpha.index)
-        prior = " / ".join(format_numbers(row, ", ") for row in rows)
+        prior = format_rows(self.alpha)
         return f"stationary Markov chains with rows from Dirichlet({prior}), T={self.T:g}"
 
-    def model(
-        self,
-        symbols: Integer[AnyArray, "n {streams} {tasks}"] | None = None,
-        *,
-        streams: int = 1,
-        tasks: int = 1,
-        draws: int | None = None,
-    ) -> Integer[AnyArray, "n {streams} {tasks}"] | None:
-        return chain_model(
-            self.alpha, self.T, stationary_of, symbols, streams=streams, tasks=tasks, draws=draws
-        )
-
-    def latent_of(self, sites: Sites) -> Latent:
-        return sites["rows"]["value"]
+    def latent(self) -> Latent:
+        return numpyro.sample("rows", dist.Dirichlet(np.asarray(self.alpha)).to_event(1))
 
     @property
     def _chain(self) -> MarkovChain:
@@ -133,26 +121,12 @@ class StationaryChain(Process):
         """Computed once for all places with the same belief: there are far fewer beliefs than places."""
         K, n = self.num_symbols, draws.shape[-1]
         moves = np.zeros((*draws.shape, K * K), np.int64)
-        pairs = K * draws[..., :-1] + draws[..., 1:]
-        for move in range(K * K):
-            np.cumsum(pairs == move, axis=-1, out=moves[..., 1:, move])
-        # A move is known one place later than its symbols are.
-        moves = np.concatenate([np.zeros_like(moves[..., :1, :]), moves[..., :-1, :]], -2)
+        moves[..., 1:, :] = counts_before(K * draws[..., :-1] + draws[..., 1:], K * K)
         ends = np.full((*draws.shape, 2), K)
         ends[..., 1:, 0], ends[..., 1:, 1] = draws[..., :-1], draws[..., :1]
-        rows = np.concatenate([moves, ends], -1).reshape(-1, K * K + 2)
-        base = max(n, K + 1)
-        if base ** (K * K + 2) < 2**62:  # a belief as the digits of one number, which sorts fast
-            code = rows @ base ** np.arange(K * K + 2)
-            _, chosen, place = np.unique(code, return_index=True, return_inverse=True)
-            distinct = rows[chosen]
-        else:
-            distinct, place = np.unique(rows, axis=0, return_inverse=True)
-        # Every call has as many rows, so that a row's bits do not depend on its company.
-        padded = np.pad(distinct, ((0, -len(distinct) % _AT_ONCE), (0, 0)))
-        with float64():
-            found = [_predictive(self, part) for part in padded.reshape(-1, _AT_ONCE, K * K + 2)]
-        return np.concatenate(found)[place.reshape(draws.shape)]
+        return at_distinct(
+            partial(_predictive, self), np.concatenate([moves, ends], -1), max(n, K + 1), _AT_ONCE
+        )
 
     def log_predictive_given(
         self, latent: Latent, belief: Begun, place: Int[Array, ""]
