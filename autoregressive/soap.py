@@ -97,15 +97,14 @@ def scale_by_soap(
 
     b1, b2: Adam's decay rates. shampoo: the decay of the second moments of rows and columns. every:
     steps between refreshments of the eigenbases. whole: rows, or columns, up to which a side is not
-    cut. block: the least of one block, where it is; moments of such a side are those
-    of every ``few``-th gradient.
+    cut. block: the least of one block of a side that is. few: moments of such a side are those of every
+    ``few``-th gradient.
     """
-
     cut = partial(block_sizes, whole=whole, block=block)
 
     def init(params: Flat) -> SoapState:
         matrices = join(params)
-        zeros = jax.tree.map(jnp.zeros_like, _filled(matrices, cut))
+        zeros = jax.tree.map(jnp.zeros_like, _fill(matrices, cut))
 
         def eye(side: int) -> Blocks:
             return {k: _eye(cut(m.shape[side]), m.dtype) for k, m in matrices.items()}
@@ -125,10 +124,10 @@ def scale_by_soap(
         gradients: Flat, state: SoapState, params: Flat | None = None
     ) -> tuple[dict[str, Float[AnyArray, "..."]], SoapState]:
         matrices = join(gradients)
-        g = _filled(matrices, cut)
+        g = _fill(matrices, cut)
         n = state.step + 1
-        rows = _averaged(_row_moment, state.rows, g, n, shampoo, few)
-        columns = _averaged(_column_moment, state.columns, g, n, shampoo, few)
+        rows = _average_moments(_row_moment, state.rows, g, n, shampoo, few)
+        columns = _average_moments(_column_moment, state.columns, g, n, shampoo, few)
 
         def keep() -> tuple[Blocks, Blocks, Matrices]:
             return state.row_basis, state.column_basis, state.mean
@@ -144,8 +143,8 @@ def scale_by_soap(
             which, [keep, lambda: turn(_eigenvectors), lambda: turn(_power_step)]
         )
         rotated = _each(_to_basis, left, g, right)
-        mean = _moving(b1, mean, rotated)
-        square = _moving(b2, state.square, {k: v**2 for k, v in rotated.items()})
+        mean = _move_average(b1, mean, rotated)
+        square = _move_average(b2, state.square, {k: v**2 for k, v in rotated.items()})
         mean_bias, square_bias = 1 - b1**n, 1 - b2**n
         scaled = {k: mean[k] / mean_bias / (jnp.sqrt(square[k] / square_bias) + eps) for k in g}
         direction = _each(_from_basis, left, scaled, right)
@@ -167,7 +166,7 @@ def block_sizes(side: int, whole: int = WHOLE, block: int = BLOCK) -> tuple[int,
     return blocks, -(-side // blocks)
 
 
-def _filled(matrices: Matrices, cut: Callable[[int], tuple[int, int]]) -> Matrices:
+def _fill(matrices: Matrices, cut: Callable[[int], tuple[int, int]]) -> Matrices:
     """With rows and columns of 0 up to whole blocks."""
 
     def missing(side: int) -> tuple[int, int]:
@@ -181,7 +180,7 @@ def _eye(sizes: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "blocks size 
     return jnp.broadcast_to(jnp.eye(size, dtype=dtype), (blocks, size, size))
 
 
-def _moving(decay: float, average: Layers, latest: Layers) -> dict[str, AnyArray]:
+def _move_average(decay: float, average: Layers, latest: Layers) -> dict[str, AnyArray]:
     return {k: decay * average[k] + (1 - decay) * latest[k] for k in latest}
 
 
@@ -211,7 +210,7 @@ def _column_moment(
     return jnp.einsum("rbi,rbj->bij", parts, parts)
 
 
-def _averaged(
+def _average_moments(
     moment: Callable[[AnyArray, AnyArray], Array],
     averages: Blocks,
     g: Matrices,
@@ -223,17 +222,17 @@ def _averaged(
     with the decay of so many steps."""
     cut = {k: average for k, average in averages.items() if len(average) > 1}
     rest = {k: average for k, average in averages.items() if k not in cut}
-    found = _moving(decay, rest, {k: moment(g[k], average) for k, average in rest.items()})
+    found = _move_average(decay, rest, {k: moment(g[k], average) for k, average in rest.items()})
     if cut:
 
         def latest() -> dict[str, AnyArray]:
-            return _moving(decay**few, cut, {k: moment(g[k], a) for k, a in cut.items()})
+            return _move_average(decay**few, cut, {k: moment(g[k], a) for k, a in cut.items()})
 
         found |= lax.cond(n % few == 0, latest, lambda: dict(cut))
     return {k: found[k] for k in averages}
 
 
-def _rows_turned(
+def _turn_rows(
     bases: Float[Array, "blocks size size"], matrix: Float[Array, "rows columns"]
 ) -> Float[Array, "rows columns"]:
     """Every block of rows times its own basis from the left."""
@@ -242,7 +241,7 @@ def _rows_turned(
     return (bases @ matrix.reshape(*bases.shape[:2], -1)).reshape(matrix.shape)
 
 
-def _columns_turned(
+def _turn_columns(
     matrix: Float[Array, "rows columns"], bases: Float[Array, "blocks size size"]
 ) -> Float[Array, "rows columns"]:
     """Every block of columns times its own basis from the right. Nothing is transposed: that would take
@@ -253,20 +252,20 @@ def _columns_turned(
     return jnp.einsum("rbi,bij->rbj", parts, bases).reshape(matrix.shape)
 
 
-def _transposed(bases: Float[Array, "blocks size size"]) -> Float[Array, "blocks size size"]:
+def _transpose(bases: Float[Array, "blocks size size"]) -> Float[Array, "blocks size size"]:
     return jnp.swapaxes(bases, 1, 2)
 
 
 def _to_basis(
     left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
 ) -> Float[Array, "rows columns"]:
-    return _columns_turned(_rows_turned(_transposed(left), matrix), right)
+    return _turn_columns(_turn_rows(_transpose(left), matrix), right)
 
 
 def _from_basis(
     left: Float[Array, "_ _ _"], matrix: Float[Array, "rows columns"], right: Float[Array, "_ _ _"]
 ) -> Float[Array, "rows columns"]:
-    return _columns_turned(_rows_turned(left, matrix), _transposed(right))
+    return _turn_columns(_turn_rows(left, matrix), _transpose(right))
 
 
 def _power_step(

@@ -14,51 +14,27 @@ _HIDDEN = (
     "What the hidden state holds",
     "meta-learn hidden --checkpoint {network} --out {out}-hidden",
 )
+_INPAINT = ("Missing pixels, exactly", "meta-learn inpaint --mask square:3")
+_REPRODUCE = ("The whole coursework on one page", "meta-learn reproduce --quick")
 # The report's name -> (what for, the command). {network}: a network that its folder holds; commands
 # that need one are left out where there is none.
 _FURTHER: dict[str, tuple[tuple[str, str], ...]] = {
-    "comparison": (
-        (
-            "Where the gap comes from, exactly",
-            "meta-learn audit --checkpoint {network} --out {out}-audit",
-        ),
-        (
-            "What the hidden state holds",
-            "meta-learn hidden --checkpoint {network} --out {out}-hidden",
-        ),
-    ),
-    "experiments": (
-        (
-            "What the hidden state holds",
-            "meta-learn hidden --checkpoint {network} --out {out}-hidden",
-        ),
-        ("The whole coursework on one page", "meta-learn reproduce --quick"),
-    ),
-    "audit": (
-        (
-            "What the hidden state holds",
-            "meta-learn hidden --checkpoint {network} --out {out}-hidden",
-        ),
-        ("A grid of networks", "meta-learn sweep --help"),
-    ),
-    "hidden": (
-        (
-            "Where the gap comes from, exactly",
-            "meta-learn audit --checkpoint {network} --out {out}-audit",
-        ),
-    ),
+    "comparison": (_AUDIT, _HIDDEN),
+    "experiments": (_HIDDEN, _REPRODUCE),
+    "audit": (_HIDDEN, ("A grid of networks", "meta-learn sweep --help")),
+    "hidden": (_AUDIT,),
     "training": (
         ("Loss and calibration on the test images", "meta-learn pixels evaluate {network}"),
         ("Continue images", "meta-learn pixels continue {network}"),
         ("Missing pixels", "meta-learn inpaint --checkpoint {network} --mask square:3"),
     ),
-    "evaluation": (("Missing pixels, exactly", "meta-learn inpaint --mask square:3"),),
-    "continuation": (("Missing pixels, exactly", "meta-learn inpaint --mask square:3"),),
+    "evaluation": (_INPAINT,),
+    "continuation": (_INPAINT,),
     "inpainting": (
         ("More pixels, estimated with errors", "meta-learn inpaint --mask lower-half --images 20"),
     ),
     "sweep": (("One network closely", "meta-learn audit --help"),),
-    "questions": (("The whole coursework on one page", "meta-learn reproduce --quick"),),
+    "questions": (_REPRODUCE,),
 }
 
 

@@ -14,7 +14,7 @@ from jax import Array, lax
 from jaxtyping import Complex, Float, PRNGKeyArray
 
 from autoregressive.broadcast import AnyArray, affine, align
-from autoregressive.cells.base import ParallelCell, Params, State
+from autoregressive.cells.base import Params, State
 from autoregressive.cells.gates import sigmoid
 from autoregressive.cells.layers import (
     layer_params,
@@ -22,11 +22,11 @@ from autoregressive.cells.layers import (
     normal_weights,
     rms_norm,
 )
-from autoregressive.cells.recurrence import Advance, all_places, one_place
+from autoregressive.cells.recurrence import Advance, LinearCell
 
 
 @dataclass(frozen=True)
-class LRU(ParallelCell):
+class LRU(LinearCell):
     """``layers`` blocks, with ``hidden`` real numbers at each place and as many complex ones in each
     block's state:
 
@@ -74,29 +74,18 @@ class LRU(ParallelCell):
         zeros = jnp.zeros((*batch, self.layers * self.hidden), jnp.float32)
         return zeros, zeros
 
-    def step(
-        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
-    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        return self._places(one_place, params, state, x)
-
-    def unroll(
-        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
-    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
-        return self._places(all_places, params, state, xs)
-
-    def _places(
+    def advance(
         self,
-        advance: Advance,
+        recur: Advance,
         params: Params,
         state: State,
         x: Float[AnyArray, "*batch {self.inputs}"],
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        """One place, or all with time first, as ``advance`` takes them."""
         h, after = affine(params["in.w"], params["in.b"], x), []
         for layer, before in enumerate(self._split(state)):
             own = layer_params(params, layer)
             u = rms_norm(h, own["norm"])
-            last, s = advance(_eigenvalues(own), _into(own, u), before)
+            last, s = recur(_eigenvalues(own), _into(own, u), before)
             after.append(last)
             h = _out_of(own, s, u, h)
         return _join(after), h

@@ -14,14 +14,14 @@ from jax import Array
 from jaxtyping import Float, PRNGKeyArray
 
 from autoregressive.broadcast import AnyArray, affine
-from autoregressive.cells.base import ParallelCell, Params, State, log_timescales
+from autoregressive.cells.base import Params, State, log_timescales
 from autoregressive.cells.gates import sigmoid
 from autoregressive.cells.layers import layer_params
-from autoregressive.cells.recurrence import Advance, all_places, one_place
+from autoregressive.cells.recurrence import Advance, LinearCell
 
 
 @dataclass(frozen=True)
-class MinGRU(ParallelCell):
+class MinGRU(LinearCell):
     """``layers`` of h' = (1 - z) h + z n with z = sigmoid(W_z x + b_z) and n = W_n x + b_n, x being
     the inputs or the layer below.
 
@@ -49,28 +49,17 @@ class MinGRU(ParallelCell):
     def initial_state(self, batch: tuple[int, ...] = ()) -> State:
         return (jnp.zeros((*batch, self.hidden), jnp.float32),) * self.layers
 
-    def step(
-        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
-    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        return self._places(one_place, params, state, x)
-
-    def unroll(
-        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
-    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
-        return self._places(all_places, params, state, xs)
-
-    def _places(
+    def advance(
         self,
-        advance: Advance,
+        recur: Advance,
         params: Params,
         state: State,
         x: Float[AnyArray, "*batch {self.inputs}"],
     ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
-        """One place, or all with time first, as ``advance`` takes them."""
         after: State = ()
         for layer, before in enumerate(state[::-1]):
             z, n = self._gates(params, layer, x)
-            last, x = advance(1 - z, z * n, before)
+            last, x = recur(1 - z, z * n, before)
             after = (last, *after)
         return after, jnp.asarray(x)
 

@@ -8,15 +8,18 @@ states are all that is kept.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jaxtyping import Inexact
+from jaxtyping import Float, Inexact
 
-from autoregressive.broadcast import align
+from autoregressive.broadcast import AnyArray, align
+from autoregressive.cells.base import ParallelCell, Params, State
 
 # Which form: place by place, or in a tree.
 LOOP, TREE = "loop", "tree"
@@ -94,3 +97,29 @@ def _backward(form: str, kept: tuple[Array, Array, Array], d_states: Array):
 
 
 _recurrence.defvjp(_forward, _backward)
+
+
+@dataclass(frozen=True)
+class LinearCell(ParallelCell):
+    """A cell whose layers are linear recurrences: one body serves one place and all."""
+
+    def step(
+        self, params: Params, state: State, x: Float[AnyArray, "*batch {self.inputs}"]
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        return self.advance(one_place, params, state, x)
+
+    def unroll(
+        self, params: Params, state: State, xs: Float[AnyArray, "T B {self.inputs}"]
+    ) -> tuple[State, Float[Array, "T B {self.hidden}"]]:
+        return self.advance(all_places, params, state, xs)
+
+    @abstractmethod
+    def advance(
+        self,
+        recur: Advance,
+        params: Params,
+        state: State,
+        x: Float[AnyArray, "*batch {self.inputs}"],
+    ) -> tuple[State, Float[Array, "*places {self.hidden}"]]:
+        """The state after, and what comes out: of one place, or of all with time first, as ``recur``
+        takes them."""
