@@ -36,6 +36,7 @@ NUMBERS = {
     "jacobian partners probes simulation states trajectories",
     "images": "figures inpainting inpainting_results runs",
     "sweep": "sweep results",
+    "all_histories": "file gap predictions states",
 }
 CHECKED = ["autoregressive", "meta_learning"]
 CHECKED += [

@@ -20,7 +20,7 @@ MAY_IMPORT = {
 FLOORS = (
     {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
     {"forecast", "report"},
-    {"comparison", "audit", "hidden", "images", "sweep", "coursework"},
+    {"comparison", "audit", "hidden", "all_histories", "images", "sweep", "coursework"},
     {"console", "output", "training_progress"},
     {"commands"},
     {"cli"},
@@ -33,6 +33,7 @@ NEIGHBOURS = {
     "hidden": {"comparison"},
     "images": set(),
     "audit": {"comparison", "hidden"},
+    "all_histories": {"comparison", "audit", "hidden"},
     "sweep": {"comparison"},
     "coursework": {"comparison", "audit", "hidden", "images"},
 }

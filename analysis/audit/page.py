@@ -75,11 +75,7 @@ def document(audit: Audit, learner: Learner, process: Process) -> dict[str, obje
             "past_tasks": over.past_tasks,
             "tasks": over.tasks,
         },
-        "worst_histories": {
-            "longest": audit.worst.longest,
-            "by_gap": [history_document(h) for h in audit.worst.by_gap],
-            "by_weight": [history_document(h) for h in audit.worst.by_weight],
-        },
+        "worst_histories": worst_document(audit.worst),
         "off_prior": audit.off_prior and audit.off_prior.document(),
         "calibration": audit.calibration and audit.calibration.document(),
         "hidden_state": audit.hidden and hidden_document(audit.hidden),
@@ -250,6 +246,15 @@ def worst_table(worst: WorstHistories) -> Table:
         f"Of all histories of up to {worst.longest} draws that the process can make. Probability: of "
         "just these symbols.",
     )
+
+
+def worst_document(worst: WorstHistories) -> dict[str, object]:
+    """The worst histories as JSON values."""
+    return {
+        "longest": worst.longest,
+        "by_gap": [history_document(h) for h in worst.by_gap],
+        "by_weight": [history_document(h) for h in worst.by_weight],
+    }
 
 
 def history_document(history: History) -> dict[str, object]:

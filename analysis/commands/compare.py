@@ -25,7 +25,7 @@ from analysis.console import usage_errors
 from analysis.output import expect_figures, finish, prepare
 
 if TYPE_CHECKING:
-    from analysis.comparison.histories_file import HistoriesFile
+    from analysis.all_histories.file import HistoriesFile
     from meta_learning.processes import Process
 
 DEFAULT_OUT = Path("meta-learn-report")
@@ -130,7 +130,7 @@ def _compare_predictions(
         options - {"predictions", "streams_file", "out", "quiet", "as_json", "device"},
         "with --predictions: the streams file says what the streams are",
     )
-    from analysis.comparison.histories_file import read_histories
+    from analysis.all_histories.file import read_histories
     from analysis.comparison.page import make_report
     from analysis.comparison.predictions import compare_predictions, read_predictions
     from analysis.comparison.streams_file import read_streams
@@ -152,10 +152,10 @@ def _judge_all(
     histories: HistoriesFile, predictions: Path, file: Path, out: Path | None, as_json: bool
 ) -> None:
     """Errors: DataError for files that do not fit."""
-    from analysis.audit.all_histories_page import judge, make_report
-    from analysis.comparison.predictions import read_predictions, read_states
+    from analysis.all_histories.page import judge, make_report
+    from analysis.all_histories.predictions import read_all, read_states
 
-    log_q = read_predictions(predictions, histories)
+    log_q = read_all(predictions, histories)
     states = read_states(predictions, histories)
     prepare(out)
     names = {"predictions": predictions.name, "streams_file": file.name}

@@ -93,7 +93,7 @@ def streams(
 
 def _write_all(process: Process, draws: int | None, out: Path, quiet: bool, as_json: bool) -> None:
     """Errors: UsageError where there are too many histories; OSError."""
-    from analysis.comparison import histories_file
+    from analysis.all_histories import file as histories_file
     from analysis.progress import say
     from analysis.report import folder
 

@@ -21,7 +21,7 @@ from jaxtyping import Shaped
 from numpy.lib import format as npy
 
 from analysis.report.report import Document, Json
-from autoregressive.checkpoint import write_atomically
+from autoregressive.checkpoint import tensors_digest, write_atomically
 from autoregressive.errors import DataError
 
 if TYPE_CHECKING:
@@ -52,6 +52,25 @@ def check_suffix(path: Path) -> None:
     """Errors: DataError unless the path ends as one of ``SUFFIXES``."""
     if path.suffix not in SUFFIXES:
         raise DataError(f"{path} should end in .npz (NumPy) or .nc (netCDF 4)")
+
+
+def sign(arrays: Mapping[str, AnyShape], settings: Document) -> Document:
+    """The settings with a digest of them and of the arrays."""
+    return settings | {"digest": _digest(arrays, settings)}
+
+
+def check_signature(
+    path: Path, arrays: Mapping[str, AnyShape], settings: Document, digest: Json
+) -> None:
+    """Errors: DataError unless ``sign`` gave the digest. settings: without it."""
+    if digest != _digest(arrays, settings):
+        raise DataError(
+            f"{path} is damaged or was changed: its arrays and settings do not match its own digest"
+        )
+
+
+def _digest(arrays: Mapping[str, AnyShape], settings: Document) -> str:
+    return tensors_digest(arrays, json.dumps(settings, sort_keys=True))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Labelled], settings: Mapping[str, Json]) -> None:

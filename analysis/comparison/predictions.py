@@ -14,9 +14,9 @@ below that is no more than 1e-5 times max(1, its loss).
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
@@ -24,7 +24,6 @@ from jaxtyping import Bool, Float, Float64, Integer
 from analysis.comparison.array_files import Stored, open_arrays
 from analysis.comparison.chunks import chunk_rows
 from analysis.comparison.compare import Comparison, score
-from analysis.comparison.histories_file import HistoriesFile
 from analysis.comparison.scores import Rows
 from analysis.comparison.streams_file import StreamsFile
 from autoregressive.errors import DataError
@@ -33,25 +32,40 @@ from meta_learning.processes import Process, Streams
 
 log = logging.getLogger(__name__)
 
-# What was asked to be predicted.
-Asked = StreamsFile | HistoriesFile
 SUM_TOLERANCE = 1e-5
 SAME_TOLERANCE = 1e-5
 # exp(-60) is 1e-26: below it log-probabilities may differ by anything.
 _FLOOR = -60.0
-# Numbers in the states of a file: 4 GB in float32.
-MOST_STATE_NUMBERS = 10**9
 # Streams on which rows are compared with their neighbours.
 _LAG_STREAMS = 500
 
 
+@runtime_checkable
+class Asked(Protocol):
+    """What was asked to be predicted: rows of ``symbols``, of which ``streams`` are scored and ``pairs``
+    show looking ahead. A streams file, or one of another kind."""
+
+    @property
+    def process(self) -> Process: ...
+    @property
+    def symbols(self) -> Integer[np.ndarray, "rows length"]: ...
+    @property
+    def pairs(self) -> Integer[np.ndarray, "pairs 3"]: ...
+    @property
+    def streams(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+
+
 def read_predictions(
-    path: Path, streams: Asked
+    path: Path,
+    streams: Asked,
+    check: Callable[[Float[np.ndarray, "rows length outcomes"]], None] = lambda log_q: None,
 ) -> Float[np.ndarray, "{streams.symbols.shape[0]} {streams.length} outcomes"]:
     """The log-probabilities (rows, L, K+1) of a predictions file, as they are stored.
 
     Errors: DataError, one line, where an array is missing or of another shape or type, where symbols
-    are not those of ``streams``, and as for ``check_rows`` and ``check_no_look_ahead``.
+    are not those of ``streams``, and as for ``check_rows``, ``check`` and ``check_no_look_ahead``.
     """
     with open_arrays(path) as (stored, _):
         missing = [name for name in ("symbols", "log_probabilities") if name not in stored]
@@ -66,8 +80,7 @@ def read_predictions(
         log_q = stored["log_probabilities"].read()
     try:
         check_rows(log_q)
-        if isinstance(streams, HistoriesFile):
-            check_same_prefixes(log_q, streams)
+        check(log_q)
         check_no_look_ahead(log_q, streams)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
@@ -94,37 +107,7 @@ def check_rows(log_q: Float[np.ndarray, "rows length outcomes"]) -> None:
             )
 
 
-def read_states(path: Path, histories: HistoriesFile) -> Float[np.ndarray, "rows length _"] | None:
-    """The ``states`` (rows, D, width) of a predictions file as they are stored; None where it has none.
-
-    Errors: DataError, one line, where they are of another shape or type, not finite, or more numbers
-    than ``MOST_STATE_NUMBERS``.
-    """
-    with open_arrays(path) as (stored, _):
-        if "states" not in stored:
-            return None
-        array, rows = stored["states"], histories.symbols.shape
-        wanted = f"{_shown(rows)} x numbers of a state"
-        if len(array.shape) != 3 or tuple(array.shape[:2]) != rows or not array.shape[2]:
-            raise DataError(
-                f"{path}: states has the shape {_shown(array.shape)}; expected {wanted}, row t the "
-                "state that x_t is predicted from"
-            )
-        if array.dtype.kind != "f" or array.dtype.itemsize < 4:
-            raise DataError(f"{path}: states is of type {array.dtype}; expected float32 or float64")
-        if math.prod(array.shape) > MOST_STATE_NUMBERS:
-            raise DataError(
-                f"{path}: states has {math.prod(array.shape):,} numbers, more than "
-                f"{MOST_STATE_NUMBERS:,}; keep fewer numbers of each state, or ask for fewer draws"
-            )
-        states = array.read()
-    if not np.isfinite(states).all():
-        row, place, _ = np.argwhere(~np.isfinite(states))[0]
-        raise DataError(f"{path}: states are not finite in row {row} at place {place}")
-    return states
-
-
-def _apart(
+def apart(
     one: Float[np.ndarray, "*places outcomes"], other: Float[np.ndarray, "*places outcomes"]
 ) -> tuple[Float64[np.ndarray, "*places outcomes"], Bool[np.ndarray, "*places outcomes"]]:
     """How far log-probabilities are apart, and where that is more than rounding."""
@@ -133,31 +116,11 @@ def _apart(
     return difference, difference > SAME_TOLERANCE * np.maximum(1.0, -np.maximum(one, other))
 
 
-def check_same_prefixes(
-    log_q: Float[np.ndarray, "rows length outcomes"], histories: HistoriesFile
-) -> None:
-    """Errors: DataError where two rows of all histories with the same x_<t say something else of x_t."""
-    firsts = histories.prefixes
-    for place in range(histories.length):
-        rows = np.flatnonzero(firsts[:, place])
-        of = rows[np.cumsum(firsts[:, place]) - 1]
-        said = log_q[: histories.rows, place]
-        difference, over = _apart(said, said[of])
-        if over.any():
-            row = int(np.argwhere(over)[0, 0])
-            raise DataError(
-                f"rows {of[row]} and {row} have the same {place} first symbols, so that their "
-                f"predictions for place {place} should be equal, but log-probabilities differ by "
-                f"{difference[over].max():.2g}; they look ahead, are of other histories, or are random "
-                "(dropout must be off)"
-            )
-
-
 def check_no_look_ahead(log_q: Float[np.ndarray, "rows length outcomes"], streams: Asked) -> None:
     """Errors: DataError where two streams with the same x_<t have other rows t (rows, L, K+1)."""
     worst, where, at_once = 0.0, (0, 0, 0, 0), True
     for first, second, shared in streams.pairs:
-        difference, over = _apart(log_q[first, : shared + 1], log_q[second, : shared + 1])
+        difference, over = apart(log_q[first, : shared + 1], log_q[second, : shared + 1])
         if over.any():
             at_once &= not over[:-1].any()
             if difference[over].max() > worst:
@@ -231,8 +194,8 @@ def _check_shapes(path: Path, stored: dict[str, Stored], streams: Asked) -> None
         array = stored[name]
         if tuple(array.shape) != shape:
             raise DataError(
-                f"{path}: {name} has the shape {_shown(array.shape)}; the streams file needs "
-                f"{_shown(shape)}{_advice(tuple(array.shape), shape, streams)}"
+                f"{path}: {name} has the shape {shape_in_words(array.shape)}; the streams file needs "
+                f"{shape_in_words(shape)}{_advice(tuple(array.shape), shape, streams)}"
             )
         if array.dtype.kind not in kinds:
             raise DataError(
@@ -270,7 +233,7 @@ def _check_symbols(path: Path, symbols: Integer[np.ndarray, "rows length"], stre
         )
 
 
-def _shown(shape: tuple[int, ...]) -> str:
+def shape_in_words(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 

@@ -16,10 +16,16 @@ import jax
 import numpy as np
 from jaxtyping import Integer, PRNGKeyArray, Shaped
 
-from analysis.comparison.array_files import Labelled, Stored, open_arrays, write_arrays
+from analysis.comparison.array_files import (
+    Labelled,
+    Stored,
+    check_signature,
+    open_arrays,
+    sign,
+    write_arrays,
+)
 from analysis.comparison.chunks import chunk_rows, drawn_chunks
 from analysis.report.report import Document
-from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
 from meta_learning.learner import PAIRS, TEST
@@ -140,9 +146,8 @@ def write_streams(path: Path, streams: StreamsFile) -> None:
     settings = streams.settings()
     axes = ("stream", *(f"latent_{n}" for n in range(1, streams.latent.ndim)))
     dims = {"symbols": ("row", "place"), "latent": axes, "pairs": ("pair", "part")}
-    digest = _digest(arrays, settings)
     labelled = {name: Labelled(dims[name], values) for name, values in arrays.items()}
-    write_arrays(path, labelled, settings | {"digest": digest})
+    write_arrays(path, labelled, sign(arrays, settings))
 
 
 def document(streams: StreamsFile, path: Path) -> Document:
@@ -187,10 +192,7 @@ def read_streams(path: Path) -> StreamsFile:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: the settings are not those of a streams file: {reason}") from None
-    if digest != _digest(arrays, settings):
-        raise DataError(
-            f"{path} is damaged or was changed: its arrays and settings do not match its own digest"
-        )
+    check_signature(path, arrays, settings, digest)
     return StreamsFile(
         process, arrays["symbols"].astype(np.int32), arrays["latent"], arrays["pairs"], seed
     )
@@ -224,7 +226,3 @@ def _arrays(streams: StreamsFile) -> dict[str, np.ndarray]:
         "latent": streams.latent,
         "pairs": streams.pairs,
     }
-
-
-def _digest(arrays: dict[str, np.ndarray], settings: Document) -> str:
-    return tensors_digest(arrays, json.dumps(settings, sort_keys=True))

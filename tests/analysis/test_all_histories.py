@@ -18,10 +18,7 @@ from networks import learner, naive_log_predictive
 from running import refused, run
 from words import PROBABILITY
 
-from analysis.audit import exact_gap
-from analysis.audit.all_histories import exact_gap_of, score, weights, worst_of
-from analysis.audit.worst_histories import worst_histories
-from analysis.comparison.histories_file import (
+from analysis.all_histories.file import (
     MOST_NUMBERS,
     all_histories,
     draws_of,
@@ -29,7 +26,10 @@ from analysis.comparison.histories_file import (
     read_histories,
     write_histories,
 )
-from analysis.hidden.all_histories import examine_states
+from analysis.all_histories.gap import exact_gap_of, score, weights, worst_of
+from analysis.all_histories.states import examine_states
+from analysis.audit import exact_gap
+from analysis.audit.worst_histories import worst_histories
 from meta_learning.processes import (
     ChangePoints,
     DirichletCategorical,

@@ -23,8 +23,8 @@ from click.testing import CliRunner
 from registries import registries_as_they_were
 
 from analysis import extensions
+from analysis.all_histories.file import all_histories, write_histories
 from analysis.cli import main
-from analysis.comparison.histories_file import all_histories, write_histories
 from analysis.comparison.streams_file import read_streams
 from meta_learning.processes import Mess3
 

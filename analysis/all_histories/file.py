@@ -17,10 +17,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, Integer
 
-from analysis.comparison.array_files import Labelled, open_arrays, write_arrays
+from analysis.comparison.array_files import (
+    Labelled,
+    check_signature,
+    open_arrays,
+    sign,
+    write_arrays,
+)
 from analysis.comparison.streams_file import MOST_PAIRS
 from analysis.report.report import Document
-from autoregressive.checkpoint import tensors_digest
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
 from meta_learning.processes import Process, process_kind
@@ -156,7 +161,7 @@ def write_histories(path: Path, histories: HistoriesFile) -> None:
     arrays, settings = _arrays(histories), histories.settings()
     dims = {"symbols": ("row", "place"), "pairs": ("pair", "part")}
     labelled = {name: Labelled(dims[name], values) for name, values in arrays.items()}
-    write_arrays(path, labelled, settings | {"digest": _digest(arrays, settings)})
+    write_arrays(path, labelled, sign(arrays, settings))
 
 
 def read_histories(path: Path) -> HistoriesFile | None:
@@ -174,10 +179,7 @@ def read_histories(path: Path) -> HistoriesFile | None:
             raise DataError(f"{path} holds more histories than meta-learn streams writes")
         arrays = {name: stored[name].read() for name in ("symbols", "pairs")}
     digest = settings.pop("digest", None)
-    if digest != _digest(arrays, settings):
-        raise DataError(
-            f"{path} is damaged or was changed: its arrays and settings do not match its own digest"
-        )
+    check_signature(path, arrays, settings, digest)
     try:
         if settings["format"] != FORMAT:
             raise ValueError(f"format {settings['format']!r}, expected {FORMAT}")
@@ -229,7 +231,3 @@ def _settings(text: str | None) -> Document:
 def _arrays(histories: HistoriesFile) -> dict[str, np.ndarray]:
     small = np.uint8 if histories.process.num_symbols < 256 else np.int32
     return {"symbols": histories.symbols.astype(small), "pairs": histories.pairs}
-
-
-def _digest(arrays: dict[str, np.ndarray], settings: Document) -> str:
-    return tensors_digest(arrays, json.dumps(settings, sort_keys=True))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Integer
 
+from analysis.all_histories.file import HistoriesFile
 from analysis.audit.gap import ExactGap, gap_by_belief
 from analysis.audit.tree.belief_classes import find_classes
 from analysis.audit.tree.belief_tree import (
@@ -24,7 +25,6 @@ from analysis.audit.tree.belief_tree import (
 )
 from analysis.audit.tree.belief_tree import WEIGHT as P
 from analysis.audit.worst_histories import History, WorstHistories
-from analysis.comparison.histories_file import HistoriesFile
 from autoregressive.scores import kl, log_softmax, logsumexp
 from meta_learning.processes import Process
 

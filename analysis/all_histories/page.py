@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from analysis.audit.all_histories import exact_gap_of, score, weights, worst_of
-from analysis.audit.page import decomposition_table, gap_panel, history_document, lead, worst_table
-from analysis.hidden.all_histories import Held, examine_states, targets_of
+from analysis.all_histories.gap import exact_gap_of, score, weights, worst_of
+from analysis.all_histories.states import Held, examine_states, targets_of
+from analysis.audit.page import decomposition_table, gap_panel, lead, worst_document, worst_table
 from analysis.hidden.names import target_title
 from analysis.report.report import Document, Panel, Report, Table
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import xarray
     from jaxtyping import Float
 
+    from analysis.all_histories.file import HistoriesFile
     from analysis.audit.gap import ExactGap
     from analysis.audit.worst_histories import WorstHistories
-    from analysis.comparison.histories_file import HistoriesFile
     from meta_learning.processes import Process
 
 
@@ -49,17 +49,12 @@ def judge(
 
 def document(judged: Judged, names: Document) -> Document:
     """Plain JSON values; gaps in nats a drawn symbol. names: of the files."""
-    worst = judged.worst
     return {
         "process": judged.process.name,
         **judged.process.settings(),
         **names,
         **judged.exact.document(),
-        "worst_histories": {
-            "longest": worst.longest,
-            "by_gap": [history_document(h) for h in worst.by_gap],
-            "by_weight": [history_document(h) for h in worst.by_weight],
-        },
+        "worst_histories": worst_document(judged.worst),
         "hidden_state": judged.held and judged.held.document(),
     }
 
@@ -67,9 +62,6 @@ def document(judged: Judged, names: Document) -> Document:
 def make_report(judged: Judged, names: Document) -> Report:
     """What there is to say. names: of the files, by "predictions" and "streams_file"."""
     held, process = judged.held, judged.process
-    text = lead(judged.exact, math.isinf(process.task_length), "model")
-    if held is not None:
-        text += f" {_held(held, process)}"
 
     def trees() -> dict[str, xarray.DataTree]:
         from analysis.audit.results import to_datatree
@@ -79,7 +71,7 @@ def make_report(judged: Judged, names: Document) -> Report:
     return Report(
         "audit",
         f"Predictions of {names['predictions']} for all histories of {process.title}",
-        text,
+        lead(judged.exact, math.isinf(process.task_length), "model"),
         document(judged, names),
         [
             decomposition_table(judged.exact, None, "model"),
@@ -88,6 +80,7 @@ def make_report(judged: Judged, names: Document) -> Report:
         ],
         panels=lambda: _panels(judged),
         trees=trees,
+        findings=[] if held is None else [_held(held, process)],
     )
 
 
