@@ -35,7 +35,7 @@ Blocks = Mapping[str, Float[AnyArray, "_ _ _"]]
 Layers = Mapping[str, AnyArray]
 # Rows, or columns, up to which a side has one basis: cutting it would take more time, not less. And the
 # least of one block of a longer side.
-WHOLE, BLOCK = 128, 64
+WHOLE, BLOCK = 128, 48
 # Weights and biases by name.
 Flat = Mapping[str, Float[AnyArray, "..."]]
 

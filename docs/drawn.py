@@ -369,10 +369,10 @@ def speed() -> Pieces:
     """What the benchmarks measured, where their documents are there."""
     found = {
         name: json.loads(path.read_text())
-        for name in ("training", "start-up", "growth", "optimizer")
+        for name in ("training", "start-up", "growth", "optimizer", "widths")
         if (path := speeds.RESULTS / f"{name}.json").exists()
     }
-    names = ("speed-training", "speed-start", "speed-growth", "speed-optimizer")
+    names = ("speed-training", "speed-start", "speed-growth", "speed-optimizer", "speed-widths")
     out = dict.fromkeys(names, "Not measured yet.\n")
     if "training" in found:
         out["speed-training"] = _tables("speed", [speeds.training_table(found["training"])])
@@ -381,6 +381,8 @@ def speed() -> Pieces:
     if "optimizer" in found:
         table = speeds.optimizer_table(found["optimizer"])
         out["speed-optimizer"] = _tables("speed", [table])
+    if "widths" in found:
+        out["speed-widths"] = _tables("speed", [speeds.widths_table(found["widths"])])
     if "growth" in found:
         panel = markdown.figure(
             speeds.growth_panel(found["growth"]), GENERATED, LINK, "speed-growth"
