@@ -28,11 +28,11 @@ from autoregressive.pixels.evidence import (
     Evidence,
     conditional_estimates,
     estimate_evidence,
-    look_ahead,
 )
 from autoregressive.pixels.inpainting import past_only, posteriors
 from autoregressive.pixels.network import PixelNetwork, pixel_model
 from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
 SHAPE = (28, 28)

@@ -22,8 +22,9 @@ from analysis.images.estimation import scores as scores_of
 from analysis.intervals import student
 from autoregressive.images.datasets import load
 from autoregressive.images.masks import draw_mask
-from autoregressive.pixels.evidence import estimate_evidence, look_ahead
+from autoregressive.pixels.evidence import estimate_evidence
 from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
 MASKS = ("random:16", "random:49", "random:196", "random:392")

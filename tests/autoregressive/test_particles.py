@@ -51,7 +51,7 @@ def keys(seed, n, runs):
 
 
 def looking_ahead(net, images, slots, particles=32):
-    made = pilot(*of(net), images, keys(99, len(images), 2), particles=particles, slots=slots)
+    made, _ = pilot(*of(net), images, keys(99, len(images), 2), particles=particles, slots=slots)
     return learn(made, jnp.asarray((images < 0).sum(1)), slots)
 
 
