@@ -24,15 +24,16 @@ from raster_chains import draw, exact, hidden_markov, markov
 from analysis.images.estimation import Effort, Estimated, estimate
 from autoregressive.images.masked import MaskedImages
 from autoregressive.images.masks import draw_mask
+from autoregressive.matrices import one_lapack_thread
 from autoregressive.pixels.evidence import (
     Evidence,
     conditional_estimates,
     estimate_evidence,
-    look_ahead,
 )
 from autoregressive.pixels.inpainting import past_only, posteriors
 from autoregressive.pixels.network import PixelNetwork, pixel_model
 from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
 SHAPE = (28, 28)
@@ -84,7 +85,7 @@ def known(
     evidence = [one.evidence for one in found]
     for n in range(chains, count):
         key = jax.random.fold_in(jax.random.key(1), n)
-        with float64():
+        with float64(), one_lapack_thread():
             image = images.masked[n][None]
             ahead = look_ahead(network, image, jax.random.fold_in(key, 0))
             evidence.append(
@@ -159,7 +160,7 @@ def bracket(mask: str, count: int, effort: Effort, particles: int) -> dict[str, 
     rows = []
     for n, image in enumerate(images.masked):
         key = jax.random.fold_in(jax.random.key(7), n)
-        with float64():
+        with float64(), one_lapack_thread():
             ahead = look_ahead(network, image[None], jax.random.fold_in(key, 0))
             free = estimate_evidence(
                 network,

@@ -22,8 +22,10 @@ from analysis.images.estimation import scores as scores_of
 from analysis.intervals import student
 from autoregressive.images.datasets import load
 from autoregressive.images.masks import draw_mask
-from autoregressive.pixels.evidence import estimate_evidence, look_ahead
+from autoregressive.matrices import one_lapack_thread
+from autoregressive.pixels.evidence import estimate_evidence
 from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
 MASKS = ("random:16", "random:49", "random:196", "random:392")
@@ -41,7 +43,7 @@ def worth(mask: str, data: str, count: int) -> dict[str, Any]:
     for n, whole in enumerate(pixels):
         image = np.where(keep[n], whole.astype(np.int8), np.int8(-1))
         key = jax.random.fold_in(jax.random.key(SEED), n)
-        with float64():
+        with float64(), one_lapack_thread():
             ahead = look_ahead(network, image[None], jax.random.fold_in(key, 0))
             found = estimate_evidence(network, image[None], jax.random.fold_in(key, 1), ahead)
         log_prob, _, past = scores_of(network, image, whole[image < 0].astype(np.int8))

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int8, Key
 
 from analysis.arviz_versions import arviz
-from autoregressive.pixels.evidence import slots_for
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.particle_gibbs import sweep
+from autoregressive.pixels.pilots import slots_for
 
 CHAINS = 4
 # Even pixels: of a probability this near to one half.

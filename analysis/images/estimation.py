@@ -22,10 +22,11 @@ from analysis.images.chains import CHAINS, Chains, run_chains
 from analysis.workers import each_result
 from autoregressive.images.masked import MaskedImages
 from autoregressive.matrices import one_lapack_thread
-from autoregressive.pixels.evidence import Evidence, estimate_evidence, look_ahead
+from autoregressive.pixels.evidence import Evidence, estimate_evidence
 from autoregressive.pixels.inpainting import past_only
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
 SAMPLES = 5

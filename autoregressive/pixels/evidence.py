@@ -26,24 +26,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64, Int8, Key
 
-from autoregressive.pixels.lookahead import Lookahead, learn
+from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
-from autoregressive.pixels.particles import MOST_PARTICLES, Particles, pilot, run
+from autoregressive.pixels.particles import MOST_PARTICLES, Particles, run
+from autoregressive.pixels.pilots import slots_for
 
 # Independent runs of a set: enough for Student's t. An answer is of one to four sets.
 RUNS = 16
 _MOST_SETS = 4
 # Particles of a run, in those it begins with.
-_GROWTH = (1, 4, 16)
+_GROWTH = (1, 2, 4, 8, 16)
+# The most that a set of runs is trusted to plan ahead, in its own particles.
+_STEP = 4
 # The largest standard deviation of log Z^ between runs that is planned for.
 _WIDE = 0.3
 # Runs are planned for an error this much below the target: a set of 16 knows its scatter to about 18%.
 _MARGIN = 1.2
 # Particles that advance together.
 _ROWS_CPU, _ROWS_GPU = 2**11, 2**17
-_PILOT_RUNS, _PILOT_PARTICLES = 4, 128
-# Numbers that a pilot may keep.
-_PILOT_NUMBERS = 2**25
 
 
 @dataclass(frozen=True)
@@ -96,35 +96,6 @@ def log_mean(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
     return float(np.log(mean) + top), float(values.std(ddof=1) / len(logs) ** 0.5 / mean)
 
 
-def slots_for(missing: int) -> int:
-    """Places for missing pixels, in steps of 32, so that images share their compiled programs."""
-    return -(-missing // 32) * 32
-
-
-def look_ahead(
-    network: PixelNetwork, image: Int8[np.ndarray, "1 P"], key: Key[jax.Array, ""]
-) -> Lookahead | None:
-    """The look-ahead of one image, from a pilot; None for a network without a state. To be called
-    inside ``float64``."""
-    leaves = jax.tree.leaves(jax.eval_shape(lambda: network.model.initial_state((1,))))
-    if not leaves:
-        return None
-    missing = int((image < 0).sum())
-    slots = slots_for(missing)
-    width = min(sum(leaf.size for leaf in leaves), 128)
-    particles = min(_PILOT_PARTICLES, max(16, _PILOT_NUMBERS // (slots * width * _PILOT_RUNS)))
-    found = pilot(
-        network.model,
-        network.params,
-        jnp.float64(network.first_pixel),
-        jnp.asarray(image),
-        jax.random.split(key, (1, _PILOT_RUNS)),
-        particles=particles,
-        slots=slots,
-    )
-    return learn(found, jnp.asarray([missing]), slots)
-
-
 def estimate_evidence(
     network: PixelNetwork,
     image: Int8[np.ndarray, "1 P"],
@@ -147,10 +118,20 @@ def estimate_evidence(
 
 def settle(fresh: Callable[[int], Evidence], sizes: Sequence[int], target: float) -> Evidence:
     """The answer to the error ``target``: of runs that are all alike, none of them seen before their
-    number was fixed. fresh: gives a new set of runs of so many particles, one of ``sizes``."""
+    number was fixed. fresh: gives a new set of runs of so many particles, one of ``sizes``.
+
+    A run far from the rest makes a set ask for far more particles than are needed: where it asks for
+    more than ``_STEP`` times its own, a set of so many is tried first.
+    """
     trial = fresh(sizes[0])
     while True:
-        size, number = plan(trial, sizes, target)
+        # With fewer particles than showed the scatter, runs may agree because all miss the same.
+        size, number = plan(trial, [size for size in sizes if size >= trial.particles], target)
+        if size > _STEP * trial.particles:
+            nearer = max(some for some in sizes if some <= _STEP * trial.particles)
+            if nearer > trial.particles:
+                trial = fresh(nearer).with_best_of(trial)
+                continue
         found = reduce(_together, (fresh(size) for _ in range(number))).with_best_of(trial)
         if found.standard_error <= target or (size, number) == (sizes[-1], _MOST_SETS):
             return found

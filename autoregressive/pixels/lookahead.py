@@ -65,6 +65,12 @@ def features(state: State) -> Float64[Array, "B D"]:
     return flat @ (jax.random.normal(jax.random.key(0), shape, flat.dtype) / width**0.5)
 
 
+def log_probs(z: Float64[Array, "*shape"]) -> Float64[Array, "*shape 2"]:
+    """log p of the values 0 and 1 of pixels with logits z, both from one softplus."""
+    zero = -jax.nn.softplus(z)
+    return jnp.stack([zero, zero + z], axis=-1)
+
+
 def guesses(at: Lookahead, of: Float[Array, "G S D"]) -> Float64[Array, "G S 2"]:
     """Log of the guess for both values of a missing pixel, of S particles in each of G groups. at: the
     group's row of ``Lookahead`` at that pixel."""
@@ -90,7 +96,7 @@ def _of_one(slots: int, pilot: Pilot, missing: Shaped[Array, ""]) -> Lookahead:
             jax.tree.map(lambda leaf: leaf[None], last), pilot.features[following][None]
         )[0]
         z = pilot.logits[following]
-        both = jnp.stack([-jax.nn.softplus(z), -jax.nn.softplus(-z)], axis=-1)
+        both = log_probs(z)
         is_last = k + 1 >= missing
         parents = pilot.parents[k]
         gained = jnp.where(is_last, pilot.end, after[k]) - pilot.seen[k][parents]

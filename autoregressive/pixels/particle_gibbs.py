@@ -19,7 +19,7 @@ from jaxtyping import Float64, Int8, Int32, Key
 from autoregressive.cells.base import Params
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead
-from autoregressive.pixels.particles import run
+from autoregressive.pixels.particles import WIDE, runs
 
 
 class Sweeps(NamedTuple):
@@ -34,7 +34,12 @@ class Sweeps(NamedTuple):
     log_prob_best: Float64[Array, " n"]
 
 
-@partial(jax.jit, static_argnums=0, static_argnames=("particles", "slots", "count"))
+@partial(
+    jax.jit,
+    static_argnums=0,
+    static_argnames=("particles", "slots", "count"),
+    compiler_options=WIDE,
+)
 def sweep(
     model: Model,
     params: Params,
@@ -59,7 +64,7 @@ def sweep(
 
     def one(carry: Carry, number: Int32[Array, ""]) -> tuple[Carry, tuple[Array, Array, Array]]:
         held, best, score = carry
-        found = run(
+        found = runs(
             model,
             params,
             first_pixel,

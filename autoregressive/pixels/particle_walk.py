@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int8, Int16, Int32
 
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
-from autoregressive.pixels.lookahead import features, guesses
+from autoregressive.pixels.lookahead import features, guesses, log_probs
 from autoregressive.pixels.particle_steps import Problem, Swarm, branch, draw, merge, observe
 from autoregressive.pixels.selection import effective
 from autoregressive.precision import to_float64
@@ -103,7 +103,7 @@ def _advance(
     slots: int,
 ) -> Carry:
     """The carry after pixel t, whose logits are z."""
-    both = jnp.stack([-jax.nn.softplus(z), -jax.nn.softplus(-z)], axis=-1)
+    both = log_probs(z)
     seen = observe(problem, t, carry.now, both)
     missing = problem.order[t] < slots
 

@@ -171,6 +171,23 @@ def test_an_answer_is_of_runs_that_did_not_decide_on_it():
     assert np.isin(found.log_estimates, later).all()
 
 
+def test_one_run_far_from_the_rest_does_not_ask_for_everything():
+    """The next set has four times the particles at most, and no later one has fewer again."""
+    rng = np.random.default_rng(0)
+    sizes = []
+
+    def fresh(size):
+        sizes.append(size)
+        logs = rng.normal(0, 0.1 / len(sizes), 16)
+        if len(sizes) == 1:
+            logs[3] += 3.0
+        return runs_of(logs, size)
+
+    found = settle(fresh, (32, 64, 128, 256, 512), 0.05)
+    assert sizes == [32, 128, 128]
+    assert found.particles == 128
+
+
 @pytest.mark.parametrize("spread", [0.01, 0.2, 0.5, 3.0])
 def test_a_plan_asks_for_more_than_what_missed_the_target(spread):
     target = 0.05

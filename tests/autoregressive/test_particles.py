@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from inpainted import PLACES, masked, network
 
+from autoregressive.pixels import pilots
 from autoregressive.pixels.inpainting import posteriors
-from autoregressive.pixels.lookahead import learn
+from autoregressive.pixels.lookahead import Pilot, learn, log_probs
 from autoregressive.pixels.particle_gibbs import sweep
 from autoregressive.pixels.particles import pilot, run
+from autoregressive.pixels.pilots import together
 from autoregressive.pixels.selection import effective, select, threshold
 from autoregressive.precision import float64
 
@@ -51,7 +53,7 @@ def keys(seed, n, runs):
 
 
 def looking_ahead(net, images, slots, particles=32):
-    made = pilot(*of(net), images, keys(99, len(images), 2), particles=particles, slots=slots)
+    made, _ = pilot(*of(net), images, keys(99, len(images), 2), particles=particles, slots=slots)
     return learn(made, jnp.asarray((images < 0).sum(1)), slots)
 
 
@@ -129,6 +131,57 @@ def test_with_room_for_all_completions_runs_are_enumeration(places, ahead):
         assert np.asarray(found.best)[n, :m].tolist() == table.best.tolist()
         expected = -table.nll.min() + (log_z[n] - np.logaddexp.reduce(-table.nll))
         np.testing.assert_allclose(found.log_prob_best[n], expected, atol=1e-9)
+
+
+def test_pilots_that_go_together_keep_their_lineages():
+    """A particle's parent is where its log p(observed so far) came from, among its own pilot's."""
+    net, images, _, _ = problem([1, 2, 3, 5, 6, 7, 9], net=sharp())
+    with float64():
+        made = [pilot(*of(net), images, keys(n, 1, 2), particles=4, slots=8)[0] for n in range(3)]
+        both = together(together(made[0], made[1]), made[2])
+    for field in Pilot._fields:
+        parts = [np.asarray(getattr(one, field)) for one in made]
+        found = np.asarray(getattr(both, field))
+        for n, part in enumerate(parts):
+            rows = slice(8 * n, 8 * n + 8)
+            own = found[:, rows] if field == "end" else found[:, :, rows]
+            np.testing.assert_array_equal(own - 8 * n if field == "parents" else own, part)
+
+
+def test_pilots_go_on_until_they_agree():
+    """One round where nothing is observed past the missing pixels, all that are allowed where runs
+    scatter; what they teach narrows the estimates."""
+    net, images, _, log_z = problem([1, 2, 3, 5, 6, 7, 9], net=sharp())
+    seen = []
+
+    def counted(*args, **kwargs):
+        seen.append(1)
+        return pilot(*args, **kwargs)
+
+    nothing_after = np.where(np.arange(net.places) < 2, images, -1).astype(np.int8)
+    with pytest.MonkeyPatch.context() as patch, float64():
+        patch.setattr(pilots, "pilot", counted)
+        pilots.look_ahead(net, nothing_after, jax.random.key(0))
+        assert len(seen) == 1
+        patch.setattr(pilots, "_PARTICLES", 16)
+        patch.setattr(pilots, "_ROUNDS", 2)
+        patch.setattr(pilots, "_CALM", 0.0)
+        ahead = pilots.look_ahead(net, images, jax.random.key(0))
+        assert len(seen) == 3
+        blind, sighted = (
+            run(*of(net), images, keys(1, 1, 400), None, guess, particles=4, slots=32)
+            for guess in (None, ahead)
+        )
+    spreads = [float(np.std(np.asarray(one.log_evidence) - log_z[0])) for one in (blind, sighted)]
+    assert spreads[1] < 0.95 * spreads[0]
+
+
+def test_both_values_come_from_one_logit():
+    with float64():
+        z = jnp.asarray([-800.0, -40.0, -1.5, 0.0, 2.5, 30.0, 800.0])
+        found = np.asarray(log_probs(z))
+    expected = np.stack([-np.logaddexp(0, z), -np.logaddexp(0, -np.asarray(z))], -1)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("ahead", [False, True])
