@@ -54,7 +54,7 @@ def make_report(
 def title(network: PixelNetwork, images: MaskedImages, source: str) -> str:
     """What was filled in by what."""
     return (
-        f"{images.kind()} missing, {len(images.masked)} images, {source}: {network_title(network)}"
+        f"{network_title(network)}: {images.kind()} missing, {len(images.masked)} images, {source}"
     )
 
 

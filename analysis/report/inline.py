@@ -7,9 +7,15 @@ import re
 
 from analysis.report.report import Shown
 
-# What the page's style sheet sets: pure black and white are text and paper, and light greys are lines of
-# a grid. Text that stands on a picture has a black or white of its own (``style.ON_LIGHT``).
-_COLOURS = {"#000000": "currentColor", "#ffffff": "var(--paper)", "#0072b2": "var(--blue)"}
+# What the page's style sheet sets: pure black and white are text and paper, one dark grey is softer
+# text, and light greys are lines of a grid. Text that stands on a picture has a black or white of its
+# own (``style.ON_LIGHT``).
+_COLOURS = {
+    "#000000": "currentColor",
+    "#555555": "var(--soft)",
+    "#ffffff": "var(--paper)",
+    "#0072b2": "var(--blue)",
+}
 _GRID_FROM, _INK_TO = 0xC0, 0x40
 _PIXELS_A_POINT = 1.5
 # Beside another figure of the width of half a page there is room for one as wide, in points.

@@ -111,10 +111,11 @@ def test_colours_and_letters_are_the_pages():
     figure.axes[0].text(1, 1e-3, "on dark", color=ON_DARK)
     figure.axes[0].text(2, 1e-3, "on light", color=ON_LIGHT)
     figure.axes[0].axhline(1e-2, color=VERMILLION)
+    figure.axes[0].axhline(2e-2, color="#555555")
     svg = inline_svg(draw(figure)["svg"], 'what "it" shows & how')
     used = set(re.findall(r"#[0-9a-f]{6}\b", svg))
     assert used == {ON_DARK, ON_LIGHT, VERMILLION.lower()}
-    assert {"currentColor", "var(--paper)", "var(--grid)", "var(--blue)"} <= set(
+    assert {"currentColor", "var(--soft)", "var(--paper)", "var(--grid)", "var(--blue)"} <= set(
         re.findall(r"currentColor|var\(--[a-z]+\)", svg)
     )
     assert "DejaVu" not in svg
