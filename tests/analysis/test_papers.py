@@ -1,0 +1,114 @@
+"""Published figures: the list, the contract of the JSON, refusals, and every paper at a tiny size."""
+
+import json
+
+import numpy as np
+import pytest
+from running import refused, run
+
+from analysis.intervals import Estimate
+from analysis.papers import read_out
+from analysis.papers.page import claims_table, make_report
+from analysis.papers.paper import Claim
+from analysis.papers.registry import PAPERS, load_paper, load_papers
+from meta_learning.processes import Mess3, RandomRandomXor
+
+CLAIM = {"quantity", "unit", "published", "ours", "ci95", "agrees"}
+
+
+def check_document(document, ran):
+    for paper in document["papers"]:
+        assert {"name", "title", "arxiv", "claims"} <= paper.keys()
+        assert paper["claims"]
+        for claim in paper["claims"]:
+            assert CLAIM <= claim.keys()
+            assert (claim["ours"] is not None) == ran, claim
+            if claim["published"] is None or not ran:
+                assert claim["agrees"] is None
+            else:
+                assert isinstance(claim["agrees"], bool)
+            if claim["ci95"] is not None:
+                low, high = claim["ci95"]
+                assert low <= claim["ours"] <= high
+
+
+def test_the_list_and_what_the_papers_say():
+    shown = run("papers")
+    assert shown.exit_code == 0
+    document = json.loads(run("papers", "--json").stdout)
+    check_document(document, ran=False)
+    assert [paper["name"] for paper in document["papers"]] == list(PAPERS)
+    for name in PAPERS:
+        assert name in shown.stdout
+
+
+@pytest.mark.parametrize("paper", load_papers(), ids=lambda paper: paper.name)
+def test_a_paper_describes_itself(paper):
+    assert load_paper(paper.name) is paper
+    assert len({claim.key for claim in paper.claims}) == len(paper.claims)
+    assert paper.setting and paper.title and paper.authors
+
+
+def test_bad_input_is_one_line():
+    assert "shai-2024" in refused("papers", "shai")
+    assert "NAME" in refused("papers", "--quick")
+    assert "NAME" in refused("papers", "--out", "somewhere")
+
+
+@pytest.mark.parametrize(
+    "bound, ours, agrees",
+    [
+        ("", (0.9, 0.8, 0.96), True),
+        ("", (0.9, 0.8, 0.94), False),
+        ("", (0.955, None, None), True),
+        ("", (0.956, None, None), False),
+        ("least", (0.99, 0.98, 1.0), True),
+        ("least", (0.9, 0.8, 0.94), False),
+        ("most", (0.9, 0.8, 0.94), True),
+        ("most", (0.99, 0.98, 1.0), False),
+        ("", (None, None, None), None),
+    ],
+)
+def test_agreement(bound, ours, agrees):
+    assert Claim("key", "it", "", 0.95, 0.0050001, bound).agrees(Estimate(*ours)) is agrees
+
+
+def test_beliefs_read_off_themselves_are_exact():
+    for process in (Mess3(T=5), RandomRandomXor(5)):
+        task = read_out.all_beliefs(process)
+        assert task.weight.sum() == pytest.approx(1)
+        found = read_out.read_beliefs(
+            task.belief @ np.diag(np.arange(1.0, 6)[: task.belief.shape[1]]), task
+        )
+        assert found.r2 == pytest.approx(1)
+        assert found.error == pytest.approx(0, abs=1e-12)
+        kept = read_out.distances(found.read, task)
+        assert kept.belief == pytest.approx(1)
+        assert kept.predictive == pytest.approx(kept.exact)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Every paper's quick size, made tiny."""
+    from analysis.papers import shai_2024
+
+    monkeypatch.setattr(shai_2024, "T", 5)
+    monkeypatch.setattr(shai_2024, "PROCESSES", (Mess3(T=5), RandomRandomXor(5)))
+    monkeypatch.setattr(shai_2024, "QUICK", shai_2024.Sizes(4, (1, 2), 2, 4))
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_runs(name, tiny, tmp_path):
+    result = run("papers", name, "--quick", "--out", tmp_path / "out", "--json", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    check_document(document, ran=True)
+    (found,) = document["papers"]
+    assert found["quick"] is True
+    assert json.loads((tmp_path / "out" / f"{name}.json").read_text()) == document
+    assert (tmp_path / "out" / "report.html").exists()
+    report = make_report(load_paper(name), found)
+    for table in report.tables:
+        assert {len(row) for row in table.rows} == {len(table.head)}
+    assert len(claims_table(found).rows) == len(found["claims"])
+    assert "nan" not in " ".join(report.findings)
