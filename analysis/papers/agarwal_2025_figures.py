@@ -121,16 +121,26 @@ def says(found: Document) -> Sequence[str]:
     last = {name: v[-1] for name, v in found["curves"]["limits"].items()}
     lstm = estimates["lstm.exact"]["mean"]
     at_last = float(np.mean([row["by_place"][-1] for row in _networks(found)["lstm"]]))
-    near = "nearer to" if lstm < limits["counts"] else "farther from"
+    numbers = f"{lstm:.2g} and {limits['counts']:.2g} nats a symbol"
+    if lstm < limits["counts"]:
+        first = (
+            f"An LSTM is {limits['counts'] / lstm:.2g} times nearer to Bayes than the best function of "
+            f"the counts can be ({numbers}), at the last of these draws "
+            f"{last['counts'] / at_last:.2g} times; the best function of counts and last symbol has "
+            f"{limits['counts_and_last']:.2g}. So it propagates beliefs, and does not only sum "
+            "evidence up."
+        )
+    else:
+        first = (
+            "The LSTM is no nearer to Bayes than the best function of the counts "
+            f"({numbers}): trained for so short a time it does not show whether it filters."
+        )
     ratios = [
         estimates[f"{cell}.each"]["mean"] / estimates[f"{cell}.inside"]["mean"]
         for cell in _networks(found)
     ]
     return [
-        f"An LSTM is {limits['counts'] / lstm:.3g} times {near} Bayes than the best function of "
-        f"the counts can be ({lstm:.2g} and {limits['counts']:.2g} nats a symbol), at the last of "
-        f"these draws {last['counts'] / at_last:.3g} times: it propagates beliefs, and does not "
-        "only sum evidence up.",
+        first,
         "Of one and the same network the two errors of the entropy differ by factors of "
         f"{min(ratios):.2g} to {max(ratios):.2g}: numbers of the one kind are not to be set beside "
         "those of the other.",

@@ -21,7 +21,7 @@ from meta_learning.recipes import make_recipe
 
 # KT throughout, as in the paper.
 ALPHA = (0.5, 0.5)
-# The ones that it has for the enumeration are small.
+# Symbols of the histories whose segmentations are enumerated.
 _SMALL = 8
 # Every so many-th place of a curve is kept.
 _EVERY = 4

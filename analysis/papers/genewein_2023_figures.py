@@ -39,7 +39,7 @@ PREDICTORS = {
 
 
 def _regret(found: Document) -> Figure:
-    """What each predictor has beyond Bayes, cumulative: curves of the regret itself lie too close."""
+    """Cumulative regret of every predictor, networks below the exact ones that they may coincide with."""
     curves = found["curves"]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.1))
@@ -50,7 +50,9 @@ def _regret(found: Document) -> Figure:
                 label, colour, line = PREDICTORS[name]
                 x = curves["every"] * np.arange(1, len(regret) + 1)
                 label = "Bayes of the source" if name == "change_points" else label
-                (labels[label],) = axis.plot(x, regret, color=colour, linestyle=line)
+                (labels[label],) = axis.plot(
+                    x, regret, color=colour, linestyle=line, zorder=2 + (line != "-")
+                )
             axis.set(title=title, xlabel="symbols")
             # A predictor that is far off would press the others together.
             top = max(v[-1] for n, v in curves["regret"][source].items() if n != "no_change_points")

@@ -13,6 +13,7 @@ PAPERS: dict[str, str] = {
     "shai-2024": "shai_2024",
     "genewein-2023": "genewein_2023",
     "agarwal-2025": "agarwal_2025",
+    "chlon-2025": "chlon_2025",
 }
 
 

@@ -90,7 +90,16 @@ def test_beliefs_read_off_themselves_are_exact():
 @pytest.fixture
 def tiny(monkeypatch):
     """Every paper's quick size, made tiny."""
-    from analysis.papers import shai_2024
+    from analysis.papers import agarwal_2025, chlon_2025, genewein_2023, shai_2024
+
+    sizes = agarwal_2025.Sizes(tuple(agarwal_2025.CELLS), 4, 2, 2, 4, 4, 2)
+    monkeypatch.setattr(agarwal_2025, "QUICK", sizes)
+    monkeypatch.setattr(agarwal_2025, "_DRAWN", range(2))
+    monkeypatch.setattr(agarwal_2025, "LENGTH", 3)
+    monkeypatch.setattr(agarwal_2025, "LONGER", 5)
+    monkeypatch.setattr(chlon_2025, "QUICK", chlon_2025.Sizes(4, 4, 2, 2, 2))
+    monkeypatch.setattr(genewein_2023, "QUICK", genewein_2023.Sizes(2, 4, 2, 2, 8, 2))
+    monkeypatch.setattr(genewein_2023, "_SMALL", 4)
 
     monkeypatch.setattr(shai_2024, "T", 5)
     monkeypatch.setattr(shai_2024, "PROCESSES", (Mess3(T=5), RandomRandomXor(5)))

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from fractions import Fraction
 
+import jax
 import numpy as np
 import pytest
 from words import PROBABILITY
@@ -21,7 +22,11 @@ from analysis.papers.filtering import (
     entropy_errors,
     last_symbol,
 )
+from analysis.papers.orders import order_variance, same_symbols, same_symbols_and_last
 from analysis.papers.switching import enumeration_error
+from autoregressive.cells import UnplacedTransformer
+from autoregressive.model import Model
+from meta_learning.learner import Learner
 from meta_learning.processes import (
     DirichletCategorical,
     HiddenMarkov,
@@ -117,3 +122,37 @@ def test_the_enumeration_finds_what_is_no_such_predictor(monkeypatch):
     other = PartitionTree((0.5, 1.5), 3)
     monkeypatch.setattr(LiveAndDie, "log_predictive", lambda self, x: other.log_predictive(x))
     assert enumeration_error(process, 6) > 1e-3
+
+
+def test_variance_over_orders_is_that_of_enumeration():
+    """Of a predictor that reads the number whose digits the symbols are."""
+    histories = Histories.of(DirichletCategorical((1, 1), math.inf), 4)
+    value = (histories.symbols[:, :3] @ [4, 2, 1] + 1) / 10
+    log_q = np.full((8, 4, 3), -np.inf)
+    for n in range(4):
+        kept = np.round(value * 10 - 1).astype(int) >> (3 - n) << (3 - n)
+        q = (kept + 1) / 10
+        # A leak to RESET is no dependence on order.
+        log_q[:, n] = np.log(0.5 * np.stack([1 - q, q, np.ones(8)], axis=-1))
+    found = order_variance(histories, log_q, same_symbols)
+    # Three symbols, of which one or two are 1, have probability 1/4 each: {1, 2, 4} and {3, 5, 6}.
+    wanted = (np.var([0.2, 0.3, 0.5]) + np.var([0.4, 0.6, 0.7])) / 4
+    np.testing.assert_allclose(found, [0, 0, np.var([0.3, 0.5]) / 3, wanted], atol=1e-15)
+    # Those that end alike: {2, 4} end in 0, {3, 5} in 1, and two thirds of the time one of them comes.
+    wanted = (2 / 3) * (np.var([0.3, 0.5]) + np.var([0.4, 0.6])) / 4
+    alike = order_variance(histories, log_q, same_symbols_and_last)
+    np.testing.assert_allclose(alike, [0, 0, 0, wanted], atol=1e-15)
+
+
+@pytest.mark.parametrize("layers, free", [(1, True), (2, False)])
+def test_without_positions_one_layer_reads_a_set_and_two_do_not(layers, free):
+    """Untrained: what a causal transformer can be free of is its shape's, not training's."""
+    cell = UnplacedTransformer(3, 8, 8, layers)
+    model = Model(cell, 3, (4,))
+    params = jax.tree.map(lambda a: a * 3, model.init(jax.random.key(0)))
+    learner = Learner(model, params, 2, {})
+    histories = Histories.of(DirichletCategorical((1, 1), math.inf), 6)
+    log_q = learner.log_predictive(histories.symbols)
+    alike = order_variance(histories, log_q, same_symbols_and_last)
+    assert (alike.max() < 1e-13) == free
+    assert order_variance(histories, log_q, same_symbols)[-1] > 1e-9
