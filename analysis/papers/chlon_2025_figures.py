@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.report.formats import interval
 from analysis.report.report import Document, Panel, Table
-from analysis.report.style import BLUE, GREEN, ORANGE, STYLE, VERMILLION
+from analysis.report.style import BLUE, GREEN, ORANGE, STYLE, VERMILLION, log_scale
 
 # name -> label, colour, line
 NETWORKS = {
@@ -31,13 +31,12 @@ def _variances(found: Document) -> Figure:
             for network in found["curves"]["networks"]:
                 label, colour, line = NETWORKS[network["kind"]]
                 mean = np.array([row[key] for row in network["rows"]]).mean(0)
-                x = np.arange(2, 2 + len(mean))
-                # Where there is one order alone there is nothing to vary.
-                shown = np.where(mean > 0, mean, np.nan)
-                axis.plot(x, shown, color=colour, linestyle=line, label=label)
+                x = np.arange(found["curves"]["draws"] - len(mean), found["curves"]["draws"])
+                axis.plot(x, mean, color=colour, linestyle=line, label=label)
             axis.axhspan(1e-8, 1e-6, color="#bbbbbb", alpha=0.4, linewidth=0)
             axis.axhline(1e-16, color="#999999", linewidth=0.8)
-            axis.set(yscale="log", title=title, xlabel="symbols before")
+            axis.set(title=title, xlabel="symbols before")
+            log_scale(axis)
         axes[0].set_ylabel("variance of q(1)")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)

@@ -30,13 +30,14 @@ _EVERY = 4
 @dataclass(frozen=True)
 class Sizes:
     """depth: of the tree, which has 2^depth places, the length of streams. hidden, iterations, seeds,
-    batch: of the networks. streams: of the test."""
+    batch: of the networks. streams: of the test. hazards: how many halves of 1 are tried."""
 
     depth: int
     hidden: int
     iterations: int
     seeds: int
     streams: int
+    hazards: int
     batch: int = 4
 
     @property
@@ -44,8 +45,8 @@ class Sizes:
         return int(2**self.depth)
 
 
-FULL = Sizes(8, 32, 6_000, 3, 4_000)
-QUICK = Sizes(6, 32, 600, 2, 1_000)
+FULL = Sizes(8, 32, 6_000, 3, 4_000, 8)
+QUICK = Sizes(6, 32, 600, 2, 1_000, 4)
 
 
 def sources_of(sizes: Sizes) -> dict[str, Stretches]:
@@ -143,7 +144,7 @@ def _of(name: str, means: dict[str, np.ndarray]) -> np.ndarray:
 
 def _by_hazard(exact: dict[str, Predict], key: jax.Array, sizes: Sizes) -> dict[str, list[float]]:
     """KL(Bayes || predictor) over a stream of change points, by hazard."""
-    hazards = halves(sizes.depth)
+    hazards = halves(sizes.hazards)
     out: dict[str, list[float]] = {"hazard": hazards} | {name: [] for name in exact}
     for hazard in hazards:
         process = ChangePoints(ALPHA, hazard)

@@ -39,7 +39,7 @@ PREDICTORS = {
 
 
 def _regret(found: Document) -> Figure:
-    """Cumulative regret of every predictor, networks below the exact ones that they may coincide with."""
+    """Cumulative regret of every predictor, networks below the exact ones that they may lie on."""
     curves = found["curves"]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.4, 3.1))

@@ -98,7 +98,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(agarwal_2025, "LENGTH", 3)
     monkeypatch.setattr(agarwal_2025, "LONGER", 5)
     monkeypatch.setattr(chlon_2025, "QUICK", chlon_2025.Sizes(4, 4, 2, 2, 2))
-    monkeypatch.setattr(genewein_2023, "QUICK", genewein_2023.Sizes(2, 4, 2, 2, 8, 2))
+    monkeypatch.setattr(genewein_2023, "QUICK", genewein_2023.Sizes(2, 4, 2, 2, 8, 1, 2))
     monkeypatch.setattr(genewein_2023, "_SMALL", 4)
 
     monkeypatch.setattr(shai_2024, "T", 5)
