@@ -37,6 +37,7 @@ NUMBERS = {
     "images": "figures inpainting inpainting_results runs",
     "sweep": "sweep results",
     "all_histories": "file gap predictions states",
+    "papers": "edelman_2024 read_out shai_2024",
 }
 CHECKED = ["autoregressive", "meta_learning"]
 CHECKED += [
