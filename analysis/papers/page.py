@@ -78,14 +78,14 @@ def claims_table(found: Document) -> Table:
 
 def differences_table(found: Document) -> Table:
     """What is published of the setting, what was assumed, what is otherwise here."""
-    rows = [["published", found["setting"]]]
-    rows += [["assumed", text] for text in found["assumed"]]
-    rows += [["differs", text] for text in found["differs"]]
-    return Table("The setting", ["", ""], rows)
+    rows = [[f"Published: {found['setting']}"]]
+    rows += [[f"Assumed: {text}"] for text in found["assumed"]]
+    rows += [[f"Different here: {text}"] for text in found["differs"]]
+    return Table("The setting", ["what is published of it, and what is not"], rows)
 
 
 def _number(value: float | None) -> str:
-    """Three digits."""
+    """Four digits."""
     if value is None:
         return "-"
-    return f"{value:.3g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"
+    return f"{value:.4g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"

@@ -1,8 +1,8 @@
 """What a paper is here: what it published, how it is measured, what is drawn of it.
 
-A paper's file has one ``PAPER`` and is named in ``registry``. Its numbers come from ``Paper.run``; tables,
-figures and sentences are made from the JSON document of that run alone, so that a page can be drawn from
-a document that was kept.
+A paper's file has one ``PAPER`` and is named in ``registry``. Its numbers come from ``Paper.run``;
+tables, figures and sentences are made from the JSON document of that run alone, so that a page can be
+drawn from a document that was kept.
 """
 
 from __future__ import annotations

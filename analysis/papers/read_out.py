@@ -1,7 +1,7 @@
 """Beliefs read off a network after every history of a task, each weighted by its probability.
 
-Nothing is sampled: fits, R^2 and errors are over all histories of fewer than D draws that the process can
-make, D = T - 1, as the exact gap is.
+Nothing is sampled: fits, R^2 and errors are over all histories of fewer than D = T - 1 draws that the
+process can make, as the exact gap is.
 """
 
 from __future__ import annotations
@@ -68,23 +68,25 @@ def gap_of(learner: Learner, task: Task) -> float:
     return exact_gap_of(task.histories, score(task.histories, learner.log_predictive(symbols))).gap
 
 
-def layers_of(learner: Learner, task: Task) -> list[Float64[np.ndarray, "n width"]]:
-    """What a network holds after every history, layer by layer: the last input, then the output of
-    every layer, each normalised as the last one is. A recurrent cell has one layer: its whole state."""
+def last_layer_of(learner: Learner, task: Task) -> Float64[np.ndarray, "n width"]:
+    """What a network holds after every history: a transformer's output, a recurrent cell's whole
+    state."""
+    states = states_along(learner, task.histories.symbols[: task.histories.rows])
+    return states.space(states.whole)[task.row, task.place]
+
+
+def layers_of(learner: Learner, task: Task) -> Float64[np.ndarray, "n widths"]:
+    """The same of all layers side by side: the last input, then the output of every layer, each
+    normalised as the last one is. A recurrent cell has one layer."""
     symbols = task.histories.symbols[: task.histories.rows]
-    at = task.row, task.place
-    cell = learner.model.cell
-    inputs = np.asarray(encode(symbols, learner.num_symbols), np.float64)[at]
-    if not isinstance(cell, Transformer):
-        states = states_along(learner, symbols)
-        return [inputs, states.space(states.whole)[at]]
-    out = [inputs]
-    for layers in range(1, cell.layers + 1):
-        shorter = dataclasses.replace(cell, layers=layers)
-        model = dataclasses.replace(learner.model, cell=shorter)
-        part = dataclasses.replace(learner, model=model)
-        out.append(states_along(part, symbols).space("h")[at])
-    return out
+    cell, inputs = learner.model.cell, encode(symbols, learner.num_symbols)
+    out = [np.asarray(inputs, np.float64)[task.row, task.place]]
+    if isinstance(cell, Transformer):
+        for layers in range(1, cell.layers):
+            shorter = dataclasses.replace(cell, layers=layers)
+            model = dataclasses.replace(learner.model, cell=shorter)
+            out.append(last_layer_of(dataclasses.replace(learner, model=model), task))
+    return np.concatenate([*out, last_layer_of(learner, task)], axis=1)
 
 
 def read_beliefs(states: Float64[np.ndarray, "n width"], task: Task) -> ReadOut:

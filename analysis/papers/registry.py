@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # name -> the module of ``analysis.papers`` that has it, imported when it is asked for
 PAPERS: dict[str, str] = {
     "shai-2024": "shai_2024",
+    "edelman-2024": "edelman_2024",
     "genewein-2023": "genewein_2023",
     "agarwal-2025": "agarwal_2025",
     "chlon-2025": "chlon_2025",

@@ -6,6 +6,7 @@ predictions are.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,12 @@ from analysis.papers.read_out import (
     all_beliefs,
     distances,
     gap_of,
+    last_layer_of,
     layers_of,
     read_beliefs,
 )
 from analysis.papers.shai_2024_figures import panels, says, tables
+from autoregressive.cells.transformer import Transformer
 from meta_learning.learner import INIT, Learner, learner_model
 from meta_learning.processes import Mess3, RandomRandomXor
 from meta_learning.processes.base import Process
@@ -41,23 +44,26 @@ _OVER_SEEDS = {"gap": student_log, "error": student_log}
 
 @dataclass(frozen=True)
 class Sizes:
-    """hidden: width. stages: iterations after which a network is looked at; the last ends training."""
+    """hidden: width. layers: of the transformer. stages: iterations after which a network is looked at;
+    the last ends training."""
 
     hidden: int
+    layers: int
     stages: tuple[int, ...]
     seeds: int
     batch: int = 36
 
 
-FULL = Sizes(64, (10, 30, 100, 300, 1_000, 3_000), 3)
-QUICK = Sizes(32, (10, 30, 100, 300), 2)
+FULL = Sizes(64, 4, (20, 60, 200, 600, 2_000), 3)
+QUICK = Sizes(32, 2, (20, 60, 200), 2)
 
 
 def run(how: How) -> Findings:
     """Every network of every process, over its training."""
     sizes = QUICK if how.quick else FULL
     seeds = range(how.seed, how.seed + sizes.seeds)
-    networks, pictures = [], {}
+    networks: list[dict[str, Any]] = []
+    pictures: dict[str, list[list[float]]] = {}
     for process in PROCESSES:
         task = all_beliefs(process)
         for cell in CELLS:
@@ -70,10 +76,8 @@ def run(how: How) -> Findings:
                     f"R^2 {last['r2']:.4f}"
                 )
                 if seed == seeds[0] and process.num_symbols == 3:
-                    pictures[cell] = read
-        if process.num_symbols == 3:
-            pictures = _thinned({"exact": task.belief} | pictures, task)
-        else:
+                    pictures |= _thinned({"exact": task.belief, cell: read}, task)
+        if process.num_symbols == 2:
             exact = distances(task.belief, task)
     curves = {
         "hidden": sizes.hidden,
@@ -90,35 +94,41 @@ def _over_training(
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
     """What is measured before and over one training, and the beliefs that are read at its end."""
     recipe = make_recipe(iterations=sizes.stages[-1], batch_size=sizes.batch, unroll=T)
-    start = _untrained(process, recipe, cell, sizes.hidden, seed)
+    start = _untrained(process, recipe, cell, seed, sizes)
     rows = []
     for done, learner in zip(
         (0, *sizes.stages),
         [start, *train_stages(start, process, recipe, sizes.stages)],
         strict=True,
     ):
-        layers = layers_of(learner, task)
-        last, every = (read_beliefs(x, task) for x in (layers[-1], np.concatenate(layers, axis=1)))
-        kept = distances(every.read, task) if process.num_symbols == 2 else None
-        rows.append(
-            {
-                "iterations": done,
-                "gap": gap_of(learner, task),
-                "r2": last.r2,
-                "error": last.error,
+        last = read_beliefs(last_layer_of(learner, task), task)
+        row = {
+            "iterations": done,
+            "gap": gap_of(learner, task),
+            "r2": last.r2,
+            "error": last.error,
+        }
+        if process.num_symbols == 2:
+            every = read_beliefs(layers_of(learner, task), task)
+            kept = distances(every.read, task)
+            row |= {
                 "r2_layers": every.r2,
                 "error_layers": every.error,
-                "distance_belief": kept and kept.belief,
-                "distance_predictive": kept and kept.predictive,
+                "distance_belief": kept.belief,
+                "distance_predictive": kept.predictive,
             }
-        )
+        rows.append(row)
     return rows, last.read
 
 
-def _untrained(process: Process, recipe: Recipe, cell: str, hidden: int, seed: int) -> Learner:
-    model = learner_model(process.num_symbols, cell, hidden)
+def _untrained(process: Process, recipe: Recipe, cell: str, seed: int, sizes: Sizes) -> Learner:
+    """A network before training. A transformer's window is the context: RESET and what is drawn."""
+    model = learner_model(process.num_symbols, cell, sizes.hidden)
+    if isinstance(model.cell, Transformer):
+        own = dataclasses.replace(model.cell, window=T, layers=sizes.layers)
+        model = dataclasses.replace(model, cell=own)
     params = model.init(jax.random.fold_in(jax.random.key(seed), INIT), recipe.timescale)
-    settings = learner_settings(process, recipe, cell, hidden, seed)
+    settings = learner_settings(process, recipe, cell, sizes.hidden, seed)
     return Learner(model, params, process.num_symbols, settings)
 
 
@@ -139,8 +149,8 @@ def _ours(networks: Sequence[dict[str, Any]], states: int) -> dict[str, Estimate
                 for network in networks
                 if (network["process"], network["cell"]) == (process, cell)
             ]
-            for key, value in last[0].items():
-                if value is None or key == "iterations":
+            for key in last[0]:
+                if key == "iterations":
                     continue
                 each = np.array([row[key] for row in last])
                 over = _OVER_SEEDS.get(key.split("_")[0], student)
@@ -167,19 +177,18 @@ def _claims() -> tuple[Claim, ...]:
         ),
         Claim("states", "Random-random-XOR: different beliefs", "", 36),
     ]
-    names = {"mess3": "Mess3", "rrxor": "Random-random-XOR"}
+    gap = ("gap", "exact gap", "nats a symbol")
+    last = ("r2", "beliefs read off the last layer", "R²")
     quantities = {
-        "r2": ("beliefs read off the last layer", "R²"),
-        "r2_layers": ("beliefs read off all layers", "R²"),
-        "error": ("mean squared error of that from the last layer", "a probability squared"),
-        "gap": ("exact gap", "nats a symbol"),
+        "mess3": (last, ("error", "mean squared error of what is read", ""), gap),
+        "rrxor": (last, ("r2_layers", "beliefs read off all layers", "R²"), gap),
     }
-    for process, title in names.items():
+    names = {"mess3": "Mess3", "rrxor": "Random-random-XOR"}
+    for process, several in quantities.items():
         for cell in CELLS:
-            for key, (quantity, unit) in quantities.items():
-                out.append(
-                    Claim(f"{process}.{cell}.{key}", f"{title}, {cell}: {quantity}", unit, None)
-                )
+            for key, quantity, unit in several:
+                text = f"{names[process]}, {cell}: {quantity}"
+                out.append(Claim(f"{process}.{cell}.{key}", text, unit, None))
     return tuple(out)
 
 
@@ -190,20 +199,20 @@ PAPER = Paper(
     arxiv="2405.15943",
     setting=(
         "Mess3 with a=0.85, x=0.05 and random-random-XOR; contexts of ten symbols; a decoder of 4 "
-        "layers, width 64, one head of 8, a hidden layer of 256, trained by plain gradient descent for a "
-        "million steps; an affine map from the residual stream to the exact belief, of Mess3 from the "
+        "layers, width 64, one head of 8, a hidden layer of 256, trained by plain gradient descent for "
+        "a million steps; an affine map from the residual stream to the exact belief: of Mess3 from the "
         "last layer, of random-random-XOR from all layers together."
     ),
     assumed=(
         "Histories count by their probability, and those of every length up to nine equally.",
         "The R² of distances is the squared correlation over all pairs of different beliefs, each where "
-        "the mean of what is read after its histories is.",
+        "the mean of what is read after its histories is; distances are Euclidean.",
     ),
     differs=(
-        "The transformer has 2 layers, 4 heads and a read-out with a hidden layer, and knows distances by "
-        "a learned bias; layers are read after their norm.",
-        "Training: SOAP with a cosine schedule, fewer and larger steps. Every task begins and ends with "
-        "RESET.",
+        "The transformer has 4 heads and a hidden layer in its read-out, and knows distances by a "
+        "learned bias; layers are read after the last norm.",
+        "Training: SOAP with a cosine schedule, 2,000 steps of 36 contexts. Every context begins with "
+        "RESET and ends with it.",
         "An LSTM of the same width stands beside it; all its layers are its input and its state.",
     ),
     claims=_claims(),

@@ -17,14 +17,15 @@ from analysis.report.style import BLUE, STYLE, VERMILLION
 Row = dict[str, Any]
 _CELLS = {"transformer": ("transformer", VERMILLION, "-"), "lstm": ("LSTM", BLUE, "--")}
 _PROCESSES = {"mess3": "Mess3", "rrxor": "Random-random-XOR"}
-# title, key of a row, its interval over seeds
-_QUANTITIES: tuple[tuple[str, Callable[[Row], float], Callable[..., Estimate]], ...] = (
-    ("exact gap, nats a symbol", lambda row: row["gap"], student_log),
-    ("1 - R², last layer", lambda row: 1 - row["r2"], student_log),
-    ("1 - R², all layers", lambda row: 1 - row["r2_layers"], student_log),
-)
+# Of each process: what the R² is read off, and its key in a row.
+_READ = {"mess3": ("last layer", "r2"), "rrxor": ("all layers", "r2_layers")}
 # Corners of the triangle.
 _CORNERS = np.array([[0.5, np.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
+
+
+def _value(key: str, left_of_one: bool = False) -> Callable[[Row], float]:
+    """A number of a row, or 1 less it."""
+    return lambda row: 1 - row[key] if left_of_one else row[key]
 
 
 def _over_training(
@@ -44,23 +45,25 @@ def _over_training(
 
 def _curves(found: Document) -> Figure:
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.4, 4.6))
-        grid: Any = figure.subplots(2, 3, sharex=True)
-        for line_of, (process, name) in zip(grid, _PROCESSES.items(), strict=True):
-            for axis, (title, value, over) in zip(line_of, _QUANTITIES, strict=True):
+        figure = Figure(figsize=(6.4, 4.4))
+        grid: Any = figure.subplots(2, 2, sharex=True)
+        for (left, right), (process, name) in zip(grid, _PROCESSES.items(), strict=True):
+            layers, key = _READ[process]
+            for axis, value in ((left, _value("gap")), (right, _value(key, left_of_one=True))):
                 for cell, (label, colour, line) in _CELLS.items():
-                    iterations, estimates = _over_training(found, process, cell, value, over)
+                    iterations, estimates = _over_training(found, process, cell, value)
                     x = np.maximum(iterations, iterations[1] / 3)
                     mean, low, high = np.array([e.bounds for e in estimates]).T
                     axis.plot(x, mean, color=colour, linestyle=line, label=label)
                     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
                 axis.set(xscale="log", yscale="log")
-                if process == "mess3":
-                    axis.set_title(title)
-                else:
-                    axis.set_xlabel("iterations")
-            line_of[0].set_ylabel(name)
-        handles, labels = axis.get_legend_handles_labels()
+            left.set_title(name)
+            right.set_title(name)
+            left.set_ylabel("exact gap, nats a symbol")
+            right.set_ylabel(f"1 - R², {layers}")
+        for axis in grid[-1]:
+            axis.set_xlabel("iterations")
+        handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
@@ -89,15 +92,15 @@ def panels(found: Document) -> Sequence[Panel]:
             "triangle",
             _triangles(found),
             "Beliefs of Mess3 in a triangle: exact, and as read off a transformer and an LSTM.",
-            "p(state | past) of Mess3: the nearer to a corner, the likelier that state. A dot a history, "
-            "drawn as often as it comes, coloured by the exact belief in every panel.",
+            "p(state | past) of Mess3: the nearer to a corner, the likelier that state. A dot a "
+            "history, drawn as often as it comes, coloured by the exact belief in every panel.",
         ),
         Panel(
             "training",
             _curves(found),
-            "Exact gap, and 1 - R² from the last and from all layers, over training, by process and cell.",
-            f"Means over {seeds} seeds, bands their 95% intervals (Student's t of the logarithm). The left "
-            "edge is before training. Bayes has gap and 1 - R² of 0.",
+            "Exact gap, and 1 - R² of the beliefs that a line reads, over training.",
+            f"Means over {seeds} seeds, bands their 95% intervals (Student's t of the logarithm). The "
+            "left edge is before training. Bayes has a gap and a 1 - R² of 0.",
         ),
     ]
 
@@ -106,46 +109,47 @@ def tables(found: Document) -> Sequence[Table]:
     """Before, within and after training."""
     rows = []
     for process, name in _PROCESSES.items():
+        key = _READ[process][1]
         for cell, (label, _, _) in _CELLS.items():
-            columns = [_over_training(found, process, cell, v, over) for _, v, over in _QUANTITIES]
-            iterations = columns[0][0]
-            for at in sorted({0, len(iterations) // 2, len(iterations) - 1}):
-                shown = [_shown(estimates[at]) for _, estimates in columns]
+            iterations, gaps = _over_training(found, process, cell, _value("gap"))
+            _, scores = _over_training(found, process, cell, _value(key), student)
+            for at in sorted({0, 1, len(iterations) // 2, len(iterations) - 1}):
+                shown = [_shown(gaps[at], 2), _shown(scores[at], 4)]
                 rows.append([f"{name}, {label}", f"{iterations[at]:,}", *shown])
     return [
         Table(
             "Over training, means over seeds [95%]",
-            ["network", "iterations", *(title for title, *_ in _QUANTITIES)],
+            ["network", "iterations", "exact gap, nats a symbol", "R²"],
             rows,
-            "All are over every history of up to nine symbols, weighted by its probability: without "
-            "sampling error.",
+            "Over every history of up to nine symbols, weighted by its probability: without sampling "
+            "error. R² of Mess3 from the last layer, of random-random-XOR from all layers.",
         )
     ]
 
 
-def _shown(estimate: Estimate) -> str:
-    def two(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2g}"
+def _shown(estimate: Estimate, digits: int) -> str:
+    def form(value: float | None) -> str:
+        return "-" if value is None else f"{value:.{digits}g}"
 
-    return f"{two(estimate.mean)} {interval(estimate.ci95, two)}".strip()
+    return f"{form(estimate.mean)} {interval(estimate.ci95, form)}".strip()
 
 
 def says(found: Document) -> Sequence[str]:
-    """What moves while R² does not."""
+    """What moves while R² does not; what the numbers of distances can be."""
     out = []
     for cell, (label, _, _) in _CELLS.items():
-        iterations, gaps = _over_training(found, "mess3", cell, lambda row: row["gap"], student)
-        _, scores = _over_training(found, "mess3", cell, lambda row: row["r2"], student)
+        iterations, gaps = _over_training(found, "mess3", cell, _value("gap"), student)
+        _, scores = _over_training(found, "mess3", cell, _value("r2"), student)
         gap, r2 = ([e.mean or 0.0 for e in each] for each in (gaps, scores))
-        first = next((n for n, value in enumerate(r2) if value > 0.9), len(r2) - 1)
         out.append(
-            f"Mess3, {label}: from iteration {iterations[first]:,} to {iterations[-1]:,} R² goes from "
-            f"{r2[first]:.3f} to {r2[-1]:.4f}, and the exact gap falls by a factor of "
-            f"{gap[first] / gap[-1]:.0f}."
+            f"Mess3, {label}: before training a line reads the beliefs with an R² of {r2[0]:.3f}, after "
+            f"{iterations[-1]:,} iterations with {r2[-1]:.4f}. The exact gap falls from {gap[0]:.2f} to "
+            f"{gap[-1]:.5f} nats meanwhile, by a factor of {gap[0] / gap[-1]:,.0f}."
         )
+    exact = found["curves"]["distance_exact"]
     out.append(
-        "If the beliefs of random-random-XOR were read exactly, their distances would have a squared "
-        f"correlation of {found['curves']['distance_exact']:.2f} with those of the next symbol's "
-        "probabilities: that number is the process's, not the network's."
+        "Beliefs of random-random-XOR that were read exactly would have an R² of 1 with their own "
+        f"distances and of {exact:.2f} with those of the next symbol's probabilities: the second number "
+        "is the process's, and above it what is read still leans to the next symbol."
     )
     return out
