@@ -150,13 +150,22 @@ def says(found: Document) -> Sequence[str]:
             f"behind Bayes, {own / regret:.1%} of Bayes's own regret of {regret:.3g}; "
             f"{PREDICTORS[other][0]}, Bayes of the other source, is {wrong:.2g} behind."
         )
+    pairs = [
+        f"{gap(source, 'lstm_live_and_die'):.3g} and {gap(source, 'live_and_die'):.3g} nats ({title})"
+        for source, title in SOURCES.items()
+        if source != "live_and_die"
+    ]
+    out.append(
+        "From Bayes of sources that it never saw the LSTM trained on LIN, and LAD, are "
+        f"{', '.join(pairs)}."
+    )
     by_hazard = found["curves"]["by_hazard"]
     gaps = by_hazard["live_and_die"]
     least = min(range(1, len(gaps)), key=gaps.__getitem__)
     most = max(range(len(gaps)), key=gaps.__getitem__)
     out.append(
         "LAD is Bayes of its own source alone. On change points it is nearest at a hazard of "
-        f"1/{1 / by_hazard['hazard'][least]:.0f} ({gaps[least]:.2g} nats over {length} symbols) "
-        f"and farthest at 1/{1 / by_hazard['hazard'][most]:.0f} ({gaps[most]:.2g})."
+        f"1/{1 / by_hazard['hazard'][least]:.0f} ({gaps[least]:.1f} nats over {length} symbols) "
+        f"and farthest at 1/{1 / by_hazard['hazard'][most]:.0f} ({gaps[most]:.1f})."
     )
     return out
