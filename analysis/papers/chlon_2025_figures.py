@@ -102,9 +102,9 @@ def says(found: Document) -> Sequence[str]:
         "sees at every symbol those before it alone, and the second reads that: variance "
         f"{mean('unplaced.variance'):.1e}. Of one layer, what is left is the last symbol, which "
         f"asks the question: {mean('one_layer.variance'):.1e} over all orders.",
-        "The published 1e-16, rounding of float32, comes of one layer over orders that end alike: "
-        f"{mean('one_layer.variance_last'):.1e}, where attention is a sum over a set; or would of "
-        "a query symbol that is always the same, or of attention without the causal mask.",
+        "Rounding of float32, as the published 1e-16 must be, is what one layer leaves over orders that "
+        f"end alike: {mean('one_layer.variance_last'):.1e}. There attention is a sum over a set. A query "
+        "symbol that is always the same would do it, too, or attention without the causal mask.",
         f"With positions the variance is {mean('distance.variance'):.1e} (bias by distance) and "
         f"{mean('rotary.variance'):.1e} (rotary). Order is "
         f"{mean('distance.order') / mean('distance.gap'):.0%} and "
