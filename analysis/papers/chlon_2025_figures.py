@@ -64,12 +64,9 @@ def tables(found: Document) -> Sequence[Table]:
     rows = []
     for network in found["curves"]["networks"]:
         kind = network["kind"]
-        shown = [
-            f"{_two(e['mean'])} {interval(e['ci95'], _two)}".strip()
-            for e in (
-                estimates[f"{kind}.{key}"] for key in ("variance", "variance_last", "gap", "order")
-            )
-        ]
+        of = {key: estimates[f"{kind}.{key}"] for key in (*_ORDERS, "gap", "order")}
+        shown = [f"{_two(of[k]['mean'])} {interval(of[k]['ci95'], _two)}".strip() for k in _ORDERS]
+        shown += [_two(of[key]["mean"]) for key in ("gap", "order")]
         rows.append([NETWORKS[kind][0], *shown])
     return [
         Table(
@@ -102,9 +99,9 @@ def says(found: Document) -> Sequence[str]:
         "sees at every symbol those before it alone, and the second reads that: variance "
         f"{mean('unplaced.variance'):.1e}. Of one layer, what is left is the last symbol, which "
         f"asks the question: {mean('one_layer.variance'):.1e} over all orders.",
-        "Rounding of float32, as the published 1e-16 must be, is what one layer leaves over orders that "
-        f"end alike: {mean('one_layer.variance_last'):.1e}. There attention is a sum over a set. A query "
-        "symbol that is always the same would do it, too, or attention without the causal mask.",
+        "Rounding of float32, as the published 1e-16 must be, is what one layer leaves over orders "
+        f"that end alike: {mean('one_layer.variance_last'):.1e}. There attention is a sum over a set. "
+        "A query symbol that is always the same would do it, too, or attention without the causal mask.",
         f"With positions the variance is {mean('distance.variance'):.1e} (bias by distance) and "
         f"{mean('rotary.variance'):.1e} (rotary). Order is "
         f"{mean('distance.order') / mean('distance.gap'):.0%} and "
