@@ -357,7 +357,8 @@ def pools() -> Pieces:
 def papers() -> Pieces:
     """Published numbers beside ours, from docs/results/papers."""
     found = published.load()
-    out = {
+    out = {f"paper-{name}": "Not measured yet.\n" for name in published.PAPERS}
+    out |= {
         f"paper-{name}": published.as_markdown(entry, GENERATED, f"../{LINK}")
         for name, entry in found.items()
     }

@@ -85,7 +85,7 @@ def differences_table(found: Document) -> Table:
 
 
 def _number(value: float | None) -> str:
-    """Four digits."""
+    """Four digits, two of small numbers."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"
+    return f"{value:.4g}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"

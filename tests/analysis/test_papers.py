@@ -7,11 +7,19 @@ import pytest
 from running import refused, run
 
 from analysis.intervals import Estimate
-from analysis.papers import read_out
+from analysis.papers import (
+    agarwal_2025,
+    chlon_2025,
+    edelman_2024,
+    genewein_2023,
+    mikulik_2020,
+    read_out,
+    shai_2024,
+)
 from analysis.papers.page import claims_table, make_report
 from analysis.papers.paper import Claim
 from analysis.papers.registry import PAPERS, load_paper, load_papers
-from meta_learning.processes import Mess3, RandomRandomXor
+from meta_learning.processes import DirichletCategorical, Mess3, RandomRandomXor, StationaryChain
 
 CLAIM = {"quantity", "unit", "published", "ours", "ci95", "agrees"}
 
@@ -87,16 +95,36 @@ def test_beliefs_read_off_themselves_are_exact():
         assert kept.predictive == pytest.approx(kept.exact)
 
 
+def test_what_the_bigram_rule_loses():
+    short = edelman_2024.AllHistories.of(StationaryChain((1, 1), 4))
+    np.testing.assert_allclose(short.weight.sum(0), 1)
+    np.testing.assert_allclose(short.gap(short.bayes), 0, atol=1e-12)
+    bigram = short.process.ladder()["bigram"].log_predictive_along(short.symbols)
+    found = short.gap(bigram)
+    assert found[0] == pytest.approx(0, abs=1e-12)
+    # Of 0 then 0: p(00) = E[q (1 - p) / (p + q)] = 1/2 - E[pq / (p + q)] and E[pq / (p + q)] =
+    # (2/3)(1 - log 2), p and q uniform; the rule says 1/2.
+    stays = 1 - 4 / 3 * (1 - np.log(2))
+    exact = stays * np.log(2 * stays) + (1 - stays) * np.log(2 * (1 - stays))
+    assert found[1] == pytest.approx(exact, rel=1e-8)
+    assert 0 < edelman_2024.quadrature_error() < 1e-4
+
+
+def test_phases_are_told_apart():
+    rows = [
+        {"uniform": 0, "unigram": 1, "bigram": 2},
+        {"uniform": 2, "unigram": 1, "bigram": 2},
+        {"uniform": 3, "unigram": 1, "bigram": 2},
+        {"uniform": 3, "unigram": 1, "bigram": 0},
+    ]
+    assert edelman_2024.order_of(rows) == ["uniform", "unigram", "bigram"]
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """Every paper's quick size, made tiny."""
-    from analysis.papers import (
-        agarwal_2025,
-        chlon_2025,
-        edelman_2024,
-        genewein_2023,
-        shai_2024,
-    )
+    monkeypatch.setattr(mikulik_2020, "PROCESS", DirichletCategorical((1, 1, 1), 5))
+    monkeypatch.setattr(mikulik_2020, "QUICK", mikulik_2020.Sizes(4, 2, 2, 20))
 
     sizes = agarwal_2025.Sizes(tuple(agarwal_2025.CELLS), 4, 2, 2, 4, 4, 2)
     monkeypatch.setattr(agarwal_2025, "QUICK", sizes)
