@@ -50,7 +50,7 @@ class Sizes:
     batch: int = 20
 
 
-FULL = Sizes(tuple(CELLS), 32, 2_500, 3, 4_000, 8)
+FULL = Sizes(tuple(CELLS), 32, 2_500, 3, 2_000, 7)
 QUICK = Sizes(tuple(CELLS), 32, 200, 2, 1_000, 6)
 
 
