@@ -35,7 +35,7 @@ class Sizes:
     tasks: int
 
 
-FULL = Sizes(32, 6_000, 3, 1_000)
+FULL = Sizes(32, 4_000, 3, 1_000)
 QUICK = Sizes(32, 1_000, 2, 300)
 
 
