@@ -7,11 +7,11 @@ import pytest
 from running import refused, run
 
 from analysis.intervals import Estimate
-from analysis.papers import edelman_2024, mikulik_2020, read_out, shai_2024
+from analysis.papers import edelman_2024, read_out, shai_2024
 from analysis.papers.page import claims_table, make_report
 from analysis.papers.paper import Claim
 from analysis.papers.registry import PAPERS, load_paper, load_papers
-from meta_learning.processes import DirichletCategorical, Mess3, RandomRandomXor, StationaryChain
+from meta_learning.processes import Mess3, RandomRandomXor, StationaryChain
 
 CLAIM = {"quantity", "unit", "published", "ours", "ci95", "agrees"}
 
@@ -115,8 +115,6 @@ def test_phases_are_told_apart():
 @pytest.fixture
 def tiny(monkeypatch):
     """Every paper's quick size, made tiny."""
-    monkeypatch.setattr(mikulik_2020, "PROCESS", DirichletCategorical((1, 1, 1), 5))
-    monkeypatch.setattr(mikulik_2020, "QUICK", mikulik_2020.Sizes(4, 2, 2, 20))
 
     sizes = edelman_2024.Sizes(T=5, stages=(1, 2), batch=2, streams=4, seeds=2, short=2)
     monkeypatch.setattr(edelman_2024, "QUICK", sizes)
