@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from analysis.papers.page import claims_table, differences_table, lead
+from analysis.papers.page import claims_table, lead, setting_of
 from analysis.papers.registry import PAPERS, load_paper
 from analysis.report import markdown
 from analysis.report.report import Table
@@ -55,7 +55,7 @@ def as_markdown(entry: dict[str, Any], folder: Path, link: str) -> str:
     ]
     out += [words(markdown.table(claims_table(entry), page))]
     out += [markdown.table(table, page) for table in paper.tables(entry)]
-    out += [words(markdown.table(differences_table(entry), page))]
+    out += ["## The setting", "\n".join(f"- {text}" for text in setting_of(entry))]
     return "\n\n".join(out) + "\n"
 
 

@@ -68,8 +68,8 @@ def run(how: How) -> Findings:
     for cell in CELLS:
         recipe = make_recipe(iterations=sizes.short, batch_size=4, unroll=9 * SHORT)
         learners = how.train(short[2].process, recipe, cell, _WIDTH, seeds)
-        rows = [learner.log_predictive(short[2].symbols)[..., :-1] for learner in learners]
-        gaps[cell] = [float(short[2].gap(log_q).mean()) for log_q in rows]
+        said = [learner.log_predictive(short[2].symbols)[..., :-1] for learner in learners]
+        gaps[cell] = [float(short[2].gap(log_q).mean()) for log_q in said]
         how.say(f"{cell}-{_WIDTH}: exact gap {np.mean(gaps[cell]):.2g} nats a symbol")
     phases = [follow(seed, sizes) for seed in seeds]
     for seed, rows in zip(seeds, phases, strict=True):

@@ -26,10 +26,10 @@ def make_report(paper: Paper, found: Document) -> Report:
         f"{paper.authors}: {paper.title}",
         lead(found),
         document([found]),
-        [claims_table(found), *paper.tables(found), differences_table(found)],
+        [claims_table(found), *paper.tables(found)],
         panels=partial(paper.panels, found),
         seeds=found["seeds"],
-        findings=paper.says(found),
+        findings=[*paper.says(found), *setting_of(found)],
     )
 
 
@@ -76,12 +76,13 @@ def claims_table(found: Document) -> Table:
     )
 
 
-def differences_table(found: Document) -> Table:
+def setting_of(found: Document) -> list[str]:
     """What is published of the setting, what was assumed, what is otherwise here."""
-    rows = [[f"Published: {found['setting']}"]]
-    rows += [[f"Assumed: {text}"] for text in found["assumed"]]
-    rows += [[f"Different here: {text}"] for text in found["differs"]]
-    return Table("The setting", ["what is published of it, and what is not"], rows)
+    return [
+        f"Published: {found['setting']}",
+        *(f"Assumed: {text}" for text in found["assumed"]),
+        *(f"Different here: {text}" for text in found["differs"]),
+    ]
 
 
 def _number(value: float | None) -> str:

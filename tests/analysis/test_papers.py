@@ -12,14 +12,13 @@ from analysis.papers import (
     chlon_2025,
     edelman_2024,
     genewein_2023,
-    mikulik_2020,
     read_out,
     shai_2024,
 )
 from analysis.papers.page import claims_table, make_report
-from analysis.papers.paper import Claim
+from analysis.papers.paper import Claim, Findings, Paper
 from analysis.papers.registry import PAPERS, load_paper, load_papers
-from meta_learning.processes import DirichletCategorical, Mess3, RandomRandomXor, StationaryChain
+from meta_learning.processes import Mess3, RandomRandomXor, StationaryChain
 
 CLAIM = {"quantity", "unit", "published", "ours", "ci95", "agrees"}
 
@@ -123,8 +122,6 @@ def test_phases_are_told_apart():
 @pytest.fixture
 def tiny(monkeypatch):
     """Every paper's quick size, made tiny."""
-    monkeypatch.setattr(mikulik_2020, "PROCESS", DirichletCategorical((1, 1, 1), 5))
-    monkeypatch.setattr(mikulik_2020, "QUICK", mikulik_2020.Sizes(4, 2, 2, 20))
 
     sizes = agarwal_2025.Sizes(tuple(agarwal_2025.CELLS), 4, 2, 2, 4, 4, 2)
     monkeypatch.setattr(agarwal_2025, "QUICK", sizes)
@@ -143,6 +140,46 @@ def tiny(monkeypatch):
     monkeypatch.setattr(shai_2024, "T", 5)
     monkeypatch.setattr(shai_2024, "PROCESSES", (Mess3(T=5), RandomRandomXor(5)))
     monkeypatch.setattr(shai_2024, "QUICK", shai_2024.Sizes(4, 2, (1, 2), 2, 4))
+
+
+def test_the_report_of_a_run(monkeypatch, tmp_path):
+    """A paper that needs no networks, through the command."""
+    claims = (
+        Claim("met", "A number that is met", "nats", 0.5, 0.005),
+        Claim("missed", "A number that is not", "nats", 0.5, 0.005, "most", "In the abstract."),
+        Claim("silent", "A picture", "", None),
+    )
+    ours = {
+        "met": Estimate(0.6, 0.504, 0.7),
+        "missed": Estimate(0.6, 0.51, 0.7),
+        "silent": Estimate(1e-5, None, None),
+    }
+
+    def measure(how):
+        how.say(f"seed {how.seed}")
+        return Findings(ours, {"quick": how.quick}, [how.seed])
+
+    paper = Paper(
+        "someone-2020", "A title", "Someone (2020)", "2001.00001", "A coin.", claims, measure,
+        assumed=("It is fair.",), says=lambda found: ["It is a coin."],
+    )  # fmt: skip
+    monkeypatch.setattr("analysis.papers.registry.load_paper", lambda name: paper)
+    shown = run("papers", "someone-2020", "--seed", 3, "--out", tmp_path / "out")
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stderr == "seed 3\n"
+    said = " ".join(shown.stdout.split())
+    assert "1 of 2 published numbers agree with ours; 1 of ours have none" in said
+    assert "It is a coin. Published: A coin. Assumed: It is fair." in said
+    document = json.loads((tmp_path / "out" / "someone-2020.json").read_text())
+    check_document(document, ran=True)
+    (found,) = document["papers"]
+    assert [claim["agrees"] for claim in found["claims"]] == [True, False, None]
+    assert (found["quick"], found["seeds"], found["curves"]) == (False, [3], {"quick": False})
+    rows = claims_table(found).rows
+    assert rows[0] == ["A number that is met, nats", "0.5", "0.6", "[0.504, 0.7]", "yes"]
+    assert rows[1][1:] == ["at most 0.5", "0.6", "[0.51, 0.7]", "no"]
+    assert rows[2] == ["A picture", "-", "1e-05", "", "-"]
+    assert "It is a coin." in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", PAPERS)
