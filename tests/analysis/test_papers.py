@@ -122,7 +122,6 @@ def test_phases_are_told_apart():
 @pytest.fixture
 def tiny(monkeypatch):
     """Every paper's quick size, made tiny."""
-
     sizes = agarwal_2025.Sizes(tuple(agarwal_2025.CELLS), 4, 2, 2, 4, 4, 2)
     monkeypatch.setattr(agarwal_2025, "QUICK", sizes)
     monkeypatch.setattr(agarwal_2025, "_DRAWN", range(2))
