@@ -9,16 +9,19 @@ from functools import partial
 
 import jax
 import numpy as np
+from jaxtyping import Float64, PRNGKeyArray
 
 from analysis.intervals import Estimate, estimates, student_log
 from analysis.papers.genewein_2023_figures import PREDICTORS, SOURCES, panels, says, tables
 from analysis.papers.paper import Claim, Findings, How, Paper
-from analysis.papers.switching import OfStreams, Predict, enumeration_error, halves, regrets
+from analysis.papers.switching import Predict, enumeration_error, halves, regrets
 from meta_learning.learner import TEST, Learner
 from meta_learning.processes import ChangePoints, DirichletCategorical, LiveAndDie, PartitionTree
 from meta_learning.processes.stretches import Stretches
 from meta_learning.recipes import make_recipe
 
+# Of one predictor, a row a seed where there are some.
+OfSeeds = Float64[np.ndarray, "seeds streams"]
 # KT throughout, as in the paper.
 ALPHA = (0.5, 0.5)
 # Symbols of the histories whose segmentations are enumerated.
@@ -111,7 +114,7 @@ def _on_source(
     source: Stretches,
     exact: dict[str, Predict],
     trained: dict[str, list[Learner]],
-    key: jax.Array,
+    key: PRNGKeyArray,
     sizes: Sizes,
 ) -> tuple[dict[str, Estimate], dict[str, list[float]]]:
     """Regret and gap over a stream of each predictor, and the cumulative regret by place. Intervals are
@@ -120,7 +123,7 @@ def _on_source(
     for name, learners in trained.items():
         predictors |= {f"{name}/{n}": one.log_predictive for n, one in enumerate(learners)}
     found = regrets(source, predictors, key, sizes.streams, sizes.length)
-    values: dict[str, OfStreams] = {}
+    values: dict[str, OfSeeds] = {}
     curves = {}
     for name in [*exact, *trained]:
         of = [v for k, v in found.items() if k.split("/")[0] == name]
@@ -131,7 +134,7 @@ def _on_source(
     return _over_streams_or_seeds(values), curves
 
 
-def _over_streams_or_seeds(values: dict[str, OfStreams]) -> dict[str, Estimate]:
+def _over_streams_or_seeds(values: dict[str, OfSeeds]) -> dict[str, Estimate]:
     out: dict[str, Estimate] = {}
     for name, value in values.items():
         out |= estimates({name: value}, {name: partial(_of, name)}, {name: student_log})
@@ -142,7 +145,9 @@ def _of(name: str, means: dict[str, np.ndarray]) -> np.ndarray:
     return means[name]
 
 
-def _by_hazard(exact: dict[str, Predict], key: jax.Array, sizes: Sizes) -> dict[str, list[float]]:
+def _by_hazard(
+    exact: dict[str, Predict], key: PRNGKeyArray, sizes: Sizes
+) -> dict[str, list[float]]:
     """KL(Bayes || predictor) over a stream of change points, by hazard."""
     hazards = halves(sizes.hazards)
     out: dict[str, list[float]] = {"hazard": hazards} | {name: [] for name in exact}
