@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64, PRNGKeyArray
 
-from analysis.intervals import Estimate, estimates, student_log
+from analysis.intervals import Estimate, Mean, Means, estimates, student_log
 from analysis.papers.genewein_2023_figures import PREDICTORS, SOURCES, panels, says, tables
 from analysis.papers.paper import Claim, Findings, How, Paper
 from analysis.papers.switching import Predict, enumeration_error, halves, regrets
@@ -141,7 +141,7 @@ def _over_streams_or_seeds(values: dict[str, OfSeeds]) -> dict[str, Estimate]:
     return out
 
 
-def _of(name: str, means: dict[str, np.ndarray]) -> np.ndarray:
+def _of(name: str, means: Means) -> Mean | float:
     return means[name]
 
 
