@@ -9,6 +9,7 @@ from analysis.commands.compare import compare
 from analysis.commands.experiments import experiments
 from analysis.commands.hidden import hidden
 from analysis.commands.inpaint import inpaint
+from analysis.commands.papers import papers
 from analysis.commands.pixels import pixels
 from analysis.commands.questions import questions
 from analysis.commands.reproduce import reproduce
@@ -111,6 +112,7 @@ main.add_command(compare)
 main.add_command(experiments)
 main.add_command(hidden)
 main.add_command(inpaint)
+main.add_command(papers)
 main.add_command(pixels)
 main.add_command(questions)
 main.add_command(reproduce)

@@ -22,6 +22,7 @@ import beliefs
 import board
 import half_digits
 import numpy as np
+import published
 import speeds
 
 from analysis.audit import page as audit_pages
@@ -353,6 +354,18 @@ def pools() -> Pieces:
     return {"pools": _figures("pools", panels, command)}
 
 
+def papers() -> Pieces:
+    """Published numbers beside ours, from docs/results/papers."""
+    found = published.load()
+    out = {f"paper-{name}": "Not measured yet.\n" for name in published.PAPERS}
+    out |= {
+        f"paper-{name}": published.as_markdown(entry, GENERATED, f"../{LINK}")
+        for name, entry in found.items()
+    }
+    table = published.words(markdown.table(published.table_of_all(found), "papers"))
+    return out | {"papers": f"{table}\n"}
+
+
 def mistakes() -> Pieces:
     """What known mistakes do to the numbers, from docs/results."""
     rows = [
@@ -421,6 +434,7 @@ DRAWN = (
     mistakes,
     swept,
     pools,
+    papers,
     kept,
     architectures,
     speed,

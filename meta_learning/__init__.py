@@ -10,6 +10,8 @@ _PUBLIC = {
     "DirichletCategorical": "meta_learning.processes",
     "FixedCategorical": "meta_learning.processes",
     "ChangePoints": "meta_learning.processes",
+    "LiveAndDie": "meta_learning.processes",
+    "PartitionTree": "meta_learning.processes",
     "MarkovChain": "meta_learning.processes",
     "Mixture": "meta_learning.processes",
     "HiddenMarkov": "meta_learning.processes",

@@ -37,6 +37,8 @@ NUMBERS = {
     "images": "figures inpainting inpainting_results runs",
     "sweep": "sweep results",
     "all_histories": "file gap predictions states",
+    "papers": "agarwal_2025 chlon_2025 edelman_2024 filtering genewein_2023 orders read_out shai_2024 "
+    "switching",
 }
 CHECKED = ["autoregressive", "meta_learning"]
 CHECKED += [

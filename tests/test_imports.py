@@ -20,7 +20,7 @@ MAY_IMPORT = {
 FLOORS = (
     {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
     {"forecast", "report"},
-    {"comparison", "audit", "hidden", "all_histories", "images", "sweep", "coursework"},
+    {"comparison", "audit", "hidden", "all_histories", "images", "sweep", "coursework", "papers"},
     {"console", "output", "training_progress"},
     {"commands"},
     {"cli"},
@@ -36,6 +36,7 @@ NEIGHBOURS = {
     "all_histories": {"comparison", "audit", "hidden"},
     "sweep": {"comparison"},
     "coursework": {"comparison", "audit", "hidden", "images"},
+    "papers": {"comparison", "audit", "hidden", "all_histories", "sweep"},
 }
 HEAVY = (
     "jax",

@@ -15,9 +15,11 @@ from meta_learning.processes import (
     FixedCategorical,
     GoldenMean,
     HiddenMarkov,
+    LiveAndDie,
     MarkovChain,
     Mess3,
     Mixture,
+    PartitionTree,
     RandomRandomXor,
     StationaryChain,
     TaskPool,
@@ -37,18 +39,55 @@ def urn(alpha, counts, symbol):
     return (alpha[symbol] + counts.count(symbol)) / (sum(alpha) + len(counts))
 
 
-def change_points(process, draws):
-    """p(draws): the sum over every set of change points of the stretches' probabilities."""
-    alpha, hazard = fractions(process.alpha), Fraction(process.hazard)
-    total = Fraction(0)
-    for changes in itertools.product((False, True), repeat=max(len(draws) - 1, 0)):
-        weight, stretch = Fraction(1), []
-        for t, x in enumerate(draws):
-            if t:
-                weight *= hazard if changes[t - 1] else 1 - hazard
-                stretch = [] if changes[t - 1] else stretch
-            weight *= urn(alpha, stretch, x)
-            stretch = [*stretch, x]
+def segmentations(process, length):
+    """(weight, starts of the stretches) of every segmentation of the first ``length`` places that the
+    process can make, by its definition. Some come more than once."""
+    if isinstance(process, PartitionTree):
+        size = 2**process.depth
+        blocks = [
+            [(w, [s + at for s in starts]) for w, starts in trees(size)]
+            for at in range(0, length, size)
+        ]
+        for chosen in itertools.product(*blocks):
+            weight = math.prod((w for w, _ in chosen), start=Fraction(1))
+            yield weight, [s for _, starts in chosen for s in starts if s < length]
+        return
+    for changes in itertools.product((False, True), repeat=max(length - 1, 0)):
+        weight, starts = Fraction(1), [0]
+        for t, change in enumerate(changes, 1):
+            hazard = (
+                Fraction(process.hazard)
+                if isinstance(process, ChangePoints)
+                else Fraction(1, 2 * (t - starts[-1]))
+            )
+            weight *= hazard if change else 1 - hazard
+            starts = [*starts, t] if change else starts
+        yield weight, starts
+
+
+@cache
+def trees(size):
+    """(probability, starts of the leaves) of every binary tree over ``size`` places."""
+    if size == 1:
+        return [(Fraction(1), [0])]
+    half = trees(size // 2)
+    both = [
+        (left * right / 2, [*here, *(s + size // 2 for s in there)])
+        for left, here in half
+        for right, there in half
+    ]
+    return [(Fraction(1, 2), [0]), *both]
+
+
+def stretches(process, draws):
+    """p(draws): the sum over every segmentation of the stretches' probabilities."""
+    alpha, total = fractions(process.alpha), Fraction(0)
+    for weight, starts in segmentations(process, len(draws)):
+        for start, end in itertools.pairwise([*starts, len(draws)]):
+            of = draws[start:end]
+            weight *= math.prod(
+                (urn(alpha, of[:t], x) for t, x in enumerate(of)), start=Fraction(1)
+            )
         total += weight
     return total
 
@@ -226,7 +265,7 @@ def fixed(process, draws):
 PROBABILITY = {
     DirichletCategorical: dirichlet,
     FixedCategorical: fixed,
-    ChangePoints: change_points,
+    **dict.fromkeys((ChangePoints, LiveAndDie, PartitionTree), stretches),
     MarkovChain: markov_chain,
     StationaryChain: stationary_chain,
     Mixture: mixture,

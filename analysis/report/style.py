@@ -28,6 +28,8 @@ ROLES: dict[str, tuple[str, str, str, str]] = {
     "laplace": ("Laplace (alpha = 1)", ORANGE, "--", "v"),
     "no_change_points": ("Bayes, no change points", PURPLE, ":", "^"),
     "bayes_wrong_hazard": ("Bayes, wrong hazard", SKY, "-.", "x"),
+    "live_and_die": ("live and die", GREEN, "-.", "d"),
+    "partition_tree": ("partition tree", ORANGE, "--", "v"),
     "iid_dirichlet": ("i.i.d. Dirichlet", SKY, "-.", "x"),
     "last_symbol_only": ("last symbol only", PURPLE, ":", "^"),
     "bayes_wrong_model": ("Bayes, wrong model", SKY, "-.", "x"),

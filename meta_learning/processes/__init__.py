@@ -16,6 +16,7 @@ from meta_learning.processes.known_hidden_markov import (
     RandomRandomXor,
     ZeroOneRandom,
 )
+from meta_learning.processes.live_and_die import LiveAndDie
 from meta_learning.processes.machine import Machine, log_normalise
 from meta_learning.processes.markov_chain import MarkovChain
 from meta_learning.processes.mixture import Mixture
@@ -31,6 +32,7 @@ from meta_learning.processes.parameters import (
     read_number,
     read_numbers,
 )
+from meta_learning.processes.partition_tree import PartitionTree
 from meta_learning.processes.places import (
     count_symbols,
     drawn_places,
@@ -53,11 +55,13 @@ __all__ = [
     "FixedCategorical",
     "GoldenMean",
     "HiddenMarkov",
+    "LiveAndDie",
     "Machine",
     "MarkovChain",
     "Mess3",
     "Mixture",
     "Parameter",
+    "PartitionTree",
     "Process",
     "RandomRandomXor",
     "StationaryChain",
@@ -88,6 +92,8 @@ PROCESSES: dict[str, type[Process]] = {
         DirichletCategorical,
         FixedCategorical,
         ChangePoints,
+        LiveAndDie,
+        PartitionTree,
         MarkovChain,
         StationaryChain,
         Mixture,

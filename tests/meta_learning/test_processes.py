@@ -17,7 +17,15 @@ from laws import (
 )
 from running import refused, run
 from scipy.stats import chisquare
-from words import PROBABILITY, STARTS_AND_EDGES, fractions, paths, start_and_edges, urn
+from words import (
+    PROBABILITY,
+    STARTS_AND_EDGES,
+    fractions,
+    paths,
+    segmentations,
+    start_and_edges,
+    urn,
+)
 
 from meta_learning.processes import (
     PROCESSES,
@@ -27,9 +35,11 @@ from meta_learning.processes import (
     FixedCategorical,
     GoldenMean,
     HiddenMarkov,
+    LiveAndDie,
     MarkovChain,
     Mess3,
     Mixture,
+    PartitionTree,
     StationaryChain,
     TaskPool,
     ZeroOneRandom,
@@ -40,6 +50,9 @@ EXAMPLES = [example for kind in PROCESSES.values() for example in kind.examples(
 NEW = [e for e in EXAMPLES if type(e) in PROBABILITY] + [
     ChangePoints((2.0, 0.5), 0.0),
     ChangePoints((2.0, 0.5), 1.0),
+    LiveAndDie((0.5, 0.5)),
+    PartitionTree((0.5, 0.5), 3),
+    PartitionTree((2.0, 0.5, 1.0), 1),
     MarkovChain((0.5, 3.0), 4),
     Mixture(((0.9, 0.1),), 3),
     GoldenMean(0.0),
@@ -112,22 +125,23 @@ def of_markov(process, draws):
     }
 
 
-def of_change_points(process, draws):
-    """Over every set of changes after the draws so far, the last included."""
-    alpha, hazard = fractions(process.alpha), Fraction(process.hazard)
+def of_stretches(process, draws):
+    """Over every segmentation of the draws so far and the place after them."""
     joint = {}
-    for changes in itertools.product((False, True), repeat=len(draws)):
-        weight, stretch = Fraction(1), []
-        for x, change in zip(draws, changes, strict=True):
-            weight *= urn(alpha, stretch, x) * (hazard if change else 1 - hazard)
-            stretch = [] if change else [*stretch, x]
-        joint[len(stretch)] = joint.get(len(stretch), 0) + weight
+    for weight, starts in segmentations(process, len(draws) + 1):
+        alpha = fractions(process.alpha)
+        for start, end in itertools.pairwise([*starts, len(draws) + 1]):
+            of = draws[start:end]
+            weight *= math.prod(
+                (urn(alpha, of[:t], x) for t, x in enumerate(of)), start=Fraction(1)
+            )
+        joint[starts[-1]] = joint.get(starts[-1], 0) + weight
     of = shares(joint)
-    runs = {n: list(draws[len(draws) - n :]) for n in of}
     return {
-        "run_length": [sum(w * n for n, w in of.items())],
+        "run_length": [sum(w * (len(draws) - s) for s, w in of.items())],
         "counts": [
-            sum(w * runs[n].count(k) for n, w in of.items()) for k in range(process.num_symbols)
+            sum(w * list(draws[s:]).count(k) for s, w in of.items())
+            for k in range(process.num_symbols)
         ],
     }
 
@@ -150,7 +164,7 @@ COORDINATES = {
         "log_concentration": [math.log(sum(process.alpha) + len(draws))]
     },
     FixedCategorical: lambda process, draws: {},
-    ChangePoints: of_change_points,
+    **dict.fromkeys((ChangePoints, LiveAndDie, PartitionTree), of_stretches),
     MarkovChain: of_markov,
     StationaryChain: of_stationary,
     Mixture: of_mixture,

@@ -1,0 +1,1 @@
+"""Figures of published papers beside those of the same measurement here. A paper is one file."""
