@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # name -> the module of ``analysis.papers`` that has it, imported when it is asked for
 PAPERS: dict[str, str] = {
+    "mikulik-2020": "mikulik_2020",
     "shai-2024": "shai_2024",
     "edelman-2024": "edelman_2024",
     "genewein-2023": "genewein_2023",

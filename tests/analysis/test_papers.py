@@ -12,13 +12,14 @@ from analysis.papers import (
     chlon_2025,
     edelman_2024,
     genewein_2023,
+    mikulik_2020,
     read_out,
     shai_2024,
 )
 from analysis.papers.page import claims_table, make_report
 from analysis.papers.paper import Claim, Findings, Paper
 from analysis.papers.registry import PAPERS, load_paper, load_papers
-from meta_learning.processes import Mess3, RandomRandomXor, StationaryChain
+from meta_learning.processes import DirichletCategorical, Mess3, RandomRandomXor, StationaryChain
 
 CLAIM = {"quantity", "unit", "published", "ours", "ci95", "agrees"}
 
@@ -130,6 +131,8 @@ def tiny(monkeypatch):
     monkeypatch.setattr(chlon_2025, "QUICK", chlon_2025.Sizes(4, 4, 2, 2, 2))
     monkeypatch.setattr(genewein_2023, "QUICK", genewein_2023.Sizes(2, 4, 2, 2, 8, 1, 2))
     monkeypatch.setattr(genewein_2023, "_SMALL", 4)
+    monkeypatch.setattr(mikulik_2020, "PROCESS", DirichletCategorical((1, 1, 1), 5))
+    monkeypatch.setattr(mikulik_2020, "QUICK", mikulik_2020.Sizes(4, 2, 2, 20))
 
     sizes = edelman_2024.Sizes(T=5, stages=(1, 2), batch=2, streams=4, seeds=2, short=2)
     monkeypatch.setattr(edelman_2024, "QUICK", sizes)
