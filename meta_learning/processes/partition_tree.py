@@ -2,7 +2,7 @@
 
 Places 0..2^d - 1 are the root. A node of more than one place is split into its halves with
 probability 1/2, and they likewise; what is not split is a stretch with one p. The next 2^d places are
-a tree of their own, and so on. The exact predictor (Veness, White, Bowling and Gyorgy 2013, "Partition
+a tree of their own, and so on. The exact predictor (Veness et al. 2013, "Partition
 Tree Weighting") mixes over all such trees in O(d) work a place. Genewein et al. (2023) train on it, with
 alpha = 1/2 and d = 8.
 

@@ -96,6 +96,6 @@ def test_directions_are_those_of_the_published_algorithm(block):
 def test_sides_that_are_not_long_have_one_basis():
     assert block_sizes(128) == (1, 128)
     assert block_sizes(129) == (2, 65)
-    assert block_sizes(512 + 5) == (8, 65)
-    assert block_sizes(2048) == (32, 64)
+    assert block_sizes(512 + 5) == (10, 52)
+    assert block_sizes(2048) == (42, 49)
     assert block_sizes(7, whole=3, block=2) == (3, 3)

@@ -179,12 +179,13 @@ def test_coordinates_equal_their_definitions(process):
     K, T = process.num_symbols, process.task_length
     length = 4 if math.isinf(T) else min(4, int(T) - 1)
     probability = PROBABILITY[type(process)]
-    for draws in itertools.product(range(K), repeat=length):
-        if length == 0 or probability(process, list(draws)) == 0:
-            continue
-        found = process.coordinates_along(np.array(draws))
+    every = [list(draws) for draws in itertools.product(range(K), repeat=length)]
+    every = [draws for draws in every if draws and probability(process, draws) > 0]
+    together = process.coordinates_along(np.array(every)) if every else {}
+    for row, draws in enumerate(every):
+        found = {name: values[row] for name, values in together.items()}
         for n in range(length):
-            history = list(draws[:n])
+            history = draws[:n]
             expected = COORDINATES[type(process)](process, history)
             if "counts" in found and "counts" not in expected:
                 expected["counts"] = [history.count(k) for k in range(K)]
