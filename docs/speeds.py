@@ -94,8 +94,12 @@ def widths_table(document: dict[str, Any]) -> Table:
     """The gap of the default recipe by width, beside Adam's at the better of its learning rates."""
     rows = []
     for hidden, runs in document["runs"].items():
-        adam = min((name for name in runs if name != "soap"), key=lambda n: np.mean(runs[n]["gap"]))
-        for label, run in (("SOAP", runs["soap"]), (adam.capitalize(), runs[adam])):
+        named = [("SOAP", run) for name, run in runs.items() if name == "soap"]
+        others = {name: run for name, run in runs.items() if name != "soap"}
+        if len(others) > 1:  # both learning rates
+            best = min(others, key=lambda name: np.mean(others[name]["gap"]))
+            named.append((best.capitalize(), others[best]))
+        for label, run in named:
             gap = np.array(run["gap"])
             closed = 100 * (1 - gap / run["memoryless"])
             rows.append(
