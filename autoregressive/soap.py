@@ -27,6 +27,7 @@ from jax import Array, lax
 from jaxtyping import Float, Int
 
 from autoregressive.broadcast import AnyArray
+from autoregressive.matrices import each, eigh, orthogonalize
 
 Matrices = Mapping[str, Float[AnyArray, "_ _"]]
 # Moments or bases of one side of every layer: of its blocks.
@@ -271,11 +272,11 @@ def _from_basis(
 def _power_step(
     moment: Float[Array, "blocks n n"], basis: Float[Array, "blocks n n"]
 ) -> Float[Array, "blocks n n"]:
-    return jnp.linalg.qr(moment @ basis)[0]
+    return each(orthogonalize, moment @ basis)
 
 
 def _eigenvectors(
     moment: Float[Array, "blocks n n"], basis: Float[Array, "blocks n n"]
 ) -> Float[Array, "blocks n n"]:
     """Columns in order of falling eigenvalue, whatever the basis before."""
-    return jnp.linalg.eigh(moment)[1][..., ::-1]
+    return each(eigh, moment)[1][..., ::-1]

@@ -18,6 +18,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float, Float64, Int, Int8, Shaped
 
 from autoregressive.cells.base import State
+from autoregressive.matrices import solve
 
 # Of standardised features, for one particle's worth of data.
 _RIDGE = 1.0
@@ -123,7 +124,7 @@ def _ridge(
     middle = (weight @ worth) / count
     weighted = design * weight[:, None]
     gram = weighted.T @ design + _RIDGE * jnp.eye(design.shape[1])
-    found = jnp.linalg.solve(gram, weighted.T @ (worth - middle))
+    found = solve(gram, weighted.T @ (worth - middle))
     width = rows.shape[1]
     sides = jnp.array([-0.5, 0.5])
     slope = (found[:width, None] + found[width + 1 :, None] * sides[None]) / scale[:, None]

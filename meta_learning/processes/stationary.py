@@ -10,6 +10,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
+from autoregressive.matrices import eigh
+
 # Of the rule in the logarithm of the odds: error below 1e-8 from concentrations of 0.1 on, below 1e-13
 # from 1/2 on.
 _NODES, _REACH = 128, 5.2
@@ -151,5 +153,5 @@ def _jacobi_rule(
     diagonal = jnp.concatenate([first[None], middle])
     off = jnp.sqrt(beside)
     matrix = jnp.diag(diagonal) + jnp.diag(off, 1) + jnp.diag(off, -1)
-    nodes, vectors = jnp.linalg.eigh(matrix)
+    nodes, vectors = eigh(matrix)
     return nodes, vectors[0] ** 2
