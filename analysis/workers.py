@@ -8,7 +8,6 @@ process refuses its task: results must be those of one process.
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import platform
 import signal
@@ -38,8 +37,6 @@ _TASKS_A_THREAD = 2
 # Ctrl-C reaches every process of a terminal, but it is the parent that ends workers.
 _LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _NO_DASK = "workers need Dask distributed: pip install 'meta-learn[cluster]'"
-# What Dask calls the environment of the processes that it starts.
-_BEFORE_SPAWN = "distributed.nanny.pre-spawn-environ"
 # Set on the worker, where other settings must be equal already.
 _PRECISION = "jax_default_matmul_precision"
 
@@ -110,7 +107,6 @@ def connect(
     one_thread: as for ``each_result``. Errors: as ``run_tasks``.
     """
     try:
-        import dask
         from distributed import Client, LocalCluster
         from distributed.utils import silence_logging_cmgr
     except ImportError:
@@ -121,8 +117,6 @@ def connect(
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL + 1))
         cluster: str | LocalCluster | None = scheduler
         if scheduler is None:
-            if not one_thread:
-                stack.enter_context(dask.config.set({_BEFORE_SPAWN: _linear_algebra_threads()}))
             cluster = stack.enter_context(
                 _without_ctrl_c(
                     LocalCluster,
@@ -258,13 +252,6 @@ def _setting() -> dict[str, str | None]:
         "platform": jax.default_backend(),
         _PRECISION: config.jax_default_matmul_precision,
     }
-
-
-def _linear_algebra_threads() -> dict[str, str]:
-    """As many threads of linear algebra as here, where Dask would give it one: the bits of the
-    decompositions that SOAP makes depend on their number."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {name: os.environ.get(name, str(os.cpu_count())) for name in names}
 
 
 def _local_environment(one_thread: bool) -> dict[str, str]:

@@ -1,14 +1,18 @@
-"""Decompositions that take batches one matrix after another.
+"""Decompositions that take batches one matrix after another, and one thread for each.
 
 jaxlib's LAPACK calls share the matrices of a batch between the threads that also run the program, and
 wait for them. Where such calls hold all threads nobody is left to do the work, and the program stands
-still for ever; with two threads that takes two layers of a network, or two seeds. A call with a single
-matrix waits for nobody.
+still for ever; with two threads two layers of a network are enough. A call with a single matrix waits
+for nobody.
+
+The library behind these calls has threads of its own, which wait busily for each other beside those of
+the program: one matrix of 128 rows can take a hundred times as long with two of them as with one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import jax
@@ -16,6 +20,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Float
+from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,3 +55,14 @@ def each(function: Callable[[Float[Array, "n n"]], R], matrices: Float[Array, "b
     if len(matrices) == 1:  # without a loop
         return jax.tree.map(lambda x: x[None], function(matrices[0]))
     return jax.vmap(function)(matrices)
+
+
+@contextmanager
+def one_lapack_thread() -> Iterator[None]:
+    """Inside it a call of LAPACK has one thread, from whatever thread of this process it comes. The bits
+    of a decomposition then do not depend on the number of processors either."""
+    # What jaxlib calls. Limits are those of libraries that are loaded.
+    import scipy.linalg.cython_lapack  # noqa: F401
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

@@ -18,6 +18,7 @@ import optax
 from jax import Array, lax
 from jaxtyping import Float, Int, Key, PyTree, Shaped
 
+from autoregressive.matrices import one_lapack_thread
 from autoregressive.pace import TRAINING, tell
 
 # A chunk runs in pieces of about so many seconds: Ctrl-C is only heard between two of them.
@@ -148,10 +149,17 @@ def fit(
     stops = [s for s in stops if s > start]
     if not stops:
         return
-    run = jax.jit(trainer.run, static_argnums=5)
+    program = jax.jit(trainer.run, static_argnums=5)
+
+    @one_lapack_thread()
+    def run(state: TrainState, first: int, n: int) -> tuple[TrainState, Array]:
+        return jax.block_until_ready(
+            program(state, data, keys, jnp.int32(first), jnp.int32(n), most)
+        )
+
     tell(TRAINING, start, stops[-1])
     # Compiled by a call without iterations: the first ones are timed to choose the pieces.
-    jax.block_until_ready(run(state, data, keys, jnp.int32(start), jnp.int32(0), most))
+    run(state, start, 0)
     tell(TRAINING, start, stops[-1])
     last_loss, piece = np.nan, 1
     for stop in stops:
@@ -159,7 +167,7 @@ def fit(
         while start < stop:
             n = min(piece, stop - start)
             begun = time.monotonic()
-            state, here = run(state, data, keys, jnp.int32(start), jnp.int32(n), most)
+            state, here = run(state, start, n)
             losses.append(np.asarray(here)[:, :n])
             piece = max(1, int(n * _PIECE_S / max(time.monotonic() - begun, 1e-9)))
             _check_finite(losses[-1], start, last_loss)

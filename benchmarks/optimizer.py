@@ -20,6 +20,7 @@ import jax
 import optax
 from document import write
 
+from autoregressive.matrices import one_lapack_thread
 from autoregressive.soap import scale_by_soap
 from meta_learning import DirichletCategorical
 from meta_learning.learner import learner_model, losses
@@ -66,8 +67,10 @@ def program(
 
     state = optimizer.init(params)
     # The first refreshment, an eigendecomposition, comes once in a training.
-    params, state = run(params, state)
+    with one_lapack_thread():
+        params, state = jax.block_until_ready(run(params, state))
 
+    @one_lapack_thread()
     def call() -> Any:
         return jax.block_until_ready(run(params, state))
 

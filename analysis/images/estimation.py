@@ -21,6 +21,7 @@ import numpy as np
 from analysis.images.chains import CHAINS, Chains, run_chains
 from analysis.workers import each_result
 from autoregressive.images.masked import MaskedImages
+from autoregressive.matrices import one_lapack_thread
 from autoregressive.pixels.evidence import Evidence, estimate_evidence, look_ahead
 from autoregressive.pixels.inpainting import past_only
 from autoregressive.pixels.lookahead import Lookahead
@@ -173,7 +174,7 @@ def _tasks(
 def estimate_task(task: EstimationTask) -> list[Estimated]:
     """What ``estimate`` keeps of each image of a task."""
     effort = task.effort
-    with float64():
+    with float64(), one_lapack_thread():
         keys = [jax.random.fold_in(jax.random.key(task.seed), int(row)) for row in task.rows]
         ahead: list[Lookahead | None] = []
         evidence: list[Evidence] = []

@@ -3,6 +3,7 @@ which can stand still for ever."""
 
 from __future__ import annotations
 
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from threadpoolctl import threadpool_info
 
 import autoregressive.matrices
-from autoregressive.matrices import each, eigh, orthogonalize, solve
+from autoregressive.matrices import each, eigh, one_lapack_thread, orthogonalize, solve
 from autoregressive.soap import scale_by_soap
+from autoregressive.training import Trainer, fit
 
 # Named by a compiled program: the call and the shape of what it returns first.
 CALL = re.compile(r"@(lapack_\w+|blas_\w+)\(.*-> \(?tensor<([0-9x]+)x[a-z]")
@@ -85,3 +89,27 @@ def test_nothing_else_calls_lapack():
         if calls.search(path.read_text())
     }
     assert names == {"autoregressive/matrices.py"}
+
+
+def lapack_threads():
+    return {i["num_threads"] for i in threadpool_info() if "scipy.libs" in i["filepath"]}
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="more threads than one are wanted before")
+def test_training_gives_lapack_one_thread():
+    """Where what runs is seen: in the program of a training."""
+    seen = []
+
+    def loss(params, batch):
+        jax.debug.callback(lambda: seen.append(lapack_threads()))
+        value = (params["w"] ** 2).sum()
+        return value, value
+
+    with one_lapack_thread():
+        assert lapack_threads() == {1}
+    before = lapack_threads()
+    trainer = Trainer(loss, optax.sgd(0.1), lambda data, key, start, n: jnp.zeros(n))
+    state = trainer.init({"w": jnp.ones((1, 3))})
+    list(fit(trainer, state, jax.random.split(jax.random.key(0), 1), None, [2]))
+    assert seen == [{1}] * 2
+    assert lapack_threads() == before
