@@ -46,7 +46,7 @@ CELLS = ("lstm", "gru", "mingru", "lru", "mamba", "transformer", "transformer-ro
 REFERENCE, WITHIN = ("lstm", 32), 0.1
 SYMBOLS, SEEDS = (1_600_000, 6_400_000), (0, 1, 2)
 # What a cell's learning rate is chosen by.
-RATES, RATE_SEED, RATE_SYMBOLS = (0.005, 0.01, 0.02), 100, 1_600_000
+RATES, RATE_SEED, RATE_SYMBOLS = (0.005, 0.01, 0.02, 0.04), 100, 1_600_000
 RATE_PROCESSES = ("dirichlet", "mess3")
 # Draws of a task without end whose histories are all walked.
 DRAWS = 10
