@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 
 from analysis.report.formats import interval
 from analysis.report.report import Document, Panel, Table
-from analysis.report.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from analysis.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILLION,
+    log_scale,
+)
 
 # name -> label, colour, line
 CELLS = {
@@ -51,9 +61,12 @@ def _by_place(found: Document) -> Figure:
             axes[0].plot(gaps.mean(0), color=colour, linestyle=line, marker="o", label=label)
             each, inside = ([row[key] for row in rows] for key in ("each", "inside"))
             axes[1].plot(each, inside, "o", color=colour, label=label)
-        axes[0].set(yscale="log", xlabel="symbols before", ylabel="gap, nats")
+        axes[0].set(xlabel="symbols before", ylabel="gap, nats")
+        log_scale(axes[0])
         axes[0].set_title("exact gap, all histories")
-        axes[1].set(xscale="log", yscale="log", xlabel="every history's own, bits")
+        axes[1].set(xlabel="every history's own, bits")
+        log_scale(axes[1], "x")
+        log_scale(axes[1], "y")
         axes[1].set(title="error of the entropy, two means", ylabel="mean inside, bits")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.intervals import Estimate, student_log
 from analysis.report.formats import nats
 from analysis.report.report import Document, Panel, Table
-from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION
+from analysis.report.style import BLACK, BLUE, GREEN, PURPLE, STYLE, VERMILLION, log_scale
 
 _RULES = {
     "uniform": ("uniform", GREEN, ":"),
@@ -41,7 +41,8 @@ def _phases(found: Document) -> Figure:
             mean, low, high = np.array([e.bounds for e in estimates]).T
             axis.plot(x, mean, color=colour, linestyle=line, label=label)
             axis.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-        axis.set(xscale="log", yscale="log", xlabel="iterations")
+        axis.set(xscale="log", xlabel="iterations")
+        log_scale(axis)
         axis.set_ylabel("KL(rule || network), nats a symbol")
         axis.legend()
     return figure

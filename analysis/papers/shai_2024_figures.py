@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.intervals import Estimate, student, student_log
 from analysis.report.formats import interval
 from analysis.report.report import Document, Panel, Table
-from analysis.report.style import BLUE, STYLE, VERMILLION
+from analysis.report.style import BLUE, STYLE, VERMILLION, log_scale
 
 Row = dict[str, Any]
 _CELLS = {"transformer": ("transformer", VERMILLION, "-"), "lstm": ("LSTM", BLUE, "--")}
@@ -56,7 +56,8 @@ def _curves(found: Document) -> Figure:
                     mean, low, high = np.array([e.bounds for e in estimates]).T
                     axis.plot(x, mean, color=colour, linestyle=line, label=label)
                     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-                axis.set(xscale="log", yscale="log")
+                axis.set(xscale="log")
+                log_scale(axis)
             left.set_title(name)
             right.set_title(name)
             left.set_ylabel("exact gap, nats a symbol")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analysis.report.arrays import Groups
 
 # Letters side by side in half of a page.
-_LETTERS = 76
+_LETTERS = 72
 # A JSON value, and an object of them: what is in it, says what makes it.
 Json = Any
 Document = dict[str, Any]
