@@ -18,6 +18,8 @@ from autoregressive.scores import kl
 from meta_learning.processes import HiddenMarkov, Process, count_symbols
 
 Predict = Callable[[Integer[np.ndarray, "rows length"]], Rows]
+# Of histories, what a predictor may know of them: equal rows are alike to it.
+Statistic = Callable[[Int64[np.ndarray, "rows n"]], Int64[np.ndarray, "rows m"]]
 OfPlaces = Float64[np.ndarray, " length"]
 
 
@@ -72,22 +74,25 @@ class Histories:
         """Mean of KL(Bayes || predictor) at each place, nats."""
         return (self.weight * kl(self.log_p, predict(self.symbols))).sum(0)
 
-    def gap_of_best(
-        self, statistic: Callable[[Int64[np.ndarray, "rows n"]], np.ndarray]
-    ) -> OfPlaces:
+    def mean_of_like(
+        self, statistic: Statistic, n: int, values: Float64[np.ndarray, "rows m"]
+    ) -> Float64[np.ndarray, "rows m"]:
+        """For each row the mean of ``values`` over all rows of which the first n symbols have the same
+        ``statistic``, integers (rows, ..), each as likely as it is."""
+        _, group = np.unique(statistic(self.symbols[:, :n]), axis=0, return_inverse=True)
+        group, weight = group.reshape(-1), self.weight[:, n]
+        sums = np.stack([np.bincount(group, weight * of) for of in values.T], axis=-1)
+        return (sums / np.bincount(group, weight)[:, None])[group]
+
+    def gap_of_best(self, statistic: Statistic) -> OfPlaces:
         """The least mean of KL(Bayes || q) at each place of any q that knows no more of the past than
-        ``statistic`` of it, integers (rows, m): that of the mean of p over histories that share it."""
+        ``statistic`` of it: that of the mean of p over histories that share it."""
         out = []
         for n in range(self.symbols.shape[1]):
-            values = statistic(self.symbols[:, :n])
-            _, group = np.unique(values, axis=0, return_inverse=True)
-            group = group.reshape(-1)
-            weight, p = self.weight[:, n], np.exp(self.log_p[:, n])
-            total = np.bincount(group, weight)
-            mean = np.stack([np.bincount(group, weight * of) for of in p.T], axis=-1)
+            mean = self.mean_of_like(statistic, n, np.exp(self.log_p[:, n]))
             with np.errstate(divide="ignore"):  # RESET never comes
-                log_q = np.log(mean / total[:, None])[group]
-            out.append((weight * kl(self.log_p[:, n], log_q)).sum())
+                log_q = np.log(mean)
+            out.append((self.weight[:, n] * kl(self.log_p[:, n], log_q)).sum())
         return np.array(out)
 
 
@@ -96,14 +101,12 @@ def last_symbol(histories: Int64[np.ndarray, "rows n"]) -> Int64[np.ndarray, "ro
     return histories[:, -1:]
 
 
-def counts(symbols: int) -> Callable[[Int64[np.ndarray, "rows n"]], Int64[np.ndarray, "rows m"]]:
+def counts(symbols: int) -> Statistic:
     """How often each of ``symbols`` symbols came, in whatever order: evidence that is summed up."""
     return lambda histories: count_symbols(histories, symbols).astype(np.int64)
 
 
-def counts_and_last(
-    symbols: int,
-) -> Callable[[Int64[np.ndarray, "rows n"]], Int64[np.ndarray, "rows m"]]:
+def counts_and_last(symbols: int) -> Statistic:
     """Both."""
     return lambda h: np.concatenate([counts(symbols)(h), last_symbol(h)], axis=1)
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from analysis.comparison.scores import Rows
-from analysis.papers.filtering import Histories
+from analysis.papers.filtering import Histories, Statistic
 from meta_learning.processes import count_symbols
-
-Groups = Callable[[Int64[np.ndarray, "rows n"]], Int64[np.ndarray, "rows m"]]
 
 
 def order_variance(
-    histories: Histories, log_q: Rows, groups: Groups
+    histories: Histories, log_q: Rows, groups: Statistic
 ) -> Float64[np.ndarray, " length"]:
     """The variance of q(last symbol | history, no RESET) over histories of the same ``groups``, each as
     likely as it is, and its mean over groups: by the number of symbols before (D,), a probability
@@ -24,11 +20,8 @@ def order_variance(
     q = np.exp(symbols[..., -1] - np.logaddexp.reduce(symbols, axis=-1))
     out = []
     for n in range(histories.symbols.shape[1]):
-        _, group = np.unique(groups(histories.symbols[:, :n]), axis=0, return_inverse=True)
-        group, weight = group.reshape(-1), histories.weight[:, n]
-        total = np.bincount(group, weight)
-        mean = np.bincount(group, weight * q[:, n]) / total
-        out.append((weight * (q[:, n] - mean[group]) ** 2).sum())
+        mean = histories.mean_of_like(groups, n, q[:, n, None])[:, 0]
+        out.append((histories.weight[:, n] * (q[:, n] - mean) ** 2).sum())
     return np.array(out)
 
 
