@@ -28,7 +28,7 @@ from jaxtyping import Float64, Int8, Key
 
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
-from autoregressive.pixels.particles import MOST_PARTICLES, Particles, run
+from autoregressive.pixels.particles import MOST_PARTICLES, Particles, kept_of, run
 from autoregressive.pixels.pilots import slots_for
 
 # Independent runs of a set: enough for Student's t. An answer is of one to four sets.
@@ -212,6 +212,7 @@ def _parts(
             None if held is None else jnp.asarray(held[:, some]),
             lookahead,
             particles=particles,
+            kept=kept_of(image, particles),
             slots=slots_for(int((image < 0).sum())),
         )
 

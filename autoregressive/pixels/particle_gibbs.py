@@ -19,6 +19,7 @@ from jaxtyping import Float64, Int8, Int32, Key
 from autoregressive.cells.base import Params
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead
+from autoregressive.pixels.particle_walk import reach
 from autoregressive.pixels.particles import WIDE, runs
 
 
@@ -37,7 +38,7 @@ class Sweeps(NamedTuple):
 @partial(
     jax.jit,
     static_argnums=0,
-    static_argnames=("particles", "slots", "count"),
+    static_argnames=("particles", "kept", "slots", "count"),
     compiler_options=WIDE,
 )
 def sweep(
@@ -53,6 +54,7 @@ def sweep(
     particles: int,
     slots: int,
     count: int,
+    kept: int | None = None,
 ) -> Sweeps:
     """``count`` sweeps, to be called inside ``float64``.
 
@@ -60,6 +62,7 @@ def sweep(
     """
     fold = jax.vmap(jax.vmap(jax.random.fold_in, (0, None)), (0, None))
 
+    state = reach(model, params, images)
     Carry = tuple[Array, Array, Array]
 
     def one(carry: Carry, number: Int32[Array, ""]) -> tuple[Carry, tuple[Array, Array, Array]]:
@@ -72,7 +75,9 @@ def sweep(
             fold(keys, number),
             held,
             lookahead,
+            state,
             particles=particles,
+            kept=kept,
             slots=slots,
         )
         better = found.log_prob_best > score

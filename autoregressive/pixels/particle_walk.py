@@ -12,7 +12,15 @@ from jaxtyping import Float64, Int8, Int16, Int32
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import features, guesses, log_probs
-from autoregressive.pixels.particle_steps import Problem, Swarm, branch, draw, merge, observe
+from autoregressive.pixels.particle_steps import (
+    Problem,
+    Swarm,
+    branch,
+    draw,
+    merge,
+    observe,
+    thin,
+)
 from autoregressive.pixels.selection import effective
 from autoregressive.precision import to_float64
 
@@ -30,11 +38,25 @@ class Record(NamedTuple):
 
 
 class Carry(NamedTuple):
+    """last: of each particle at the end, which one it was at the last missing pixel."""
+
     state: State
     now: Swarm
     parents: Int16[Array, "M G S"]
     bits: Int8[Array, "M G S"]
     record: Record | None
+    last: Int32[Array, "G K"]
+
+
+def reach(model: Model, params: Params, images: Int8[Array, "n P"]) -> State:
+    """The network's state of each image before the first pixel that any of them misses, in float64."""
+
+    def past(t: Int32[Array, ""], state: State) -> State:
+        x = jnp.maximum(images[:, t - 1], 0).astype(jnp.float64)
+        return model.step(to_float64(params), state, x[:, None])[0]
+
+    start = jnp.argmax((images < 0).any(0)).astype(jnp.int32)
+    return lax.fori_loop(1, start, past, to_float64(model.initial_state((len(images),))))
 
 
 def walk(
@@ -43,11 +65,15 @@ def walk(
     first_pixel: Float64[Array, ""],
     images: Int8[Array, "n P"],
     problem: Problem,
+    state: State,
+    *,
     size: int,
+    kept: int,
     slots: int,
     pilot: bool,
 ) -> Carry:
-    """All particles from the first missing pixel to the end."""
+    """All particles from the first missing pixel, where ``state`` is (``reach``), to the last one, and
+    ``kept`` of them to the end."""
     n, places = images.shape
     groups = problem.first.shape[0]
     each = groups // n * size
@@ -55,15 +81,11 @@ def walk(
     start = jnp.min(problem.first)
     if_first = jnp.log(first_pixel) - jnp.log1p(-first_pixel)
 
-    def past(t: Int32[Array, ""], state: State) -> State:
-        x = jnp.maximum(images[:, t - 1], 0).astype(jnp.float64)
-        return model.step(params, state, x[:, None])[0]
-
-    state = lax.fori_loop(1, start, past, to_float64(model.initial_state((n,))))
     latest = jnp.maximum(images[:, jnp.maximum(start - 1, 0)], 0)
     zeros = jnp.zeros((groups, size))
     now = Swarm(
         jnp.broadcast_to(jnp.where(jnp.arange(size) > 0, -jnp.inf, 0.0)[None], (groups, size)),
+        zeros,
         zeros,
         zeros,
         jnp.zeros((groups,), jnp.int32),
@@ -83,15 +105,35 @@ def walk(
         )
     history = (jnp.zeros(shape, jnp.int16), jnp.zeros(shape, jnp.int8))
 
-    def step(t: Int32[Array, ""], carry: Carry) -> Carry:
-        x = carry.now.bits.reshape(-1, 1).astype(jnp.float64)
-        state, logits = model.step(params, carry.state, x)
-        z = jnp.where(t == 0, if_first, logits[..., 0]).reshape(groups, size)
+    def predict(
+        t: Int32[Array, ""], state: State, now: Swarm
+    ) -> tuple[State, Float64[Array, "G some"]]:
+        x = now.bits.reshape(-1, 1).astype(jnp.float64)
+        state_after, logits = model.step(params, state, x)
+        z = jnp.where(t == 0, if_first, logits[..., 0]).reshape(groups, -1)
         # x_0 has a probability of its own, and nothing comes before it.
-        state = jax.tree.map(lambda new, old: jnp.where(t == 0, old, new), state, carry.state)
+        return jax.tree.map(lambda new, old: jnp.where(t == 0, old, new), state_after, state), z
+
+    def step(t: Int32[Array, ""], carry: Carry) -> Carry:
+        state, z = predict(t, carry.state, carry.now)
         return _advance(problem, t, carry, state, z, slots)
 
-    return lax.fori_loop(start, places, step, Carry(state, now, *history, record))
+    everyone = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[None], (groups, size))
+    begun = Carry(state, now, *history, record, everyone)
+    if kept == size:
+        return lax.fori_loop(start, places, step, begun)
+    past_last = places - jnp.argmax((images < 0).any(0)[::-1]).astype(jnp.int32)
+    end = lax.fori_loop(start, past_last, step, begun)
+    fewer = thin(problem, end.now, kept)
+    flat = (jnp.arange(groups)[:, None] * size + fewer.parents).reshape(-1)
+
+    def see(t: Int32[Array, ""], carry: tuple[State, Swarm]) -> tuple[State, Swarm]:
+        state, z = predict(t, *carry)
+        return state, observe(problem, t, carry[1], log_probs(z))
+
+    few = (jax.tree.map(lambda leaf: leaf[flat], end.state), fewer)
+    state, now = lax.fori_loop(past_last, places, see, few)
+    return end._replace(state=state, now=now, last=fewer.parents)
 
 
 def _advance(
@@ -150,4 +192,4 @@ def _advance(
         rows_of = features(state).reshape(*z.shape, -1)
         alive = now.log_weights > -jnp.inf
         record = Record(*keep(record, (rows_of, z, carry.now.seen, alive)))
-    return Carry(after, now, parents, bits, record)
+    return Carry(after, now, parents, bits, record, carry.last)

@@ -3,7 +3,8 @@
 S particles go through the image, each with the network's state of the pixels it has chosen. An observed
 pixel multiplies a particle's weight by its probability. A missing one is drawn, or, where too few
 particles carry the weight, both its values are weighed and S of the 2S branches go on (``selection``):
-resampling that makes no copies. Both may look ahead (``lookahead``); the weights then make up for it.
+resampling that makes no copies. After the last missing pixel a part of them goes on. All choices may look ahead (``lookahead``);
+the weights then make up for it.
 The sum of the weights at the end is an unbiased estimate Z^ of
 Z = p(observed from f on | before f), f the first missing pixel, so that log Z^ is a lower bound in
 expectation. A run that is handed a completion (``held``) keeps it as one of its particles: conditional
@@ -18,17 +19,21 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Float64, Int8, Int32, Key
 
-from autoregressive.cells.base import Params
+from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead, Pilot
-from autoregressive.pixels.particle_steps import Problem, uniform
-from autoregressive.pixels.particle_walk import Carry, walk
+from autoregressive.pixels.particle_steps import Problem
+from autoregressive.pixels.particle_walk import Carry, reach, walk
 
 # Particles of a run: their numbers are kept in 16 bits.
 MOST_PARTICLES = 2**14
+# Of this many particles one goes on after the last missing pixel, where a share of 1 / _WORTH of the
+# image or more is left.
+_THINNED, _WORTH = 2, 16
 # Vectors of 512 bits where the processor has them: a quarter off the time of XLA's own 256.
 WIDE = {"xla_cpu_prefer_vector_width": 512}
 
@@ -55,27 +60,45 @@ def runs(
     keys: Key[Array, "n R"],
     held: Int8[Array, "n R M"] | None = None,
     lookahead: Lookahead | None = None,
+    state: State | None = None,
     *,
     particles: int,
     slots: int,
+    kept: int | None = None,
 ) -> Particles:
     """R runs of S particles on every image, to be called inside ``float64``.
 
     images: 0, 1 and -1 for missing, each with one missing at least and M (``slots``) at most. keys: of
-    each run. held: the completion that each run keeps; None for free runs.
+    each run. held: the completion that each run keeps; None for free runs. state: what ``reach`` gives,
+    where it is known. kept: how many particles go on after the last missing pixel (``kept_of``); None
+    for all.
     """
-    problem = _problem(images, keys, held, lookahead, slots)
-    end = walk(model, params, first_pixel, images, problem, particles, slots, pilot=False)
+    problem = _problem(images, keys, held, lookahead, particles, slots)
+    state = reach(model, params, images) if state is None else state
+    sizes = {"size": particles, "kept": particles if kept is None else kept, "slots": slots}
+    end = walk(model, params, first_pixel, images, problem, state, **sizes, pilot=False)
     return _finish(end, problem, (images.shape[0], keys.shape[1]))
 
 
-_compiled = partial(
-    jax.jit, static_argnums=0, static_argnames=("particles", "slots"), compiler_options=WIDE
+def kept_of(images: Int8[np.ndarray, "n P"], particles: int) -> int:
+    """How many of S particles go on after the last missing pixel of these images.
+
+    A part, where there is enough to be saved: the guess of what is to come, which chooses them, makes up
+    for most of the others. All, where they are all completions there are.
+    """
+    missing = images < 0
+    after = int(np.argmax(missing.any(0)[::-1]))
+    if after * _WORTH < images.shape[1] or 2 ** int(missing.sum(1).min()) <= particles:
+        return particles
+    return max(2, particles // _THINNED)
+
+
+run = jax.jit(
+    runs, static_argnums=0, static_argnames=("particles", "kept", "slots"), compiler_options=WIDE
 )
-run = _compiled(runs)
 
 
-@_compiled
+@partial(jax.jit, static_argnums=0, static_argnames=("particles", "slots"), compiler_options=WIDE)
 def pilot(
     model: Model,
     params: Params,
@@ -89,8 +112,10 @@ def pilot(
 ) -> tuple[Pilot, Float64[Array, "n R"]]:
     """As ``run``, free: what ``lookahead.learn`` needs, and log Z^."""
     n, each = keys.shape
-    problem = _problem(images, keys, None, lookahead, slots)
-    end = walk(model, params, first_pixel, images, problem, particles, slots, pilot=True)
+    problem = _problem(images, keys, None, lookahead, particles, slots)
+    state = reach(model, params, images)
+    sizes = {"size": particles, "kept": particles, "slots": slots}
+    end = walk(model, params, first_pixel, images, problem, state, **sizes, pilot=True)
     assert end.record is not None
     record = end.record
 
@@ -117,16 +142,21 @@ def _problem(
     keys: Key[Array, "n R"],
     held: Int8[Array, "n R M"] | None,
     lookahead: Lookahead | None,
+    particles: int,
     slots: int,
 ) -> Problem:
     runs = keys.shape[1]
     pixels = jnp.repeat(images.T, runs, axis=1)
     missing = pixels < 0
+
+    def numbers(key: Key[Array, ""]) -> Float64[Array, "N S"]:
+        return jax.random.uniform(key, (slots + 2, particles), jnp.float64)
+
     return Problem(
         jnp.maximum(pixels, 0),
         jnp.where(missing, jnp.cumsum(missing, axis=0, dtype=jnp.int32) - 1, slots),
         jnp.argmax(missing, axis=0).astype(jnp.int32),
-        keys.reshape(-1),
+        jax.vmap(numbers)(keys.reshape(-1)),
         None if held is None else held.reshape(-1, slots).T,
         None
         if lookahead is None
@@ -137,10 +167,10 @@ def _problem(
 def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
     """What the runs leave: lineages are read back from the last missing pixel to the first."""
     now = end.now
-    slots, groups, size = end.bits.shape
+    slots = end.bits.shape[0]
     total = jax.nn.logsumexp(now.log_weights, axis=1)
     shares = jnp.exp(now.log_weights - total[:, None])
-    point = uniform(problem.keys, jnp.int32(problem.pixels.shape[0]), 1)
+    point = problem.numbers[:, -1, :1]
     reached = jnp.cumsum(shares, axis=1) / shares.sum(1, keepdims=True)
     drawn = jnp.argmax((reached > point) & (shares > 0), axis=1)
     scores = jnp.where(shares > 0, now.log_probs, -jnp.inf)
@@ -149,7 +179,7 @@ def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
 
     Row = tuple[Array, Array, Array]
 
-    def back(lineage: Int32[Array, "G S"], k: Int32[Array, ""]) -> tuple[Array, Row]:
+    def back(lineage: Int32[Array, "G K"], k: Int32[Array, ""]) -> tuple[Array, Row]:
         bits = jnp.take_along_axis(end.bits[k], lineage, 1)
         one = jnp.take_along_axis(bits, drawn[:, None], 1)[:, 0]
         top = jnp.take_along_axis(bits, best[:, None], 1)[:, 0]
@@ -157,9 +187,8 @@ def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
         lineage = jnp.where((k < count)[:, None], older, lineage)
         return lineage, ((shares * bits).sum(1), one, top)
 
-    start = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32)[None], (groups, size))
     order = jnp.arange(slots, dtype=jnp.int32)
-    _, (marginals, paths, tops) = lax.scan(back, start, order, reverse=True)
+    _, (marginals, paths, tops) = lax.scan(back, end.last, order, reverse=True)
     n, runs = shape
     top_scores = jnp.take_along_axis(scores, best[:, None], 1).reshape(n, runs)
     winner = jnp.argmax(top_scores, axis=1)[:, None]

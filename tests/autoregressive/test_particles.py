@@ -12,7 +12,7 @@ from autoregressive.pixels import pilots
 from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.lookahead import Pilot, learn, log_probs
 from autoregressive.pixels.particle_gibbs import sweep
-from autoregressive.pixels.particles import pilot, run
+from autoregressive.pixels.particles import kept_of, pilot, run
 from autoregressive.pixels.pilots import together
 from autoregressive.pixels.selection import effective, select, threshold
 from autoregressive.precision import float64
@@ -176,6 +176,16 @@ def test_pilots_go_on_until_they_agree():
     assert spreads[1] < 0.95 * spreads[0]
 
 
+def test_fewer_go_on_after_the_last_missing_pixel_where_that_saves_time():
+    images = np.zeros((2, 64), np.int8)
+    images[0, 10:20] = images[1, 30:40] = -1
+    assert kept_of(images, 128) == 64
+    assert kept_of(images, 4) == 2
+    assert kept_of(images, 1024) == 1024  # all completions
+    images[1, 62] = -1
+    assert kept_of(images, 128) == 128  # nearly nothing left
+
+
 def test_both_values_come_from_one_logit():
     with float64():
         z = jnp.asarray([-800.0, -40.0, -1.5, 0.0, 2.5, 30.0, 800.0])
@@ -184,20 +194,22 @@ def test_both_values_come_from_one_logit():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("ahead", [False, True])
-def test_estimates_are_unbiased_whatever_they_look_ahead_by(ahead):
+@pytest.mark.parametrize(("ahead", "kept"), [(False, None), (True, None), (True, 2), (False, 3)])
+def test_estimates_are_unbiased_however_they_choose(ahead, kept):
     net, images, _, log_z = problem(list(range(1, 10)), net=sharp())
     runs = 2_000
     with float64():
         guess = looking_ahead(net, images, 12, 8) if ahead else None
-        found = run(*of(net), images, keys(1, 1, runs), None, guess, particles=6, slots=12)
+        sizes = {"particles": 6, "slots": 12, "kept": kept}
+        found = run(*of(net), images, keys(1, 1, runs), None, guess, **sizes)
     ratio = np.exp(np.asarray(found.log_evidence)[0] - log_z[0])
     assert 0.01 < ratio.std() < 3
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / runs**0.5
     assert np.asarray(found.log_evidence).mean() < log_z[0]
 
 
-def test_conditional_runs_leave_the_posterior_as_it_is():
+@pytest.mark.parametrize("kept", [None, 2])
+def test_conditional_runs_leave_the_posterior_as_it_is(kept):
     """From exact draws: 1 / Z^ has mean 1 / Z, and what is drawn is distributed as before."""
     net, images, (table,), log_z = problem(list(range(2, 10)), net=sharp())
     runs = 3_000
@@ -206,7 +218,8 @@ def test_conditional_runs_leave_the_posterior_as_it_is():
     held[0, :, :8] = table.completions[rng.choice(256, runs, p=np.exp(table.log_probs))]
     with float64():
         guess = looking_ahead(net, images, 12, 8)
-        found = run(*of(net), images, keys(2, 1, runs), held, guess, particles=4, slots=12)
+        sizes = {"particles": 4, "slots": 12, "kept": kept}
+        found = run(*of(net), images, keys(2, 1, runs), held, guess, **sizes)
     inverse = np.exp(log_z[0] - np.asarray(found.log_evidence)[0])
     assert abs(inverse.mean() - 1) < 4 * inverse.std() / runs**0.5
     assert np.asarray(found.log_evidence).mean() > log_z[0]
