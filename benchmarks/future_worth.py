@@ -3,8 +3,9 @@
     python benchmarks/future_worth.py --out docs/results/future-worth.json
 
 log p(x_M | observed) - log p(x_M | past only) at the truth, nats an image, of the packaged LSTM-32 on
-MNIST test images, for missing pixels scattered at random and in one square; the lower half has nothing
-observed after it. Posteriors by sequential Monte Carlo, each with its standard error.
+MNIST test images (or ``--checkpoint`` and ``--data``), for missing pixels scattered at random and in one
+square; the lower half has nothing observed after it. Posteriors by sequential Monte Carlo, each with its
+standard error.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from autoregressive.images.datasets import load
 from autoregressive.images.masks import draw_mask
 from autoregressive.matrices import one_lapack_thread
 from autoregressive.pixels.evidence import estimate_evidence
-from autoregressive.pixels.packaged import packaged_pixels
+from autoregressive.pixels.network import PixelNetwork
+from autoregressive.pixels.packaged import load_pixels
 from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
 
@@ -33,9 +35,8 @@ MASKS += ("square:4", "square:7", "square:14", "lower-half")
 SEED = 0
 
 
-def worth(mask: str, data: str, count: int) -> dict[str, Any]:
+def worth(network: PixelNetwork, mask: str, data: str, count: int) -> dict[str, Any]:
     """Each image's worth of the future under a mask, with the errors of log p(observed)."""
-    network = packaged_pixels()
     test = load(data, "test")
     pixels = test.images(slice(0, count))
     keep = draw_mask(mask, count, test.shape, SEED)
@@ -69,12 +70,16 @@ def worth(mask: str, data: str, count: int) -> dict[str, Any]:
 @click.command()
 @click.option("--images", default=12, show_default=True, help="Images of each mask.")
 @click.option("--data", default="mnist", show_default=True)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="The network; else LSTM-32.")
 @click.option("--mask", type=click.Choice(MASKS), multiple=True, help="Only these.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file that the JSON goes to.")
-def main(images: int, data: str, mask: tuple[str, ...], out: Path | None) -> None:
+def main(
+    images: int, data: str, checkpoint: Path | None, mask: tuple[str, ...], out: Path | None
+) -> None:
+    network = load_pixels(checkpoint)
     results: dict[str, Any] = {"data": data, "masks": {}}
     for name in mask or MASKS:
-        results["masks"][name] = worth(name, data, images)
+        results["masks"][name] = worth(network, name, data, images)
         if out is not None:
             write(results, out)  # what is known so far
     write(results, out)

@@ -322,10 +322,12 @@ def belief_and_gap() -> Pieces:
 
 def future_worth() -> Pieces:
     """What the pixels after a gap are worth, from docs/results."""
-    found = result("future-worth")
-    panel = markdown.figure(half_digits.panel(found), GENERATED, LINK, "future-worth")
-    table = _tables("future-worth", [half_digits.table(found)])
-    return {"future-worth": f"{panel}\n\n{table}"}
+    out = {}
+    for name in ("future-worth", "future-worth-glyphs"):
+        found = result(name)
+        panel = markdown.figure(half_digits.panel(found), GENERATED, LINK, name)
+        out[name] = f"{panel}\n\n{_tables(name, [half_digits.table(found)])}"
+    return out
 
 
 def swept() -> Pieces:

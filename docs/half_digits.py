@@ -1,10 +1,11 @@
-"""Pictures of what the packaged LSTM-32 believes about digits of which a part is missing, and the worth
-of the future against how much is missing, from docs/results/future-worth.json.
+"""Pictures of what a network believes about digits of which a part is missing, and the worth of the
+future against how much is missing, from docs/results/future-worth.json and future-worth-glyphs.json.
 
     python docs/half_digits.py
+    python docs/half_digits.py --data glyphs --checkpoint docs/results/glyphs.safetensors
 
-draws the pictures, of the first MNIST test images, to docs/figures; the worth of the future is drawn
-while the site is built.
+draw the pictures, of the first test images, to docs/figures: MNIST by the packaged LSTM-32, and glyphs
+by an LSTM-32 of their own. The worth of the future is drawn while the site is built.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,7 +23,9 @@ from analysis.report.report import Panel, Table
 from analysis.report.style import BLACK, BLUE, STYLE, VERMILLION
 
 FIGURES = Path(__file__).parent / "figures"
-PICTURES = {"lower-half": "half-digits", "square:14": "digits-with-a-hole"}
+PICTURES = {"lower-half": "half-{}", "square:14": "{}-with-a-hole"}
+# What a caption calls test images, and a file its pictures.
+SETS = {"mnist": ("MNIST test images", "digits"), "glyphs": ("glyphs of the test split", "glyphs")}
 IMAGES, SEED = 4, 0
 # The masks of a line; one alone is a mark.
 KINDS = {
@@ -36,23 +40,27 @@ KINDS = {
 }
 
 
-def draw_pictures() -> None:
+@click.command()
+@click.option("--data", type=click.Choice(list(SETS)), default="mnist", show_default=True)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="The network; else LSTM-32.")
+def draw_pictures(data: str, checkpoint: Path | None) -> None:
     """A row a digit: masked, mean, samples, the most probable, the truth."""
     from analysis.images.estimation import Effort, estimate
     from analysis.images.estimation_figures import completions
     from autoregressive.images.datasets import load
     from autoregressive.images.masked import MaskedImages
     from autoregressive.images.masks import draw_mask
-    from autoregressive.pixels.packaged import packaged_pixels
+    from autoregressive.pixels.packaged import load_pixels
 
-    test = load("mnist", "test")
+    network = load_pixels(checkpoint)
+    test = load(data, "test")
     pixels = test.images(slice(0, IMAGES))
     for mask, name in PICTURES.items():
         keep = draw_mask(mask, IMAGES, test.shape, SEED)
         images = MaskedImages(np.where(keep, pixels.astype(np.int8), np.int8(-1)), pixels)
-        found = estimate(packaged_pixels(), images, Effort(), SEED)
+        found = estimate(network, images, Effort(), SEED)
         figure = completions(found, images.masked, range(IMAGES), test.shape)
-        figure.savefig(FIGURES / f"{name}.png", dpi=160)
+        figure.savefig(FIGURES / f"{name.format(SETS[data][1])}.png", dpi=160)
         for one in found:
             print(
                 mask,
@@ -103,8 +111,8 @@ def panel(document: dict[str, Any]) -> Panel:
         figure(document),
         "log p(missing | observed) less log p(missing | past only) at the truth, against how many "
         "pixels are missing.",
-        f"{count} MNIST test images a mask. Bars: 95% intervals over images (Student's t), wider than "
-        "any error of an estimate. Marks of one number stand side by side.",
+        f"{count} {SETS[document['data']][0]} a mask. Bars: 95% intervals over images (Student's t), "
+        "wider than any error of an estimate. Marks of one number stand side by side.",
     )
 
 

@@ -14,7 +14,6 @@ from analysis.arviz_versions import arviz
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.particle_gibbs import sweep
-from autoregressive.pixels.particles import kept_of
 from autoregressive.pixels.pilots import slots_for
 
 CHAINS = 4
@@ -177,18 +176,16 @@ def _extend(network: PixelNetwork, makers: list[_Maker], count: int) -> None:
         ahead = jax.tree.map(
             lambda *leaves: jnp.concatenate(leaves), *(m.lookahead for m in filled)
         )
-    images = np.stack([maker.image for maker in filled])
     found = sweep(
         network.model,
         network.params,
         jnp.float64(network.first_pixel),
-        jnp.asarray(images),
+        jnp.asarray(np.stack([maker.image for maker in filled])),
         jnp.stack([maker.keys for maker in filled]),
         jnp.asarray(np.stack([maker.held for maker in filled])),
         ahead,
         jnp.int32(count * len(makers[0].marginals)),
         particles=_PARTICLES,
-        kept=kept_of(images, _PARTICLES),
         slots=makers[0].slots,
         count=count,
     )

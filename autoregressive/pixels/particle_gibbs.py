@@ -38,7 +38,7 @@ class Sweeps(NamedTuple):
 @partial(
     jax.jit,
     static_argnums=0,
-    static_argnames=("particles", "kept", "slots", "count"),
+    static_argnames=("particles", "slots", "count"),
     compiler_options=WIDE,
 )
 def sweep(
@@ -54,7 +54,6 @@ def sweep(
     particles: int,
     slots: int,
     count: int,
-    kept: int | None = None,
 ) -> Sweeps:
     """``count`` sweeps, to be called inside ``float64``.
 
@@ -77,7 +76,6 @@ def sweep(
             lookahead,
             state,
             particles=particles,
-            kept=kept,
             slots=slots,
         )
         better = found.log_prob_best > score

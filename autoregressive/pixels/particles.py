@@ -3,8 +3,8 @@
 S particles go through the image, each with the network's state of the pixels it has chosen. An observed
 pixel multiplies a particle's weight by its probability. A missing one is drawn, or, where too few
 particles carry the weight, both its values are weighed and S of the 2S branches go on (``selection``):
-resampling that makes no copies. After the last missing pixel a part of them goes on. All choices may look ahead (``lookahead``);
-the weights then make up for it.
+resampling that makes no copies. After the last missing pixel half of them go on, chosen likewise. All
+choices may look ahead (``lookahead``); the weights then make up for it.
 The sum of the weights at the end is an unbiased estimate Z^ of
 Z = p(observed from f on | before f), f the first missing pixel, so that log Z^ is a lower bound in
 expectation. A run that is handed a completion (``held``) keeps it as one of its particles: conditional
@@ -31,9 +31,8 @@ from autoregressive.pixels.particle_walk import Carry, reach, walk
 
 # Particles of a run: their numbers are kept in 16 bits.
 MOST_PARTICLES = 2**14
-# Of this many particles one goes on after the last missing pixel, where a share of 1 / _WORTH of the
-# image or more is left.
-_THINNED, _WORTH = 2, 16
+# The share of an image that is worth it to go on with fewer particles after the last missing pixel.
+_WORTH = 1 / 28
 # Vectors of 512 bits where the processor has them: a quarter off the time of XLA's own 256.
 WIDE = {"xla_cpu_prefer_vector_width": 512}
 
@@ -83,14 +82,15 @@ def runs(
 def kept_of(images: Int8[np.ndarray, "n P"], particles: int) -> int:
     """How many of S particles go on after the last missing pixel of these images.
 
-    A part, where there is enough to be saved: the guess of what is to come, which chooses them, makes up
-    for most of the others. All, where they are all completions there are.
+    Half, where there is enough to be saved: the guess of what is to come, which chooses them, makes up
+    for the others (of MNIST digits with a 14 x 14 hole, 4% more variance in 17% less time; a quarter has
+    28% more in 25% less). All, where they are all completions there are.
     """
     missing = images < 0
-    after = int(np.argmax(missing.any(0)[::-1]))
-    if after * _WORTH < images.shape[1] or 2 ** int(missing.sum(1).min()) <= particles:
+    after = images.shape[1] - 1 - int(np.flatnonzero(missing.any(0))[-1])
+    if after < _WORTH * images.shape[1] or 2 ** int(missing.sum(1).min()) <= particles:
         return particles
-    return max(2, particles // _THINNED)
+    return max(2, particles // 2)
 
 
 run = jax.jit(
