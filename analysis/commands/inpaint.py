@@ -65,7 +65,7 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
 )
 @click.option(
     "--particles",
-    default=64,
+    default=128,
     show_default=True,
     type=click.IntRange(2, 1024),
     help="Particles of a run, to begin with.",

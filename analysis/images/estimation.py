@@ -41,7 +41,7 @@ class Effort:
     """particles: of a run, to begin with. sweeps: of each of four chains, at most. target_error: of
     log p(observed), nats."""
 
-    particles: int = 64
+    particles: int = 128
     sweeps: int = 500
     target_error: float = 0.05
 
