@@ -19,7 +19,8 @@ from jaxtyping import Float64, Int8, Int32, Key
 from autoregressive.cells.base import Params
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead
-from autoregressive.pixels.particles import WIDE, runs
+from autoregressive.pixels.particles import runs
+from autoregressive.vectors import WIDE
 
 
 class Sweeps(NamedTuple):

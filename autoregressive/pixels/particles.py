@@ -26,11 +26,10 @@ from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead, Pilot
 from autoregressive.pixels.particle_steps import Problem, uniform
 from autoregressive.pixels.particle_walk import Carry, walk
+from autoregressive.vectors import WIDE
 
 # Particles of a run: their numbers are kept in 16 bits.
 MOST_PARTICLES = 2**14
-# Vectors of 512 bits where the processor has them: a quarter off the time of XLA's own 256.
-WIDE = {"xla_cpu_prefer_vector_width": 512}
 
 
 class Particles(NamedTuple):
