@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Key, PyTree, Shaped
 
 from autoregressive.matrices import one_lapack_thread
 from autoregressive.pace import TRAINING, tell
+from autoregressive.vectors import WIDE
 
 # A chunk runs in pieces of about so many seconds: Ctrl-C is only heard between two of them.
 _PIECE_S = 2.0
@@ -149,7 +150,7 @@ def fit(
     stops = [s for s in stops if s > start]
     if not stops:
         return
-    program = jax.jit(trainer.run, static_argnums=5)
+    program = jax.jit(trainer.run, static_argnums=5, compiler_options=WIDE)
 
     @one_lapack_thread()
     def run(state: TrainState, first: int, n: int) -> tuple[TrainState, Array]:

@@ -9,6 +9,9 @@ ready on the device. Ours is ``autoregressive.training``: many steps in one comp
 eager. Beside them the same model unrolled by the plain scan that JAX differentiates, and on a GPU by
 every other form there is, our loops with eight places in one turn among them (``places``). They take
 turns, and ratios are of medians. ``benchmarks/gpu.py`` measures the same, each by itself.
+
+With MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_ at 4294967296 in the environment glibc keeps the
+memory that it once had, of both programs; the JSON says what they were.
 """
 
 from __future__ import annotations
@@ -32,8 +35,11 @@ from forms import FORMS
 
 from autoregressive.model import Model, cell_params, make_model
 from autoregressive.training import Trainer
+from autoregressive.vectors import WIDE
 
 HIDDEN = 32
+# What glibc keeps of memory that was freed, in bytes; None is its own choice.
+ALLOCATOR = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 # A measurement is about this many place-updates (batch x length x steps) long, and on a GPU, where a
 # place takes the same time for every batch here, this many places (length x steps).
 _WORK, _PLACES = 400_000, 20_000
@@ -87,7 +93,7 @@ def ours(cell: str, job: Job, steps: int, form: str | None = None) -> Callable[[
     trainer = Trainer(loss, optax.adam(1e-3), draw)
     params = model.init(jax.random.key(0))
     state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
-    run = jax.jit(trainer.run, static_argnums=5)
+    run = jax.jit(trainer.run, static_argnums=5, compiler_options=WIDE)
     data, keys = jnp.asarray(job.data()), jax.random.key(0)[None]
 
     def step() -> None:
@@ -204,7 +210,16 @@ def main(
             shown = "  ".join(f"{k} {v['median']:.2f}" for k, v in row["milliseconds"].items())
             ratio = row["ratio_to_pytorch"]["ours"]
             click.echo(f"{cell} {name}: {shown} ms a step; ours / PyTorch {ratio:.2f}", err=True)
-    write({"torch": version("torch"), "cores": os.cpu_count(), "jobs": found}, out)
+    allocator = {name: os.environ.get(name) for name in ALLOCATOR}
+    write(
+        {
+            "torch": version("torch"),
+            "cores": os.cpu_count(),
+            "allocator": allocator,
+            "jobs": found,
+        },
+        out,
+    )
 
 
 if __name__ == "__main__":

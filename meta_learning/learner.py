@@ -20,6 +20,7 @@ from autoregressive.network import Network
 from autoregressive.pace import SCORING, tell
 from autoregressive.scores import log_softmax
 from autoregressive.training import Trainer
+from autoregressive.vectors import WIDE
 from meta_learning.processes import Process, drawn_places
 from meta_learning.processes.types import ArrayLike, Symbols
 from meta_learning.recipes import Recipe
@@ -135,7 +136,7 @@ def _logits_of(
     return model.logits(params, encode(symbols, num_symbols))
 
 
-_logits = jax.jit(_logits_of, static_argnums=(0, 1))
+_logits = jax.jit(_logits_of, static_argnums=(0, 1), compiler_options=WIDE)
 
 
 def losses(

@@ -7,12 +7,9 @@ converged is marked and not given.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +25,7 @@ from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.pilots import look_ahead
 from autoregressive.precision import float64
+from autoregressive.threads import each_in_order
 
 SAMPLES = 5
 # Images of one task: chains of several go together.
@@ -142,22 +140,8 @@ def _results(
     if scheduler is not None or workers is not None:
         yield from each_result(estimate_task, tasks, scheduler=scheduler, workers=workers)
         return
-    from autoregressive.pixels.inpainting import worker_count
-
-    waiting = iter(enumerate(tasks))
-    with ThreadPoolExecutor(worker_count()) as pool:
-        running = deque(
-            (index, pool.submit(estimate_task, task))
-            for index, task in islice(waiting, worker_count())
-        )
-        try:
-            while running:
-                index, future = running.popleft()
-                yield index, future.result()
-                for index, task in islice(waiting, 1):
-                    running.append((index, pool.submit(estimate_task, task)))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with closing(each_in_order(estimate_task, tasks, ahead=1)) as found:
+        yield from enumerate(found)
 
 
 def _tasks(

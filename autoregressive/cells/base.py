@@ -83,13 +83,16 @@ class RecurrentCell(Cell):
 
     The pre-activations of the gates come from the input and from the hidden state, each (..., gates *
     hidden). Their cotangents are packed in blocks of ``hidden``, because both sides share most of
-    them: ``input_blocks`` and ``hidden_blocks`` say which block each gate's is.
+    them: ``input_blocks`` and ``hidden_blocks`` say which block each gate's is. ``gate_by_gate``: the
+    loop over places goes by ``next_state``, for cells whose gates are not alike: where one array holds
+    the inputs of them all, XLA does not use a CPU's vectors.
     """
 
     gates: ClassVar[int]
     blocks: ClassVar[int]
     input_blocks: ClassVar[tuple[int, ...]]
     hidden_blocks: ClassVar[tuple[int, ...]]
+    gate_by_gate: ClassVar[bool] = False
 
     @abstractmethod
     def activations(
@@ -117,8 +120,8 @@ class RecurrentCell(Cell):
         from_input: Sequence[Float[Array, "..."]],
         from_hidden: Sequence[Float[Array, "..."]],
     ) -> State:
-        """``advance`` after ``activations``, with the pre-activations gate by gate (..., hidden):
-        for kernels, which can neither split nor join arrays."""
+        """``advance`` after ``activations``, with the pre-activations gate by gate (..., hidden): for
+        ``gate_by_gate``, and for kernels, which can neither split nor join arrays."""
 
     def hidden_bias(self, params: Params) -> Float[Array, " rows"] | None:
         """A bias, gates * hidden rows, added to the product with the hidden state, if there is one."""

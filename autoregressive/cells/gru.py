@@ -33,6 +33,7 @@ class GRU(RecurrentCell):
     blocks = 4
     input_blocks = (0, 1, 3)
     hidden_blocks = (0, 1, 2)
+    gate_by_gate = True
 
     def init(self, key: PRNGKeyArray, timescale: float | None = None) -> Params:
         key_weights, key_bias = jax.random.split(key)

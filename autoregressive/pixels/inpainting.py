@@ -9,12 +9,9 @@ along an image, to 0.007 nats in the posterior.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 import jax
@@ -30,6 +27,8 @@ from autoregressive.network import padded_chunks
 from autoregressive.pixels.network import PixelNetwork, nats
 from autoregressive.pixels.posterior import Posterior, completions
 from autoregressive.precision import float64, to_float64
+from autoregressive.threads import each_in_order, worker_count
+from autoregressive.vectors import WIDE
 
 Tree = TypeVar("Tree")
 # The cell's state and the sum of l_t, of every branch of every image.
@@ -64,23 +63,12 @@ def each_posterior(network: PixelNetwork, images: ArrayLike) -> Iterator[tuple[i
     """As ``posteriors``, one (row, posterior) at a time in no fixed order, so that the memory of a
     few chunks of completions is enough for any number of images."""
     masked = check_masked(images, network.places)
-    chunks = iter(list(chunk_rows(masked)))
-    workers = worker_count()
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[Int[np.ndarray, " rows"], Future[list[Posterior]]]] = deque()
-
-        def submit(count: int) -> None:
-            for rows in islice(chunks, count):
-                waiting.append((rows, pool.submit(chunk_posteriors, network, masked[rows])))
-
-        try:
-            submit(2 * workers)
-            while waiting:
-                rows, future = waiting.popleft()
-                yield from zip(rows.tolist(), future.result(), strict=True)
-                submit(1)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    chunks = list(chunk_rows(masked))
+    with closing(
+        each_in_order(lambda rows: chunk_posteriors(network, masked[rows]), chunks)
+    ) as found:
+        for rows, posteriors_of in zip(chunks, found, strict=True):
+            yield from zip(rows.tolist(), posteriors_of, strict=True)
 
 
 def past_only(
@@ -102,7 +90,7 @@ def past_only(
     return -np.stack([nats(logits, np.zeros(1)), nats(logits, np.ones(1))], axis=-1)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=WIDE)
 def _logits(model: Model, params: Params, pixels: Shaped[Array, "P n"]) -> Float64[Array, "P-1 n"]:
     """Logits of x_1 .. x_{P-1} step by step."""
 
@@ -178,11 +166,6 @@ def _branches() -> int:
     return _BRANCHES_CPU if jax.default_backend() == "cpu" else _BRANCHES_GPU
 
 
-def worker_count() -> int:
-    """Threads that take chunks of their own."""
-    return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
-
-
 def chunk_posteriors(network: PixelNetwork, images: Int8[np.ndarray, "n P"]) -> list[Posterior]:
     """Posteriors of images with equally many missing pixels, at most one chunk of ``chunk_rows``."""
     n, m = len(images), int((images[0] < 0).sum())
@@ -204,7 +187,7 @@ def chunk_posteriors(network: PixelNetwork, images: Int8[np.ndarray, "n P"]) -> 
     return [Posterior(where[i], values, log_probs[i], nll[i]) for i in range(n)]
 
 
-@partial(jax.jit, static_argnums=(0, 5))
+@partial(jax.jit, static_argnums=(0, 5), compiler_options=WIDE)
 def _score(
     model: Model,
     params: Params,

@@ -26,6 +26,7 @@ from autoregressive.images.sizes import MOST_PLACES
 from autoregressive.model import Model, make_model
 from autoregressive.network import Network
 from autoregressive.scores import Calibration, bin_sums, calibration_from_sums
+from autoregressive.vectors import WIDE
 
 # Images evaluated in one compiled call, few enough for memory and a processor's cache.
 _CHUNK_IMAGES = 500
@@ -168,6 +169,6 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=WIDE)
 def _logits(model: Model, params: Params, pixels: Shaped[Array, "n P"]) -> Float[Array, "n P-1"]:
     return model.logits(params, inputs(pixels))[..., 0]

@@ -20,7 +20,8 @@ from autoregressive.cells.base import Params
 from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.particle_walk import reach
-from autoregressive.pixels.particles import WIDE, runs
+from autoregressive.pixels.particles import runs
+from autoregressive.vectors import WIDE
 
 
 class Sweeps(NamedTuple):

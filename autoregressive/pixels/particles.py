@@ -28,13 +28,12 @@ from autoregressive.model import Model
 from autoregressive.pixels.lookahead import Lookahead, Pilot
 from autoregressive.pixels.particle_steps import Problem
 from autoregressive.pixels.particle_walk import Carry, reach, walk
+from autoregressive.vectors import WIDE
 
 # Particles of a run: their numbers are kept in 16 bits.
 MOST_PARTICLES = 2**14
 # The share of an image that is worth it to go on with fewer particles after the last missing pixel.
 _WORTH = 1 / 28
-# Vectors of 512 bits where the processor has them: a quarter off the time of XLA's own 256.
-WIDE = {"xla_cpu_prefer_vector_width": 512}
 
 
 class Particles(NamedTuple):

@@ -57,17 +57,29 @@ def scan_forward(
 
     unroll: places in one turn of the loop.
     """
-    # A single input is multiplied inside the loop; others by one matrix product before it.
-    inside = cell.inputs == 1
 
-    def step(state: State, x: Float[Array, "B numbers"]) -> tuple[State, State]:
-        from_input = cell.from_input(params, x) if inside else x
+    def then(state: State, from_input: Float[Array, "B rows"]) -> tuple[State, State]:
         gates = cell.activations(from_input, cell.from_hidden(params, state[0]))
         state = cell.advance(state, gates)
         return state, state[:keep]
 
-    inputs = jnp.asarray(xs) if inside else cell.from_input(params, xs)
-    return lax.scan(step, state, inputs, unroll=unroll)
+    def multiplied(state: State, x: Float[Array, "B 1"]) -> tuple[State, State]:
+        return then(state, cell.from_input(params, x))
+
+    def gate_by_gate(
+        state: State, from_input: list[Float[Array, "B hidden"]]
+    ) -> tuple[State, State]:
+        from_hidden = jnp.split(cell.from_hidden(params, state[0]), cell.gates, axis=-1)
+        state = cell.next_state(state, from_input, from_hidden)
+        return state, state[:keep]
+
+    # A single input is multiplied inside the loop; others by one matrix product before it.
+    if cell.inputs == 1:
+        return lax.scan(multiplied, state, jnp.asarray(xs), unroll=unroll)
+    inputs = cell.from_input(params, xs)
+    if cell.gate_by_gate:
+        return lax.scan(gate_by_gate, state, jnp.split(inputs, cell.gates, axis=-1), unroll=unroll)
+    return lax.scan(then, state, inputs, unroll=unroll)
 
 
 def scan_backward(

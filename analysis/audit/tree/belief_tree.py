@@ -30,6 +30,7 @@ from analysis.audit.tree.prefix_tree import (
 from autoregressive.broadcast import AnyArray
 from autoregressive.cells.base import Params, State
 from autoregressive.model import Model
+from autoregressive.vectors import WIDE
 from meta_learning.processes import Process
 from meta_learning.processes.types import Belief
 
@@ -235,7 +236,7 @@ def score_children(
     return Block(state, belief, log_p), Scored(log_p, following, values)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), compiler_options=WIDE)
 def expand_block(
     model: Model,
     process: Process,

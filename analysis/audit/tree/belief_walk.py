@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from typing import NamedTuple
 
 import jax
@@ -26,6 +28,7 @@ from analysis.audit.tree.prefix_tree import (
 )
 from autoregressive.model import Model
 from autoregressive.precision import float64
+from autoregressive.threads import each_in_order, worker_count
 from meta_learning.processes import Process
 
 # Numbers in the states and beliefs of a block: to stay in a core's cache, or to fill a GPU.
@@ -126,6 +129,7 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
 
     def __init__(self, tree: Tree, devices: Sequence[jax.Device]):
         self.tree, self.plan, self.devices = tree, tree.plan, devices
+        self.workers = worker_count() if len(devices) == 1 else len(devices)
         self.shape = (tree.cells, columns(tree.plan.symbols))
         self.header = {"process": tree.process.name, **tree.process.settings()}
         self.branch_sums = belief_sums
@@ -159,15 +163,12 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
             yield BeliefTask(tree, frontier.piece(first, count))
 
     def chunks(self, frontier: Nodes, start: int) -> Generator[BeliefSums, None, None]:
-        tasks, number = self.tasks(frontier, start), len(self.devices)
-        if number == 1:
-            yield from (belief_sums(task, self.devices[0]) for task in tasks)
-            return
-        with ThreadPoolExecutor(number) as pool:
-            group = list(zip(tasks, self.devices, strict=False))
-            while group:
-                yield from pool.map(belief_sums, *zip(*group, strict=True))
-                group = list(zip(tasks, self.devices, strict=False))
+        return each_in_order(
+            lambda task: belief_sums(*task),
+            zip(self.tasks(frontier, start), cycle(self.devices), strict=False),
+            self.workers,
+            ahead=1,
+        )
 
     def add(self, sums: Sums, start: int, chunk: BeliefSums) -> int:
         sums[chunk.cells] += chunk.sums
@@ -188,13 +189,13 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
                 full = Level(
                     level.block, plan.positions - 2, plan.per_device, np.zeros(plan.per_device, int)
                 )
-                for _ in range(_TRIAL_BLOCKS):
-                    _expand_for_pace(tree, full)
+            expand = partial(_expand_for_pace, tree)
+            deque(each_in_order(expand, [full] * _TRIAL_BLOCKS, self.workers), maxlen=0)
             return time.perf_counter() - start
 
         held = plan.positions * plan.symbols * plan.per_device
         held = 4 * node_numbers(tree.model, tree.process, plan.positions) * held + FRONTIER_NUMBERS
-        held += 2 * scratch.nbytes
+        held = self.workers * (held + 2 * scratch.nbytes)
         if plan.positions == 1:
             return 0.0, held
         seconds()
@@ -203,7 +204,8 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
 
 
 def _expand_for_pace(tree: Tree, level: Level) -> None:
-    log_first = jnp.asarray(tree.process.log_first())
-    by_cell = tree.classes is not None
-    arguments = (tree.params, level.block, log_first)
-    jax.block_until_ready(expand_block(tree.model, tree.process, False, by_cell, *arguments))
+    with float64():
+        log_first = jnp.asarray(tree.process.log_first())
+        by_cell = tree.classes is not None
+        arguments = (tree.params, level.block, log_first)
+        jax.block_until_ready(expand_block(tree.model, tree.process, False, by_cell, *arguments))

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Float64, Int64
 
@@ -35,6 +36,7 @@ from analysis.audit.tree.prefix_tree import (
     Walk,
     after_reset,
     children,
+    node_parts,
     node_values,
 )
 from autoregressive.broadcast import AnyArray
@@ -42,11 +44,17 @@ from autoregressive.cells.base import Params, State
 from autoregressive.header import Header
 from autoregressive.model import Model
 from autoregressive.precision import float64
+from autoregressive.threads import each_in_order, worker_count
+from autoregressive.vectors import WIDE
 from meta_learning.processes import count_symbols
 
 # Hidden units of a branch's last level: to stay in a core's cache, or to fill a GPU.
 _CHUNK_UNITS = {"cpu": 2**18}
 _CHUNK_UNITS_ELSEWHERE = 2**25
+# A tree of more histories takes a program that takes longer to compile.
+_FEW = 2**21
+# Turns of one call: what a call costs beside its arithmetic is a fifth of a turn on a CPU.
+_TURNS = {"cpu": 4}
 # Histories of one task for a worker, which takes about a second.
 _TASK_HISTORIES = {"cpu": 2**21}
 _TASK_HISTORIES_ELSEWHERE = 2**27
@@ -74,53 +82,63 @@ def make_plan(model: Model, symbols: int, positions: int) -> Plan:
 
 
 def _by_counts(
-    values: Float64[Array, "nodes orders columns"], symbols: int, depth: int
-) -> Float64[Array, "nodes cells columns"]:
-    """Sums over the histories with equal counts: (C, K^depth, V) -> (C, cells, V).
+    values: Float64[Array, "*rows nodes orders"], symbols: int, depth: int
+) -> Float64[Array, "*rows nodes cells"]:
+    """Sums over the histories with equal counts: (..., C, K^depth) -> (..., C, cells).
 
     The last draw is the fastest index; draws are folded into counts one by one, the last one first.
     """
-    width = values.shape[-1]
+    rows = values.shape[:-1]
     # The counts of one draw are its symbol: the last draw is folded already.
     for draws in range(1, depth):
-        pairs = values.reshape(-1, symbols * len(count_vectors(symbols, draws)), width)
+        pairs = values.reshape(*rows, -1, symbols * len(count_vectors(symbols, draws)))
         # Gather, not scatter: its order of summation is fixed.
-        picked = jnp.take(pairs, fold(symbols, draws), axis=1, mode="fill", fill_value=0)
-        values = picked.sum(2)
-    return values.reshape(-1, len(count_vectors(symbols, depth)), width)
+        picked = jnp.take(pairs, fold(symbols, draws), axis=-1, mode="fill", fill_value=0)
+        values = picked.sum(-1)
+    return values.reshape(*rows, len(count_vectors(symbols, depth)))
 
 
 def _descend(
-    model: Model, symbols: int, depth: int, params: Params, state: State
+    model: Model, symbols: int, depth: int, params: Params, state: State, apart: bool
 ) -> tuple[list[Float64[Array, "nodes _ columns"]], State]:
     """All levels below nodes: their sums, (C, cells, K+2) a level, and the states of the last level.
-    state: arrays (C, ...)."""
+    state: arrays (C, ...). apart: as in ``children``."""
     sums, nodes = [], state[0].shape[0]
     for level in range(1, depth + 1):
-        state, logits = children(model, symbols, params, state)
-        values = node_values(logits)
-        sums.append(_by_counts(values.reshape(nodes, -1, symbols + 2), symbols, level))
+        state, logits = children(model, symbols, params, state, apart)
+        # Each part by itself: joined first, they would be computed place by place.
+        given, leak, reset = (
+            _by_counts(part.reshape(*part.shape[:-2], nodes, -1), symbols, level)
+            for part in node_parts(logits)
+        )
+        sums.append(jnp.moveaxis(jnp.concatenate([given, leak[None], reset[None]]), 0, -1))
     return sums, state
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=WIDE)
 def _stem(
     model: Model, plan: Plan, params: Params
 ) -> tuple[Float64[Array, "cells columns"], State]:
     """Sums of levels 0 to the frontier's, (cells, K+2), and the frontier's states."""
     state, logits = after_reset(model, plan.symbols, params)
-    sums, state = _descend(model, plan.symbols, plan.stem, params, state)
+    sums, state = _descend(model, plan.symbols, plan.stem, params, state, False)
     return jnp.concatenate([node_values(logits), *(s[0] for s in sums)]), state
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=WIDE)
 def _branches(
     model: Model, plan: Plan, mesh: Mesh, params: Params, state: State
 ) -> Float64[Array, "nodes below columns"]:
     """Sums below each of a chunk of frontier nodes: (C, cells of all levels below, K+2)."""
 
-    def one_device(params: Params, state: State) -> Float64[Array, "some below columns"]:
-        return jnp.concatenate(_descend(model, plan.symbols, plan.branch, params, state)[0], axis=1)
+    def together(params: Params, state: State) -> Float64[Array, "some below columns"]:
+        sums, _ = _descend(model, plan.symbols, plan.branch, params, state, plan.nodes > _FEW)
+        return jnp.concatenate(sums, axis=1)
+
+    def one_device(params: Params, state: State) -> Float64[Array, "nodes below columns"]:
+        turns = jax.tree.map(lambda s: s.reshape(-1, plan.per_device, *s.shape[1:]), state)
+        sums = lax.map(partial(together, params), turns)
+        return sums.reshape(-1, *sums.shape[2:])
 
     over = PartitionSpec("branch")
     # Every device runs the same program on equally many nodes: sums do not depend on the mesh.
@@ -155,7 +173,9 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         self.branch_sums = branch_sums
         self.mesh = Mesh(np.array(devices), ("branch",))
         self.params = jax.device_put(params, NamedSharding(self.mesh, PartitionSpec()))
-        self.per_call = plan.per_device * len(devices)
+        self.per_call = nodes_of_call(plan) * len(devices)
+        # Several devices share each chunk.
+        self.workers = worker_count() if len(devices) == 1 else 1
         self.rows = _branch_rows(plan)
         counts = count_symbols(draws_of(plan.symbols, plan.stem), plan.symbols)
         where = rows_of(count_vectors(plan.symbols, plan.stem))
@@ -172,15 +192,14 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         return self.plan.stem_nodes + done * self.plan.branch_nodes
 
     def chunks(self, frontier: States, start: int) -> Generator[Branches, None, None]:
-        current = None
-        for first in range(start, self.plan.frontier, self.per_call):
-            # One chunk runs while the one before it is added.
-            following = self.branches(frontier, first)
-            if current is not None:
-                yield current
-            current = following
-        if current is not None:
-            yield current
+        yield from self._each(frontier, range(start, self.plan.frontier, self.per_call))
+
+    def _each(self, frontier: States, starts: Iterable[int]) -> Generator[Branches, None, None]:
+        """The chunks that begin at ``starts``, some side by side."""
+        # Chunks run while those before them are added.
+        return each_in_order(
+            lambda start: np.asarray(self.branches(frontier, start)), starts, self.workers
+        )
 
     def branches(
         self, frontier: States, start: int
@@ -204,15 +223,16 @@ class CountWalk(Walk[States, BranchTask, Branches]):
                 arguments = (model, plan, self.mesh, self.params, chunk)
                 programs.append(_branches.lower(*arguments).compile())
         needed = [program.memory_analysis() for program in programs]
-        # Two chunks are alive at once, each with its output.
+        # Two chunks a worker are alive at once, each with its output.
         held = sum(s.nbytes for s in jax.tree.leaves(states))
         held += tree_cells(plan.symbols, plan.positions) * (plan.symbols + 2) * 8
-        held += max(n.temp_size_in_bytes + 2 * n.output_size_in_bytes for n in needed if n)
+        each = max(n.temp_size_in_bytes + 2 * n.output_size_in_bytes for n in needed if n)
+        held += self.workers * each
 
         def seconds() -> float:
             start = time.perf_counter()
             if plan.frontier:
-                jax.block_until_ready([self.branches(states, 0) for _ in range(_TRIAL_CHUNKS)])
+                deque(self._each(states, [0] * _TRIAL_CHUNKS), maxlen=0)
             else:
                 self.stem()
             return time.perf_counter() - start
@@ -236,16 +256,23 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         return end
 
 
+def nodes_of_call(plan: Plan) -> int:
+    """Frontier nodes that a device takes in one call: ``plan.per_device`` at once, in a few turns."""
+    most = _TURNS.get(jax.default_backend(), 1)
+    return plan.per_device * max(1, min(most, math.ceil(plan.frontier / plan.per_device)))
+
+
 def nodes_of_task(plan: Plan) -> int:
-    """Frontier nodes in one task: whole chunks of a device."""
+    """Frontier nodes in one task: whole calls of a device."""
     histories = _TASK_HISTORIES.get(jax.default_backend(), _TASK_HISTORIES_ELSEWHERE)
-    return plan.per_device * max(1, histories // (plan.per_device * plan.branch_nodes))
+    call = nodes_of_call(plan)
+    return call * max(1, histories // (call * plan.branch_nodes))
 
 
 def branch_sums(task: BranchTask) -> Float64[np.ndarray, "{task.nodes} below columns"]:
     """Sums below each node of a task, (nodes, cells below, K+2): the bits of ``CountWalk.branches``."""
     mesh = Mesh(np.array(jax.local_devices()[:1]), ("branch",))
-    sums, step = [], task.plan.per_device
+    sums, step = [], nodes_of_call(task.plan)
     with float64():
         for start in range(0, task.nodes, step):
             chunk = _piece(task.states, start, step)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import reduce
 from typing import Generic, TypeVar
 
 import jax
@@ -31,6 +31,8 @@ from autoregressive.cells.base import Params, State
 from autoregressive.header import Header
 from autoregressive.model import Model
 
+# Children of a node that are written out in a program.
+_MOST_CALLS = 8
 # Numbers in the states of all frontier nodes, which are kept in memory.
 FRONTIER_NUMBERS = 2**22
 # A cell is a class of nodes, a column one quantity summed over its nodes.
@@ -125,20 +127,35 @@ def tree_nodes(symbols: int, levels: int) -> int:
     return (symbols**levels - 1) // (symbols - 1)
 
 
+def node_parts(
+    logits: Float[Array, "*nodes outcomes"],
+) -> tuple[Float64[Array, "symbols ..."], Float64[Array, "*nodes"], Float64[Array, "*nodes"]]:
+    """What is summed over histories, in float64, from logits (..., K+1): the log probabilities of the K
+    symbols given no RESET, log q~(k), nats (K, ...), -inf where RESET is certain; -log(1 - r) with r the
+    probability of RESET, nats (...); and r (...)."""
+    *symbols, reset = jnp.moveaxis(logits.astype(jnp.float64), -1, 0)
+    # Symbol by symbol: a reduction over so short an axis would not use a CPU's vectors.
+    most = reduce(jnp.maximum, symbols)
+    most = jnp.where(jnp.isneginf(most), 0.0, most)
+    log_sum = most + jnp.log(sum(jnp.exp(one - most) for one in symbols))
+    # -log(1 - r) = log(1 + exp(odds)) with the log odds of RESET, without overflow.
+    odds = reset - log_sum
+    less = jnp.exp(-jnp.abs(odds))
+    leak = jnp.maximum(odds, 0.0) + jnp.log1p(less)
+    probability = jnp.where(odds > 0, 1.0, less) / (1 + less)
+    given = jnp.stack([jnp.where(jnp.isneginf(one), one, one - log_sum) for one in symbols])
+    return given, leak, probability
+
+
 def node_values(
     logits: Float[Array, "*nodes outcomes"],
 ) -> Float64[Array, "*nodes outcomes+1"]:
-    """What is summed over histories, in float64: logits (..., K+1) -> (..., K+2).
-
-    log q~(k), the log probabilities of the K symbols given no RESET, nats, -inf where RESET is certain;
-    -log(1 - r) with r the probability of RESET; and r.
-    """
-    z = logits.astype(jnp.float64)
-    symbols, reset = z[..., :-1], z[..., -1]
-    log_sum = jax.nn.logsumexp(symbols, axis=-1)
-    leak = jax.nn.softplus(reset - log_sum)
-    given = jnp.where(jnp.isneginf(symbols), symbols, symbols - log_sum[..., None])
-    return jnp.concatenate([given, leak[..., None], -jnp.expm1(-leak)[..., None]], axis=-1)
+    """``node_parts`` in one array: logits (..., K+1) -> (..., K+2)."""
+    given, leak, probability = node_parts(logits)
+    values = jnp.zeros((*leak.shape, len(given) + 2))
+    # Put down part by part: XLA computes what it joins place by place.
+    values = values.at[..., :-2].set(jnp.moveaxis(given, 0, -1))
+    return values.at[..., -2].set(leak).at[..., -1].set(probability)
 
 
 def after_reset(
@@ -150,11 +167,20 @@ def after_reset(
 
 
 def children(
-    model: Model, symbols: int, params: Params, state: State
+    model: Model, symbols: int, params: Params, state: State, apart: bool = False
 ) -> tuple[State, Float[Array, "nodes {symbols} {symbols+1}"]]:
     """One level down: states of C nodes -> states of their C * K children, the symbol the fastest
-    index, and logits (C, K, K+1). model: anything with a ``step``."""
+    index, and logits (C, K, K+1). model: anything with a ``step``. apart: a program of more calls, which
+    takes longer to compile and less to run."""
     inputs = jnp.eye(symbols + 1, dtype=jnp.float32)[:symbols]
-    # One call a symbol, so that children share their parent's product with the recurrent weights.
-    state, logits = jax.vmap(partial(model.step, params, state), out_axes=1)(inputs)
+
+    def step(x: Float[Array, " inputs"]) -> tuple[State, Float[Array, "nodes outcomes"]]:
+        return jax.vmap(lambda one: model.step(params, one, x))(state)
+
+    # A call for each symbol, so that children share their parent's product with the recurrent weights.
+    # One after the other, what a call works on stays in a processor's cache.
+    if apart and symbols <= _MOST_CALLS:
+        state, logits = jax.tree.map(lambda *a: jnp.stack(a, 1), *map(step, inputs))
+    else:
+        state, logits = jax.vmap(step, out_axes=1)(inputs)
     return jax.tree.map(lambda s: s.reshape(-1, *s.shape[2:]), state), logits
