@@ -33,10 +33,17 @@ def headline(comparison: Comparison, numbers: Document) -> str:
     )
     if closed["mean"] is None:
         return text + "; a memoryless predictor is Bayes here, so there is no share to close."
-    return (
+    text = (
         f"{text}. It closes {percent(closed['mean'])} "
         f"({percent(closed['ci95'][0])} to {percent(closed['ci95'][1])}) of the gap between a "
         "memoryless predictor and Bayes."
+    )
+    test = numbers.get("gap_test")
+    if test is None or test["mean"] is None:
+        return text
+    return (
+        f"{text} That Bayes has the prior of training; from Bayes with the prior of the test it is "
+        f"{nats(test['mean'])} nats a symbol."
     )
 
 

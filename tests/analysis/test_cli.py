@@ -120,8 +120,11 @@ def test_a_checkpoint_on_other_streams(network_file, tmp_path, arguments, test):
     found = json.loads(result.stdout)
     assert {key: found["test"][key] for key in test} == test
     assert found["T"] == 4
-    assert ("gap_test" in found) == ("--test-alpha" in arguments)
-    assert (tmp_path / "out" / "report.html").exists()
+    off_prior = "--test-alpha" in arguments
+    assert ("gap_test" in found) == off_prior
+    page = (tmp_path / "out" / "report.html").read_text()
+    # The answer says which Bayes it is from.
+    assert ("Bayes with the prior of the test" in page) == off_prior
 
 
 @pytest.mark.parametrize(
