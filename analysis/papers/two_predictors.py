@@ -25,8 +25,8 @@ _HALVINGS = 40
 class Between(NamedTuple):
     """Where a network q lies between p and p'. first, second: KL(p || q) and KL(p' || q), nats a
     symbol. relative: 1/2 + (d(p', q) - d(p, q)) / 2 d(p, p'), d the mean of KL both ways, cut to 0 to
-    1: 1 is p. weight: w of the w p + (1 - w) p' from which KL(q || it) is least. left: that KL. share:
-    w of the p^w p'^(1-w)."""
+    1: 1 is p. weight: w of the m = w p + (1 - w) p' for which KL(q || m) is least. left: KL(m || q)
+    there. share: w of the p^w p'^(1-w)."""
 
     first: float
     second: float
@@ -48,7 +48,7 @@ def measure(log_q: Rows, log_first: Rows, log_second: Rows) -> Between:
         float(kl(log_second, log_q).mean()),
         float(relative),
         weight,
-        _loss(log_q, log_first, log_second, weight),
+        float(kl(_mixed(log_first, log_second, weight), log_q).mean()),
         share(log_q, log_first, log_second),
     )
 
@@ -80,7 +80,7 @@ def mixture_losses(
 ) -> Float64[np.ndarray, " weights"]:
     """Means of KL(q || w p + (1 - w) p') at every w of ``WEIGHTS``, nats."""
     log_q = log_softmax(log_q)
-    return np.array([_loss(log_q, log_first, log_second, w) for w in WEIGHTS])
+    return np.array([kl(log_q, _mixed(log_first, log_second, w)).mean() for w in WEIGHTS])
 
 
 def crossing(x: Sequence[float], y: Sequence[float], level: float) -> float | None:
@@ -110,7 +110,8 @@ def _both_ways(log_p: Rows, log_q: Rows) -> float:
     return float((kl(log_p, log_q) + kl(log_q, log_p)).mean() / 2)
 
 
-def _loss(log_q: Rows, log_first: Rows, log_second: Rows, w: float) -> float:
+def _mixed(log_first: Rows, log_second: Rows, w: float) -> Rows:
+    """log (w p + (1 - w) p')."""
     with np.errstate(divide="ignore"):
-        mixed = np.logaddexp(log_first + np.log(w), log_second + np.log1p(-w))
-    return float(kl(log_q, mixed).mean())
+        mixed: Rows = np.logaddexp(log_first + np.log(w), log_second + np.log1p(-w))
+    return mixed

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from analysis.intervals import Estimate, student_log, student_probability
 from analysis.report.formats import interval, nats
@@ -112,7 +113,8 @@ def _over_training(found: Document) -> Figure:
         left.axhline(0.5, color=BLACK, linewidth=0.6)
         left.set(xscale="log", xlabel="iterations", ylim=(0, 1), ylabel="relative distance")
         left.set_title("tasks of the pool")
-        right.set(xlabel="iterations", ylabel="KL(generalising || network), nats a symbol")
+        right.set(xlabel="iterations", ylabel="KL from generalising, nats a symbol")
+        left.xaxis.set_minor_formatter(NullFormatter())
         right.set_title("new tasks")
         log_scale(right)
         handles, labels = right.get_legend_handles_labels()
@@ -136,16 +138,16 @@ def panels(found: Document) -> Sequence[Panel]:
             "KL from both predictors to the network, and its share of the memorising one, by pool.",
             f"After training, on the pool's tasks; means over {seeds} seeds, bands their 95% intervals. "
             "Memorising: Bayes of the pool; generalising: Bayes of the Dirichlet. Left: KL(predictor || "
-            "network); from the network to the nearest mixture of the two; and KL(memorising || "
-            "generalising). Right: 1 is memorising.",
+            "network), also of the nearest mixture of the two, and KL(memorising || generalising). "
+            "Right: 1 is memorising.",
         ),
         Panel(
             "over-training",
             _over_training(found),
             "Relative distance, and KL from the generalising predictor on new tasks, over training.",
-            f"Means over {seeds} seeds, a line a pool. Left: above 1/2 the network is nearer to Bayes of "
-            "the pool; wide pale lines are the fitted posterior's weights. Right: tasks that are in no "
-            "pool.",
+            f"Means over {seeds} seeds, a line a pool. Left: above 1/2 the network is nearer to Bayes "
+            "of the pool; wide pale lines are the fitted posterior's weights. Right: tasks that are in "
+            "no pool.",
         ),
     ]
 
@@ -164,10 +166,11 @@ def tables(found: Document) -> Sequence[Table]:
     return [
         Table(
             "KL to the network, nats a symbol",
-            ["tasks", "from memorising", "from generalising", "to the mixture", "between both"],
+            ["tasks", "from memorising", "from generalising", "from a mixture", "between both"],
             distances,
-            f"On {curves['tasks']} tasks of the pool, with 95% intervals over seeds. To the mixture: "
-            "KL(network || w memorising + (1 - w) generalising), at the best w.",
+            f"On {curves['tasks']} tasks of the pool, with 95% intervals over seeds. From a "
+            "mixture: from w memorising + (1 - w) generalising at the best w. Between both: "
+            "KL(memorising || generalising).",
         ),
         Table(
             "Shares of the memorising predictor",
