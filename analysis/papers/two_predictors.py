@@ -17,9 +17,9 @@ from autoregressive.scores import kl, log_softmax
 
 Rows = Float[np.ndarray, "*places symbols"]
 # Weights at which the loss of a mixture is kept.
-WEIGHTS = np.linspace(0.0, 1.0, 33)
+WEIGHTS = np.linspace(0.0, 1.0, 17)
 # Halvings of an interval in which a weight lies.
-_HALVINGS = 40
+_HALVINGS = 24
 
 
 class Between(NamedTuple):

@@ -209,10 +209,30 @@ def says(found: Document) -> Sequence[str]:
     def mean(pool: int, name: str) -> float:
         return float(np.mean([rows[-1][name] for rows in _of(found, pool)]))
 
-    few, many = pools[0], pools[-1]
+    def of_seeds(name: str) -> float:
+        return float(np.mean([of[name] for of in curves["by_seed"]]))
+
+    few, many, last = pools[0], pools[-1], _of(found, pools[0])[0][-1]["iterations"]
+    before, now = (2 ** of_seeds(name) for name in ("crossover_before", "crossover"))
     out = [
-        f"After {_of(found, few)[0][-1]['iterations']:,} iterations networks remember small pools and "
-        f"learn the prior of large ones: the relative distance is {mean(few, 'relative'):.2f} with "
-        f"{few} tasks, {mean(many, 'relative'):.2f} with {many:,}.",
+        f"After {last:,} iterations networks remember small pools and have learnt the prior of large "
+        f"ones: the relative distance is {mean(few, 'relative'):.2f} with {few} tasks and "
+        f"{mean(many, 'relative'):.2f} with {many:,}.",
+        f"Where it is 1/2 depends on how long was trained: at {before:.0f} tasks after "
+        f"{curves['by_seed'][0]['before']:,} iterations, at {now:.0f} after {last:,}. First networks "
+        "learn the prior, then they remember the pool, the later the larger it is.",
     ]
+    beyond = [p for p in pools if mean(p, "left") > (_apart(found, p).mean or 0.0)]
+    if beyond:
+        out.append(
+            f"With {_listed(beyond)} tasks the two predictors are nearer to each other than the network "
+            "is to any mixture of them: there a share says little of what it computes. With "
+            f"{many:,} they are {nats(_apart(found, many).mean)} nats a symbol apart, and it is "
+            f"{nats(mean(many, 'left'))} from the nearest mixture."
+        )
     return out
+
+
+def _listed(pools: Sequence[int]) -> str:
+    *first, last = [f"{pool:,}" for pool in pools]
+    return f"{', '.join(first)} and {last}" if first else last
