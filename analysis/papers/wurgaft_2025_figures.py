@@ -236,11 +236,13 @@ def says(found: Document) -> Sequence[str]:
 
 def _caution(found: Document) -> str:
     """How much the numbers hold that were compared with other settings."""
-    ends = {claim["quantity"]: claim["ci95"] for claim in found["claims"]}
-    low, high = next(v for k, v in ends.items() if k.startswith("Pool above")) or (None, None)
+    ends = next(c["ci95"] for c in found["claims"] if c["quantity"].startswith("Pool above"))
     by_seed = found["curves"]["by_seed"]
     crossed = max(sum(n is not None for n in of["remembered"]) for of in by_seed)
-    wide = "" if low is None else f", an interval from {2**low:,.0f} to {2**high:,.0f} tasks,"
+    wide = ""
+    if ends is not None:
+        low, high = (2**end for end in ends)
+        wide = f", an interval from {low:,.0f} to {high:,.0f} tasks,"
     return (
         f"That the threshold{wide} and the exponents meet published ones is weak evidence: ours rest on "
         f"few seeds and, for remembering, on {crossed} pools that are passed within the training; the "
