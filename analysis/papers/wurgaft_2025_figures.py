@@ -158,7 +158,7 @@ def tables(found: Document) -> Sequence[Table]:
     distances, shares, times = [], [], []
     for at, pool in enumerate(curves["pools"]):
         ends = [_end(found, pool, name, student_log) for name in _DISTANCES]
-        distances.append([f"{pool:,}", *(_cell(e, nats) for e in (*ends, _apart(found, pool)))])
+        distances.append([f"{pool:,}", *(_cell(e, _short) for e in (*ends, _apart(found, pool)))])
         ends = [_end(found, pool, name, student_probability) for name in _SHARES]
         shares.append([f"{pool:,}", *(_cell(e, _two) for e in ends)])
         each = [[of[name][at] for of in curves["by_seed"]] for name in ("remembered", "stopped")]
@@ -183,8 +183,8 @@ def tables(found: Document) -> Sequence[Table]:
             "Iterations, by seed",
             ["tasks", "nearer to memorising for good", "new tasks: nearest to generalising"],
             times,
-            f"An iteration is {curves['symbols']:,} symbols. Never within the training: -; nearest at "
-            "the first stage or the last one: -.",
+            f"An iteration is {curves['symbols']:,} symbols. Left: - where a network always was nearer, "
+            "or is not yet. Right: - where it is nearest at the first stage or at the last.",
         ),
     ]
 
@@ -195,6 +195,10 @@ def _cell(estimate: Estimate, form: Callable[[float | None], str]) -> str:
 
 def _two(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
 
 
 def _times(values: Sequence[float | None]) -> str:
