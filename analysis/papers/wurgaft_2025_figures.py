@@ -158,7 +158,8 @@ def tables(found: Document) -> Sequence[Table]:
     distances, shares, times = [], [], []
     for at, pool in enumerate(curves["pools"]):
         ends = [_end(found, pool, name, student_log) for name in _DISTANCES]
-        distances.append([f"{pool:,}", *(_cell(e, _short) for e in (*ends, _apart(found, pool)))])
+        apart = _short(_apart(found, pool).mean)
+        distances.append([f"{pool:,}", apart, *(_cell(e, _short) for e in ends)])
         ends = [_end(found, pool, name, student_probability) for name in _SHARES]
         shares.append([f"{pool:,}", *(_cell(e, _two) for e in ends)])
         each = [[of[name][at] for of in curves["by_seed"]] for name in ("remembered", "stopped")]
@@ -166,10 +167,10 @@ def tables(found: Document) -> Sequence[Table]:
     return [
         Table(
             "KL to the network, nats a symbol",
-            ["tasks", "from memorising", "from generalising", "from a mixture", "between both"],
+            ["tasks", "between", "from memorising", "from generalising", "from a mixture"],
             distances,
             f"On {curves['tasks']} tasks of the pool, with 95% intervals over seeds. From a "
-            "mixture: from w memorising + (1 - w) generalising at the best w. Between both: "
+            "mixture: from w memorising + (1 - w) generalising at the best w. Between: "
             "KL(memorising || generalising).",
         ),
         Table(
