@@ -158,8 +158,9 @@ def tables(found: Document) -> Sequence[Table]:
     distances, shares, times = [], [], []
     for at, pool in enumerate(curves["pools"]):
         ends = [_end(found, pool, name, student_log) for name in _DISTANCES]
-        apart = _short(_apart(found, pool).mean)
-        distances.append([f"{pool:,}", apart, *(_cell(e, _short) for e in ends)])
+        *both, mixture = ends
+        means = [_short(e.mean) for e in (_apart(found, pool), mixture)]
+        distances.append([f"{pool:,}", *(_cell(e, _short) for e in both), *means[::-1]])
         ends = [_end(found, pool, name, student_probability) for name in _SHARES]
         shares.append([f"{pool:,}", *(_cell(e, _two) for e in ends)])
         each = [[of[name][at] for of in curves["by_seed"]] for name in ("remembered", "stopped")]
@@ -167,7 +168,7 @@ def tables(found: Document) -> Sequence[Table]:
     return [
         Table(
             "KL to the network, nats a symbol",
-            ["tasks", "between", "from memorising", "from generalising", "from a mixture"],
+            ["tasks", "from memorising", "from generalising", "from a mixture", "between"],
             distances,
             f"On {curves['tasks']} tasks of the pool, with 95% intervals over seeds. From a "
             "mixture: from w memorising + (1 - w) generalising at the best w. Between: "
