@@ -24,6 +24,8 @@ from autoregressive.vectors import WIDE
 
 # A chunk runs in pieces of about so many seconds: Ctrl-C is only heard between two of them.
 _PIECE_S = 2.0
+# Iterations of a piece: what is drawn for more of them than run in it is lost.
+_MOST_AT_ONCE = 500
 
 # Parameters, batches and data are trees of arrays; ``Loss`` and ``Draw`` agree on which.
 # (params, batch) -> the loss to descend, and the loss to report.
@@ -145,8 +147,9 @@ def fit(
     tells how far it has come (``pace.TRAINING``). Errors: TrainingDiverged where the loss is not finite.
     """
     start = int(state.iteration[0])
-    # The longest chunk of the whole run, so that a resumed run compiles the same program.
-    most = int(max(np.diff([0, *stops]), default=0))
+    # A piece's batches are drawn at once, as many in every piece. The longest chunk of the whole run, so
+    # that a resumed run compiles the same program.
+    most = min(int(max(np.diff([0, *stops]), default=0)), _MOST_AT_ONCE)
     stops = [s for s in stops if s > start]
     if not stops:
         return
@@ -166,7 +169,7 @@ def fit(
     for stop in stops:
         losses: list[Float[np.ndarray, "seeds n"]] = []
         while start < stop:
-            n = min(piece, stop - start)
+            n = min(piece, stop - start, most)
             begun = time.monotonic()
             state, here = run(state, start, n)
             losses.append(np.asarray(here)[:, :n])

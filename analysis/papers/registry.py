@@ -16,6 +16,7 @@ PAPERS: dict[str, str] = {
     "genewein-2023": "genewein_2023",
     "agarwal-2025": "agarwal_2025",
     "chlon-2025": "chlon_2025",
+    "wurgaft-2025": "wurgaft_2025",
 }
 
 
