@@ -41,8 +41,11 @@ HIDDEN = 32
 # What glibc keeps of memory that was freed, in bytes; None is its own choice.
 ALLOCATOR = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 # A measurement is about this many place-updates (batch x length x steps) long, and on a GPU, where a
-# place takes the same time for every batch here, this many places (length x steps).
-_WORK, _PLACES = 400_000, 20_000
+# place takes the same time for every batch here, this many places (length x steps). Ours is a piece of
+# training of about two seconds, as ``training.fit`` runs them: with fewer, its memory would count.
+_WORK, _PLACES = 4_000_000, 20_000
+# PyTorch's steps are calls of their own: a tenth of them tells as much.
+_SHARE = 10
 
 
 class Job(NamedTuple):
@@ -172,17 +175,18 @@ def spread(milliseconds: list[float]) -> dict[str, float]:
 def measure(cell: str, job: Job, repeats: int, others: bool) -> dict[str, Any]:
     """Milliseconds a step of each, and ratios to PyTorch's median."""
     steps = steps_of(job)
-    sides = {"ours": ours(cell, job, steps), "pytorch": pytorch(cell, job, steps)}
+    fewer = max(1, steps // _SHARE)
+    sides = {"ours": (ours(cell, job, steps), steps), "pytorch": (pytorch(cell, job, fewer), fewer)}
     for form in other_forms(cell) if others else ():
-        sides[f"form {form}"] = ours(cell, job, steps, form)
+        sides[f"form {form}"] = ours(cell, job, steps, form), steps
     times: dict[str, list[float]] = {name: [] for name in sides}
-    for side in sides.values():
+    for side, _ in sides.values():
         side()
     for _ in range(repeats):
-        for name, side in sides.items():
+        for name, (side, count) in sides.items():
             start = time.perf_counter()
             side()
-            times[name].append(1e3 * (time.perf_counter() - start) / steps)
+            times[name].append(1e3 * (time.perf_counter() - start) / count)
     found = {name: spread(values) for name, values in times.items()}
     base = found["pytorch"]["median"]
     return {

@@ -58,8 +58,14 @@ def scan_forward(
     unroll: places in one turn of the loop.
     """
 
+    # Turned once: XLA would turn the weights at every place, which takes as long as a small product.
+    turned = lax.optimization_barrier(params["w_hh"].T)
+
+    def from_hidden(h: Float[Array, "B hidden"]) -> Float[Array, "B rows"]:
+        return cell.from_hidden({**params, "w_hh": turned.T}, h)
+
     def then(state: State, from_input: Float[Array, "B rows"]) -> tuple[State, State]:
-        gates = cell.activations(from_input, cell.from_hidden(params, state[0]))
+        gates = cell.activations(from_input, from_hidden(state[0]))
         state = cell.advance(state, gates)
         return state, state[:keep]
 
@@ -69,8 +75,8 @@ def scan_forward(
     def gate_by_gate(
         state: State, from_input: list[Float[Array, "B hidden"]]
     ) -> tuple[State, State]:
-        from_hidden = jnp.split(cell.from_hidden(params, state[0]), cell.gates, axis=-1)
-        state = cell.next_state(state, from_input, from_hidden)
+        apart = jnp.split(from_hidden(state[0]), cell.gates, axis=-1)
+        state = cell.next_state(state, from_input, apart)
         return state, state[:keep]
 
     # A single input is multiplied inside the loop; others by one matrix product before it.
