@@ -28,8 +28,7 @@ smartquotes = False
 # A type that is imported for checking only is looked up by its last name, which two may share.
 suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
-# The board of architectures is a page once it is measured.
-exclude_patterns = ["_build", "jupyter_execute", "generated", "architectures.md"]
+exclude_patterns = ["_build", "jupyter_execute", "generated"]
 
 html_math_renderer = "mathml"
 html_static_path = ["static"]

@@ -31,8 +31,6 @@ POOLS = (4, 16, 64, 256, 1024, 4096)
 _CELL = "transformer-rotary"
 # Halvings to the stage that stands beside the last one.
 _SIXTEENTH = 4
-# Iterations.
-_STOP = 250
 
 
 @dataclass(frozen=True)
@@ -123,11 +121,8 @@ def _over_training(pool: TaskPool, recipe: Recipe, sizes: Sizes) -> dict[str, An
     old, new = Test.of(pool, False, sizes.tasks), Test.of(pool, True, sizes.tasks)
     rows, losses = [], []
     start = _untrained(pool, recipe, sizes)
-    # Tasks are drawn for the longest way between two stops at once.
-    stops = sorted({*sizes.stages, *range(_STOP, sizes.iterations, _STOP)})
-    for done, learner in zip(stops, train_stages(start, pool, recipe, stops), strict=True):
-        if done not in sizes.stages:
-            continue
+    trained = train_stages(start, pool, recipe, sizes.stages)
+    for done, learner in zip(sizes.stages, trained, strict=True):
         log_q = learner.log_predictive(old.streams)[:, :-1, :-1]
         log_new = learner.log_predictive(new.streams)[:, :-1, :-1]
         between = measure(log_q, old.memorising, old.generalising)
