@@ -27,7 +27,7 @@ from meta_learning.training import train
 PROCESS = DirichletCategorical((10.0, 1.0, 1.0), 20)
 ADAM_RATES = (0.003, 0.01)
 # Fewer where one takes long.
-SEEDS = {32: 5, 64: 5, 128: 3, 256: 2}
+SEEDS = {32: 5, 64: 5, 128: 3, 256: 2, 512: 1}
 STREAMS = 10_000
 
 

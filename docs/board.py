@@ -32,9 +32,11 @@ _AIM = 1e-3
 
 
 def load() -> xr.Dataset:
-    """The board as far as it is done, without numbers of symbols that nothing was trained on yet."""
+    """The board; of numbers of symbols those of which every square is done, if there are any."""
     with xr.open_dataset(KEPT, engine="h5netcdf") as found:
-        return found.load().dropna("symbols", how="all", subset=["gap"])
+        board = found.load()
+    done = board["gap"].notnull().all(("process", "cell", "seed"))
+    return board.sel(symbols=done) if done.any() else board
 
 
 def closed(board: xr.Dataset, exact: bool = False) -> xr.DataArray:
