@@ -193,9 +193,10 @@ class BeliefWalk(Walk[Nodes, BeliefTask, BeliefSums]):
             deque(each_in_order(expand, [full] * _TRIAL_BLOCKS, self.workers), maxlen=0)
             return time.perf_counter() - start
 
-        held = plan.positions * plan.symbols * plan.per_device
-        held = 4 * node_numbers(tree.model, tree.process, plan.positions) * held + FRONTIER_NUMBERS
-        held = self.workers * (held + 2 * scratch.nbytes)
+        # Of each worker: a stack of blocks, and sums. The frontier is there once.
+        stack = plan.positions * plan.symbols * plan.per_device
+        stack *= 4 * node_numbers(tree.model, tree.process, plan.positions)
+        held = FRONTIER_NUMBERS + self.workers * (stack + 2 * scratch.nbytes)
         if plan.positions == 1:
             return 0.0, held
         seconds()

@@ -192,7 +192,7 @@ class CountWalk(Walk[States, BranchTask, Branches]):
         return self.plan.stem_nodes + done * self.plan.branch_nodes
 
     def chunks(self, frontier: States, start: int) -> Generator[Branches, None, None]:
-        yield from self._each(frontier, range(start, self.plan.frontier, self.per_call))
+        return self._each(frontier, range(start, self.plan.frontier, self.per_call))
 
     def _each(self, frontier: States, starts: Iterable[int]) -> Generator[Branches, None, None]:
         """The chunks that begin at ``starts``, some side by side."""
