@@ -38,7 +38,13 @@ def portable_unroll(
     """As ``scan_unroll``, by the fastest way that runs on every device: ``recurrent_unroll``, the cell's
     own, or that loop."""
     if isinstance(cell, RecurrentCell):
-        return recurrent_unroll(cell, params, state, xs)
+        length, batch, _ = xs.shape
+        numbers = length * batch * cell.gates * cell.hidden
+        if length < _HALVED_PLACES or not _HALVED <= numbers <= SCANS.span_numbers:
+            return recurrent_unroll(cell, params, state, xs)
+        state, before = recurrent_unroll(cell, params, state, xs[: length // 2])
+        state, after = recurrent_unroll(cell, params, state, xs[length // 2 :])
+        return state, jnp.concatenate([before, after])
     if isinstance(cell, ParallelCell):
         return cell.unroll(params, state, xs)
     return scan_unroll(cell, params, state, xs)
@@ -124,6 +130,10 @@ class Loops(NamedTuple):
     span_numbers: int
 
 
+# A sequence of at least so many numbers of gates, and places, that fits in one span goes in two halves:
+# a loop over places keeps one core busy, and while that of one half runs, XLA does the rest of the other
+# half's work on the other cores. Where there are several spans the loop waits for memory instead.
+_HALVED, _HALVED_PLACES = 2**18, 50
 # 4 MiB: what a span works on stays in a processor's cache.
 SCANS = Loops(scan_forward, scan_backward, 2**20)
 

@@ -101,6 +101,23 @@ def test_gradients_by_spans_equal_autodiff(kind, spans, monkeypatch):
     gradients_of_the_unroll_equal_autodiff(kind, 4, 3, 6)
 
 
+@pytest.mark.parametrize("length", [2, 7])
+@recurrent_cells
+def test_two_halves_equal_the_step_loop(kind, length, monkeypatch):
+    monkeypatch.setattr(unroll_module, "_HALVED", 1)
+    monkeypatch.setattr(unroll_module, "_HALVED_PLACES", 2)
+    lengths = []
+
+    def noted(cell, params, state, xs):
+        lengths.append(len(xs))
+        return recurrent_unroll(cell, params, state, xs)
+
+    monkeypatch.setattr(unroll_module, "recurrent_unroll", noted)
+    unroll_equals_the_step_loop(kind, 4, 3, length)
+    gradients_of_the_unroll_equal_autodiff(kind, 1, 3, length)
+    assert set(lengths) == {length // 2, length - length // 2}
+
+
 @pytest.mark.parametrize(
     ("length", "at_most", "expected"),
     [(783, 32, 29), (783, 128, 87), (100, 128, 100), (101, 10, 10), (7, 0, 1), (1, 50, 1)],
