@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from analysis.coursework import questions_figures as figures
@@ -13,9 +13,10 @@ Member = TypeVar("Member")
 
 
 class Answer(NamedTuple):
-    """One question with what was measured."""
+    """One question with what was measured: short in a line, text in full."""
 
     question: str
+    short: str
     text: str
     tables: list[Table]
     panels: list[Panel]
@@ -35,6 +36,14 @@ def price_text(training: Iterable[Document]) -> str:
         "The price of the training prior, the same for Bayes with the training alpha, is "
         f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}% of it."
     )
+
+
+def with_text(
+    head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Column heads and rows without the columns in which no row has any text."""
+    kept = [n for n in range(len(head)) if any(row[n] for row in rows)]
+    return [head[n] for n in kept], [[row[n] for n in kept] for row in rows]
 
 
 def own_row(training: Document) -> Document:
@@ -83,6 +92,12 @@ def effective_texts(training: Document) -> list[str]:
     return [entry_text(entry) for entry in training["effective_alpha"]]
 
 
+def means_text(training: Document) -> str:
+    """The effective alpha without intervals; a dash where there is none."""
+    entries = training["effective_alpha"]
+    return "-" if entries is None else ",".join(short_text(entry["mean"]) for entry in entries)
+
+
 def entry_text(estimate: Document) -> str:
     """A mean with its interval."""
     return f"{short_text(estimate['mean'])} {interval(estimate['ci95'], short_text)}".strip()
@@ -103,12 +118,12 @@ def has_several_unrolls(document: Document, training: Document) -> bool:
     return len(same) > 1
 
 
-def interval_text(document: Document) -> str:
-    """What the intervals of a table are over."""
+def interval_text(document: Document, of_one: str = "One seed; 95% intervals over streams.") -> str:
+    """What the intervals of a table are over. of_one: what is said where there is one seed."""
     seeds = len(document["seeds"])
-    if seeds > 1:
-        return f"95% intervals over {seeds} seeds (Student t on the logarithm)."
-    return "One seed; 95% intervals over streams."
+    return (
+        f"95% intervals over {seeds} seeds (Student t on the logarithm)." if seeds > 1 else of_one
+    )
 
 
 def alpha_text(training: Document) -> str:

@@ -19,6 +19,7 @@ from analysis.coursework.answer_texts import (
     share_text,
     unique,
     value_of,
+    with_text,
 )
 from analysis.report.formats import interval, nats
 from analysis.report.report import Document, Panel, Table
@@ -48,17 +49,19 @@ def on_edges(document: Document) -> Answer:
         "T=inf: counts grow "
         "for ever, but the network was trained up to its unroll only. "
     )
+    along = []
     for t in long:
         first, second = t["first"][:2]
-        text += (
-            f"With alpha={alpha_text(t)} its gap is {nats(first['mean'], 'infinite')} nats over the "
-            f"first {first['to']} symbols and {nats(second['mean'], 'infinite')} over the next. "
+        along.append(
+            f"with alpha={alpha_text(t)} its gap is {nats(first['mean'], 'infinite')} nats over the "
+            f"first {first['to']} symbols and {nats(second['mean'], 'infinite')} over the next"
         )
+    text += "".join(f"W{sentence[1:]}. " for sentence in along)
+    short = f"T=1: all but {nats(miss['mean'])} of probability for RESET. T=inf: {along[0]}."
     table = Table(
         "T=inf: the gap within and beyond the training unroll, nats a symbol",
-        ["alpha", "unroll", "symbols", "gap", "95% interval"],
-        rows,
-        interval_text(document),
+        *with_text(["alpha", "unroll", "symbols", "gap", "95% interval"], rows),
+        interval_text(document, "One seed."),
     )
     panel = Panel(
         "questions-endless",
@@ -79,7 +82,7 @@ def on_edges(document: Document) -> Answer:
         "where the unrolls end.",
     )
     question = "What happens at T=1 (RESET at once) and at T=inf (never)?"
-    return Answer(question, text.strip(), [table], [panel])
+    return Answer(question, short, text.strip(), [table], [panel])
 
 
 def on_task_length(document: Document) -> Answer:
@@ -112,16 +115,16 @@ def on_task_length(document: Document) -> Answer:
         ]
         maps[f"alpha={alpha}: whole gap"] = np.array(whole)
         maps_symbols[f"alpha={alpha}: symbols"] = np.array(symbols)
-    text = "Trained and tested at the same T, the share of the gap closed is "
-    text += "; ".join(
+    shares = [
         f"with alpha={alpha} "
         + ", ".join(f"{share_text(t)} at T={length_text(t['T'])}" for t in group)
         for alpha, group in by_alpha.items()
-    )
-    text += (
-        ". At another T the network waits for its own RESET: tasks that go on past it cost "
-        "many nats, nearly all of them for a RESET that does not come; its probabilities of the symbols "
-        "are further from Bayes too."
+    ]
+    closed = "Trained and tested at the same T, the share of the gap closed is "
+    text = (
+        f"{closed}{'; '.join(shares)}. At another T the network waits for its own "
+        "RESET: tasks that go on past it cost many nats, nearly all of them for a RESET that does not "
+        "come; its probabilities of the symbols are further from Bayes too."
     )
     training = [f"T={length_text(t['T'])}" for t in next(iter(by_alpha.values()))]
     columns = [length_text(T) for T in tested]
@@ -148,7 +151,7 @@ def on_task_length(document: Document) -> Answer:
         f"Nats a drawn symbol. {interval_text(document)}",
     )
     question = "How do learning and generalisation depend on T?"
-    return Answer(question, text, [table], panels)
+    return Answer(question, f"{closed}{shares[0]}.", text, [table], panels)
 
 
 def on_unroll(document: Document) -> Answer:
@@ -181,9 +184,13 @@ def on_unroll(document: Document) -> Answer:
         "network whose unroll is shorter than a task reads RESET first and never has to predict it; one "
         "whose unroll is one task predicts it as the last symbol, and never what follows. "
     )
-    for alpha in unique(g[0] for g in groups):
-        shares = ", ".join(f"{share_text(t)} with {t['unroll']}" for t in groups[(alpha, 20)])
-        text += f"With alpha={alpha} and T=20 it closes {shares}. "
+    closed = [
+        f"With alpha={alpha} and T=20 the share of the gap closed is "
+        + ", ".join(f"{share_text(t)} at unroll {t['unroll']}" for t in groups[(alpha, 20)])
+        + "."
+        for alpha in unique(g[0] for g in groups)
+    ]
+    text += " ".join(closed)
     table = Table(
         "Unroll 5, 20 and 100",
         ["alpha", "T", "unroll", "gap", "95% interval", "closed"],
@@ -204,7 +211,8 @@ def on_unroll(document: Document) -> Answer:
         "Gap by position within tasks of T=20 for training unrolls of 5, 20 and 100, beside memoryless.",
         "T=20: KL(Bayes || network) by position within the task, for three training unrolls.",
     )
-    return Answer("How do they depend on the unroll?", text.strip(), [table], [panel])
+    question = "How do learning and generalisation depend on the unroll?"
+    return Answer(question, closed[0], text, [table], [panel])
 
 
 def on_harder(document: Document) -> Answer:
@@ -228,12 +236,14 @@ def on_harder(document: Document) -> Answer:
             )
         curves[f"alpha={alpha}"] = (prior["bayes_by_draw"], prior["oracle"])
     first, last = priors[0]["bayes_by_T"][0], priors[0]["bayes_by_T"][-1]
-    text = (
-        "Each further draw can only help: Bayes's expected loss falls with every draw of a task, so a "
-        f"longer T makes the average symbol easier to predict, from {nats(first['loss'])} nats at "
+    easier = (
+        f"a longer T makes the average symbol easier to predict, from {nats(first['loss'])} nats at "
         f"T={first['T']} to {nats(last['loss'])} at T={last['T']} with alpha="
-        f"{numbers_text(priors[0]['alpha'])} (exact). The gaps of "
-        "networks trained at each T stand beside it."
+        f"{numbers_text(priors[0]['alpha'])} (exact)."
+    )
+    text = (
+        "Each further draw can only help: Bayes's expected loss falls with every draw of a task, so "
+        f"{easier} The gaps of networks trained at each T stand beside it."
     )
     table = Table(
         "Exact expected losses by T, nats a drawn symbol",
@@ -249,4 +259,5 @@ def on_harder(document: Document) -> Answer:
         "Bayes's expected loss falling towards the oracle's with every draw, for two priors.",
         "The exact expected loss of Bayes at each draw of a task and of the oracle, which knows p.",
     )
-    return Answer("Does a longer T make prediction harder?", text, [table], [panel])
+    question = "Does a longer T make prediction harder?"
+    return Answer(question, f"No: {easier}", text, [table], [panel])

@@ -10,6 +10,7 @@ from analysis.coursework.answer_texts import (
     effective_texts,
     gap_text,
     interval_text,
+    means_text,
     numbers_text,
     price_text,
     share_text,
@@ -39,10 +40,14 @@ def on_prior(document: Document) -> Answer:
         ["trained on", "alpha 0", "alpha 1", "alpha 2", "gap", "closed"],
         rows,
         "Minimises KL(network's symbols || Bayes(alpha)) on the network's own streams. "
-        f"{interval_text(document)} "
+        f"{interval_text(document, 'One seed.')} "
         "gap: KL(Bayes || network), nats. closed: share of memoryless's gap.",
     )
-    return Answer("What is learnt with alpha=(10,1,1), and with (1.1,1.1,1.1)?", text, [table], [])
+    question = "What is learnt with alpha=(10,1,1), and with (1.1,1.1,1.1)?"
+    like = "; ".join(
+        f"trained on {alpha_text(t)}, like Bayes with {means_text(t)}" for t in training
+    )
+    return Answer(question, f"Networks predict, {like}.", text, [table], [])
 
 
 def on_unseen_p(document: Document) -> Answer:
@@ -88,6 +93,7 @@ def on_unseen_p(document: Document) -> Answer:
             f"{nats(best[1])} {interval(list(best[2:]))} at w={best[0]:.2g}"
         )
     text += "; ".join(parts) + "."
+    short = f"The largest and the smallest mean gap to its own Bayes: {parts[0]}." if parts else ""
     table = Table(
         "Unseen p, T=20: the gap to Bayes with the training alpha",
         ["trained on", "tested on", "gap", "95% interval", "gap (test)", "memoryless"],
@@ -103,4 +109,4 @@ def on_unseen_p(document: Document) -> Answer:
         "network). Bands: 95% intervals over seeds; one that reaches below a hundredth of the mean is "
         "cut there.",
     )
-    return Answer("How well do they generalise to unseen p?", text, [table], [panel])
+    return Answer("How well do they generalise to unseen p?", short, text, [table], [panel])

@@ -8,7 +8,7 @@ from analysis.coursework.answer_texts import Answer
 from analysis.coursework.answers_on_lengths import on_edges, on_harder, on_task_length, on_unroll
 from analysis.coursework.answers_on_priors import on_prior, on_unseen_p
 from analysis.report import markdown
-from analysis.report.report import Document, Report
+from analysis.report.report import Contents, Document, Report, Section
 
 
 def make_report(document: Document) -> Report:
@@ -17,12 +17,31 @@ def make_report(document: Document) -> Report:
     return Report(
         "questions",
         "The thought questions, measured",
-        " ".join(f"{answer.question} {answer.text}" for answer in said),
+        f"{len(said)} questions, answered by what networks do that are trained on "
+        f"{document['budget']:,} symbols, {len(document['seeds'])} of each kind.",
         document,
         [table for answer in said for table in answer.tables],
         panels=lambda: [panel for answer in said for panel in answer.panels],
         seeds=document["seeds"],
         run={"test_seed": document["seeds"][0]},
+        sections=lambda shown: [
+            Section(
+                answer.tables,
+                [shown[panel.name] for panel in answer.panels],
+                answer.question,
+                f"question-{number}",
+                [("", answer.text)],
+            )
+            for number, answer in enumerate(said, 1)
+        ],
+        contents=Contents(
+            ["question", "answer"],
+            [
+                (f"question-{number}", [answer.question, answer.short])
+                for number, answer in enumerate(said, 1)
+            ],
+        ),
+        closing="\n\n".join(f"{answer.question}\n{answer.text}" for answer in said),
     )
 
 

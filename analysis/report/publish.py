@@ -45,15 +45,15 @@ def _render(report: Report, out: Path, command: str, run: Document) -> dict[str,
     """Every file but networks and manifest, by name, in the order of writing."""
     files = {f"{report.name}.json": json_bytes(report.document)}
     files |= {f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()}
+    panels = report.panels()
+    drawn = _figure_files(panels)
+    for one in drawn:
+        files |= one
+    shown = {panel.name: show(panel, one) for panel, one in zip(panels, drawn, strict=True)}
     if report.sections is None:
-        panels = report.panels()
-        drawn = _figure_files(panels)
-        for one in drawn:
-            files |= one
-        shown = [show(panel, one) for panel, one in zip(panels, drawn, strict=True)]
-        sections: Sequence[Section] = [Section(report.tables, shown)]
+        sections: Sequence[Section] = [Section(report.tables, list(shown.values()))]
     else:
-        sections = report.sections()
+        sections = report.sections(shown)
     return files | {"report.html": _page(report, sections, out, command, run)}
 
 

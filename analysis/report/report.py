@@ -89,9 +89,10 @@ class Report:
     tables: as text, for terminal and page; lead is the answer. findings: what else was found, a
     sentence or two each, which follow a page's first figure. panels, trees: figures, and labelled
     arrays by the stem of their netCDF file; called only where a folder is written. networks: by the
-    stem of their file. seeds, run: what the manifest holds beside versions and arguments. sections,
-    contents: those of a page of many parts, in place of tables and panels. closing: what a terminal
-    shows last; None is the lead and the findings.
+    stem of their file. seeds, run: what the manifest holds beside versions and arguments. sections:
+    those of a page of many parts, from the panels as shown, by name; without it one section has all
+    tables and panels. contents: what such a page begins with. closing: what a terminal shows last; None
+    is the lead and the findings.
     """
 
     name: str
@@ -104,7 +105,7 @@ class Report:
     networks: Mapping[str, Saved] = field(default_factory=dict)
     seeds: Sequence[int] = ()
     run: Mapping[str, Json] = field(default_factory=dict)
-    sections: Callable[[], Sequence[Section]] | None = None
+    sections: Callable[[Mapping[str, Shown]], Sequence[Section]] | None = None
     contents: Contents | None = None
     closing: str | None = None
     findings: Sequence[str] = ()

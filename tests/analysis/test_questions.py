@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from html import escape, unescape
 from pathlib import Path
 
 import jax
@@ -10,7 +12,8 @@ import pytest
 from running import refused, run
 
 from analysis.coursework.questions import exact, measure
-from analysis.coursework.questions_page import answers, as_markdown
+from analysis.coursework.questions_page import answers, as_markdown, make_report
+from analysis.report.publish import publish
 from meta_learning.experiments import STUDY, Setting
 from meta_learning.learner import INIT, Learner, learner_model
 from meta_learning.processes import DirichletCategorical
@@ -70,6 +73,32 @@ def test_the_kept_results_answer_every_question(tmp_path):
         assert f"```{{figure}} figures/{panel.name}.png" in page
         for kind in ("png", "svg"):
             assert (tmp_path / f"{panel.name}.{kind}").stat().st_size > 1_000
+
+
+def test_the_report_has_a_part_for_every_question(tmp_path):
+    document = json.loads(KEPT.read_text())
+    report = make_report(document)
+    publish(report, tmp_path, {}, "meta-learn questions")
+    page = (tmp_path / "report.html").read_text()
+    for answer in answers(document):
+        assert answer.short and answer.short in unescape(page)
+        assert page.count(f">{escape(answer.question)}</h2>") == 1
+        assert f"{answer.question}\n{answer.text}" in report.closing
+        for panel in answer.panels:
+            assert (tmp_path / f"{panel.name}.png").exists()
+            assert panel.alt in unescape(page)
+    anchors = re.findall(r'href="#(question-\d)"', page)
+    assert anchors == re.findall(r'<section id="(question-\d)"', page) and len(anchors) == 6
+
+
+def test_tables_have_no_empty_column():
+    document = json.loads(KEPT.read_text())
+    for training in document["trainings"]:
+        for part in training["first"] or []:
+            part["ci95"] = [None, None]
+    (table,) = answers(document | {"seeds": [0]})[1].tables
+    assert table.head == ["alpha", "unroll", "symbols", "gap"]
+    assert {len(row) for row in table.rows} == {4}
 
 
 def test_bad_input_is_one_line(tmp_path):

@@ -64,7 +64,7 @@ def make_report(run: Run, results: Mapping[str, Kept], steps: Collection[str]) -
         document(run, results),
         seeds=[run.seed],
         run={"sizes": run.sizes.settings(), "data": run.data},
-        sections=lambda: [_section(run.out, step, kept) for step, kept in results.items()],
+        sections=lambda _: [_section(run.out, step, kept) for step, kept in results.items()],
         contents=Contents(
             ["row", "here", "the report of 2018"],
             [(step, [_title(step), kept.answer, _report(step)]) for step, kept in results.items()],
