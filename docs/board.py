@@ -52,8 +52,8 @@ def as_markdown(board: xr.Dataset, folder: Path, link: str) -> str:
     for symbols in board["symbols"].values[::-1].tolist():
         if board["gap"].sel(symbols=symbols).notnull().any():
             text = markdown.table(share_table(board, symbols), "architectures")
-            # Seven columns of intervals leave no room for both ends on one line.
-            parts.append(text.replace(":class: numbers", ":class: four"))
+            # Columns of intervals leave no room for a mean and its interval on one line.
+            parts.append(text.replace(":class: numbers", ":class: over"))
     if board["exact_gap"].notnull().any():
         parts.append(markdown.table(exact_table(board), "architectures"))
     parts.append(markdown.table(cell_table(board), "architectures"))
@@ -63,14 +63,15 @@ def as_markdown(board: xr.Dataset, folder: Path, link: str) -> str:
 def share_table(board: xr.Dataset, symbols: int) -> Table:
     """Share closed of every cell on every process, with the interval over seeds."""
     shares = closed(board).sel(symbols=symbols)
+    processes = board["process"].values
     rows = []
-    for process in board["process"].values:
-        each = [shares.sel(process=process, cell=cell).values for cell in board["cell"].values]
-        rows.append([TITLES[process], *map(_share, each)])
+    for cell in board["cell"].values:
+        each = [shares.sel(process=process, cell=cell).values for process in processes]
+        rows.append([cell, *map(_share, each)])
     streams = json.loads(board.attrs["settings"])["streams"]
     return Table(
         f"Share of the gap closed, in %, after {symbols / 1e6:g} million symbols",
-        ["process", *board["cell"].values],
+        ["cell", *(TITLES[process] for process in processes)],
         rows,
         f"Mean of {board.sizes['seed']} seeds and its 95% Student t interval, on {streams:,} shared "
         "test streams. Empty: not measured yet.",
@@ -78,29 +79,28 @@ def share_table(board: xr.Dataset, symbols: int) -> Table:
 
 
 def _share(values: np.ndarray) -> str:
-    """Mean and interval, per cent."""
+    """Mean and interval, per cent; a line may end between the two."""
     if np.isnan(values).any():
         return ""
     found = student_share(values) if len(values) > 1 else None
     if found is None or found.low is None or found.high is None:
         return f"{100 * values.mean():.2f}"
-    return f"{100 * values.mean():.2f} [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+    return f"{100 * values.mean():.2f} [{100 * found.low:.2f},\N{NO-BREAK SPACE}{100 * found.high:.2f}]"
 
 
 def exact_table(board: xr.Dataset) -> Table:
     """The exact gap where tasks have no end: its first draws."""
     gaps = board["exact_gap"].dropna("symbols", how="all")
     last = int(gaps["symbols"].values[-1])
-    rows = []
-    for process in board["process"].values:
-        own = gaps.sel(process=process, symbols=last)
-        if own.notnull().any():
-            means = [own.sel(cell=cell).mean("seed", skipna=False) for cell in board["cell"].values]
-            rows.append([TITLES[process], *("" if np.isnan(m) else nats(float(m)) for m in means)])
+    means = gaps.sel(symbols=last).mean("seed", skipna=False).dropna("process", how="all")
+    rows = [
+        [cell, *("" if np.isnan(m) else nats(float(m)) for m in means.sel(cell=cell).values)]
+        for cell in board["cell"].values
+    ]
     draws = json.loads(board.attrs["settings"])["draws"]
     return Table(
         f"Exact gap of the first {draws} draws, nats, after {last / 1e6:g} million symbols",
-        ["process", *board["cell"].values],
+        ["cell", *(TITLES[process] for process in means["process"].values)],
         rows,
         "Mean of seeds, over all histories that the process can make: no sampling error. A task of T=20 "
         "with three symbols has 581 million histories, too many for every network here.",
