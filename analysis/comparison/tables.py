@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from analysis.report.formats import infinite, interval, nats, no_share, percent
-from analysis.report.report import Document, Table
+from analysis.report.formats import interval, nats, percent
+from analysis.report.report import Document, Json, Table
 
 if TYPE_CHECKING:
     from analysis.comparison.compare import Comparison
+
+
+def infinite(numbers: Mapping[str, Json]) -> str:
+    """What None says among gaps and losses of a document of ``compare``: "infinite" where a symbol is
+    drawn at all, else "-"."""
+    return "infinite" if numbers["gap"]["by_position"] else "-"
+
+
+def no_share(numbers: Mapping[str, Json]) -> str:
+    """The same of the share of the gap closed, which does not exist where memoryless is Bayes."""
+    closes = (numbers["gap"]["memoryless"] or 0) > 1e-12
+    return "-infinite" if numbers["gap"]["mean"] is None and closes else "-"
 
 
 def summary_tables(comparison: Comparison, numbers: Document) -> list[Table]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from analysis.report.formats import infinite, interval, nats, no_share, percent
+from analysis.comparison.tables import infinite, no_share
+from analysis.report.formats import interval, nats, percent
 from analysis.report.report import Document, Json, Panel, Report, Table
 from meta_learning.experiments import EXPERIMENTS, OWN_STREAM, TEST_STREAMS
 

@@ -49,15 +49,3 @@ def percent(value: float | None, missing: str = "-") -> str:
     if value is None:
         return missing
     return f"{100 * value:.3f}%" if abs(value) < 1e4 else f"{100 * value:.2e}%"
-
-
-def infinite(numbers: Mapping[str, Json]) -> str:
-    """What None says among gaps and losses of a document of ``compare``: "infinite" where a symbol is
-    drawn at all, else "-"."""
-    return "infinite" if numbers["gap"]["by_position"] else "-"
-
-
-def no_share(numbers: Mapping[str, Json]) -> str:
-    """The same of the share of the gap closed, which does not exist where memoryless is Bayes."""
-    closes = (numbers["gap"]["memoryless"] or 0) > 1e-12
-    return "-infinite" if numbers["gap"]["mean"] is None and closes else "-"

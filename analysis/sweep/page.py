@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.report.formats import infinite, interval, nats, network_name, no_share, percent
+from analysis.comparison.tables import infinite, no_share
+from analysis.report.formats import interval, nats, network_name, percent
 from analysis.report.report import Document, Panel, Report, Table
 from analysis.sweep.choices import axis_title
 from analysis.sweep.grid import NETWORK_AXES, text_of
