@@ -126,14 +126,14 @@ def test_log_means_have_the_error_of_a_mean():
     logs = rng.normal(-700, 0.3, (4_000, 16))
     found = np.array([log_mean(row) for row in logs])
     assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.05)
-    nothing = np.zeros((16, 1), np.int8)
-    made = [Evidence(row, 1, nothing, nothing[0], 0.0).ci95 for row in logs[:1000]]
+    made = [runs_of(row, 1).ci95 for row in logs[:1000]]
     inside = [low <= -700 + 0.045 <= high for low, high in made]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
 def runs_of(logs, size):
-    return Evidence(logs, size, np.zeros((len(logs), 1), np.int8), np.zeros(1, np.int8), 0.0)
+    drawn = np.zeros((len(logs), 1, 1), np.int8)
+    return Evidence(logs, size, np.zeros((len(logs), 1)), drawn, drawn[0, 0], 0.0)
 
 
 def lognormal_runs(rng, constant):
