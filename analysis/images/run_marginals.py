@@ -23,23 +23,32 @@ from autoregressive.pixels.evidence import RUNS, Evidence, together
 LEAST_RUNS = 8
 # Completions of a chain, at most.
 _DRAWS = 512
+# Effective draws grow with the runs. Where they would have to grow so many times faster, they are not
+# waited for.
+_HOPE = 1.5
 # Of a standard normal, two-sided 95%.
 _Z = 1.959964
 
 
 def grow(answer: Evidence, fresh: Callable[[int], Evidence], most: int) -> Chains:
-    """Marginals from the runs of ``answer`` and, while some have not converged, a third more, or a set.
+    """Marginals from the runs of ``answer``, with its trial where that is of as many particles. While
+    some have not converged that can, a third more runs follow, or a set.
 
     fresh: gives set number n of ``RUNS`` more runs like those. most: sets to be asked for at most.
     """
     every, sets = answer, 0
+    if answer.trial is not None and answer.trial.particles == answer.particles:
+        every = together(answer, answer.trial)
     while True:
+        many = len(every.log_estimates)
+        ess = _Pooled.of(every).ess
+        hopeless = ess * (1 + (most - sets) * RUNS / many) * _HOPE < LEAST_ESS
         # ArviZ takes longer to say that errors are too large than they do.
-        if sets == most or _Pooled.of(every).ess.min() >= LEAST_ESS:
+        if sets == most or ((ess >= LEAST_ESS) | hopeless).all():
             found = from_runs(every)
-            if sets == most or found.converged.all():
+            if sets == most or (found.converged | hopeless).all():
                 return found
-        more = min(max(1, len(every.log_estimates) // (3 * RUNS)), most - sets)
+        more = min(max(1, many // (3 * RUNS)), most - sets)
         for number in range(sets, sets + more):
             every = together(every, fresh(number))
         sets += more
@@ -107,7 +116,8 @@ def pool(runs: Evidence) -> tuple[Float64[np.ndarray, " m"], Float64[np.ndarray,
 
 def deal(runs: Evidence) -> Int8[np.ndarray, "C K m"]:
     """Every fourth run to each of four chains of completions, a run's side by side, as many of each as
-    its weight in its chain says."""
+    its weight in its chain says, shuffled: particles of one descent stand in a row."""
+    rng = np.random.default_rng(0)
     many, each = runs.drawn.shape[:2]
     length = min(_DRAWS, many * each // CHAINS)
     chains = []
@@ -118,7 +128,7 @@ def deal(runs: Evidence) -> Int8[np.ndarray, "C K m"]:
         chains.append(
             np.concatenate(
                 [
-                    one[((np.arange(count) + 0.5) * each / max(count, 1)).astype(int)]
+                    one[((rng.permutation(count) + 0.5) * each / max(count, 1)).astype(int)]
                     for one, count in zip(runs.drawn[first::CHAINS], counts, strict=True)
                 ]
             )

@@ -52,7 +52,8 @@ _ROWS_CPU, _ROWS_GPU = 2**11, 2**17
 class Evidence:
     """log_estimates: log Z^ of every run. particles: of each run. shares: of ones among each run's
     particles, by weight. drawn: completions from each, by weight. best: the most probable completion
-    met, log_prob_best its log p(pixels from f on | before f)."""
+    met, log_prob_best its log p(pixels from f on | before f). trial: the runs that decided how many
+    these are."""
 
     log_estimates: Float64[np.ndarray, " runs"]
     particles: int
@@ -60,6 +61,7 @@ class Evidence:
     drawn: Int8[np.ndarray, "runs d m"]
     best: Int8[np.ndarray, " m"]
     log_prob_best: float
+    trial: Evidence | None = None
 
     @property
     def mean(self) -> float:
@@ -149,7 +151,7 @@ def settle(fresh: Callable[[int], Evidence], sizes: Sequence[int], target: float
                 continue
         found = reduce(together, (fresh(size) for _ in range(number))).with_best_of(trial)
         if found.standard_error <= target or (size, number) == (sizes[-1], _MOST_SETS):
-            return found
+            return replace(found, trial=replace(trial, trial=None))
         trial = found
 
 

@@ -1,5 +1,7 @@
 """Marginals from independent runs: importance sampling of pixels whose posterior is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,27 @@ def test_effective_draws_are_those_of_the_error():
     assert found.errors[4] == pytest.approx(found.errors[5])
 
 
+def test_marginals_that_cannot_converge_are_not_waited_for():
+    """A pixel that is 1 in half of the runs and 0 in the others."""
+    rng = np.random.default_rng(6)
+    asked = []
+
+    def fresh(number):
+        asked.append(number)
+        return split(sampled(rng, RUNS))
+
+    def split(runs):
+        shares, drawn = runs.shares.copy(), runs.drawn.copy()
+        shares[:, 0] = np.arange(RUNS) % 2
+        drawn[..., 0] = shares[:, :1]
+        return replace(runs, shares=shares, drawn=drawn)
+
+    found = grow(split(sampled(rng, RUNS)), fresh, 12)
+    assert not found.converged[0]
+    assert found.converged[1:].all()
+    assert len(asked) < 12
+
+
 def test_runs_that_do_not_agree_have_not_converged():
     """A pixel that is 1 in one chain's runs alone."""
     runs = sampled(np.random.default_rng(1), 256)
@@ -62,6 +85,17 @@ def test_runs_that_do_not_agree_have_not_converged():
     assert found.rhat[0] > 1.1
     assert found.ess[0] < 400
     assert found.converged[1:].all()
+
+
+def test_the_order_of_particles_does_not_look_like_slow_chains():
+    """Runs that enumerate have their completions in binary order."""
+    binary = (np.arange(DRAWS, dtype=np.int8) >= DRAWS // 2).astype(np.int8)
+    drawn = np.broadcast_to(binary[None, :, None], (RUNS, DRAWS, 1))
+    shares = np.full((RUNS, 1), 0.5)
+    exact = Evidence(np.zeros(RUNS), 64, shares, drawn, drawn[0, 0], 0.0)
+    found = from_runs(exact)
+    assert found.converged.all()
+    assert found.marginals == pytest.approx(0.5)
 
 
 def test_completions_are_dealt_by_weight():
@@ -91,6 +125,9 @@ def test_runs_are_added_until_marginals_converge():
     assert asked == list(range(len(asked)))
     assert found.runs == RUNS * (1 + len(asked))
     assert found.runs < 400
+    trial = sampled(rng, RUNS)
+    assert grow(replace(sampled(rng, RUNS), trial=trial), fresh, 0).runs == 2 * RUNS
+    assert grow(replace(sampled(rng, RUNS, particles=8), trial=trial), fresh, 0).runs == RUNS
     asked.clear()
     stopped = grow(sampled(rng, RUNS, particles=4), fresh, 2)
     assert asked == [0, 1]
