@@ -55,11 +55,11 @@ class Effort:
 
 @dataclass(frozen=True)
 class Estimated:
-    """One image's posterior. evidence: log p(observed from f on | before f) as independent runs.
-    chains: marginals with diagnostics. samples: completions (5, m). best: the most probable one met;
-    from_truth: whether that is the truth, which no run met. Nats: log_prob_best, log_prob_truth of all
-    pixels from f on given those before; nll_best, nll_truth of the whole image; past_only of the true
-    missing pixels given the true past."""
+    """One image's posterior. evidence: log p(observed from f on | before f) as independent runs, their
+    estimates alone. chains: marginals with diagnostics, without what was drawn. samples: completions
+    (5, m). best: the most probable one met; from_truth: whether that is the truth, which no run met.
+    Nats: log_prob_best, log_prob_truth of all pixels from f on given those before; nll_best, nll_truth
+    of the whole image; past_only of the true missing pixels given the true past."""
 
     missing: np.ndarray
     evidence: Evidence
@@ -226,7 +226,13 @@ def _result(task: EstimationTask, n: int, evidence: Evidence, chains: Chains) ->
     picked = chains.drawn.reshape(-1, len(missing))
     samples = picked[np.linspace(0, len(picked) - 1, SAMPLES).round().astype(int)]
     found = Estimated(
-        missing, evidence, chains, samples, best, score, scores(task.network, image, best)[1]
+        missing,
+        evidence.bare,
+        replace(chains, drawn=chains.drawn[:, :0].copy()),
+        samples,
+        best,
+        score,
+        scores(task.network, image, best)[1],
     )
     if task.truth is None:
         return found

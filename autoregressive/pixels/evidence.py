@@ -98,6 +98,12 @@ class Evidence:
         """So many runs of equal weight are worth as much."""
         return float(1 / (self.weights**2).sum())
 
+    @property
+    def bare(self) -> Evidence:
+        """The estimates of log Z alone, of which many images can be kept."""
+        shares, drawn, best = self.shares[:, :0].copy(), self.drawn[:, :0, :0].copy(), self.best[:0]
+        return Evidence(self.log_estimates, self.particles, shares, drawn, best, self.log_prob_best)
+
     def with_best_of(self, other: Evidence) -> Evidence:
         """This, with the other's best completion where that is more probable."""
         if other.log_prob_best <= self.log_prob_best:

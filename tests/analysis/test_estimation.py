@@ -66,6 +66,18 @@ def test_estimates_are_those_of_enumeration_to_their_errors(net, images, estimat
     assert np.std(distances) > 0.1
 
 
+def test_runs_that_scatter_leave_marginals_to_chains(net, images, monkeypatch):
+    monkeypatch.setattr("analysis.images.estimation.LEAST_RUNS", 1_000)
+    some = MaskedImages(images.masked[:2], images.truth[:2])
+    for one, table in zip(
+        estimate(net, some, EFFORT, 0), posteriors(net, some.masked), strict=True
+    ):
+        assert one.chains.sweeps > 0
+        assert one.chains.runs == 0
+        assert one.chains.converged.all()
+        assert (np.abs(one.chains.marginals - table.marginals) / one.chains.errors).max() < 4.5
+
+
 def test_a_model_with_known_posteriors_is_met():
     shape = (8, 8)
     chain = raster_chains.hidden_markov(64)
