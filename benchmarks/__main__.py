@@ -46,6 +46,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "scoring": Benchmark(False, ("--streams", "20", "--repeats", "1")),
     "inpainting": Benchmark(True, ("--repeats", "1")),
     "estimation": Benchmark(False, ("--images", "4", "--sweeps", "50", "--part", "a")),
+    "estimation_time": Benchmark(
+        False, ("--images", "2", "--data", "glyphs", "--mask", "random:20")
+    ),
     "future_worth": Benchmark(False, ("--images", "2", "--data", "glyphs", "--mask", "random:16")),
     "exact_gap": Benchmark(False, ("--T", "8")),
     "workers": Benchmark(

@@ -75,7 +75,8 @@ DEFAULT_OUT = Path("meta-learn-inpainting")
     default=500,
     show_default=True,
     type=click.IntRange(50, 100_000),
-    help="Sweeps of each of four chains, at most.",
+    help="Work for the marginals, at most: further runs with as many particles as four chains of so "
+    "many sweeps of eight, or such chains.",
 )
 @click.option(
     "--target-error",
@@ -108,7 +109,7 @@ def inpaint(
     FILE is an NPY array (2, n, pixels): the images with -1 for missing, then the same images whole;
     or (n, pixels), the masked images alone. With up to 16 pixels of an image missing every way to fill
     them in is scored, exactly. With more, or with --estimate, the posterior is estimated by sequential
-    Monte Carlo and particle Gibbs, each number with its error. The report goes to --out (default:
+    Monte Carlo, each number with its error. The report goes to --out (default:
     ./meta-learn-inpainting).
     """
     from analysis.images import estimation_page, inpainting_page

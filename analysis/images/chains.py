@@ -1,9 +1,11 @@
-"""Chains of particle Gibbs of several images at once, until they have converged or were long enough."""
+"""Chains of particle Gibbs of several images at once, until they have converged or were long enough:
+for images whose independent runs scatter too widely to be averaged (``run_marginals``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +18,19 @@ from autoregressive.pixels.network import PixelNetwork
 from autoregressive.pixels.particle_gibbs import sweep
 from autoregressive.pixels.pilots import slots_for
 
+if TYPE_CHECKING:
+    import xarray
+
 CHAINS = 4
 # Even pixels: of a probability this near to one half.
-_EVEN = 0.4
+EVEN = 0.4
 # Of shares to draws, the least ratio of variances that is believed: that of independent particles.
 _LEAST_RATIO = 1 / 8
 MOST_RHAT, LEAST_ESS = 1.01, 400
 # Sweeps at the start that are not counted: chains start from draws that are nearly right.
 WARMUP = 20
 # Particles of a chain's sweeps: twice as many move a chain as far as twice as many sweeps do.
-_PARTICLES = 8
+CHAIN_PARTICLES = 8
 # Particles that advance together.
 _ROWS_CPU, _ROWS_GPU = 2**8, 2**14
 
@@ -35,8 +40,9 @@ class Chains:
     """What the chains say of one image's m missing pixels.
 
     marginals: p(x_k = 1 | observed); errors: Monte Carlo standard errors; ess: bulk; rhat:
-    rank-normalised, all by ArviZ from the shares of ones in each sweep. drawn: completions (chains,
-    sweeps, m). best, log_prob_best: as ``Evidence``.
+    rank-normalised, all by ArviZ from the shares of ones in each sweep (of runs: see
+    ``run_marginals``). drawn: completions. best, log_prob_best: as ``Evidence``. sweeps: of each chain;
+    runs: independent ones; 0 where there were none.
     """
 
     marginals: Float64[np.ndarray, " m"]
@@ -46,6 +52,8 @@ class Chains:
     drawn: Int8[np.ndarray, "C K m"]
     best: Int8[np.ndarray, " m"]
     log_prob_best: float
+    sweeps: int = 0
+    runs: int = 0
 
     @property
     def converged(self) -> Bool[np.ndarray, " m"]:
@@ -106,7 +114,7 @@ class _Maker:
         """The chains so far."""
         rows = np.concatenate(self.marginals)[WARMUP:].swapaxes(0, 1)
         drawn = np.concatenate(self.drawn)[WARMUP:].swapaxes(0, 1)
-        return Chains(*diagnose(rows), drawn, self.best, self.log_prob_best)
+        return Chains(*diagnose(rows), drawn, self.best, self.log_prob_best, sweeps=drawn.shape[1])
 
 
 def diagnose(
@@ -118,24 +126,38 @@ def diagnose(
     its own error: chains that met the rare value seldom look as if they had mixed. So no error is below
     that of a share among as many independent draws as the image's even pixels are worth.
     """
+    with np.errstate(all="ignore"):
+        error = np.asarray(arviz().mcse(_labelled(rows), method="mean")["x"].values, float)
+    ess, rhat = ranks(rows)
+    error = np.maximum(np.where(is_still(rows), 0.0, error), _least_errors(rows, ess))
+    return rows.mean((0, 1)), error, ess, rhat
+
+
+def ranks(
+    rows: Float64[np.ndarray, "C K m"],
+) -> tuple[Float64[np.ndarray, " m"], Float64[np.ndarray, " m"]]:
+    """ArviZ's bulk ESS and rank-normalised R-hat of m quantities in C chains. One that never changes
+    has converged."""
+    moves = ~is_still(rows)
+    ess = np.full(len(moves), float(rows.shape[0] * rows.shape[1]))
+    rhat = np.ones(len(moves))
+    if moves.any():
+        data = _labelled(rows[..., moves])
+        with np.errstate(all="ignore"):
+            ess[moves] = np.nan_to_num(arviz().ess(data, method="bulk")["x"].values, nan=0.0)
+            rhat[moves] = np.nan_to_num(arviz().rhat(data, method="rank")["x"].values, nan=np.inf)
+    return ess, rhat
+
+
+def is_still(rows: Float64[np.ndarray, "C K m"]) -> Bool[np.ndarray, " m"]:
+    """What is the same in every row."""
+    return np.ptp(rows, axis=(0, 1)) == 0
+
+
+def _labelled(rows: Float64[np.ndarray, "C K m"]) -> xarray.Dataset:
     import xarray as xr
 
-    data = xr.Dataset({"x": (("chain", "draw", "pixel"), rows)})
-    az = arviz()
-    with np.errstate(all="ignore"):
-        ess, rhat, error = (
-            np.asarray(table["x"].values, float)
-            for table in (
-                az.ess(data, method="bulk"),
-                az.rhat(data, method="rank"),
-                az.mcse(data, method="mean"),
-            )
-        )
-    still = np.ptp(rows, axis=(0, 1)) == 0
-    ess = np.where(still, rows.shape[0] * rows.shape[1], np.nan_to_num(ess, nan=0.0))
-    rhat = np.where(still, 1.0, np.nan_to_num(rhat, nan=np.inf))
-    error = np.maximum(np.where(still, 0.0, error), _least_errors(rows, ess))
-    return rows.mean((0, 1)), error, ess, rhat
+    return xr.Dataset({"x": (("chain", "draw", "pixel"), rows)})
 
 
 def _least_errors(
@@ -144,7 +166,7 @@ def _least_errors(
     """sqrt(r p (1 - p) / n): n and r are medians over the image's even pixels, or all where none is,
     of the ESS and of the variance of shares over that of draws; p is (n mean + 1) / (n + 2)."""
     mean = rows.mean((0, 1))
-    even = np.abs(mean - 0.5) <= _EVEN
+    even = np.abs(mean - 0.5) <= EVEN
     if not even.any():
         even[:] = True
     n = max(float(np.median(ess[even])), 1.0)
@@ -155,7 +177,7 @@ def _least_errors(
 
 def _groups(left: list[int], makers: list[_Maker]) -> list[list[int]]:
     """Images with as many places for missing pixels, as many together as fill the rows."""
-    many = max(1, _rows() // (CHAINS * _PARTICLES))
+    many = max(1, _rows() // (CHAINS * CHAIN_PARTICLES))
     groups: list[list[int]] = []
     for slots in sorted({makers[n].slots for n in left}):
         same = [n for n in left if makers[n].slots == slots]
@@ -185,7 +207,7 @@ def _extend(network: PixelNetwork, makers: list[_Maker], count: int) -> None:
         jnp.asarray(np.stack([maker.held for maker in filled])),
         ahead,
         jnp.int32(count * len(makers[0].marginals)),
-        particles=_PARTICLES,
+        particles=CHAIN_PARTICLES,
         slots=makers[0].slots,
         count=count,
     )

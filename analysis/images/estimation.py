@@ -1,8 +1,8 @@
 """Posteriors over any number of missing pixels, estimated: each number with its error.
 
 log p(observed past the first missing pixel) by independent runs of sequential Monte Carlo
-(``autoregressive.pixels.evidence``), marginals by particle Gibbs with ArviZ's diagnostics. What has not
-converged is marked and not given.
+(``autoregressive.pixels.evidence``), marginals from the same runs and more of them, or by particle Gibbs
+where they scatter too widely, with ArviZ's diagnostics. What has not converged is marked and not given.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Key
 
-from analysis.images.chains import CHAINS, Chains, run_chains
+from analysis.images.chains import CHAIN_PARTICLES, CHAINS, Chains, run_chains
+from analysis.images.run_marginals import LEAST_RUNS, grow
 from analysis.workers import each_result
 from autoregressive.images.masked import MaskedImages
 from autoregressive.matrices import one_lapack_thread
-from autoregressive.pixels.evidence import Evidence, estimate_evidence
+from autoregressive.pixels.evidence import RUNS, Evidence, estimate_evidence, set_of_runs
 from autoregressive.pixels.inpainting import past_only
 from autoregressive.pixels.lookahead import Lookahead
 from autoregressive.pixels.network import PixelNetwork
@@ -36,8 +38,8 @@ MOST_ERROR = 0.5
 
 @dataclass(frozen=True)
 class Effort:
-    """particles: of a run, to begin with. sweeps: of each of four chains, at most. target_error: of
-    log p(observed), nats."""
+    """particles: of a run, to begin with. sweeps: of each of four chains, at most, or further runs with
+    no more particles in all. target_error: of log p(observed), nats."""
 
     particles: int = 128
     sweeps: int = 500
@@ -53,11 +55,11 @@ class Effort:
 
 @dataclass(frozen=True)
 class Estimated:
-    """One image's posterior. evidence: log p(observed from f on | before f) as independent runs.
-    chains: marginals with diagnostics. samples: completions (5, m). best: the most probable one met;
-    from_truth: whether that is the truth, which no run met. Nats: log_prob_best, log_prob_truth of all
-    pixels from f on given those before; nll_best, nll_truth of the whole image; past_only of the true
-    missing pixels given the true past."""
+    """One image's posterior. evidence: log p(observed from f on | before f) as independent runs, their
+    estimates alone. chains: marginals with diagnostics, without what was drawn. samples: completions
+    (5, m). best: the most probable one met; from_truth: whether that is the truth, which no run met.
+    Nats: log_prob_best, log_prob_truth of all pixels from f on given those before; nll_best, nll_truth
+    of the whole image; past_only of the true missing pixels given the true past."""
 
     missing: np.ndarray
     evidence: Evidence
@@ -175,10 +177,42 @@ def estimate_task(task: EstimationTask) -> list[Estimated]:
                     target=effort.target_error,
                 )
             )
-        chain_keys = jnp.stack([jax.random.fold_in(key, 2) for key in keys])
-        starts = [one.drawn[:CHAINS] for one in evidence]
-        chains = run_chains(task.network, task.masked, chain_keys, starts, ahead, effort.sweeps)
+        chains = _marginals(task, keys, ahead, evidence)
     return [_result(task, n, evidence[n], chains[n]) for n in range(len(task.rows))]
+
+
+def _marginals(
+    task: EstimationTask,
+    keys: list[Key[jax.Array, ""]],
+    ahead: list[Lookahead | None],
+    evidence: list[Evidence],
+) -> list[Chains]:
+    """Of each image, from runs like those of its evidence, or from chains where few runs weigh all."""
+    keys = [jax.random.fold_in(key, 2) for key in keys]
+    found: dict[int, Chains] = {}
+    for n, answer in enumerate(evidence):
+        if answer.effective_runs < LEAST_RUNS:
+            continue
+
+        def fresh(number: int, n: int = n, size: int = answer.particles) -> Evidence:
+            key = jax.random.fold_in(keys[n], number)
+            return set_of_runs(task.network, task.masked[n][None], key, ahead[n], size)
+
+        particles = task.effort.sweeps * CHAINS * CHAIN_PARTICLES
+        most = max(1, round(particles / (RUNS * answer.particles)))
+        found[n] = grow(answer, fresh, most)
+    rest = [n for n in range(len(evidence)) if n not in found]
+    if rest:
+        made = run_chains(
+            task.network,
+            task.masked[rest],
+            jnp.stack([keys[n] for n in rest]),
+            [evidence[n].drawn[:CHAINS, 0] for n in rest],
+            [ahead[n] for n in rest],
+            task.effort.sweeps,
+        )
+        found |= zip(rest, made, strict=True)
+    return [found[n] for n in range(len(evidence))]
 
 
 def _result(task: EstimationTask, n: int, evidence: Evidence, chains: Chains) -> Estimated:
@@ -192,7 +226,13 @@ def _result(task: EstimationTask, n: int, evidence: Evidence, chains: Chains) ->
     picked = chains.drawn.reshape(-1, len(missing))
     samples = picked[np.linspace(0, len(picked) - 1, SAMPLES).round().astype(int)]
     found = Estimated(
-        missing, evidence, chains, samples, best, score, scores(task.network, image, best)[1]
+        missing,
+        evidence.bare,
+        replace(chains, drawn=chains.drawn[:, :0].copy()),
+        samples,
+        best,
+        score,
+        scores(task.network, image, best)[1],
     )
     if task.truth is None:
         return found

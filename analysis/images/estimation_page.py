@@ -133,8 +133,8 @@ def tables(images: Sequence[Estimated], effort: Effort, found: dict[str, Estimat
             ["truth better than all met", f"{sum(one.from_truth for one in images)} of {many}"],
         ],
         "Errors are standard errors over independent runs. Converged: R-hat at most 1.01 and bulk "
-        "effective sample size at least 400, over four chains. More --particles, --sweeps or a smaller "
-        "--target-error go further.",
+        "effective sample size at least 400, over four chains of completions. More --particles, "
+        "--sweeps or a smaller --target-error go further.",
     )
     return [summary, trust]
 

@@ -34,6 +34,8 @@ from autoregressive.pixels.pilots import slots_for
 # Independent runs of a set: enough for Student's t. An answer is of one to four sets.
 RUNS = 16
 _MOST_SETS = 4
+# Completions drawn from a run.
+DRAWS = 64
 # Particles of a run, in those it begins with.
 _GROWTH = (1, 2, 4, 8, 16)
 # The most that a set of runs is trusted to plan ahead, in its own particles.
@@ -48,14 +50,18 @@ _ROWS_CPU, _ROWS_GPU = 2**11, 2**17
 
 @dataclass(frozen=True)
 class Evidence:
-    """log_estimates: log Z^ of every run. particles: of each run. drawn: a completion from each.
-    best: the most probable completion met, log_prob_best its log p(pixels from f on | before f)."""
+    """log_estimates: log Z^ of every run. particles: of each run. shares: of ones among each run's
+    particles, by weight. drawn: completions from each, by weight. best: the most probable completion
+    met, log_prob_best its log p(pixels from f on | before f). trial: the runs that decided how many
+    these are."""
 
     log_estimates: Float64[np.ndarray, " runs"]
     particles: int
-    drawn: Int8[np.ndarray, "runs m"]
+    shares: Float64[np.ndarray, "runs m"]
+    drawn: Int8[np.ndarray, "runs d m"]
     best: Int8[np.ndarray, " m"]
     log_prob_best: float
+    trial: Evidence | None = None
 
     @property
     def mean(self) -> float:
@@ -80,6 +86,23 @@ class Evidence:
     def spread(self) -> float:
         """Standard deviation of log Z^ between runs, nats."""
         return float(self.log_estimates.std(ddof=1))
+
+    @property
+    def weights(self) -> Float64[np.ndarray, " runs"]:
+        """Of the runs, in proportion to Z^; their sum is 1."""
+        values = np.exp(self.log_estimates - self.log_estimates.max())
+        return values / values.sum()
+
+    @property
+    def effective_runs(self) -> float:
+        """So many runs of equal weight are worth as much."""
+        return float(1 / (self.weights**2).sum())
+
+    @property
+    def bare(self) -> Evidence:
+        """The estimates of log Z alone, of which many images can be kept."""
+        shares, drawn, best = self.shares[:, :0].copy(), self.drawn[:, :0, :0].copy(), self.best[:0]
+        return Evidence(self.log_estimates, self.particles, shares, drawn, best, self.log_prob_best)
 
     def with_best_of(self, other: Evidence) -> Evidence:
         """This, with the other's best completion where that is more probable."""
@@ -111,7 +134,7 @@ def estimate_evidence(
     numbers = count()
 
     def fresh(size: int) -> Evidence:
-        return _runs(network, image, jax.random.fold_in(key, next(numbers)), lookahead, size)
+        return set_of_runs(network, image, jax.random.fold_in(key, next(numbers)), lookahead, size)
 
     return settle(fresh, sizes, target)
 
@@ -132,9 +155,9 @@ def settle(fresh: Callable[[int], Evidence], sizes: Sequence[int], target: float
             if nearer > trial.particles:
                 trial = fresh(nearer).with_best_of(trial)
                 continue
-        found = reduce(_together, (fresh(size) for _ in range(number))).with_best_of(trial)
+        found = reduce(together, (fresh(size) for _ in range(number))).with_best_of(trial)
         if found.standard_error <= target or (size, number) == (sizes[-1], _MOST_SETS):
-            return found
+            return replace(found, trial=replace(trial, trial=None))
         trial = found
 
 
@@ -170,21 +193,22 @@ def conditional_estimates(
     return np.concatenate([part.log_evidence[0] for part in parts])
 
 
-def _runs(
+def set_of_runs(
     network: PixelNetwork,
     image: Int8[np.ndarray, "1 P"],
     key: Key[jax.Array, ""],
     lookahead: Lookahead | None,
     particles: int,
 ) -> Evidence:
-    """A set of ``RUNS`` runs, as many at once as fit."""
+    """A set of ``RUNS`` free runs, as many at once as fit. To be called inside ``float64``."""
     m = int((image < 0).sum())
     parts = list(_parts(network, image, key, lookahead, particles, None))
     winner = max(parts, key=lambda part: float(part.log_prob_best[0]))
     return Evidence(
         np.concatenate([part.log_evidence[0] for part in parts]),
         particles,
-        np.concatenate([np.asarray(part.drawn)[0, :, :m] for part in parts]),
+        np.concatenate([np.asarray(part.marginals)[0, :, :m] for part in parts]),
+        np.concatenate([np.asarray(part.drawn)[0, :, :, :m] for part in parts]),
         np.asarray(winner.best)[0, :m],
         float(winner.log_prob_best[0]),
     )
@@ -214,14 +238,16 @@ def _parts(
             particles=particles,
             kept=kept_of(image, particles),
             slots=slots_for(int((image < 0).sum())),
+            draws=DRAWS,
         )
 
 
-def _together(one: Evidence, other: Evidence) -> Evidence:
+def together(one: Evidence, other: Evidence) -> Evidence:
     """The runs of both, of as many particles each."""
     return Evidence(
         np.concatenate([one.log_estimates, other.log_estimates]),
         one.particles,
+        np.concatenate([one.shares, other.shares]),
         np.concatenate([one.drawn, other.drawn]),
         one.best,
         one.log_prob_best,

@@ -82,7 +82,8 @@ def sweep(
         better = found.log_prob_best > score
         best = jnp.where(better[:, None], found.best, best)
         score = jnp.maximum(found.log_prob_best, score)
-        return (found.drawn, best, score), (found.log_evidence, found.marginals, found.drawn)
+        drawn = found.drawn[:, :, 0]
+        return (drawn, best, score), (found.log_evidence, found.marginals, drawn)
 
     start = (held, held[:, 0], jnp.full((len(images),), -jnp.inf))
     numbers = done + jnp.arange(count, dtype=jnp.int32)

@@ -39,13 +39,14 @@ _WORTH = 1 / 28
 class Particles(NamedTuple):
     """What R runs on each of n images leave; missing pixels in order, M places for them.
 
-    log_evidence: log Z^. marginals: the weighted share of ones. drawn: one particle by its weight.
-    best: the most probable completion met, with log p(its pixels from f on | before f).
+    log_evidence: log Z^. marginals: the weighted share of ones. drawn: particles by their weight, d
+    of each run, by systematic sampling. best: the most probable completion met, with log p(its pixels
+    from f on | before f).
     """
 
     log_evidence: Float64[Array, "n R"]
     marginals: Float64[Array, "n R M"]
-    drawn: Int8[Array, "n R M"]
+    drawn: Int8[Array, "n R d M"]
     best: Int8[Array, "n M"]
     log_prob_best: Float64[Array, " n"]
 
@@ -63,19 +64,20 @@ def runs(
     particles: int,
     slots: int,
     kept: int | None = None,
+    draws: int = 1,
 ) -> Particles:
     """R runs of S particles on every image, to be called inside ``float64``.
 
     images: 0, 1 and -1 for missing, each with one missing at least and M (``slots``) at most. keys: of
     each run. held: the completion that each run keeps; None for free runs. state: what ``reach`` gives,
     where it is known. kept: how many particles go on after the last missing pixel (``kept_of``); None
-    for all.
+    for all. draws: d.
     """
     problem = _problem(images, keys, held, lookahead, particles, slots)
     state = reach(model, params, images) if state is None else state
     sizes = {"size": particles, "kept": particles if kept is None else kept, "slots": slots}
     end = walk(model, params, first_pixel, images, problem, state, **sizes, pilot=False)
-    return _finish(end, problem, (images.shape[0], keys.shape[1]))
+    return _finish(end, problem, (images.shape[0], keys.shape[1]), draws)
 
 
 def kept_of(images: Int8[np.ndarray, "n P"], particles: int) -> int:
@@ -93,7 +95,10 @@ def kept_of(images: Int8[np.ndarray, "n P"], particles: int) -> int:
 
 
 run = jax.jit(
-    runs, static_argnums=0, static_argnames=("particles", "kept", "slots"), compiler_options=WIDE
+    runs,
+    static_argnums=0,
+    static_argnames=("particles", "kept", "slots", "draws"),
+    compiler_options=WIDE,
 )
 
 
@@ -163,15 +168,16 @@ def _problem(
     )
 
 
-def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
+def _finish(end: Carry, problem: Problem, shape: tuple[int, int], draws: int) -> Particles:
     """What the runs leave: lineages are read back from the last missing pixel to the first."""
     now = end.now
     slots = end.bits.shape[0]
     total = jax.nn.logsumexp(now.log_weights, axis=1)
     shares = jnp.exp(now.log_weights - total[:, None])
-    point = problem.numbers[:, -1, :1]
+    points = (jnp.arange(draws)[None] + problem.numbers[:, -1, :1]) / draws
     reached = jnp.cumsum(shares, axis=1) / shares.sum(1, keepdims=True)
-    drawn = jnp.argmax((reached > point) & (shares > 0), axis=1)
+    reaches = (reached[:, None] > points[..., None]) & (shares > 0)[:, None]
+    drawn = jnp.argmax(reaches, axis=2)
     scores = jnp.where(shares > 0, now.log_probs, -jnp.inf)
     best = jnp.argmax(scores, axis=1)
     count = jnp.sum(problem.order < slots, axis=0)
@@ -180,11 +186,11 @@ def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
 
     def back(lineage: Int32[Array, "G K"], k: Int32[Array, ""]) -> tuple[Array, Row]:
         bits = jnp.take_along_axis(end.bits[k], lineage, 1)
-        one = jnp.take_along_axis(bits, drawn[:, None], 1)[:, 0]
+        picked = jnp.take_along_axis(bits, drawn, 1)
         top = jnp.take_along_axis(bits, best[:, None], 1)[:, 0]
         older = jnp.take_along_axis(end.parents[k].astype(jnp.int32), lineage, 1)
         lineage = jnp.where((k < count)[:, None], older, lineage)
-        return lineage, ((shares * bits).sum(1), one, top)
+        return lineage, ((shares * bits).sum(1), picked, top)
 
     order = jnp.arange(slots, dtype=jnp.int32)
     _, (marginals, paths, tops) = lax.scan(back, end.last, order, reverse=True)
@@ -195,7 +201,7 @@ def _finish(end: Carry, problem: Problem, shape: tuple[int, int]) -> Particles:
     return Particles(
         total.reshape(n, runs),
         marginals.T.reshape(n, runs, slots),
-        paths.T.reshape(n, runs, slots),
+        jnp.moveaxis(paths, 0, -1).reshape(n, runs, draws, slots),
         jnp.take_along_axis(tops, winner[..., None], 1)[:, 0],
         jnp.take_along_axis(top_scores, winner, 1)[:, 0],
     )

@@ -66,6 +66,18 @@ def test_estimates_are_those_of_enumeration_to_their_errors(net, images, estimat
     assert np.std(distances) > 0.1
 
 
+def test_runs_that_scatter_leave_marginals_to_chains(net, images, monkeypatch):
+    monkeypatch.setattr("analysis.images.estimation.LEAST_RUNS", 1_000)
+    some = MaskedImages(images.masked[:2], images.truth[:2])
+    for one, table in zip(
+        estimate(net, some, EFFORT, 0), posteriors(net, some.masked), strict=True
+    ):
+        assert one.chains.sweeps > 0
+        assert one.chains.runs == 0
+        assert one.chains.converged.all()
+        assert (np.abs(one.chains.marginals - table.marginals) / one.chains.errors).max() < 4.5
+
+
 def test_a_model_with_known_posteriors_is_met():
     shape = (8, 8)
     chain = raster_chains.hidden_markov(64)
@@ -126,14 +138,14 @@ def test_log_means_have_the_error_of_a_mean():
     logs = rng.normal(-700, 0.3, (4_000, 16))
     found = np.array([log_mean(row) for row in logs])
     assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.05)
-    nothing = np.zeros((16, 1), np.int8)
-    made = [Evidence(row, 1, nothing, nothing[0], 0.0).ci95 for row in logs[:1000]]
+    made = [runs_of(row, 1).ci95 for row in logs[:1000]]
     inside = [low <= -700 + 0.045 <= high for low, high in made]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
 def runs_of(logs, size):
-    return Evidence(logs, size, np.zeros((len(logs), 1), np.int8), np.zeros(1, np.int8), 0.0)
+    drawn = np.zeros((len(logs), 1, 1), np.int8)
+    return Evidence(logs, size, np.zeros((len(logs), 1)), drawn, drawn[0, 0], 0.0)
 
 
 def lognormal_runs(rng, constant):

@@ -223,13 +223,28 @@ def test_conditional_runs_leave_the_posterior_as_it_is(kept):
     inverse = np.exp(log_z[0] - np.asarray(found.log_evidence)[0])
     assert abs(inverse.mean() - 1) < 4 * inverse.std() / runs**0.5
     assert np.asarray(found.log_evidence).mean() > log_z[0]
-    drawn = np.asarray(found.drawn)[0, :, :8]
+    drawn = np.asarray(found.drawn)[0, :, 0, :8]
     assert (drawn != held[0, :, :8]).any(1).mean() > 0.2
     pairs = np.stack([table.completions, np.roll(table.completions, 1, 1)])
     expected = np.exp(table.log_probs) @ np.concatenate([pairs[0], pairs[0] * pairs[1]], 1)
     values = np.concatenate([drawn, drawn * np.roll(drawn, 1, 1)], 1)
     error = np.sqrt(expected * (1 - expected) / runs)
     assert (np.abs(values.mean(0) - expected) < 4.5 * error).all()
+
+
+def test_completions_are_drawn_by_weight():
+    """By systematic sampling: of d completions of S particles none is off its share by S / d."""
+    net, images, _, _ = problem(list(range(2, 10)), net=sharp())
+    with float64():
+        guess = looking_ahead(net, images, 12, 8)
+        sizes = {"particles": 4, "slots": 12}
+        many = run(*of(net), images, keys(2, 1, 50), None, guess, **sizes, draws=64)
+        one = run(*of(net), images, keys(2, 1, 50), None, guess, **sizes)
+    assert many.drawn.shape == (1, 50, 64, 12)
+    assert one.drawn.shape == (1, 50, 1, 12)
+    off = np.asarray(many.drawn).mean(2) - np.asarray(many.marginals)
+    assert np.abs(off).max() <= 4 / 64
+    assert (np.asarray(many.log_evidence) == np.asarray(one.log_evidence)).all()
 
 
 def test_chains_reach_the_marginals_and_meet_the_best():
