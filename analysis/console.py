@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import click
 
+from autoregressive.errors import DataError
+
 
 def choose_device(device: str) -> None:
     """Pins JAX to "cpu" or "gpu" before it starts one; "auto" leaves the choice to it.
@@ -45,16 +47,31 @@ def choose_device(device: str) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Inside it a user's mistake, or a failure of the machine, becomes one line and exit code 1.
+    """Inside it a user's mistake, a failure of the machine, or whatever a loaded file raises becomes one
+    line and exit code 1.
 
     META_LEARN_DEBUG=1 shows the traceback.
     """
     try:
         yield
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        if isinstance(error, click.exceptions.Exit) or os.environ.get("META_LEARN_DEBUG"):
+    except Exception as error:
+        theirs = isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort)
+        if theirs or os.environ.get("META_LEARN_DEBUG"):
+            raise
+        where = "" if isinstance(error, DataError) else _place_of(error)
+        if where:
+            first = (str(error).splitlines() or [""])[0]
+            raise click.ClickException(f"{where}: {type(error).__name__}: {first}") from None
+        if not isinstance(error, ValueError | OSError | RuntimeError | MemoryError):
             raise
         raise click.ClickException(_one_line(error)) from None
+
+
+def _place_of(error: Exception) -> str:
+    """Where in a loaded file an error came up, if in one."""
+    from analysis import extensions
+
+    return extensions.place_of(error)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from autoregressive.errors import show
+
 
 class ExtensionError(ValueError):
     """An extension that is missing, fails, or takes another's name."""
@@ -199,14 +201,29 @@ def _folder_last(folder: str) -> Iterator[None]:
                 break
 
 
+def place_of(error: BaseException) -> str:
+    """Where in a loaded file an error came up, "sticky.py, line 3"; empty where in none."""
+    for one in reversed(_LOADED):
+        line = _line_in(error, one.path)
+        if one.path and line is not None:
+            return f"{Path(one.path).name}, line {line}"
+    return ""
+
+
 def _where(error: BaseException, wanted: Extension) -> str:
     """Where in the user's own file an error came up, " (line 3)"; empty where it is not known."""
+    line = _line_in(error, wanted.path)
+    return "" if line is None else f" (line {line})"
+
+
+def _line_in(error: BaseException, path: str) -> int | None:
+    """The innermost line of a file that an error came through."""
     line, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == wanted.path:
+        if trace.tb_frame.f_code.co_filename == path:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return "" if line is None else f" (line {line})"
+    return line
 
 
 def _new_members(
@@ -217,6 +234,7 @@ def _new_members(
     for kind, registry in registries.items():
         for name, member in registry.items():
             if name not in before[kind]:
+                _check_kind(typed, kind, name, member)
                 new.append((kind, name))
             elif member is not before[kind][name]:
                 owner = _OWNERS.get((kind, name))
@@ -226,6 +244,35 @@ def _new_members(
                     "yours another name"
                 )
     return new
+
+
+def _check_kind(typed: str, kind: str, name: str, member: object) -> None:
+    """Errors: ExtensionError where a new member is none of its kind."""
+    wanted, missing = "", []
+    if kind == "process":
+        from meta_learning.processes import Process
+
+        if isinstance(member, type) and issubclass(member, Process):
+            missing = [n for n in ("name", "parameters", "latent_name") if not hasattr(member, n)]
+            missing += sorted(getattr(member, "__abstractmethods__", ()))
+        else:
+            wanted = "a subclass of meta_learning.processes.Process"
+    elif kind == "metric":
+        from analysis.comparison.metrics import Metric
+
+        wanted = "" if isinstance(member, Metric) else "an analysis.comparison.metrics.Metric"
+    elif kind == "mask":
+        from autoregressive.images.masks import MaskKind
+
+        wanted = "" if isinstance(member, MaskKind) else "an autoregressive.images.masks.MaskKind"
+    elif not callable(member):
+        wanted = "a class" if kind == "cell" else "a function"
+    if missing:
+        raise ExtensionError(f"--load {typed}: the {kind} {name!r} lacks {', '.join(missing)}")
+    if wanted:
+        raise ExtensionError(
+            f"--load {typed}: the {kind} {name!r} is {show(member)}; expected {wanted}"
+        )
 
 
 def _refuse_namesake(typed: str, path: str) -> None:

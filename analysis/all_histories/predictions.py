@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from analysis.all_histories.file import HistoriesFile
 from analysis.comparison.array_files import open_arrays
@@ -16,6 +17,9 @@ from autoregressive.errors import DataError
 
 # Numbers in the states of a file: 4 GB in float32.
 MOST_STATE_NUMBERS = 10**9
+# How far states may differ that should be equal, as a share of the largest number at that place: what
+# float32 and other batches make of it.
+MOST_STATE_DIFFERENCE = 1e-3
 
 
 def read_all(
@@ -52,6 +56,7 @@ def read_states(path: Path, histories: HistoriesFile) -> Float[np.ndarray, "rows
     if not np.isfinite(states).all():
         row, place, _ = np.argwhere(~np.isfinite(states))[0]
         raise DataError(f"{path}: states are not finite in row {row} at place {place}")
+    _check_same_states(path, states, histories)
     return states
 
 
@@ -59,10 +64,7 @@ def check_same_prefixes(
     log_q: Float[np.ndarray, "rows length outcomes"], histories: HistoriesFile
 ) -> None:
     """Errors: DataError where two rows of all histories with the same x_<t say something else of x_t."""
-    firsts = histories.prefixes
-    for place in range(histories.length):
-        rows = np.flatnonzero(firsts[:, place])
-        of = rows[np.cumsum(firsts[:, place]) - 1]
+    for place, of in enumerate(_first_rows(histories)):
         said = log_q[: histories.rows, place]
         difference, over = apart(said, said[of])
         if over.any():
@@ -73,3 +75,28 @@ def check_same_prefixes(
                 f"{difference[over].max():.2g}; they look ahead, are of other histories, or are random "
                 "(dropout must be off)"
             )
+
+
+def _check_same_states(
+    path: Path, states: Float[np.ndarray, "rows length _"], histories: HistoriesFile
+) -> None:
+    """Errors: DataError where two rows with the same x_<t have other states before x_t."""
+    for place, of in enumerate(_first_rows(histories)):
+        held = np.asarray(states[: histories.rows, place], np.float64)
+        size = max(float(np.abs(held).max()), 1.0)
+        over = np.abs(held - held[of]).max(-1) > MOST_STATE_DIFFERENCE * size
+        if over.any():
+            row = int(np.flatnonzero(over)[0])
+            raise DataError(
+                f"{path}: rows {of[row]} and {row} have the same {place} first symbols, so that their "
+                f"states at place {place} should be equal, but they differ by "
+                f"{np.abs(held[row] - held[of[row]]).max():.2g}; row t is the state that x_t is "
+                "predicted from, before it has seen x_t, and dropout must be off"
+            )
+
+
+def _first_rows(histories: HistoriesFile) -> Iterator[Int64[np.ndarray, " rows"]]:
+    """For each place, of every row the first row with the same symbols before the place."""
+    for firsts in histories.prefixes.T:
+        rows = np.flatnonzero(firsts)
+        yield rows[np.cumsum(firsts) - 1]

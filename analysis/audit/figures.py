@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.audit.carry_over import CarryOver
-from analysis.audit.gap import ExactGap
+from analysis.audit.gap import SAME, ExactGap
 from analysis.report.style import BLACK, BLUE, ORANGE, SKY, STYLE
 
 # colour, hatch
@@ -86,7 +86,7 @@ def _draw_terms(axis: Axes, exact: ExactGap) -> None:
     closed = ""
     if exact.gap_closed is not None:
         closed = f",\n{_closed_text(exact.gap_closed)} of the gap closed"
-        if exact.gap_closed < 0:
+        if exact.gap_closed < -SAME:
             closed = f",\nmore than memoryless's {exact.memoryless:.2e}"
     title = f"Exact gap {exact.gap:.2e} nats a draw{closed}"
     if math.isinf(exact.gap):

@@ -28,6 +28,8 @@ from meta_learning.processes import Process
 
 # How far the probabilities of all histories of a length may sum from 1.
 _SUM_TOLERANCE = 1e-9
+# A share of the gap closed so near to 0 is the rounding of float32.
+SAME = 1e-6
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.audit import calibration_page as calibration_pages
 from analysis.audit import nuts_page as nuts_pages
+from analysis.audit.gap import SAME
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
@@ -186,7 +187,9 @@ def lead(exact: ExactGap, endless: bool, subject: str = "network") -> str:
     largest = max(exact.terms, key=lambda name: exact.terms[name])
     closed = exact.gap_closed
     share = "" if closed is None else f" and closes {percent(closed)} of memoryless's"
-    if closed is not None and closed < 0:
+    if closed is not None and abs(closed) < SAME:
+        share = ", as memoryless's"
+    elif closed is not None and closed < 0:
         share = f", more than memoryless's {nats(exact.memoryless)}"
     return (
         f"Over all {which} the gap to Bayes is exactly "

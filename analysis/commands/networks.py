@@ -154,6 +154,7 @@ def find_networks(
         check(learner.model, process)
         prepare(out)
         return [learner], process
+    from analysis.contracts import check_cell
     from meta_learning.recipes import make_recipe
 
     with usage_errors():
@@ -166,6 +167,7 @@ def find_networks(
             learning_rate=network.learning_rate,
         )
     process = chosen_process(network, "what to train on", ", --process, or --checkpoint")
+    check_cell(network.cell)
     check(learner_model(process.num_symbols, network.cell, network.hidden), process)
     prepare(out)
     learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
@@ -187,6 +189,7 @@ def chosen_process(options: ProcessOptions, what: str, other: str = " or --proce
 
     what, other: for errors; what the process is for, and what may be given instead.
     """
+    from analysis.contracts import check_process
     from meta_learning.experiments import EXPERIMENTS
     from meta_learning.processes import DirichletCategorical, process_kind
 
@@ -205,7 +208,9 @@ def chosen_process(options: ProcessOptions, what: str, other: str = " or --proce
             f"say {what}: --alpha and --T (for example --alpha 10,1,1 --T 20), --experiment{other}"
         )
     with usage_errors():
-        return process_kind(options.process or DirichletCategorical.name).from_parameters(given)
+        process = process_kind(options.process or DirichletCategorical.name).from_parameters(given)
+    check_process(process)
+    return process
 
 
 def _parameters(options: ProcessOptions) -> Document:

@@ -46,3 +46,21 @@ METRICS: dict[str, Metric] = {
         positive=True,
     ),
 }
+
+
+def score_of(
+    name: str, log_q: _Rows, log_bayes: _Rows, targets: Integer[np.ndarray, "streams places"]
+) -> Float64[np.ndarray, "streams places"]:
+    """What a metric says at each place. Errors: ValueError where that is not one number, or NaN."""
+    values = np.asarray(METRICS[name].score(log_q, log_bayes, targets))
+    if values.shape != targets.shape or values.dtype.kind not in "fiub":
+        raise ValueError(
+            f"the metric {name!r} gives {values.dtype}{values.shape}; expected a number at each place, "
+            f"{targets.shape}, (streams, places)"
+        )
+    if np.isnan(values).any():
+        raise ValueError(
+            f"the metric {name!r} gives NaN at {np.isnan(values).sum():,} of {values.size:,} places; "
+            "expected a finite number at each"
+        )
+    return values

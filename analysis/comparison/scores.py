@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer
 
 from analysis.comparison.between import derivatives
-from analysis.comparison.metrics import METRICS
+from analysis.comparison.metrics import METRICS, score_of
 from autoregressive.scores import kl, log_loss, logsumexp
 
 # log q of every outcome, nats.
@@ -101,7 +101,7 @@ def score_part(
     return Part(
         loss=_mean(loss),
         gap=_mean(gap),
-        metrics={n: _mean(m.score(log_drawn, log_bayes, targets)) for n, m in METRICS.items()},
+        metrics={n: _mean(score_of(n, log_drawn, log_bayes, targets)) for n in METRICS},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         reset_cost=_mean(-logsumexp(log_drawn[..., :-1])),

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from analysis.contracts import check_cell, check_process
 from meta_learning.learner import learner_model
 from meta_learning.processes import Process, process_kind
 from meta_learning.processes.parameters import slashes
@@ -100,6 +101,10 @@ def make_grid(
         Point(process, cell, width, recipe)
         for process, cell, width, recipe in product(sources, cells, hidden, recipes)
     )
+    for source in sources:
+        check_process(source)
+    for cell in cells:
+        check_cell(cell)
     for point in points:
         learner_model(point.process.num_symbols, point.cell, point.hidden)
     return Grid(axes, points)

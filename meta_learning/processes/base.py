@@ -28,7 +28,7 @@ from jaxtyping import Float, Float64, Int, Int32, Integer, PRNGKeyArray, PyTree,
 from numpyro.contrib.control_flow import scan
 
 from autoregressive.broadcast import AnyArray
-from meta_learning.processes.machine import Machine, log_normalise, read_along
+from meta_learning.processes.machine import Machine, check_rows, log_normalise, read_along
 from meta_learning.processes.parameters import Parameter, format_value, json_value
 from meta_learning.processes.places import join_tasks, split_tasks, with_reset
 from meta_learning.processes.types import Belief, Json, Latent, Settings, Sites, Symbols
@@ -173,11 +173,15 @@ class Process(Machine):
     def log_predictive_given_latent(
         self, streams: Streams
     ) -> Float64[np.ndarray, "batch length {self.num_symbols+1}"]:
-        """The oracle's log p(x_t | latent, x_<t) in nats, float64 (batch, length, K+1)."""
+        """The oracle's log p(x_t | latent, x_<t) in nats, float64 (batch, length, K+1).
+
+        Errors: ValueError where that is no distribution (``check_rows``).
+        """
         symbols = np.asarray(streams.symbols)
         draws = split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
-        rows = read_along(self, _read_given, draws, streams.latent)
-        return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
+        rows = join_tasks(read_along(self, _read_given, draws, streams.latent), symbols.shape[-1])
+        check_rows(rows, self.num_symbols, f"{type(self).__name__}.log_predictive_given")
+        return with_reset(rows, self.task_length)
 
     def ladder(self) -> dict[str, Machine]:
         """Reference predictors of this process alone, by name, weaker than Bayes. Bayes, the oracle and

@@ -30,6 +30,9 @@ Read = Callable[[M, Latent, Belief, Int[Array, ""]], PyTree[Array]]
 # Numbers in the beliefs of one compiled call, so that they stay in a processor's cache; and numbers
 # that it returns, so that long streams fit in memory.
 _BELIEFS, _RETURNED = 2**15, 2**22
+# How many streams' probabilities are summed to see whether they are any, and how far off 1 a sum may be:
+# latent values are drawn in float32.
+_SUMMED, _OFF = 64, 1e-5
 # How many symbols a belief can take in where nobody says: the length of test streams without RESET.
 HORIZON = 100
 
@@ -106,13 +109,15 @@ class Machine(ABC):
     ) -> Float64[np.ndarray, "*streams length {self.num_symbols+1}"]:
         """The exact log p(x_t | x_<t) in nats. symbols: int (..., L). Returns float64 (..., L, K+1).
 
-        Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it.
+        Errors: ValueError where a symbol is outside 0..K or a RESET is not where T puts it, or where
+        what the machine says is no distribution (``check_rows``).
         """
         symbols = check_symbols(symbols, self.num_symbols, self.task_length)
         if not symbols.size:
             return with_reset(np.zeros((*symbols.shape, self.num_symbols)), self.task_length)
-        rows = self.log_predictive_along(self._draws(symbols))
-        return with_reset(join_tasks(rows, symbols.shape[-1]), self.task_length)
+        rows = join_tasks(self.log_predictive_along(self._draws(symbols)), symbols.shape[-1])
+        check_rows(rows, self.num_symbols, f"{type(self).__name__}.log_predictive_of")
+        return with_reset(rows, self.task_length)
 
     def coordinates_along(
         self, symbols: Symbols
@@ -129,6 +134,30 @@ class Machine(ABC):
         """Streams by task. RESETs become an arbitrary symbol: they end their task, so that nothing
         after them is read."""
         return split_tasks(np.minimum(symbols, self.num_symbols - 1), self.task_length)
+
+
+def check_rows(
+    rows: Float64[np.ndarray, "*streams length symbols"], num_symbols: int, what: str
+) -> None:
+    """Errors: ValueError where there is not one number a symbol, where any is NaN, or where the
+    probabilities of the first streams do not sum to 1. what: says them."""
+    if rows.shape[-1] != num_symbols:
+        raise ValueError(
+            f"{what} gives {rows.shape[-1]} numbers; expected {num_symbols}, log p of each symbol"
+        )
+    flat = rows.reshape(-1, *rows.shape[-2:])
+    wrong = np.isnan(flat).any(-1)
+    if not wrong.any():
+        with np.errstate(over="ignore"):
+            wrong = np.abs(np.exp(flat[:_SUMMED]).sum(-1) - 1) > _OFF
+    if wrong.any():
+        stream, place = np.argwhere(wrong)[0]
+        with np.errstate(over="ignore"):
+            total = np.exp(flat[stream, place]).sum()
+        raise ValueError(
+            f"{what} is no distribution: at place {place} of stream {stream} (both counted from 0) its "
+            f"probabilities sum to {total:.6g}; expected log p of each symbol, nats"
+        )
 
 
 def at_distinct(

@@ -29,6 +29,7 @@ from analysis.all_histories.file import (
 from analysis.all_histories.gap import exact_gap_of, score, weights, worst_of
 from analysis.all_histories.states import examine_states
 from analysis.audit import exact_gap
+from analysis.audit.page import lead
 from analysis.audit.worst_histories import worst_histories
 from meta_learning.processes import (
     ChangePoints,
@@ -124,6 +125,18 @@ def test_bayes_in_fractions():
         assert sum(p for _, p, _ in level) == Fraction(1)
         total += sum(float(p * v) * math.log(2 * v) for _, p, b in level for v in b if v)
     assert found.gap == pytest.approx(total / 5, rel=1e-13)
+
+
+def test_what_memoryless_predicts_is_as_far_as_memoryless():
+    """To rounding of float32."""
+    process = GoldenMean(0.5)
+    histories = all_histories(process, 5)
+    row = np.append(np.exp(process.log_first()), 0.0).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        log_q = np.broadcast_to(np.log(row), (*histories.symbols.shape, 3))
+    found = exact_gap_of(histories, score(histories, log_q))
+    text = lead(found, endless=True)
+    assert "nats a symbol, as memoryless's." in text and "more than" not in text
 
 
 def test_a_model_that_is_certain_of_the_wrong_symbol_has_an_infinite_gap():
@@ -224,6 +237,12 @@ def test_looking_ahead_is_refused(tmp_path):
     states[3, 1, 0] = np.nan
     assert "not finite in row 3 at place 1" in said(log_q, states=states)
     assert "states is of type int64" in said(log_q, states=states.astype(bool).astype(int))
+    # What has been seen before x_t is allowed, x_t itself is not.
+    sums = np.cumsum(np.eye(3)[histories.symbols], axis=1)
+    before = np.pad(sums, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    before[:, 1] = sums[:, 1]
+    assert "their states at place 1 should be equal" in said(log_q, states=before)
+    assert "their states at place 0 should be equal" in said(log_q, states=sums)
 
 
 def test_limits_are_said_before_anything_is_written(tmp_path):

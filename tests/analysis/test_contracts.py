@@ -1,0 +1,93 @@
+"""Members of the user's own that do not give what they must: one line, before anything is trained."""
+
+import pytest
+from conftest import TINY
+from registries import FOLDER, registries_as_they_were
+from running import refused
+
+from analysis import extensions
+
+STICKY, UGRNN = ((FOLDER / name).read_text() for name in ("sticky.py", "ugrnn.py"))
+VARIATION, FORGETTING = (
+    (FOLDER / name).read_text() for name in ("total_variation.py", "forgetting.py")
+)
+UPDATE = "return of_s + (last < self.symbols)"
+SAYS = "return jnp.log(jnp.where(jnp.arange(K)"
+PROCESS = ("--process", "sticky", "--T", 5)
+DIRICHLET = ("--alpha", "1,1", "--T", 5)
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with registries_as_they_were():
+        yield
+    extensions.forget()
+
+
+def said(tmp_path, text, old, new, *options):
+    """What ``compare`` says of a file in which one text was replaced by another."""
+    assert text.count(old) == 1
+    (tmp_path / "own.py").write_text(text.replace(old, new))
+    message = refused("--load", "own.py", "compare", *options, *TINY, "--quiet", "--out", "out")
+    assert not list(tmp_path.glob("out/*"))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (UPDATE, "return of_s[:1], last\n        " + UPDATE, "update gives (float64(1,)"),
+        (UPDATE, "return list(belief)\n        " + UPDATE, "update gives [float64(2,), int32()]"),
+        (UPDATE, "if symbol > 1:\n            pass\n        " + UPDATE, "own.py, line 41: Tracer"),
+        (UPDATE, "raise KeyError('no')\n        " + UPDATE, "own.py, line 41: KeyError: 'no'"),
+        (UPDATE, "raise ValueError('no')\n        " + UPDATE, "own.py, line 41: ValueError: no"),
+        (SAYS, "return jnp.zeros(2)\n        " + SAYS, "log_predictive_of gives float64(2,)"),
+        (SAYS, "return jnp.full(K, jnp.nan)\n        " + SAYS, "probabilities sum to nan"),
+        (SAYS, "return jnp.log(jnp.full(K, 0.5))\n        " + SAYS, "probabilities sum to 1.5"),
+        ("return numpyro.sample", "numpyro.sample", "own.py, line 48: TypeError"),
+        (
+            "mp.PROCESSES[Sticky.name] = Sticky",
+            "mp.PROCESSES['sticky'] = 3",
+            "is 3; expected a sub",
+        ),
+        ("    parameters: ClassVar", "    others: ClassVar", "'sticky' lacks parameters"),
+        ("    num_symbols = ", "    many = ", "'sticky' lacks num_symbols"),
+    ],
+)
+def test_a_process(tmp_path, old, new, message):
+    assert message in said(tmp_path, STICKY, old, new, *PROCESS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("return (h,), h", "return (h,), h[..., :3]", "step gives the output float32(2, 3)"),
+        ("return (h,), h", "return (h,), h.astype(jnp.float16)", "the output float16(2, 4)"),
+        ("return (h,), h", "return [h], h", "step gives the state [float32(2, 4)]"),
+        ("return (h,), h", "pass", "step gives None; expected (new state, output)"),
+        ('"b": jnp', '"text": "x",\n            "b": jnp', "init gives no arrays"),
+        ('"b": jnp', '"n": jnp.int32(3),\n            "b": jnp', "'n': int32()"),
+        ('CELLS["ugrnn"] = UGRNN', 'CELLS["ugrnn"] = lambda *a: 1', "gives a int; expected a Cell"),
+        ('CELLS["ugrnn"] = UGRNN', 'CELLS["ugrnn"] = 1', "is 1; expected a class"),
+        ("(h,) = state", "(h,) = state + state", "own.py, line 40: ValueError: too many values"),
+    ],
+)
+def test_a_cell(tmp_path, old, new, message):
+    assert message in said(tmp_path, UGRNN, old, new, *DIRICHLET, "--cell", "ugrnn")
+
+
+VALUE = next(line for line in VARIATION.splitlines() if line.strip().startswith("return "))
+COUNTS = next(line for line in FORGETTING.splitlines() if "return log_succession" in line)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "message"),
+    [
+        (VARIATION, VALUE, f"{VALUE} * np.nan", "the metric 'total_variation' gives NaN at"),
+        (VARIATION, VALUE, "    return 1.0", "the metric 'total_variation' gives float64()"),
+        (FORGETTING, COUNTS, f"{COUNTS} + 1", "Forgetting.log_predictive_of is no distribution"),
+    ],
+)
+def test_a_metric_and_a_reference(tmp_path, text, old, new, message):
+    assert message in said(tmp_path, text, old, new, *DIRICHLET)
