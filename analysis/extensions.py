@@ -234,7 +234,7 @@ def _new_members(
     for kind, registry in registries.items():
         for name, member in registry.items():
             if name not in before[kind]:
-                _check_kind(typed, kind, name, member)
+                _check_kind(typed, kind, name, member, before[kind])
                 new.append((kind, name))
             elif member is not before[kind][name]:
                 owner = _OWNERS.get((kind, name))
@@ -246,8 +246,10 @@ def _new_members(
     return new
 
 
-def _check_kind(typed: str, kind: str, name: str, member: object) -> None:
-    """Errors: ExtensionError where a new member is none of its kind."""
+def _check_kind(
+    typed: str, kind: str, name: str, member: object, others: dict[str, object]
+) -> None:
+    """Errors: ExtensionError where a new member is none of its kind. others: members of before."""
     wanted, missing = "", []
     if kind == "process":
         from meta_learning.processes import Process
@@ -257,14 +259,9 @@ def _check_kind(typed: str, kind: str, name: str, member: object) -> None:
             missing += sorted(getattr(member, "__abstractmethods__", ()))
         else:
             wanted = "a subclass of meta_learning.processes.Process"
-    elif kind == "metric":
-        from analysis.comparison.metrics import Metric
-
-        wanted = "" if isinstance(member, Metric) else "an analysis.comparison.metrics.Metric"
-    elif kind == "mask":
-        from autoregressive.images.masks import MaskKind
-
-        wanted = "" if isinstance(member, MaskKind) else "an autoregressive.images.masks.MaskKind"
+    elif kind in ("metric", "mask"):
+        like = type(next(iter(others.values())))
+        wanted = "" if isinstance(member, like) else f"a {like.__module__}.{like.__name__}"
     elif not callable(member):
         wanted = "a class" if kind == "cell" else "a function"
     if missing:

@@ -18,7 +18,7 @@ MAY_IMPORT = {
 }
 # Floors of ``analysis``, from the ground up: a file imports from its own floor or from below.
 FLOORS = (
-    {"intervals", "arviz_versions", "extensions", "interrupts", "progress", "workers"},
+    {"intervals", "arviz_versions", "contracts", "extensions", "interrupts", "progress", "workers"},
     {"forecast", "report"},
     {"comparison", "audit", "hidden", "all_histories", "images", "sweep", "coursework", "papers"},
     {"console", "output", "training_progress"},
