@@ -91,11 +91,12 @@ def _whole(name: str, amount: float) -> int:
 def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
     """Which pixels a mask like "square:4" or "lower-half" leaves observed: bool (n, places).
 
-    shape: rows and columns of an image. Errors: DataError, one line, for an unknown mask or an amount
-    that makes no sense.
+    shape: rows and columns of an image. Errors: DataError, one line, for an unknown mask, an amount
+    that makes no sense, or a mask of the user's own that is no such array.
     """
+    places = math.prod(shape)
     if mask in FIXED_MASKS:
-        return np.repeat(FIXED_MASKS[mask](shape), n, axis=0)
+        return np.repeat(_checked(mask, FIXED_MASKS[mask](shape), 1, places), n, axis=0)
     name, _, text = mask.partition(":")
     if name not in MASKS:
         raise DataError(f"unknown mask {mask!r}: expected one of {examples()}")
@@ -105,7 +106,28 @@ def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
         amount = math.nan
     if not math.isfinite(amount):
         raise DataError(f"{mask!r} should say {MASKS[name].amount}, like {MASKS[name].example}")
-    return MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+    made = MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+    return _checked(name, made, n, places)
+
+
+def _checked(name: str, made: object, n: int, places: int) -> Observed:
+    """What the mask ``name`` made, as bool (n, places). Errors: DataError unless it is such an array,
+    or one of 0 and 1."""
+    array = np.asarray(made) if hasattr(made, "__array__") else None
+    if array is None:
+        came = f"returned {'None' if made is None else f'a {type(made).__name__}'}"
+    elif array.shape != (n, places):
+        came = f"returned the shape {array.shape}"
+    elif array.dtype.kind not in "biuf":
+        came = f"returned an array of {array.dtype}"
+    elif not (fine := np.isin(array, (0, 1))).all():
+        came = f"returned an array that holds {array[~fine][0]}"
+    else:
+        return array.astype(bool)
+    raise DataError(
+        f"the mask {name!r} {came}; expected a NumPy array of booleans, {(n, places)}: a row for each "
+        "image, True where a pixel is observed"
+    )
 
 
 def examples() -> str:
