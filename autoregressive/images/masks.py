@@ -22,11 +22,13 @@ DrawMask = Callable[[np.random.Generator, int, tuple[int, int], float], Observed
 
 @dataclass(frozen=True)
 class MaskKind:
-    """A registered mask. amount: what the number after the colon means. example: of its text."""
+    """A registered mask. amount: what the number after the colon means. example: of its text. also:
+    an example of another sort of amount."""
 
     amount: str
     example: str
     make: DrawMask
+    also: str = ""
 
 
 def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
@@ -99,7 +101,10 @@ def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
         return np.repeat(_checked(mask, FIXED_MASKS[mask](shape), 1, places), n, axis=0)
     name, _, text = mask.partition(":")
     if name not in MASKS:
-        raise DataError(f"unknown mask {mask!r}: expected one of {examples()}")
+        raise DataError(
+            f"unknown mask {mask!r}: expected one of {examples()}, or an NPY file (.npy) that is 1 "
+            "where pixels are observed"
+        )
     try:
         amount = float(text)
     except ValueError:
@@ -131,15 +136,18 @@ def _checked(name: str, made: object, n: int, places: int) -> Observed:
 
 
 def examples() -> str:
-    """An example of every registered mask."""
-    return ", ".join([*(kind.example for kind in MASKS.values()), *FIXED_MASKS])
+    """An example of every registered mask, and of every sort of amount."""
+    drawn = [text for kind in MASKS.values() for text in (kind.example, kind.also) if text]
+    return ", ".join([*drawn, *FIXED_MASKS])
 
 
 MASKS: dict[str, MaskKind] = {
     "square": MaskKind("the side of the square in pixels", "square:4", square),
     "row": MaskKind("how many pixels of a row", "row:10", row),
     "column": MaskKind("how many pixels of a column", "column:10", column),
-    "random": MaskKind("which share of the pixels, or how many", "random:0.01", random),
+    "random": MaskKind(
+        "which share of the pixels, or how many", "random:0.01", random, also="random:200"
+    ),
 }
 # Masks without an amount, the same in every image.
 FIXED_MASKS: dict[str, Callable[[tuple[int, int]], Observed]] = {"lower-half": lower_half}

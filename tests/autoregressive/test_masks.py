@@ -61,6 +61,7 @@ def test_a_file_says_what_is_observed(tmp_path):
         (keep[:3], "3 masks for 4 images"),
         (keep[:, :700], "expected (784,)"),
         (2 * keep.astype(int), "only 0 or 1"),
+        (np.ones(784), f"nothing is missing under the mask {path}: mark missing pixels with 0"),
     ]:
         np.save(path, array)
         with pytest.raises(DataError, match=re.escape(message)):
@@ -91,6 +92,15 @@ def test_a_file_says_what_is_observed(tmp_path):
 def test_bad_masks_are_refused(mask, message):
     with pytest.raises(DataError, match=message):
         draw_mask(mask, 3, SHAPE, 0)
+
+
+def test_an_unknown_mask_is_told_every_form_that_there_is():
+    with pytest.raises(DataError) as refusal:
+        draw_mask("blob", 3, SHAPE, 0)
+    said = re.split(r"[,:]? ", str(refusal.value))
+    for one in ("square:4", "row:10", "column:10", "random:0.01", "random:200", "lower-half"):
+        assert one in said
+    assert "or an NPY file (.npy) that is 1 where pixels are observed" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +134,12 @@ def test_a_mask_of_ones_own_may_be_of_zeros_and_ones(dtype, monkeypatch):
     found = draw_mask("own:1", 2, (1, 3), 0)
     assert found.dtype == bool
     np.testing.assert_array_equal(found, made == 1)
+
+
+def test_a_mask_of_ones_own_that_leaves_every_pixel_is_refused(monkeypatch):
+    whole = MaskKind("how many", "own:1", lambda rng, n, shape, amount: np.ones((n, 784), bool))
+    monkeypatch.setitem(MASKS, "own", whole)
+    with pytest.raises(
+        DataError, match=r"^nothing is missing under the mask own:1: it should be Fa"
+    ):
+        mask_images(load_glyphs("test"), "own:1", 2, 0)
