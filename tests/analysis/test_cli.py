@@ -11,6 +11,8 @@ import pytest
 from conftest import TRAIN
 from running import assert_refused, run
 
+from analysis.cli import main
+
 FIGURES = ("predictions", "gap-by-position", "learning-curves", "regret", "simplex")
 FILES = {
     "report.html",
@@ -204,6 +206,22 @@ def test_a_file_in_the_place_of_the_output_folder_is_kept(network_file, tmp_path
     assert_refused(run(*command, out), 1, says=str(out))
     assert_refused(run(*command, out / "below"), 1, says=str(out))
     assert out.read_text() == "mine"
+
+
+def commands_of(group, *path):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", list(commands_of(main)), ids=" ".join)
+def test_an_empty_output_path_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        assert_refused(run(*command, "--out", empty), 2, says="expected a path, got an empty text")
+    assert list(tmp_path.iterdir()) == []
 
 
 # The command on a disk that takes no file beyond 2 KiB.
