@@ -203,9 +203,19 @@ def test_a_file_in_the_place_of_the_output_folder_is_kept(network_file, tmp_path
     out = tmp_path / "out"
     out.write_text("mine")
     command = ("compare", "--checkpoint", network_file, "--out")
-    assert_refused(run(*command, out), 1, says=str(out))
-    assert_refused(run(*command, out / "below"), 1, says=str(out))
+    says = f"Error: {out} is a file where a folder is expected: give another path"
+    for path in (out, out / "below", out / "below" / "more"):
+        assert_refused(run(*command, path), 1, says=says)
+    streams = ("streams", "--experiment", "M1", "--streams", 2, "--out")
+    assert_refused(run(*streams, out / "streams.npz"), 1, says=says)
     assert out.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    folder = tmp_path / "streams.npz"
+    (folder / "mine").mkdir(parents=True)
+    refused = run("streams", "--experiment", "M1", "--streams", 2, "--out", folder)
+    assert_refused(refused, 1, says=f"Error: {folder} is a folder where a file is expected: give")
 
 
 def commands_of(group, *path):
@@ -256,7 +266,7 @@ def test_a_full_disk_ends_in_one_line_and_no_half_written_file(network_file, tmp
     assert result.returncode == 1
     assert result.stdout == ""
     assert re.fullmatch(r"Error: .*File too large.*\n", result.stderr), result.stderr
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_time_not_the_result(tmp_path, monkeypatch):

@@ -158,7 +158,10 @@ def test_a_part_that_is_missing_is_named(saved, name):
     ("held", "use"),
     [
         ("meta-learner", "; it is a network of symbols, for compare, audit or hidden with --ch"),
-        ("pixels", "; it is a network of images, for pixels evaluate FILE, pixels continue FILE or"),
+        (
+            "pixels",
+            "; it is a network of images, for pixels evaluate FILE, pixels continue FILE or",
+        ),
         ("unfinished", "; it is a training that was stopped: give its command again"),
         ("tensors", "; try a file that meta-learn trained"),
         (["pixels"], "; try a file that meta-learn trained"),
