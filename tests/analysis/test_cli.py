@@ -218,6 +218,24 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     assert_refused(refused, 1, says=f"Error: {folder} is a folder where a file is expected: give")
 
 
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("audit --experiment M1 --draws 3", "has 4 draws; got 3"),
+        ("audit --experiment M1 --test-T 1", "T must be 2 or more"),
+        ("audit --experiment M1 --cell rnn", "unknown cell"),
+        ("audit --process change-points --nuts", "leave out --nuts"),
+        ("hidden --alpha 1,1 --T 1", "tasks of T=1 have no drawn symbol"),
+        ("pixels train --data glyphs --cell rnn", "unknown cell"),
+        ("pixels train --data glyphs --recipe fast", "unknown recipe"),
+    ],
+)
+def test_a_wrong_value_of_an_option_ends_with_2(command, says, tmp_path):
+    out = tmp_path / "out"
+    assert_refused(run(*command.split(), "--out", out), 2, says=says)
+    assert not out.exists()
+
+
 def commands_of(group, *path):
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
