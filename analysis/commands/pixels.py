@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.image_options import image_options, images_for
-from analysis.commands.options import cell_options, shared_options
+from analysis.commands.options import cell_options, shared_options, shared_options_of
 from analysis.console import usage_errors
 from analysis.output import finish, prepare
 from analysis.training_progress import pixel_progress
@@ -73,7 +73,7 @@ def pixels() -> None:
     show_default=True,
     help="Widths of the layers after the cell: 64 or 64,64.",
 )
-@shared_options
+@shared_options_of("Folder for the report and the networks.", "One JSON document on stdout.")
 def train(
     images: ImageChoice,
     recipe: str,

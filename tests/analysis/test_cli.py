@@ -236,6 +236,13 @@ def test_a_wrong_value_of_an_option_ends_with_2(command, says, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("command", [("pixels", "train"), ("reproduce",), ("streams",)])
+def test_help_does_not_say_that_json_writes_nothing_where_it_does(command):
+    said = "no report unless --out"
+    assert said in " ".join(run("compare", "--help").stdout.split())
+    assert said not in " ".join(run(*command, "--help").stdout.split())
+
+
 def commands_of(group, *path):
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
