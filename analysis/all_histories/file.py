@@ -25,7 +25,7 @@ from analysis.comparison.array_files import (
     write_arrays,
 )
 from analysis.comparison.streams_file import MOST_PAIRS
-from analysis.plurals import counted
+from analysis.report.formats import counted
 from analysis.report.report import Document
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version

@@ -9,8 +9,8 @@ from analysis.audit import calibration_page as calibration_pages
 from analysis.audit import nuts_page as nuts_pages
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
-from analysis.plurals import counted
 from analysis.report.formats import (
+    counted,
     finite,
     interval,
     nats,
