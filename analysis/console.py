@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -85,7 +86,16 @@ def usage_errors() -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        where = f" {error.filename}" if error.filename else ""
+        # Of a file that is renamed, the second name is the one that was asked for.
+        named = error.filename2 or error.filename
+        if isinstance(error, IsADirectoryError) and named:
+            return f"{named} is a folder where a file is expected: give another path"
+        if isinstance(error, FileExistsError | NotADirectoryError) and named:
+            # What stands in the way may be above the path that could not be made.
+            path = Path(os.fsdecode(named))
+            file = next((p for p in (path, *path.parents) if p.is_file()), path)
+            return f"{file} is a file where a folder is expected: give another path, like another --out"
+        where = f" {named}" if named else ""
         return (
             f"cannot read or write{where}: {error.strerror}; try another --out folder or free space"
         )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def prepare(out: Path | None, run: str = "") -> None:
-    """Makes the report's folder and begins its run; called once all arguments are understood, so that
-    wrong usage leaves no folder. run: as for ``report.folder.begin``. Errors: OSError."""
+    """Sees that the report's folder can be written and begins its run; called once all arguments are
+    understood. The first file that is written makes the folder. run: as for ``report.folder.begin``.
+    Errors: OSError."""
     if out is None:
         return
     from analysis.report import folder

@@ -28,6 +28,13 @@ from autoregressive.model import Model
 from autoregressive.registry import UnknownName
 
 Kind = TypeVar("Kind", bound="Network")
+# What a file of a kind that is not expected can be used for: for errors.
+_USES = {
+    "meta-learner": "a network of symbols, for compare, audit or hidden with --checkpoint FILE",
+    "pixels": "a network of images, for pixels evaluate FILE, pixels continue FILE or inpaint "
+    "--checkpoint FILE",
+    "unfinished": "a training that was stopped: give its command again, and it goes on",
+}
 
 
 class Network(ABC):
@@ -100,7 +107,11 @@ class Network(ABC):
         tensors, header = checkpoint.load(path)
         kind = header.pop("kind", None)
         if kind != cls.kind:
-            raise CheckpointError(f"{path} holds a {show(kind)}, expected a {cls.kind!r}")
+            use = _USES.get(kind) if isinstance(kind, str) else None
+            raise CheckpointError(
+                f"{path} holds a {show(kind)}, expected a {cls.kind!r}"
+                + (f"; it is {use}" if use else "; try a file that meta-learn trained")
+            )
         params, history = with_prefix(tensors, "params."), with_prefix(tensors, "history.")
         try:
             model, own = cls.read_header(header)

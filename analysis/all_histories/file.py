@@ -25,6 +25,7 @@ from analysis.comparison.array_files import (
     write_arrays,
 )
 from analysis.comparison.streams_file import MOST_PAIRS
+from analysis.report.formats import counted
 from analysis.report.report import Document
 from autoregressive.errors import DataError
 from autoregressive.versions import package_version
@@ -200,24 +201,39 @@ def document(histories: HistoriesFile, path: Path) -> Document:
 def limits(process: Process, draws: int) -> str:
     """What predictions of all histories take at most, in one line."""
     K = process.num_symbols
-    histories = sum(K**n for n in range(draws))
+    histories, rows = sum(K**n for n in range(draws)), K ** (draws - 1)
+    rows += min(MOST_PAIRS, rows)  # those that show looking ahead are predicted, too
     return (
-        f"{process.title}: at most {histories:,} histories of up to {draws - 1} draws; "
-        f"predictions take up to {4 * numbers(process, draws) / 1e6:,.1f} MB in float32"
+        f"{process.title}: at most {_histories(histories, draws - 1)}; predictions take up to "
+        f"{_size(4 * rows * draws * (K + 1))} in float32"
     )
 
 
 def next_step(histories: HistoriesFile, path: Path) -> str:
     """What was written to ``path``, and what to do with it, in two lines."""
     rows, length = histories.symbols.shape
-    K = histories.process.num_symbols
+    K, pairs = histories.process.num_symbols, len(histories.pairs)
+    show = "shows" if pairs == 1 else "show"
+    whole = _histories(int(histories.prefixes.sum()), length - 1)
     return (
-        f"{path}: all {int(histories.prefixes.sum()):,} histories of up to {length - 1} draws of "
-        f"{histories.process.title}, in {histories.rows:,} rows, and {len(histories.pairs)} that show "
-        f"looking ahead.\nPredict all {rows:,} rows: log_probabilities {(rows, length, K + 1)}, row t "
-        f"given x_<t from a RESET on, outcome {K} is RESET. Then: meta-learn compare --predictions "
-        f"FILE --streams-file {path}"
+        f"{path}: {whole if length == 1 else f'all {whole}'} of {histories.process.title}, in "
+        f"{counted(histories.rows, 'row')}, and {counted(pairs, 'row')} that {show} looking ahead.\n"
+        f"Predict {'the row' if rows == 1 else f'all {rows:,} rows'}: log_probabilities "
+        f"{(rows, length, K + 1)}, row t given x_<t from a RESET on, outcome {K} is RESET. Then: "
+        f"meta-learn compare --predictions FILE --streams-file {path}"
     )
+
+
+def _histories(count: int, longest: int) -> str:
+    """ "40 histories of up to 3 draws"; before the first draw there is one."""
+    if longest == 0:
+        return "1 history, that of no draw"
+    return f"{counted(count, 'history', 'histories')} of up to {counted(longest, 'draw')}"
+
+
+def _size(count: int) -> str:
+    """Bytes, in MB from 0.1 MB on."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else counted(count, "byte")
 
 
 def _settings(text: str | None) -> Document:

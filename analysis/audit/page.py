@@ -11,6 +11,7 @@ from analysis.audit.gap import SAME
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
+    counted,
     finite,
     interval,
     nats,
@@ -246,8 +247,8 @@ def worst_table(worst: WorstHistories) -> Table:
         "The worst histories, by their gap at the next draw",
         ["symbols since RESET", "probability", "gap, nats"],
         rows,
-        f"Of all histories of up to {worst.longest} draws that the process can make. Probability: of "
-        "just these symbols.",
+        f"Of all histories of up to {counted(worst.longest, 'draw')} that the process can make. "
+        "Probability: of just these symbols.",
     )
 
 

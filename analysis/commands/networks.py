@@ -141,8 +141,9 @@ def find_networks(
     """The saved network, or one a seed from the cache or trained now, and the process of their training.
 
     check: called with model and process before anything is trained or written; raises what makes the
-    command useless. instead: what errors advise where an option of training stands beside --checkpoint.
-    Errors: those of ``check`` and of options; CheckpointError.
+    command useless, which is wrong usage where it is a ValueError. instead: what errors advise where an
+    option of training stands beside --checkpoint.
+    Errors: those of ``check``; UsageError of options; CheckpointError.
     """
     from meta_learning.learner import Learner, learner_model
 
@@ -151,7 +152,8 @@ def find_networks(
         refuse_options(training, f"with --checkpoint, which has its own{instead}")
         learner = Learner.load(network.checkpoint)
         process = _process_of(learner, network.checkpoint)
-        check(learner.model, process)
+        with usage_errors():
+            check(learner.model, process)
         prepare(out)
         return [learner], process
     from analysis.contracts import check_cell
@@ -168,7 +170,8 @@ def find_networks(
         )
     process = chosen_process(network, "what to train on", ", --process, or --checkpoint")
     check_cell(network.cell)
-    check(learner_model(process.num_symbols, network.cell, network.hidden), process)
+    with usage_errors():
+        check(learner_model(process.num_symbols, network.cell, network.hidden), process)
     prepare(out)
     learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
     return learners, process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,21 @@ class TaskLength(click.ParamType):
             self.fail(str(error))
 
 
+class OutPath(click.Path):
+    """Where a command writes. An empty text, which would be the working folder, is refused: it comes
+    from a shell's variable that is not set."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        if not str(value).strip():
+            self.fail("expected a path, got an empty text; the working folder is --out .")
+        return super().convert(value, param, ctx)
+
+
 class MemberOption(click.Option):
     """An option that names a member of a registry; its help also lists what --load added. registers: the
     kind of member, as in ``analysis.extensions``."""
@@ -82,6 +98,7 @@ class MemberOption(click.Option):
 ALPHA = Numbers("alpha", "check_alpha", "10,1,1")
 PROBABILITIES = Numbers("p", "check_probabilities", "1,0,0")
 TASK_LENGTH = TaskLength()
+OUT = OutPath(path_type=Path)
 
 
 def shared_options(command: Command) -> Command:
@@ -105,7 +122,7 @@ def _shared_options(command: Command, out_help: str, json_help: str) -> Command:
         type=click.IntRange(0, 2**30),
         help="First random seed.",
     )
-    @click.option("--out", type=click.Path(path_type=Path), help=out_help)
+    @click.option("--out", type=OUT, help=out_help)
     @click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "gpu"]),

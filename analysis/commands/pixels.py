@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.image_options import image_options, images_for
-from analysis.commands.options import cell_options, shared_options
+from analysis.commands.options import cell_options, shared_options, shared_options_of
+from analysis.console import usage_errors
 from analysis.output import finish, prepare
 from analysis.training_progress import pixel_progress
 
@@ -72,7 +73,7 @@ def pixels() -> None:
     show_default=True,
     help="Widths of the layers after the cell: 64 or 64,64.",
 )
-@shared_options
+@shared_options_of("Folder for the report and the networks.", "One JSON document on stdout.")
 def train(
     images: ImageChoice,
     recipe: str,
@@ -95,11 +96,14 @@ def train(
     from analysis.images.page import training_report
     from analysis.images.runs import run_name, train_and_score
     from autoregressive.cache import cache_folder
+    from autoregressive.pixels.network import pixel_model
     from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
 
-    made = make_pixel_recipe(
-        recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
-    )
+    with usage_errors():
+        made = make_pixel_recipe(
+            recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+        )
+        pixel_model(cell, hidden, readout)
     out = out or Path("meta-learn-pixels")
     train_set, test_set = images.load("train", "test")
     prepare(out, run_name(pixel_settings(train_set, made, cell, hidden, readout, seed)))

@@ -173,9 +173,13 @@ def next_step(streams: StreamsFile, path: Path) -> str:
 def read_streams(path: Path) -> StreamsFile:
     """What ``write_streams`` wrote. Errors: DataError, one line, for anything else."""
     with open_arrays(path) as (stored, text):
-        missing = [name for name in ("symbols", "latent", "pairs") if name not in stored]
+        # Files of all histories have no latent: it is missed where the rest is there.
+        missing = [name for name in ("symbols", "pairs") if name not in stored]
+        missing += ["settings"] if text is None else []
+        if not missing and "latent" not in stored:
+            missing = ["latent"]
         if missing or text is None:
-            lacks = ", ".join([*missing, *(["settings"] if text is None else [])])
+            lacks = ", ".join(missing)
             raise DataError(
                 f"{path} is not a streams file: it has no {lacks}; meta-learn streams writes one"
             )

@@ -10,10 +10,12 @@ written: a run that is killed leaves it, and the next run reads it with the mani
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +45,7 @@ class _Open:
         self.written: dict[str, str] = {}
         self.journal = self.out / JOURNAL
         self.begun = False
+        self.new = not self.out.exists()
 
     def note(self, path: Path, data: bytes) -> None:
         """Before a file is put into place: a run that is killed right after it has said so."""
@@ -80,9 +83,13 @@ _open: _Open | None = None
 
 
 def check(out: Path) -> None:
-    """Makes the folder and writes a probe. Errors: OSError where that is not possible."""
-    out.mkdir(parents=True, exist_ok=True)
-    probe = out / f".probe-{os.getpid()}"
+    """Writes a probe into the folder, or where it is to be made: a run that ends before it has written
+    leaves no folder. Errors: OSError where that is not possible; NotADirectoryError names the file that
+    stands where a folder is expected."""
+    there = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    probe = there / f".probe-{os.getpid()}"
     probe.touch()
     probe.unlink()
 
@@ -100,8 +107,12 @@ def begin(out: Path, run: str = "", inputs: Iterable[Path] = ()) -> None:
 
 
 def leave() -> None:
-    """The run is over, finished or not: nothing more is recorded."""
+    """The run is over, finished or not: nothing more is recorded. A folder that it made and wrote no
+    whole file into is removed."""
     global _open
+    if _open is not None and _open.new:
+        with suppress(OSError):  # it was never made, or holds files
+            _open.out.rmdir()
     _open = None
     checkpoint.on_write = None
 

@@ -76,6 +76,11 @@ def _read_header(file: io.BufferedIOBase, kind: Kind, source: str) -> tuple[int,
     """The shape that the header declares. Errors: DataError where it is not that of ``kind``."""
     axes = 1 + len(kind.shape)
     header = file.read(4 + 4 * axes)
+    # A file of few labels is shorter than a header of images.
+    if kind is OWN_IMAGES and header[:4] == LABELS.magic.to_bytes(4, "big"):
+        raise DataError(
+            f"{source} holds labels; expected {kind.name}: give the file of {kind.name} beside it"
+        )
     if len(header) < 4 + 4 * axes:
         raise DataError(
             f"{source} should start with an IDX header of {4 + 4 * axes} bytes but holds only "

@@ -157,12 +157,22 @@ def mask_images(images: ImageSet, mask: str, count: int, seed: int) -> MaskedIma
     """The first ``count`` images under ``mask``, with their truth.
 
     mask: text that ``draw_mask`` takes, like "square:4", or the path of a file that ``read_observed``
-    reads, which ends in .npy. Errors: ValueError where there are fewer images, for an unknown mask, or
-    for a file with another number of masks or pixels.
+    reads, which ends in .npy. Errors: ValueError where there are fewer images, for an unknown mask, for
+    a file with another number of masks or pixels, or where nothing is missing.
     """
     if count > len(images):
         raise ValueError(f"--images {count}: {images.name} has {len(images)} {images.split} images")
     keep = _load_or_draw(images, mask, count, seed)
+    if keep.all():
+        file = mask.endswith(".npy")
+        raise DataError(
+            f"nothing is missing under the mask {mask}: "
+            + (
+                "mark missing pixels with 0"
+                if file
+                else "it should be False where a pixel is missing"
+            )
+        )
     truth = images.images(slice(0, count))
     return MaskedImages(np.where(keep, truth.astype(np.int8), np.int8(-1)), truth, images.shape)
 

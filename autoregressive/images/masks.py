@@ -22,11 +22,13 @@ DrawMask = Callable[[np.random.Generator, int, tuple[int, int], float], Observed
 
 @dataclass(frozen=True)
 class MaskKind:
-    """A registered mask. amount: what the number after the colon means. example: of its text."""
+    """A registered mask. amount: what the number after the colon means. example: of its text. also:
+    an example of another sort of amount."""
 
     amount: str
     example: str
     make: DrawMask
+    also: str = ""
 
 
 def square(rng: np.random.Generator, n: int, shape: tuple[int, int], amount: float) -> Observed:
@@ -91,33 +93,61 @@ def _whole(name: str, amount: float) -> int:
 def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
     """Which pixels a mask like "square:4" or "lower-half" leaves observed: bool (n, places).
 
-    shape: rows and columns of an image. Errors: DataError, one line, for an unknown mask or an amount
-    that makes no sense.
+    shape: rows and columns of an image. Errors: DataError, one line, for an unknown mask, an amount
+    that makes no sense, or a mask of the user's own that is no such array.
     """
+    places = math.prod(shape)
     if mask in FIXED_MASKS:
-        return np.repeat(FIXED_MASKS[mask](shape), n, axis=0)
+        return np.repeat(_checked(mask, FIXED_MASKS[mask](shape), 1, places), n, axis=0)
     name, _, text = mask.partition(":")
     if name not in MASKS:
-        raise DataError(f"unknown mask {mask!r}: expected one of {examples()}")
+        raise DataError(
+            f"unknown mask {mask!r}: expected one of {examples()}, or an NPY file (.npy) that is 1 "
+            "where pixels are observed"
+        )
     try:
         amount = float(text)
     except ValueError:
         amount = math.nan
     if not math.isfinite(amount):
         raise DataError(f"{mask!r} should say {MASKS[name].amount}, like {MASKS[name].example}")
-    return MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+    made = MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+    return _checked(name, made, n, places)
+
+
+def _checked(name: str, made: object, n: int, places: int) -> Observed:
+    """What the mask ``name`` made, as bool (n, places). Errors: DataError unless it is such an array,
+    or one of 0 and 1."""
+    array = np.asarray(made) if hasattr(made, "__array__") else None
+    if array is None:
+        came = f"returned {'None' if made is None else f'a {type(made).__name__}'}"
+    elif array.shape != (n, places):
+        came = f"returned the shape {array.shape}"
+    elif array.dtype.kind not in "biuf":
+        came = f"returned an array of {array.dtype}"
+    elif not (fine := np.isin(array, (0, 1))).all():
+        came = f"returned an array that holds {array[~fine][0]}"
+    else:
+        return array.astype(bool)
+    raise DataError(
+        f"the mask {name!r} {came}; expected a NumPy array of booleans, {(n, places)}: a row for each "
+        "image, True where a pixel is observed"
+    )
 
 
 def examples() -> str:
-    """An example of every registered mask."""
-    return ", ".join([*(kind.example for kind in MASKS.values()), *FIXED_MASKS])
+    """An example of every registered mask, and of every sort of amount."""
+    drawn = [text for kind in MASKS.values() for text in (kind.example, kind.also) if text]
+    return ", ".join([*drawn, *FIXED_MASKS])
 
 
 MASKS: dict[str, MaskKind] = {
     "square": MaskKind("the side of the square in pixels", "square:4", square),
     "row": MaskKind("how many pixels of a row", "row:10", row),
     "column": MaskKind("how many pixels of a column", "column:10", column),
-    "random": MaskKind("which share of the pixels, or how many", "random:0.01", random),
+    "random": MaskKind(
+        "which share of the pixels, or how many", "random:0.01", random, also="random:200"
+    ),
 }
 # Masks without an amount, the same in every image.
 FIXED_MASKS: dict[str, Callable[[tuple[int, int]], Observed]] = {"lower-half": lower_half}

@@ -95,7 +95,13 @@ def _read_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
             f"{folder} holds pictures in folders of its own ({', '.join(inside[:4])}): put them into "
             "one, or into train and test"
         )
-    what = "no files" if not entries else f"{len(entries)} files, no pictures among them"
+    count = sum(p.is_file() for p in entries)
+    what = (
+        f"{count} file{'' if count == 1 else 's'}, no pictures among them" if count else "no files"
+    )
+    if folders:
+        named = ", ".join(p.name for p in folders[:4])
+        what += f" and {len(folders)} folder{'' if len(folders) == 1 else 's'} ({named})"
     raise DataError(
         f"{folder} holds {what}; expected pictures ({', '.join(SUFFIXES[:4])} and so on) of one size"
     )
@@ -144,7 +150,7 @@ def _kind(path: Path) -> str:
         start = file.read(6)
     if start == b"\x93NUMPY":
         return "npy"
-    if start[:4] == b"PK\x03\x04":
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # the second begins an archive without members
         return "npz"
     return "idx" if start.startswith(users_files.GZIP) or start[:3] == b"\0\0\x08" else ""
 

@@ -84,7 +84,15 @@ def read_picture(path: Path) -> Shaped[np.ndarray, "rows columns"]:
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not a picture that can be read: save it as PNG") from None
+        called = path.suffix.lower() == ".png"
+        raise DataError(
+            f"{path} is not a picture that can be read: "
+            + (
+                "its content is no PNG; remove it, or save the picture again"
+                if called
+                else "save it as PNG"
+            )
+        ) from None
     except Image.DecompressionBombError:
         raise DataError(f"{path} is too large: expected at most {MOST_PLACES:,} pixels") from None
     except PermissionError as error:

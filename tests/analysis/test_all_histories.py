@@ -22,6 +22,8 @@ from analysis.all_histories.file import (
     MOST_NUMBERS,
     all_histories,
     draws_of,
+    limits,
+    next_step,
     numbers,
     read_histories,
     write_histories,
@@ -262,6 +264,32 @@ def test_limits_are_said_before_anything_is_written(tmp_path):
     mess3 = Mess3()
     assert draws_of(mess3, None) == 12
     assert numbers(mess3, 14) <= MOST_NUMBERS < numbers(mess3, 15)
+
+
+@pytest.mark.parametrize(
+    ("T", "limit", "written"),
+    [
+        (2, "1 history, that of no draw; predictions take up to 24 bytes in", "1 history, that of"),
+        (
+            3,
+            "3 histories of up to 1 draw; predictions take up to 96 bytes in",
+            "all 3 histories of",
+        ),
+        (4, "7 histories of up to 2 draws; predictions take up to 288 bytes", "all 7 histories of"),
+        (13, "4,095 histories of up to 11 draws; predictions take up to 0.3 MB", None),
+    ],
+)
+def test_few_histories_are_counted_in_plain_words(T, limit, written, tmp_path):
+    process = DirichletCategorical((1, 1), T)
+    assert f": at most {limit}" in limits(process, T - 1)
+    if written is None:
+        return
+    rows = 2 ** (T - 2)
+    said = next_step(all_histories(process), tmp_path / "all.npz")
+    assert said.startswith(f"{tmp_path / 'all.npz'}: {written}")
+    shown = "and 1 row that shows looking ahead" if rows == 1 else f"and {rows} rows that show look"
+    assert f"in {rows} row{'' if rows == 1 else 's'}, {shown}" in said
+    assert not re.search(r"\b1 \w+s\b", said.replace(" shows", ""))
 
 
 def test_a_changed_file_is_refused(tmp_path):

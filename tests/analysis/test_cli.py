@@ -11,6 +11,8 @@ import pytest
 from conftest import TRAIN
 from running import assert_refused, run
 
+from analysis.cli import main
+
 FIGURES = ("predictions", "gap-by-position", "learning-curves", "regret", "simplex")
 FILES = {
     "report.html",
@@ -201,9 +203,60 @@ def test_a_file_in_the_place_of_the_output_folder_is_kept(network_file, tmp_path
     out = tmp_path / "out"
     out.write_text("mine")
     command = ("compare", "--checkpoint", network_file, "--out")
-    assert_refused(run(*command, out), 1, says=str(out))
-    assert_refused(run(*command, out / "below"), 1, says=str(out))
+    says = f"Error: {out} is a file where a folder is expected: give another path"
+    for path in (out, out / "below", out / "below" / "more"):
+        assert_refused(run(*command, path), 1, says=says)
+    streams = ("streams", "--experiment", "M1", "--streams", 2, "--out")
+    assert_refused(run(*streams, out / "streams.npz"), 1, says=says)
     assert out.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    folder = tmp_path / "streams.npz"
+    (folder / "mine").mkdir(parents=True)
+    refused = run("streams", "--experiment", "M1", "--streams", 2, "--out", folder)
+    assert_refused(refused, 1, says=f"Error: {folder} is a folder where a file is expected: give")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("audit --experiment M1 --draws 3", "has 4 draws; got 3"),
+        ("audit --experiment M1 --test-T 1", "T must be 2 or more"),
+        ("audit --experiment M1 --cell rnn", "unknown cell"),
+        ("audit --process change-points --nuts", "leave out --nuts"),
+        ("hidden --alpha 1,1 --T 1", "tasks of T=1 have no drawn symbol"),
+        ("pixels train --data glyphs --cell rnn", "unknown cell"),
+        ("pixels train --data glyphs --recipe fast", "unknown recipe"),
+    ],
+)
+def test_a_wrong_value_of_an_option_ends_with_2(command, says, tmp_path):
+    out = tmp_path / "out"
+    assert_refused(run(*command.split(), "--out", out), 2, says=says)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", [("pixels", "train"), ("reproduce",), ("streams",)])
+def test_help_does_not_say_that_json_writes_nothing_where_it_does(command):
+    said = "no report unless --out"
+    assert said in " ".join(run("compare", "--help").stdout.split())
+    assert said not in " ".join(run(*command, "--help").stdout.split())
+
+
+def commands_of(group, *path):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", list(commands_of(main)), ids=" ".join)
+def test_an_empty_output_path_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        assert_refused(run(*command, "--out", empty), 2, says="expected a path, got an empty text")
+    assert list(tmp_path.iterdir()) == []
 
 
 # The command on a disk that takes no file beyond 2 KiB.
@@ -238,7 +291,7 @@ def test_a_full_disk_ends_in_one_line_and_no_half_written_file(network_file, tmp
     assert result.returncode == 1
     assert result.stdout == ""
     assert re.fullmatch(r"Error: .*File too large.*\n", result.stderr), result.stderr
-    assert list(out.iterdir()) == []
+    assert not out.exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_time_not_the_result(tmp_path, monkeypatch):

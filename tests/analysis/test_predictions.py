@@ -264,7 +264,11 @@ def test_missing_arrays_and_other_files_are_refused(streams, streams_path, bayes
     assert "has no log_probabilities" in said(tmp_path / "x.npz")
     assert "no file" in said(tmp_path / "none.npz")
     assert "should end in .npz" in said(tmp_path / "q.csv")
-    assert "is not a streams file: it has no latent, pairs, settings" in said(whole, whole)
+    assert "is not a streams file: it has no pairs, settings; meta" in said(whole, whole)
+    parts = dict(np.load(streams_path))
+    for lacks in ("latent", "pairs", "settings"):
+        np.savez(tmp_path / "part.npz", **{k: v for k, v in parts.items() if k != lacks})
+        assert f"it has no {lacks}; meta-learn streams" in said(whole, tmp_path / "part.npz")
     np.savez(tmp_path / "p.npz", symbols=np.array([{}], object), log_probabilities=bayes)
     assert "pickled objects" in said(tmp_path / "p.npz")
     for suffix in (".npz", ".nc"):

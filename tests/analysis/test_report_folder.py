@@ -52,6 +52,19 @@ def test_the_manifest_lists_what_the_run_wrote(out):
     assert json.loads((out / "manifest.json").read_text())["seeds"] == [0]
 
 
+def test_a_run_that_ends_before_it_has_written_leaves_no_folder(out):
+    report_folder.check(out / "deep")
+    report_folder.begin(out / "deep")
+    assert not out.exists()  # a process may end here, without a chance to tidy
+    report_folder.leave()
+    assert not out.exists()
+    out.mkdir()
+    report_folder.check(out)
+    report_folder.begin(out)
+    report_folder.leave()
+    assert list(out.iterdir()) == []  # the user's own folder stays
+
+
 def test_what_an_earlier_run_left_is_gone(out):
     one_run(out, {"a": "1", "networks/deep/b": "2", "c": "3"})
     one_run(out, {"a": "4"})

@@ -265,7 +265,7 @@ def test_a_killed_sweep_completes_what_is_missing_to_the_same_bytes(whole, cache
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(list((cache / "sweep").iterdir())) == 1
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     result = run("sweep", *GRID, "--out", tmp_path / "out")
     assert "2 points of 2 seeds, 1 measured" in result.stderr
     for name in RESULTS:

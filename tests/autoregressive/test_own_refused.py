@@ -46,7 +46,11 @@ BAD = {
     "an empty file": (b"", "is empty; expected an IDX, NPY or NPZ file, or a folder of pictures"),
     "another file": (b"hello, world", "is none of the files that are read"),
     "an empty folder": ({}, "holds no files; expected pictures (.png, .bmp, "),
-    "a folder of other files": ({"a.txt": b"a"}, "holds 1 files, no pictures among them"),
+    "a folder of other files": ({"a.txt": b"a"}, "holds 1 file, no pictures among them; ex"),
+    "a folder of folders": (
+        {"a.txt": b"a", "b.txt": b"b", "c": {}, "d": {"e.txt": b"e"}},
+        "holds 2 files, no pictures among them and 2 folders (c, d); expected pictures (.png,",
+    ),
     "a folder of classes": (
         {"cats": pictures(), "dogs": pictures()},
         "folders of its own (cats, dogs)",
@@ -69,7 +73,11 @@ BAD = {
     "colours": ({"a.png": png(coloured())}, "a.png has colours, (9, 8, 7) in row 1, column 2"),
     "transparent": ({"a.png": png(transparent())}, "a.png has transparent pixels"),
     "frames": ({"a.gif": frames()}, "a.gif has 3 frames"),
-    "no picture": ({"a.png": b"hello"}, "a.png is not a picture that can be read"),
+    "no picture": (
+        {"a.png": b"hello"},
+        "a.png is not a picture that can be read: its content is no PNG; remove it, or save",
+    ),
+    "no picture of another kind": ({"a.bmp": b"hello"}, "picture that can be read: save it as PNG"),
     "an empty picture": ({"a.png": b""}, "a.png is not a picture that can be read"),
     "half a picture": ({"a.png": png(GREY[0])[:60]}, "a.png is "),
     "a huge picture": (
@@ -81,7 +89,10 @@ BAD = {
         npy(GREY[:2]),
         "0 test images of 2; expected 2 or more: give more, or ",
     ),
-    "labels": (idx(np.arange(9, dtype=np.uint8), magic=0x801), "0x00000803, got 0x00000801"),
+    "labels": (idx(np.arange(9, dtype=np.uint8), magic=0x801), "holds labels; expected images"),
+    "few labels": (idx(np.arange(2, dtype=np.uint8), magic=0x801), "holds labels; expected images"),
+    "packed labels": (idx(np.arange(9, dtype=np.uint8), True, 0x801), "holds labels; expected im"),
+    "no arrays": (npz(), "holds no arrays: save images with numpy.savez"),
     "half an IDX file": (idx(GREY)[:-9], "declares 350 bytes of images but holds 341"),
     "no IDX images": (idx(GREY[:0]), "should hold n x rows x columns images with n from 1"),
     "a bomb": (

@@ -155,6 +155,34 @@ def test_a_part_that_is_missing_is_named(saved, name):
 
 
 @pytest.mark.parametrize(
+    ("held", "use"),
+    [
+        ("meta-learner", "; it is a network of symbols, for compare, audit or hidden with --ch"),
+        (
+            "pixels",
+            "; it is a network of images, for pixels evaluate FILE, pixels continue FILE or",
+        ),
+        ("unfinished", "; it is a training that was stopped: give its command again"),
+        ("tensors", "; try a file that meta-learn trained"),
+        (["pixels"], "; try a file that meta-learn trained"),
+        (None, "; try a file that meta-learn trained"),
+    ],
+    ids=str,
+)
+def test_another_kind_of_file_is_told_what_it_is_for(saved, held, use):
+    kind, path, tensors, header = saved
+    if held == kind.kind:
+        return
+    other = path.with_name("other.safetensors")
+    checkpoint.save(other, tensors, {**header, "kind": held})
+    with pytest.raises(CheckpointError) as refusal:
+        kind.load(other)
+    said = str(refusal.value)
+    assert said.startswith(f"{other} holds a {held!r}, expected a {kind.kind!r}{use}")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
     "text", ['{"a": NaN}', '{"a": -Infinity}', '{"a": 1e400}', r'{"a": "\ud800"}']
 )
 def test_a_header_that_could_not_be_written_is_not_read(saved, text, monkeypatch):
