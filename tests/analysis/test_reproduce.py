@@ -237,7 +237,7 @@ def test_bad_input_is_one_line(tmp_path):
         "reproduce", "--quick", "--rows", "1", "--data", "cifar", "--out", tmp_path / "a"
     )
     (tmp_path / "file").write_text("")
-    assert "cannot" in refused("reproduce", "--quick", "--out", tmp_path / "file")
+    assert "is a file where a folder" in refused("reproduce", "--quick", "--out", tmp_path / "file")
 
 
 @pytest.mark.skipif("META_LEARN_DATA" not in os.environ, reason="needs MNIST: set META_LEARN_DATA")
