@@ -105,7 +105,9 @@ def test_bad_input_is_one_line(tmp_path):
     assert "400" in refused("questions", "--budget", 10)
     assert "streams" in refused("questions", "--streams", 1)
     (tmp_path / "file").write_text("")
-    assert "is a file where a folder is expected" in refused("questions", "--out", tmp_path / "file")
+    assert "is a file where a folder is expected" in refused(
+        "questions", "--out", tmp_path / "file"
+    )
 
 
 @pytest.mark.slow
