@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from analysis import extensions
 from autoregressive.errors import DataError
 
 
@@ -59,20 +60,13 @@ def one_line_errors() -> Iterator[None]:
         theirs = isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort)
         if theirs or os.environ.get("META_LEARN_DEBUG"):
             raise
-        where = "" if isinstance(error, DataError) else _place_of(error)
+        where = "" if isinstance(error, DataError) else extensions.place_of(error)
         if where:
             first = (str(error).splitlines() or [""])[0]
             raise click.ClickException(f"{where}: {type(error).__name__}: {first}") from None
         if not isinstance(error, ValueError | OSError | RuntimeError | MemoryError):
             raise
         raise click.ClickException(_one_line(error)) from None
-
-
-def _place_of(error: Exception) -> str:
-    """Where in a loaded file an error came up, if in one."""
-    from analysis import extensions
-
-    return extensions.place_of(error)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and how they show a value: one line."""
+"""Errors that a user can mend, and how they show a value or a count: one line."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def show(value: object) -> str:
     """A value for an error message: its ``repr``, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and its noun: "1 row", "2,000 rows". many: the plural, ``one`` and an s by default."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"

@@ -25,9 +25,8 @@ from analysis.comparison.array_files import (
     write_arrays,
 )
 from analysis.comparison.streams_file import MOST_PAIRS
-from analysis.report.formats import counted
 from analysis.report.report import Document
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, counted
 from autoregressive.versions import package_version
 from meta_learning.processes import Process, process_kind
 

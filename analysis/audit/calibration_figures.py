@@ -9,6 +9,7 @@ from analysis.arviz_versions import ecdf_difference
 from analysis.audit.calibration import Calibration
 from analysis.audit.results import calibration_dataset
 from analysis.report.style import BLUE, GREEN, ORANGE, STYLE, VERMILLION, look
+from autoregressive.errors import counted
 
 # Panels of more symbols or curves are too small to read.
 _MOST_SYMBOLS = 4
@@ -51,4 +52,4 @@ def rank_figure(calibration: Calibration) -> Figure:
 
 
 def _after(draws: int) -> str:
-    return f"after {draws} {'draw' if draws == 1 else 'draws'}"
+    return f"after {counted(draws, 'draw')}"

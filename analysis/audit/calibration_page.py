@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.report.formats import interval, nats
 from analysis.report.report import Panel, Table
+from autoregressive.errors import counted
 
 if TYPE_CHECKING:
     from analysis.audit.calibration import Calibration
@@ -37,7 +38,7 @@ def headline(calibration: Calibration) -> str:
     first = calibration.distances[0][0]
     if first is not None:
         text += (
-            f" Its counts of the task's rest, after {_draws(calibration.histories[0])}, are "
+            f" Its counts of the task's rest, after {counted(calibration.histories[0], 'draw')}, are "
             f"{nats(first.distance.mean)} nats from their exact distribution "
             f"{interval(first.distance.ci95)}."
         )
@@ -101,7 +102,3 @@ def _distance(counts: CountsDistance | None) -> list[str]:
     # A large distance is far outside of where its interval holds.
     large = (counts.distance.mean or 0) > 0.05
     return [nats(counts.distance.mean), "" if large else interval(counts.distance.ci95)]
-
-
-def _draws(number: int) -> str:
-    return f"{number} draw{'' if number == 1 else 's'}"

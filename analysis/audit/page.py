@@ -11,7 +11,6 @@ from analysis.audit.gap import SAME
 from analysis.comparison import off_prior_page as off_prior_pages
 from analysis.hidden import page as hidden_pages
 from analysis.report.formats import (
-    counted,
     finite,
     interval,
     nats,
@@ -20,6 +19,7 @@ from analysis.report.formats import (
     said,
 )
 from analysis.report.report import Panel, Report, Table
+from autoregressive.errors import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -174,9 +174,7 @@ def title_of(learner: Learner, process: Process) -> str:
 def lead(exact: ExactGap, endless: bool, subject: str = "network") -> str:
     """The exact gap in a sentence. endless: T is infinite. subject: what is judged."""
     draws = len(exact.by_position)
-    which = (
-        f"{exact.nodes:,} {'history' if exact.nodes == 1 else 'histories'} of a task after a RESET"
-    )
+    which = f"{counted(exact.nodes, 'history', 'histories')} of a task after a RESET"
     if endless:
         which += f" (T is infinite: the first {draws} draws are looked at)"
     if math.isinf(exact.gap):

@@ -23,6 +23,7 @@ from analysis.comparison.chunks import cache_blocks, drawn_chunks
 from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
 from analysis.report.report import Document
 from analysis.report.views import Viewed
+from autoregressive.errors import counted
 from autoregressive.pace import SCORING, part, tell
 from meta_learning.processes import FixedCategorical, Process, Streams, drawn_places
 from meta_learning.references import ladder
@@ -66,11 +67,11 @@ class Comparison(Viewed):
     subject: str = "network"
 
     def __repr__(self) -> str:
-        networks = "1 network" if len(self.networks) == 1 else f"{len(self.networks)} networks"
         gap = np.mean([scores.gap.mean() for scores in self.networks])
         return (
-            f"<Comparison on {self.streams} streams of {self.source.title}: {networks}, mean gap "
-            f"{gap:.3g} nats, beside {', '.join(self.references)}>"
+            f"<Comparison on {self.streams} streams of {self.source.title}: "
+            f"{counted(len(self.networks), 'network')}, mean gap {gap:.3g} nats, beside "
+            f"{', '.join(self.references)}>"
         )
 
     @property

@@ -53,11 +53,11 @@ def on_edges(document: Document) -> Answer:
     for t in long:
         first, second = t["first"][:2]
         along.append(
-            f"with alpha={alpha_text(t)} its gap is {nats(first['mean'], 'infinite')} nats over the "
+            f"alpha={alpha_text(t)} its gap is {nats(first['mean'], 'infinite')} nats over the "
             f"first {first['to']} symbols and {nats(second['mean'], 'infinite')} over the next"
         )
-    text += "".join(f"W{sentence[1:]}. " for sentence in along)
-    short = f"T=1: all but {nats(miss['mean'])} of probability for RESET. T=inf: {along[0]}."
+    text += " ".join(f"With {clause}." for clause in along)
+    short = f"T=1: all but {nats(miss['mean'])} of probability for RESET. T=inf: with {along[0]}."
     table = Table(
         "T=inf: the gap within and beyond the training unroll, nats a symbol",
         *with_text(["alpha", "unroll", "symbols", "gap", "95% interval"], rows),
@@ -82,7 +82,7 @@ def on_edges(document: Document) -> Answer:
         "where the unrolls end.",
     )
     question = "What happens at T=1 (RESET at once) and at T=inf (never)?"
-    return Answer(question, short, text.strip(), [table], [panel])
+    return Answer(question, short, text, [table], [panel])
 
 
 def on_task_length(document: Document) -> Answer:

@@ -13,15 +13,15 @@ from analysis.report.report import Contents, Document, Report, Section
 
 def make_report(document: Document) -> Report:
     """What there is to say of a study. document: as ``meta-learn questions --json`` prints it."""
-    said = answers(document)
+    said = {f"question-{n}": answer for n, answer in enumerate(answers(document), 1)}
     return Report(
         "questions",
         "The thought questions, measured",
         f"{len(said)} questions, answered by what networks do that are trained on "
         f"{document['budget']:,} symbols, {len(document['seeds'])} of each kind.",
         document,
-        [table for answer in said for table in answer.tables],
-        panels=lambda: [panel for answer in said for panel in answer.panels],
+        [table for answer in said.values() for table in answer.tables],
+        panels=lambda: [panel for answer in said.values() for panel in answer.panels],
         seeds=document["seeds"],
         run={"test_seed": document["seeds"][0]},
         sections=lambda shown: [
@@ -29,19 +29,16 @@ def make_report(document: Document) -> Report:
                 answer.tables,
                 [shown[panel.name] for panel in answer.panels],
                 answer.question,
-                f"question-{number}",
+                anchor,
                 [("", answer.text)],
             )
-            for number, answer in enumerate(said, 1)
+            for anchor, answer in said.items()
         ],
         contents=Contents(
             ["question", "answer"],
-            [
-                (f"question-{number}", [answer.question, answer.short])
-                for number, answer in enumerate(said, 1)
-            ],
+            [(anchor, [answer.question, answer.short]) for anchor, answer in said.items()],
         ),
-        closing="\n\n".join(f"{answer.question}\n{answer.text}" for answer in said),
+        closing="\n\n".join(f"{answer.question}\n{answer.text}" for answer in said.values()),
     )
 
 

@@ -34,11 +34,6 @@ def interval(ci95: Sequence[float | None], form: Callable[[float | None], str] =
     return "" if ci95[0] is None else f"[{form(ci95[0])}, {form(ci95[1])}]"
 
 
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number and its noun: "1 row", "2,000 rows". many: the plural, ``one`` and an s by default."""
-    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
-
-
 def network_name(settings: Mapping[str, Json]) -> str:
     """ "LSTM-32"."""
     return f"{settings['cell'].upper()}-{settings['hidden']}"

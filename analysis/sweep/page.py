@@ -14,6 +14,7 @@ from analysis.report.report import Document, Panel, Report, Table
 from analysis.sweep.choices import axis_title
 from analysis.sweep.grid import NETWORK_AXES, text_of
 from analysis.sweep.results import document, to_datatree
+from autoregressive.errors import counted
 
 if TYPE_CHECKING:
     import xarray
@@ -37,7 +38,7 @@ def title_of(sweep: Sweep) -> str:
 def headline(sweep: Sweep) -> str:
     """The answer in some sentences."""
     points, seeds = len(sweep.grid.points), len(sweep.seeds)
-    text = f"{points} points, {seeds} {'network' if seeds == 1 else 'networks'} each. "
+    text = f"{points} points, {counted(seeds, 'network')} each. "
     done = [d for d in _documents(sweep) if "failed" not in d]
     failed = points - len(done)
     if failed:

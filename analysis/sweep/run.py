@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from analysis.progress import meter, say
 from analysis.sweep.grid import Grid
 from analysis.sweep.sweep import Sweep, iterations, sweep
+from autoregressive.errors import counted
 
 # Small points come first, and each compiles: the first seconds say little about the rest.
 _MEASURE_S = 15.0
@@ -49,7 +50,7 @@ def sweep_with_progress(
         )
     if not quiet:
         say(
-            f"sweep: {points} points of {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'}, "
+            f"sweep: {points} points of {counted(len(seeds), 'seed')}, "
             f"{points - swept.cached} measured in {time.monotonic() - started:.1f} s, {swept.cached} "
             "from the cache"
         )

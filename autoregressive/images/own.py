@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from autoregressive import users_files
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, counted
 from autoregressive.images.arrays import array_names, read_npy, read_npz
 from autoregressive.images.idx import OWN_IMAGES, parse_idx
 from autoregressive.images.pictures import SUFFIXES, picture_files, read_pictures
@@ -96,12 +96,10 @@ def _read_folder(folder: Path, shape: Shape | None) -> dict[str, Stack]:
             "one, or into train and test"
         )
     count = sum(p.is_file() for p in entries)
-    what = (
-        f"{count} file{'' if count == 1 else 's'}, no pictures among them" if count else "no files"
-    )
+    what = f"{counted(count, 'file')}, no pictures among them" if count else "no files"
     if folders:
         named = ", ".join(p.name for p in folders[:4])
-        what += f" and {len(folders)} folder{'' if len(folders) == 1 else 's'} ({named})"
+        what += f" and {counted(len(folders), 'folder')} ({named})"
     raise DataError(
         f"{folder} holds {what}; expected pictures ({', '.join(SUFFIXES[:4])} and so on) of one size"
     )

@@ -16,6 +16,7 @@ from jaxtyping import Shaped
 
 from analysis.coursework.reproduce.sizes import Sizes
 from analysis.report.report import Document
+from autoregressive.errors import counted
 from autoregressive.images.image_set import ImageSet
 from autoregressive.pixels.network import PixelNetwork
 
@@ -162,14 +163,16 @@ class Run:
                 on_point=on_point,
             )
         stages = {
-            _epochs(n): PixelNetwork.load(epoch_file(folder, n))
+            counted(n, "epoch"): PixelNetwork.load(epoch_file(folder, n))
             for n in sorted({0, 1} - {recipe.epochs})
         }
         made = (
             f"Trained in this run: recipe {recipe.name}, {len(self.train_images):,} images of "
             f"{self.data}, seed {self.seed}."
         )
-        return PixelStages(stages | {_epochs(recipe.epochs): last}, document["epochs"], made)
+        return PixelStages(
+            stages | {counted(recipe.epochs, "epoch"): last}, document["epochs"], made
+        )
 
     def _packaged_pixels(self, folder: Path) -> PixelStages:
         from analysis.images.runs import epoch_file, scores
@@ -182,7 +185,7 @@ class Run:
         stages, epochs = {}, {}
         for network in packaged_stages().values():
             number = _epoch_of(network)
-            stages[_epochs(number)] = network
+            stages[counted(number, "epoch")] = network
             network.save(epoch_file(folder, number))
             epochs[number] = {
                 "train": scores(evaluate(network, train)),
@@ -290,10 +293,6 @@ class Run:
 def first_of(images: ImageSet, n: int | None) -> ImageSet:
     """The first n images of a set; None is all."""
     return images if n is None else dataclasses.replace(images, packed=images.packed[:n])
-
-
-def _epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def _epoch_of(network: PixelNetwork) -> int:
