@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
+from analysis import extensions
 from analysis.comparison.metrics import METRICS
 from autoregressive.cells import CELLS
 from autoregressive.images.datasets import DATASETS
@@ -18,8 +19,13 @@ REGISTRIES = (PROCESSES, CELLS, DATASETS, MASKS, REFERENCES, METRICS)
 
 @contextmanager
 def registries_as_they_were():
+    """Within, members may join and files be loaded; afterwards none did."""
     before = [dict(registry) for registry in REGISTRIES]
-    yield
-    for registry, members in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(members)
+    try:
+        yield
+    finally:
+        for registry, members in zip(REGISTRIES, before, strict=True):
+            registry.clear()
+            registry.update(members)
+        # What is loaded is part of every kept result's key, which later tests may look for.
+        extensions.forget()

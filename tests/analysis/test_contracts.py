@@ -5,8 +5,6 @@ from conftest import TINY
 from registries import FOLDER, registries_as_they_were
 from running import refused
 
-from analysis import extensions
-
 STICKY, UGRNN = ((FOLDER / name).read_text() for name in ("sticky.py", "ugrnn.py"))
 VARIATION, FORGETTING = (
     (FOLDER / name).read_text() for name in ("total_variation.py", "forgetting.py")
@@ -22,7 +20,6 @@ def nothing_loaded(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with registries_as_they_were():
         yield
-    extensions.forget()
 
 
 def said(tmp_path, text, old, new, *options):

@@ -23,12 +23,10 @@ MEMBER = "from analysis.comparison.metrics import METRICS\nMETRICS[{name!r}] = M
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    extensions.forget()
     modules, path = set(sys.modules), list(sys.path)
     with registries_as_they_were():
         yield
     assert sys.path == path
-    extensions.forget()
     for name in set(sys.modules) - modules:
         if name.startswith("loaded_") or name.split(".")[0] in ("mine", "helper"):
             del sys.modules[name]

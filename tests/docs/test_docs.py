@@ -22,7 +22,6 @@ import pytest
 from click.testing import CliRunner
 from registries import registries_as_they_were
 
-from analysis import extensions
 from analysis.all_histories.file import all_histories, write_histories
 from analysis.cli import main
 from analysis.comparison.streams_file import read_streams
@@ -212,10 +211,8 @@ def test_it_runs(arguments, folder, tmp_path, monkeypatch):
     here = tmp_path / "here"
     shutil.copytree(folder, here)
     monkeypatch.chdir(here)
-    extensions.forget()
     with registries_as_they_were():
         result = CliRunner().invoke(main, list(arguments))
-    extensions.forget()
     assert result.exit_code == 0, f"{SMALL_COMMANDS[arguments]}: {result.stderr}"
     assert result.stdout.strip()
 
