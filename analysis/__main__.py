@@ -11,11 +11,12 @@ if __name__ == "__main__" and not sys.flags.safe_path and sys.path:
     if os.path.abspath(sys.path[0]) != _OURS:
         del sys.path[0]
 
-from analysis.interrupts import handle_signals, stop
+from analysis.interrupts import handle_signals, leave, stop
 
 
 def main() -> None:
     """The ``meta-learn`` command of this process's arguments; never returns."""
+    code: str | int | None = None
     with handle_signals(program=True):
         try:
             from analysis.cli import main as command
@@ -23,9 +24,12 @@ def main() -> None:
             stop()
         try:
             command(prog_name="meta-learn")
+        except SystemExit as end:
+            code = end.code
         finally:
             # Everything is written: there is nothing left to stop.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave(code)
 
 
 if __name__ == "__main__":

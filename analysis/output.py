@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shlex
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,8 +44,17 @@ def expect_figures(out: Path | None) -> None:
         return
     from analysis.report import drawers
 
+    # Beside what the command does first, which is to wait for compiled programs.
+    threading.Thread(target=_import_matplotlib, daemon=True).start()
     drawers.begin()
     click.get_current_context().call_on_close(drawers.end)
+
+
+def _import_matplotlib() -> None:
+    with contextlib.suppress(Exception):  # the command's own import says what is wrong
+        import matplotlib.backends.backend_agg
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure  # noqa: F401
 
 
 def finish(report: Report, out: Path | None, as_json: bool) -> None:

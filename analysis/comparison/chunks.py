@@ -14,7 +14,7 @@ from meta_learning.processes import Process, Streams
 
 # Symbols drawn and scored at a time, and numbers of one block.
 _CHUNK_SYMBOLS = 250_000
-_BLOCK_NUMBERS = 2**15
+_BLOCK_NUMBERS = 2**17
 
 
 def drawn_chunks(

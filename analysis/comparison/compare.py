@@ -10,17 +10,27 @@ with their number beyond a few numbers a stream.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Integer, PRNGKeyArray
 
 from analysis.comparison.chunks import cache_blocks, drawn_chunks
-from analysis.comparison.scores import Part, Rows, Scores, join, score_between, score_part
+from analysis.comparison.scores import (
+    DrawnRows,
+    Part,
+    Rows,
+    Scores,
+    at_drawn,
+    join,
+    score_between,
+    score_part,
+)
 from analysis.report.report import Document
 from analysis.report.views import Viewed
 from autoregressive.errors import counted
@@ -30,6 +40,7 @@ from meta_learning.references import ladder
 
 # Symbols (streams, L) -> log q.
 Predictor = Callable[[Integer[np.ndarray, "streams length"]], Rows]
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -133,7 +144,7 @@ def _each_ahead(
     symbols: Integer[np.ndarray, "n length"],
 ) -> Iterator[Rows]:
     """What each network predicts, the first begun now and each next one when the one before it is
-    asked for: two are in memory at most."""
+    asked for."""
 
     def begin(network: Predictor) -> Future[Rows]:
         # In the caller's context: who listens to the work, and NumPy's error state, stay.
@@ -180,23 +191,19 @@ def score(
     drawn = drawn_places(length, source.task_length)
     positions = _positions(length, source.task_length)
     off = source != prior and not isinstance(source, FixedCategorical)
-    test_prior = source if off else None
     references = ladder(prior, source, only)
 
+    if off:
+        references["bayes_test"] = lambda streams: source.log_predictive(streams.symbols)
+
     parts: dict[str, list[Part]] = {n: [] for n in references}
-    if test_prior:
-        parts["bayes_test"] = []
     of_networks: list[list[Part]] = []
     example: Example | None = None
-    for chunk, networks in chunks:
-        symbols = np.asarray(chunk.symbols)
-        log_q = {name: reference(chunk) for name, reference in references.items()}
-        if test_prior:
-            log_q["bayes_test"] = test_prior.log_predictive(symbols)
-
-        bayes, bayes_test = log_q["bayes"], log_q.get("bayes_test")
-        blocks = cache_blocks(bayes)
-        of_blocks = partial(_score_blocks, blocks, bayes, bayes_test, symbols, drawn, positions)
+    for chunk, networks, log_q in _one_ahead(_with_references(chunks, references)):
+        targets, bayes = (at_drawn(a, drawn) for a in (np.asarray(chunk.symbols), log_q["bayes"]))
+        bayes_test = at_drawn(log_q["bayes_test"], drawn) if off else None
+        blocks = cache_blocks(log_q["bayes"])
+        of_blocks = partial(_score_blocks, blocks, bayes, bayes_test, targets, drawn, positions)
         for name, rows in log_q.items():
             parts[name] += of_blocks(rows)
         for number, rows in enumerate(networks):
@@ -224,11 +231,34 @@ def score(
     )
 
 
+def _with_references(
+    chunks: Iterable[tuple[Streams, Iterable[Rows]]],
+    references: Mapping[str, Callable[[Streams], Rows]],
+) -> Iterator[tuple[Streams, Iterable[Rows], dict[str, Rows]]]:
+    """The chunks with what each reference says of them."""
+    for chunk, networks in chunks:
+        yield chunk, networks, {name: reference(chunk) for name, reference in references.items()}
+
+
+def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each made in a thread while the caller works on the one before it."""
+    with ThreadPoolExecutor(1) as beside:
+
+        def begin() -> Future[Item | None]:
+            following = partial(next, items, None)
+            return beside.submit(copy_context().run, following)
+
+        ahead = begin()
+        while (now := ahead.result()) is not None:
+            ahead = begin()
+            yield now
+
+
 def _score_blocks(
     blocks: Sequence[slice],
-    bayes: Rows,
-    bayes_test: Rows | None,
-    symbols: Integer[np.ndarray, "streams length"],
+    bayes: DrawnRows,
+    bayes_test: DrawnRows | None,
+    targets: Integer[np.ndarray, "streams drawn"],
     drawn: Bool[np.ndarray, " length"],
     positions: int,
     log_q: Rows,
@@ -239,7 +269,7 @@ def _score_blocks(
             log_q[some],
             bayes[some],
             None if bayes_test is None else bayes_test[some],
-            symbols[some],
+            targets[some],
             drawn,
             positions,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Integer
+from jaxtyping import Bool, Float, Float64, Integer, Shaped
 
 from analysis.comparison.between import derivatives
 from analysis.comparison.metrics import METRICS, score_of
@@ -13,6 +13,8 @@ from autoregressive.scores import kl, log_loss, logsumexp
 
 # log q of every outcome, nats.
 Rows = Float[np.ndarray, "streams length outcomes"]
+# The same at drawn places alone.
+DrawnRows = Float[np.ndarray, "streams drawn outcomes"]
 
 
 @dataclass
@@ -79,18 +81,28 @@ class Part(ByStream):
     position_loss: Float64[np.ndarray, " positions"]
 
 
+def at_drawn(
+    values: Shaped[np.ndarray, "streams length ..."], drawn: Bool[np.ndarray, " length"]
+) -> Shaped[np.ndarray, "streams drawn ..."]:
+    """What stands at drawn places: ``values[:, drawn]``, several times as fast."""
+    return values.take(np.flatnonzero(drawn), axis=1)
+
+
 def score_part(
     log_q: Rows,
-    bayes: Rows,
-    bayes_test: Rows | None,
-    symbols: Integer[np.ndarray, "streams length"],
+    bayes: DrawnRows,
+    bayes_test: DrawnRows | None,
+    targets: Integer[np.ndarray, "streams drawn"],
     drawn: Bool[np.ndarray, " length"],
     positions: int,
 ) -> Part:
-    """A predictor's rows (streams, L, K+1) on some streams, against those of Bayes. drawn: bool (L,).
-    positions: drawn places in a task; 0 where there are none."""
-    log_drawn, log_bayes, targets = log_q[:, drawn], bayes[:, drawn], symbols[:, drawn]
-    loss, gap = log_loss(log_drawn, targets), kl(log_bayes, log_drawn)
+    """A predictor's rows (streams, L, K+1) on some streams, against those of Bayes and what came there,
+    both at drawn places alone.
+
+    drawn: bool (L,). positions: drawn places in a task; 0 where there are none.
+    """
+    log_drawn = at_drawn(log_q, drawn)
+    loss, gap = log_loss(log_drawn, targets), kl(bayes, log_drawn)
     # A stream's tasks are averaged first: streams, not places, are independent.
     by_stream, losses = (
         values.reshape(len(values), -1, positions).mean(1) if positions else values
@@ -101,11 +113,11 @@ def score_part(
     return Part(
         loss=_mean(loss),
         gap=_mean(gap),
-        metrics={n: _mean(score_of(n, log_drawn, log_bayes, targets)) for n in METRICS},
+        metrics={n: _mean(score_of(n, log_drawn, bayes, targets)) for n in METRICS},
         leak=_mean(reset[:, drawn & has_reset]),
         miss=_mean(1 - reset[:, ~drawn]),
         reset_cost=_mean(-logsumexp(log_drawn[..., :-1])),
-        gap_test=None if bayes_test is None else _mean(kl(bayes_test[:, drawn], log_drawn)),
+        gap_test=None if bayes_test is None else _mean(kl(bayes_test, log_drawn)),
         position_sum=by_stream.sum(0),
         position_squares=(by_stream**2).sum(0),
         position_loss=losses.sum(0),
@@ -113,11 +125,16 @@ def score_part(
 
 
 def score_between(
-    log_q: Rows, bayes: Rows, second: Rows, drawn: Bool[np.ndarray, " length"], positions: int
+    log_q: Rows,
+    bayes: DrawnRows,
+    second: Rows,
+    drawn: Bool[np.ndarray, " length"],
+    positions: int,
 ) -> Between:
-    """The network's place between two exact predictors, on some streams."""
-    gap = kl(second[:, drawn], log_q[:, drawn])
-    slopes = derivatives(*(rows[:, drawn, :-1] for rows in (log_q, bayes, second)))
+    """The network's place between two exact predictors, on some streams. bayes: as in ``score_part``."""
+    log_drawn, other = at_drawn(log_q, drawn), at_drawn(second, drawn)
+    gap = kl(other, log_drawn)
+    slopes = derivatives(*(rows[..., :-1] for rows in (log_drawn, bayes, other)))
     by_position = [
         values.reshape(len(values), -1, positions, *values.shape[2:]).mean((0, 1))
         if positions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files as resources
 from pathlib import Path
@@ -44,9 +44,12 @@ def publish(report: Report, out: Path, arguments: Mapping[str, Json], command: s
 def _render(report: Report, out: Path, command: str, run: Document) -> dict[str, bytes]:
     """Every file but networks and manifest, by name, in the order of writing."""
     files = {f"{report.name}.json": json_bytes(report.document)}
-    files |= {f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()}
     panels = report.panels()
-    drawn = _figure_files(panels)
+
+    def arrays() -> None:
+        files.update({f"{stem}.nc": netcdf_bytes(tree) for stem, tree in report.trees().items()})
+
+    drawn = _figure_files(panels, arrays)
     for one in drawn:
         files |= one
     shown = {panel.name: show(panel, one) for panel, one in zip(panels, drawn, strict=True)}
@@ -97,10 +100,13 @@ def figure_files(panel: Panel) -> dict[str, bytes]:
     return _figure_files([panel])[0]
 
 
-def _figure_files(panels: Sequence[Panel]) -> list[dict[str, bytes]]:
+def _figure_files(
+    panels: Sequence[Panel], meanwhile: Callable[[], None] = lambda: None
+) -> list[dict[str, bytes]]:
+    """``figure_files`` of each; meanwhile: as for ``draw_all``."""
     from analysis.report.drawers import draw_all
 
-    drawn = draw_all([panel.figure for panel in panels])
+    drawn = draw_all([panel.figure for panel in panels], meanwhile)
     return [
         {f"{panel.name}.{kind}": data for kind, data in kinds.items()}
         for panel, kinds in zip(panels, drawn, strict=True)
