@@ -382,17 +382,21 @@ def mistakes() -> Pieces:
 
 def speed() -> Pieces:
     """What the benchmarks measured, where their documents are there."""
-    found = {
-        name: json.loads(path.read_text())
-        for name in ("training", "start-up", "growth", "optimizer", "widths")
-        if (path := speeds.RESULTS / f"{name}.json").exists()
-    }
+
+    def read(*names: str) -> dict[str, Any]:
+        paths = {name: speeds.RESULTS / f"{name}.json" for name in names}
+        return {n: json.loads(path.read_text()) for n, path in paths.items() if path.exists()}
+
+    found = read("growth", "optimizer", "widths")
+    # On one machine and on another.
+    training = read("training", "training-intel").values()
+    start = read("start-up", "start-up-intel").values()
     names = ("speed-training", "speed-start", "speed-growth", "speed-optimizer", "speed-widths")
     out = dict.fromkeys(names, "Not measured yet.\n")
-    if "training" in found:
-        out["speed-training"] = _tables("speed", [speeds.training_table(found["training"])])
-    if "start-up" in found:
-        out["speed-start"] = _tables("speed", [speeds.start_table(found["start-up"])])
+    if training:
+        out["speed-training"] = _tables("speed", list(map(speeds.training_table, training)))
+    if start:
+        out["speed-start"] = _tables("speed", list(map(speeds.start_table, start)))
     if "optimizer" in found:
         table = speeds.optimizer_table(found["optimizer"])
         out["speed-optimizer"] = _tables("speed", [table])
