@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from running import run
@@ -168,3 +170,44 @@ def test_a_program_that_is_done_is_not_stopped_any_more():
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("meta-learn ")
+
+
+@pytest.mark.parametrize(
+    ("code", "returned", "message"), [("None", 0, ""), ("3", 3, ""), ("'no'", 1, "no\n")]
+)
+def test_a_program_that_leaves_does_what_python_does_at_its_end(code, returned, message):
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(print, 'last')\n"
+        "sys.stdout.write('first ')\n"
+        "from analysis.interrupts import leave\n"
+        f"leave({code})\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (returned, "first last\n", message)
+
+
+def test_a_program_that_leaves_takes_no_time_for_what_it_holds():
+    """Taking the interpreter apart would delete each object."""
+    program = (
+        "from analysis.interrupts import leave\n"
+        "class Held:\n"
+        "    def __del__(self): print('taken apart', flush=True)\n"
+        "held = Held()\n"
+        "leave(0)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_a_program_that_leaves_says_what_it_could_not_write():
+    program = "print('much'); from analysis.interrupts import leave; leave(0)"
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ended.returncode == 120 and "No space left" in ended.stderr
