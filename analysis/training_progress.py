@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from analysis.forecast import forecast
@@ -26,8 +27,12 @@ def train_with_progress(
     hidden: int,
     seeds: Sequence[int],
     quiet: bool,
+    beside: Callable[[], object] | None = None,
 ) -> list[Learner]:
     """Networks, one a seed, from the cache or trained now.
+
+    beside: called in a thread once a training runs, which leaves a core free for the most part; what
+    it raises is lost.
 
     Says before a long training how long it may take, and after any training one summary line; on a
     terminal there is a bar. Nothing is said where all were in the cache.
@@ -43,7 +48,7 @@ def train_with_progress(
     label = f"training {cell}-{hidden}{many}"
     started = time.monotonic()
     last: list[Point] = []
-    begun = False
+    begun = runs = False
     columns = (
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[loss]}"),
@@ -51,12 +56,16 @@ def train_with_progress(
     with meter(label, "iterations", quiet, after=columns, loss="") as show:
 
         def on_step(done: float, total: float) -> None:
-            nonlocal begun
+            nonlocal begun, runs
             if not begun:
                 begun = True
                 line = forecast(process, recipe, cell, hidden, len(seeds))
                 if line and not quiet:
                     say(line)
+            # It is told of nothing done before it compiles, and again after that.
+            if done and not runs and beside is not None:
+                runs = True
+                Thread(target=_try, args=(beside,), daemon=True).start()
             show(done, total)
 
         def on_point(point: Point) -> None:
@@ -80,6 +89,11 @@ def train_with_progress(
             f"{held_out and ', '}{held_out}"
         )
     return learners
+
+
+def _try(work: Callable[[], object]) -> None:
+    with suppress(Exception):
+        work()
 
 
 def _held_out(point: Point) -> str:

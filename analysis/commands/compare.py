@@ -22,6 +22,7 @@ from analysis.commands.options import (
     streams_option,
 )
 from analysis.console import usage_errors
+from analysis.interrupts import whole_program
 from analysis.output import expect_figures, finish, prepare
 
 if TYPE_CHECKING:
@@ -97,20 +98,31 @@ def compare(
         raise click.UsageError("give --test-alpha or --p, not both")
     if out is None and not as_json:
         out = DEFAULT_OUT if network.checkpoint is None else CHECKPOINT_OUT
+
+    def choose(process: Process) -> tuple[Process, Process]:
+        return choose_test_processes(process, test_alpha, test_task_length, p)
+
+    def compile_ahead(process: Process) -> None:
+        from analysis.comparison.learners import score_ahead
+
+        score_ahead(*choose(process), seed, streams)
+
     learners, process = find_networks(
         network,
         range(seed, seed + seeds),
         out,
         quiet,
-        lambda model, process: choose_test_processes(process, test_alpha, test_task_length, p),
+        lambda model, process: choose(process),
         instead="; use --test-alpha, --test-T or --p for the test streams",
+        # Threads may outlive the command, but not the program.
+        beside=compile_ahead if whole_program() else None,
     )
     expect_figures(out)
     from analysis.comparison.learners import compare_learners
     from analysis.comparison.page import make_report
     from analysis.progress import scoring_progress
 
-    prior, source = choose_test_processes(process, test_alpha, test_task_length, p)
+    prior, source = choose(process)
     with scoring_progress(quiet):
         comparison = compare_learners(learners, process, prior, source, seed, streams)
     finish(make_report(comparison, learners, seed), out, as_json)

@@ -137,12 +137,14 @@ def find_networks(
     quiet: bool,
     check: Callable[[Model, Process], object],
     instead: str = "",
+    beside: Callable[[Process], object] | None = None,
 ) -> tuple[list[Learner], Process]:
     """The saved network, or one a seed from the cache or trained now, and the process of their training.
 
     check: called with model and process before anything is trained or written; raises what makes the
     command useless, which is wrong usage where it is a ValueError. instead: what errors advise where an
-    option of training stands beside --checkpoint.
+    option of training stands beside --checkpoint. beside: called with the process in a thread while a
+    network is trained.
     Errors: those of ``check``; UsageError of options; CheckpointError.
     """
     from meta_learning.learner import Learner, learner_model
@@ -173,7 +175,10 @@ def find_networks(
     with usage_errors():
         check(learner_model(process.num_symbols, network.cell, network.hidden), process)
     prepare(out)
-    learners = train_with_progress(process, recipe, network.cell, network.hidden, seeds, quiet)
+    work = None if beside is None else functools.partial(beside, process)
+    learners = train_with_progress(
+        process, recipe, network.cell, network.hidden, seeds, quiet, work
+    )
     return learners, process
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax
+from jaxtyping import PRNGKeyArray
 
+from analysis.comparison.chunks import drawn_chunks
 from analysis.comparison.compare import Comparison, compare
 from meta_learning.learner import TEST, Learner
 from meta_learning.processes import Process, json_task_length
 from meta_learning.processes.places import stream_length
+from meta_learning.references import ladder
 
 
 def compare_learners(
@@ -29,7 +32,7 @@ def compare_learners(
         [learner.log_predictive for learner in learners],
         prior,
         source,
-        key=jax.random.fold_in(jax.random.key(seed), TEST),
+        key=_test_key(seed),
         streams=streams,
         length=stream_length(source.task_length),
         seeds=[learner.settings.get("seed", 0) for learner in learners],
@@ -50,3 +53,16 @@ def compare_learners(
         * recipe.get("unroll", 0),
     }
     return comparison
+
+
+def score_ahead(prior: Process, source: Process, seed: int, streams: int) -> None:
+    """What ``compare_learners`` does first, without a network and for nothing: it then finds the
+    programs compiled. Arguments as there."""
+    length = stream_length(source.task_length)
+    chunk = next(drawn_chunks(source, _test_key(seed), streams, length))
+    for reference in ladder(prior, source).values():
+        reference(chunk)
+
+
+def _test_key(seed: int) -> PRNGKeyArray:
+    return jax.random.fold_in(jax.random.key(seed), TEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from threading import Event
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,13 @@ from conftest import TRAIN
 from running import refused, run
 
 from analysis import forecast, progress
+from analysis.comparison.learners import compare_learners, score_ahead
 from analysis.progress import TimeLeft, duration, meter
+from analysis.training_progress import train_with_progress
 from autoregressive import pace, training
 from autoregressive.training import Trainer, fit
 from meta_learning import learner
-from meta_learning.processes import DirichletCategorical
+from meta_learning.processes import DirichletCategorical, Process
 from meta_learning.recipes import make_recipe
 
 
@@ -107,6 +110,35 @@ def test_every_training_off_a_terminal_has_the_line(monkeypatch, cache, quiet):
     assert re.fullmatch(r"training lstm-4: about \d+ s for 6 iterations", lines[0])
     assert [x for x in lines if x.startswith("training")] == lines[:1]
     assert "about" not in result.stdout
+
+
+def test_work_beside_a_training_is_done_once_and_only_beside_one(cache):
+    called = Event()
+
+    def beside():
+        assert not called.is_set()
+        called.set()
+        raise RuntimeError("which nobody hears")
+
+    recipe = make_recipe("coursework", iterations=6, batch_size=2, unroll=4)
+    process = DirichletCategorical((1, 1), 4)
+    (made,) = train_with_progress(process, recipe, "lstm", 2, (0,), True, beside)
+    assert called.wait(10)
+    called.clear()
+    (found,) = train_with_progress(process, recipe, "lstm", 2, (0,), True, beside)
+    assert not called.wait(0.2)
+    assert jax.tree.all(jax.tree.map(np.array_equal, made.params, found.params))
+
+
+def test_what_is_scored_ahead_is_compiled_once():
+    process = DirichletCategorical((1.7, 0.9), 4)
+    score_ahead(process, process, 3, 7)
+    compiled = Process.sample_with_latent._cache_size()
+    model = learner.learner_model(2, "lstm", 2)
+    settings = {"cell": "lstm", "hidden": 2}
+    net = learner.Learner(model, model.init(jax.random.key(0)), 2, settings)
+    compare_learners([net], process, process, process, 3, 7)
+    assert Process.sample_with_latent._cache_size() == compiled
 
 
 def descent():
