@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from autoregressive.errors import DataError
+from autoregressive.errors import OptionError
 from autoregressive.images.binarisation import DEFAULT, Binarisation
 from autoregressive.images.emnist import load_emnist_digits
 from autoregressive.images.fashion_mnist import load_fashion_mnist
@@ -23,12 +23,18 @@ class LoadSet(Protocol):
 def load(data: str = "mnist", split: str = "train", how: Binarisation = DEFAULT) -> ImageSet:
     """The images of a registered set: split 'train', 'validation' or 'test'. how: what becomes 1.
 
-    Errors: DataError for an unknown set or split, and where the set cannot be had.
+    Errors: OptionError for an unknown set; DataError for an unknown split, and where the set cannot be
+    had.
     """
-    if data not in DATASETS:
-        raise DataError(f"unknown data {data!r}: expected one of {', '.join(sorted(DATASETS))}")
+    check_data(data)
     check_split(split)
     return DATASETS[data](split, how=how)
+
+
+def check_data(data: str) -> None:
+    """Errors: OptionError for an unknown set."""
+    if data not in DATASETS:
+        raise OptionError(f"unknown data {data!r}: expected one of {', '.join(sorted(DATASETS))}")
 
 
 DATASETS: dict[str, LoadSet] = {
