@@ -1,5 +1,6 @@
 """Members of the user's own that do not give what they must: one line, before anything is trained."""
 
+import numpy as np
 import pytest
 from conftest import TINY
 from registries import FOLDER, registries_as_they_were
@@ -72,6 +73,18 @@ def test_a_process(tmp_path, old, new, message):
 )
 def test_a_cell(tmp_path, old, new, message):
     assert message in said(tmp_path, UGRNN, old, new, *DIRICHLET, "--cell", "ugrnn")
+
+
+@pytest.mark.parametrize("command", ["compare", "pixels"])
+def test_a_cell_that_gives_nan_is_not_told_of_the_learning_rate(tmp_path, command):
+    (tmp_path / "own.py").write_text(UGRNN.replace("return (h,), h", "return (h,), h * jnp.nan"))
+    options = (*DIRICHLET, *TINY)
+    if command == "pixels":
+        np.save("images.npy", np.arange(48).reshape(12, 2, 2) % 5 > 2)
+        options = ("train", "--data", "images.npy", "--epochs", 1, "--readout", 2, "--hidden", 2)
+    message = refused("--load", "own.py", command, *options, "--cell", "ugrnn", "--out", "out")
+    assert "the network's first predictions are not finite" in message
+    assert "look at the cell" in message and "smaller" not in message
 
 
 VALUE = next(line for line in VARIATION.splitlines() if line.strip().startswith("return "))
