@@ -11,6 +11,7 @@ VARIATION, FORGETTING = (
     (FOLDER / name).read_text() for name in ("total_variation.py", "forgetting.py")
 )
 UPDATE = "return of_s + (last < self.symbols)"
+HELD = 'return {"pseudo_counts": belief[0]}'
 SAYS = "return jnp.log(jnp.where(jnp.arange(K)"
 PROCESS = ("--process", "sticky", "--T", 5)
 DIRICHLET = ("--alpha", "1,1", "--T", 5)
@@ -43,6 +44,28 @@ def said(tmp_path, text, old, new, *options):
         (SAYS, "return jnp.zeros(2)\n        " + SAYS, "log_predictive_of gives float64(2,)"),
         (SAYS, "return jnp.full(K, jnp.nan)\n        " + SAYS, "probabilities sum to nan"),
         (SAYS, "return jnp.log(jnp.full(K, 0.5))\n        " + SAYS, "probabilities sum to 1.5"),
+        (
+            HELD,
+            "return belief[0]",
+            "coordinates gives float64(2,); expected a dict of float vectors",
+        ),
+        (HELD, "return None", "coordinates gives None; expected a dict"),
+        (HELD, "return {'a': 'b'}", "coordinates gives no arrays"),
+        (HELD, "return {'a': belief[0].sum()}", "coordinates gives {'a': float64()}"),
+        (HELD, "return {'a': belief[1][None]}", "coordinates gives {'a': int32(1,)}"),
+        (HELD, "return {'a': {'b': belief[0]}}", "expected a dict of float vectors"),
+        (HELD, "return {'a': belief[0] * jnp.nan}", "coordinates gives 'a' with nan at place 0"),
+        (
+            HELD,
+            "return {'a': jnp.log(3.0 - belief[1])[None]}",
+            "'a' with -inf at place 0 of stream 0",
+        ),
+        (
+            HELD,
+            "return {'a': jnp.zeros(self.many)}\n\n    def initial_belief(self, draws=0):\n"
+            "        Sticky.many = draws\n        return jnp.array(self.stay), jnp.int32(3)",
+            "for 1 draw, and {'a': float64(12,)} of one for 12; expected the same names",
+        ),
         ("return numpyro.sample", "numpyro.sample", "own.py, line 48: TypeError"),
         (
             "mp.PROCESSES[Sticky.name] = Sticky",
