@@ -59,6 +59,9 @@ class ImageChoice:
         if self.already_binary and self.threshold is not None:
             raise OptionError("--threshold makes grey images binary: give it or --already-binary")
         sets = self._load_registered(splits) if self.data in DATASETS else self._load_own(splits)
+        if len({images.shape for images in sets}) > 1:
+            sizes = ", ".join(f"{format_shape(s.shape)} in {s.split}" for s in sets)
+            raise DataError(f"{self.data} has images of {sizes}; expected one size")
         for images in sets:
             if self.shape is not None and images.shape != self.shape:
                 raise OptionError(

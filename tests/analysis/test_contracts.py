@@ -1,12 +1,17 @@
 """Members of the user's own that do not give what they must: one line, before anything is trained."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from conftest import TINY
 from registries import FOLDER, registries_as_they_were
-from running import refused
+from running import assert_refused, refused, run
 
-STICKY, UGRNN = ((FOLDER / name).read_text() for name in ("sticky.py", "ugrnn.py"))
+STICKY, UGRNN, STRIPES = (
+    (FOLDER / name).read_text() for name in ("sticky.py", "ugrnn.py", "stripes.py")
+)
 VARIATION, FORGETTING = (
     (FOLDER / name).read_text() for name in ("total_variation.py", "forgetting.py")
 )
@@ -96,6 +101,71 @@ def test_a_process(tmp_path, old, new, message):
 )
 def test_a_cell(tmp_path, old, new, message):
     assert message in said(tmp_path, UGRNN, old, new, *DIRICHLET, "--cell", "ugrnn")
+
+
+MADE = 'return ImageSet("stripes", split, pack(how.apply(grey, "stripes")), SHAPE, how)'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (MADE, "return None", "the image set 'stripes' returned None; expected an ImageSet"),
+        (MADE, "return grey", "returned a ndarray; expected an ImageSet"),
+        (MADE, MADE.replace("split,", "'test',"), "of the split 'test' when asked for 'train'"),
+        (MADE, MADE.replace("(grey,", "(grey[:0],"), "returned 0 images for the split 'train'"),
+        (MADE, MADE.replace("(grey,", "(grey[:1],"), "returned 1 image for the split 'train'"),
+        (
+            MADE,
+            MADE.replace("SHAPE", "(8, 20)"),
+            "packed images should be uint8 (n, 20), got uint8",
+        ),
+        (MADE, "return ImageSet('stripes', split, grey > 0.5, SHAPE)", "got bool (500, 8, 12)"),
+        (MADE, "return ImageSet('stripes', split, pack(grey), SHAPE)", "got float64 with other"),
+        (
+            MADE,
+            "return ImageSet('stripes', split, pack(np.uint8(9 * grey)), SHAPE)",
+            "got uint8 with",
+        ),
+        ("split, *, how=DEFAULT", "split", "cannot be asked for a split (got an unexpected"),
+        (
+            MADE,
+            "shape = SHAPE if split == 'train' else (12, 8)\n"
+            "    return ImageSet('stripes', split, pack(grey > 0.5), shape, how)",
+            "8 x 12 in train, 12 x 8 in test; expected one size",
+        ),
+    ],
+)
+def test_an_image_set(tmp_path, old, new, message):
+    assert STRIPES.count(old) == 1
+    (tmp_path / "own.py").write_text(STRIPES.replace(old, new))
+    train = ("pixels", "train", "--data", "stripes", "--quiet", "--out", "out")
+    found = run("--load", "own.py", *train)
+    assert_refused(found, 1, says=message)
+    assert not (tmp_path / "out").exists()
+
+
+BARE = """
+import numpy as np
+from autoregressive.errors import DataError
+from autoregressive.images.image_set import ImageSet
+
+for packed, shape in [(None, (8, 12)), (np.zeros((2, 12), np.uint8), 96), (None, (8.0, 12))]:
+    try:
+        ImageSet("stripes", "train", packed, shape)
+    except DataError as error:
+        print(error)
+"""
+
+
+def test_parts_of_an_image_set():
+    """In a program of its own, in which nothing checks annotations."""
+    command = [sys.executable, "-c", BARE]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER.parents[1])
+    assert found.stdout.splitlines() == [
+        "packed images should be uint8 (n, 12), got a NoneType: pack them with pack()",
+        "the shape of images is 96; expected (rows, columns), two whole numbers",
+        "the shape of images is (8.0, 12); expected (rows, columns), two whole numbers",
+    ]
 
 
 @pytest.mark.parametrize("command", ["compare", "pixels"])
