@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from analysis import extensions
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, OptionError
 
 
 def choose_device(device: str) -> None:
@@ -50,7 +50,7 @@ def choose_device(device: str) -> None:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Inside it a user's mistake, a failure of the machine, or whatever a loaded file raises becomes one
-    line and exit code 1.
+    line and exit code 1; 2 where an option asked for it wrongly (``OptionError``).
 
     META_LEARN_DEBUG=1 shows the traceback.
     """
@@ -60,6 +60,8 @@ def one_line_errors() -> Iterator[None]:
         theirs = isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort)
         if theirs or os.environ.get("META_LEARN_DEBUG"):
             raise
+        if isinstance(error, OptionError):
+            raise click.UsageError(_one_line(error)) from None
         where = "" if isinstance(error, DataError) else extensions.place_of(error)
         if where:
             first = (str(error).splitlines() or [""])[0]

@@ -1,5 +1,5 @@
 """Whether processes and cells of the user's own give what they must, before anything is trained: by
-their shapes, and a process by the probabilities of two short streams.
+their shapes, and a process by the probabilities and coordinates of two short streams.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 from analysis import extensions
+from autoregressive.precision import float64
 
 # Places of the streams that a process is tried on.
 _LENGTH = 12
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
 
 def check_process(process: Process) -> None:
     """Nothing for a process of the package. Errors: ValueError where ``--load`` brought it and its
-    belief changes its shape, or its predictive is no distribution over the symbols."""
+    belief changes its shape, its predictive is no distribution over the symbols, or its coordinates
+    are no finite vectors."""
     if process.name not in extensions.members("process"):
         return
-    from autoregressive.precision import float64
-
     what = f"the process {process.name!r}"
     with float64():
         belief = _shapes(f"{what}: initial_belief", lambda: process.initial_belief(4))
@@ -44,9 +45,45 @@ def check_process(process: Process) -> None:
             f"{what}: log_predictive_of gives {_show(said)}; expected floats of shape {wanted}, "
             "log p of each symbol"
         )
+    _check_coordinate_shapes(what, process)
     streams = process.sample_with_latent(jax.random.key(0), 2, _LENGTH)
     process.log_predictive(streams.symbols)
     process.log_predictive_given_latent(streams)
+    for name, values in process.coordinates_along(streams.symbols).items():
+        wrong = np.argwhere(~np.isfinite(values))
+        if len(wrong):
+            stream, place, _ = wrong[0]
+            raise ValueError(
+                f"{what}: coordinates gives {name!r} with {values[tuple(wrong[0])]} at place {place} of "
+                f"stream {stream} (both counted from 0); expected finite numbers"
+            )
+
+
+def _check_coordinate_shapes(what: str, process: Process) -> None:
+    """Errors: ValueError where ``coordinates`` gives no dict of float vectors, or other ones for a
+    belief that takes in more draws."""
+
+    def found(draws: int) -> PyTree:
+        return _shapes(
+            f"{what}: coordinates", lambda: process.coordinates(process.initial_belief(draws))
+        )
+
+    with float64():
+        first, more = found(1), found(_LENGTH)
+    if not isinstance(first, dict) or not all(
+        isinstance(name, str)
+        and getattr(leaf, "ndim", None) == 1
+        and jnp.issubdtype(leaf.dtype, jnp.floating)
+        for name, leaf in first.items()
+    ):
+        raise ValueError(
+            f"{what}: coordinates gives {_show(first)}; expected a dict of float vectors by name"
+        )
+    if more != first:
+        raise ValueError(
+            f"{what}: coordinates gives {_show(first)} of a belief for 1 draw, and {_show(more)} of one "
+            f"for {_LENGTH}; expected the same names and shapes"
+        )
 
 
 def check_cell(name: str) -> None:

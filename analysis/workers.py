@@ -8,6 +8,7 @@ process refuses its task: results must be those of one process.
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import platform
 import signal
@@ -21,6 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis import extensions
+from autoregressive.errors import OptionError, counted
 from autoregressive.versions import package_version
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 _CONNECT_S = 10.0
 # Tasks submitted for each thread of the workers: one runs, one waits.
 _TASKS_A_THREAD = 2
+# Each worker is a process with JAX in it: more for each core, and beyond so many, only take memory.
+_WORKERS_A_CORE, _ALWAYS = 4, 8
 # Ctrl-C reaches every process of a terminal, but it is the parent that ends workers.
 _LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 _NO_DASK = "workers need Dask distributed: pip install 'meta-learn[cluster]'"
@@ -56,8 +60,9 @@ def run_tasks(
     number of processes of this machine, instead. on_done: called here with the index and the result
     of each task as it ends, in no fixed order.
     Errors: a task's own ValueError, OSError, RuntimeError or MemoryError, and RuntimeError for any
-    other error of a task; ValueError without Dask; RuntimeError for a scheduler that cannot be reached
-    or was lost, a worker of other versions, and a task that ended several workers.
+    other error of a task; ValueError without Dask; OptionError for more workers than this machine can
+    use; RuntimeError for a scheduler that cannot be reached or was lost, a worker of other versions,
+    and a task that ended several workers.
     """
     done: dict[int, Result] = {}
     with closing(each_result(function, tasks, scheduler=scheduler, workers=workers)) as results:
@@ -94,8 +99,21 @@ def check(scheduler: str | None, workers: int | None) -> None:
     if scheduler is not None:
         with connect(scheduler, None):
             pass
-    elif workers is not None and find_spec("distributed") is None:
-        raise ValueError(_NO_DASK)
+    elif workers is not None:
+        _check_count(workers)
+        if find_spec("distributed") is None:
+            raise ValueError(_NO_DASK)
+
+
+def _check_count(workers: int) -> None:
+    """Errors: OptionError for no workers, or more than this machine can use."""
+    cores = os.cpu_count() or 1
+    most = max(_ALWAYS, _WORKERS_A_CORE * cores)
+    if not 1 <= workers <= most:
+        raise OptionError(
+            f"--workers {workers}: expected 1 to {most} processes on this machine of "
+            f"{counted(cores, 'core')}; try --workers {cores}, or --scheduler for other machines"
+        )
 
 
 @contextmanager
@@ -111,6 +129,8 @@ def connect(
         from distributed.utils import silence_logging_cmgr
     except ImportError:
         raise ValueError(_NO_DASK) from None
+    if workers is not None:
+        _check_count(workers)
 
     with ExitStack() as stack:
         # Dask's own log stays silent: ``_say_what_changed`` logs what matters.

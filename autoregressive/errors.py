@@ -10,6 +10,13 @@ class DataError(ValueError):
     """
 
 
+class OptionError(DataError):
+    """Data asked for wrongly: another value of an option mends it, and not other data.
+
+    Commands end with exit code 2, as for any wrong option.
+    """
+
+
 def show(value: object) -> str:
     """A value for an error message: its ``repr``, cut to 60 characters."""
     text = repr(value)

@@ -51,8 +51,16 @@ class Progress(NamedTuple):
     loss: Float[np.ndarray, " seeds"]
 
 
+# No learning rate has had a say in them yet.
+NEVER_FINITE = (
+    "before any update the network's first predictions are not finite, whatever the learning rate: look "
+    "at the cell, or at the data"
+)
+
+
 class TrainingDiverged(RuntimeError):
-    """The loss stopped being finite. The message has the iteration and the last finite loss."""
+    """The loss stopped being finite, or never was. The message has the iteration and the last finite
+    loss."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +194,8 @@ def _check_finite(losses: Float[np.ndarray, "seeds n"], start: int, before: floa
     if np.isfinite(losses).all():
         return
     bad = int(np.argmin(np.isfinite(losses).all(0)))
+    if start + bad == 0:
+        raise TrainingDiverged(f"the loss was not finite at iteration 1: {NEVER_FINITE}")
     before = losses[:, bad - 1].mean() if bad else before
     last = (
         f"the last finite loss was {before:.4f} nats"

@@ -115,7 +115,7 @@ def inpaint(
     from analysis.images import estimation_page, inpainting_page
     from analysis.images.estimation import Effort, check_estimable
     from analysis.images.inpainting_run import estimate_with_progress, inpaint_with_progress
-    from autoregressive.images.masked import mask_images, read_masked
+    from autoregressive.images.masked import check_named_mask, mask_images, read_masked
     from autoregressive.pixels.inpainting import MOST_MISSING, check_size
     from autoregressive.pixels.packaged import load_pixels
     from autoregressive.pixels.trained_on import training_images
@@ -129,6 +129,10 @@ def inpaint(
         refuse_options(
             {"data", "count", *HOW}, "with FILE: --data and --images choose images for --mask"
         )
+    if mask is not None:
+        # Before images are fetched.
+        with usage_errors():
+            check_named_mask(mask)
     out = out or (None if as_json else DEFAULT_OUT)
     network = load_pixels(checkpoint)
     if file is not None:

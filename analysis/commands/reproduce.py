@@ -100,7 +100,9 @@ def reproduce(
     from analysis.coursework.reproduce.run import Run
     from analysis.coursework.reproduce.sizes import FULL, QUICK
     from analysis.coursework.reproduce.steps import STEPS, identity, perform, title
+    from autoregressive.images.datasets import check_data
 
+    check_data(data)
     out = out or (QUICK_OUT if quick else DEFAULT_OUT)
     # There is a line a row: off a terminal trainings say nothing of their own.
     silent = quiet or not sys.stderr.isatty()

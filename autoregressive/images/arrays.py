@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Shaped
 
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, OptionError
 from autoregressive.images.npy import map_array, read_header
 from autoregressive.images.sizes import MOST_IMAGES, MOST_PLACES, format_shape
 
@@ -76,7 +76,8 @@ def as_images(
     array: (n, rows, columns), the same with an axis of length 1 for the channel, second or last, or
     (n, pixels). shape: rows and columns of images that come as (n, pixels); None where not known.
     source: what to call the array in messages. Errors: DataError for other axes, several channels,
-    (n, pixels) that do not fit ``shape``, too many images, and images too large or of one pixel.
+    too many images, and images too large or of one pixel; OptionError for (n, pixels) that do not fit
+    ``shape``.
     """
     came = array.shape
     if array.ndim == 4 and 1 in (came[3], came[1]):
@@ -88,13 +89,13 @@ def as_images(
         )
     if array.ndim == 2 and shape is not None:
         if came[1] != math.prod(shape):
-            raise DataError(
+            raise OptionError(
                 f"{source} has the shape {came}, images of {came[1]} pixels in a row, which are not "
                 f"{format_shape(shape)}: say their rows and columns, like --shape {_example(came[1])}"
             )
         array = array.reshape(-1, *shape)
     elif array.ndim == 2:
-        raise DataError(
+        raise OptionError(
             f"{source} has the shape {came}, images of {came[1]} pixels in a row: say their rows and "
             f"columns, like --shape {_example(came[1])}"
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, OptionError
 from autoregressive.images.binarisation import THRESHOLD, Binarisation
 from autoregressive.images.datasets import DATASETS, load
 from autoregressive.images.image_set import SPLITS, ImageSet, pack
@@ -52,15 +52,19 @@ class ImageChoice:
     def load(self, *splits: str) -> list[ImageSet]:
         """The images of each split. For a path the log says what was read.
 
-        Errors: DataError for an unknown set or split, for what cannot be read or made binary as asked,
-        for images of another shape than ``shape``, and for a split of fewer than 2 images.
+        Errors: DataError for what cannot be read or made binary as asked, and for a split of fewer than
+        2 images; OptionError for an unknown set, for what this set or file does not take, for images of
+        another shape than ``shape``, and where ``parts`` leave too few images.
         """
         if self.already_binary and self.threshold is not None:
-            raise DataError("--threshold makes grey images binary: give it or --already-binary")
+            raise OptionError("--threshold makes grey images binary: give it or --already-binary")
         sets = self._load_registered(splits) if self.data in DATASETS else self._load_own(splits)
+        if len({images.shape for images in sets}) > 1:
+            sizes = ", ".join(f"{format_shape(s.shape)} in {s.split}" for s in sets)
+            raise DataError(f"{self.data} has images of {sizes}; expected one size")
         for images in sets:
             if self.shape is not None and images.shape != self.shape:
-                raise DataError(
+                raise OptionError(
                     f"{images.name} has images of {format_shape(images.shape)} pixels, "
                     f"not {format_shape(self.shape)} as --shape says: drop it"
                 )
@@ -84,16 +88,16 @@ class ImageChoice:
 
     def _load_registered(self, splits: tuple[str, ...]) -> list[ImageSet]:
         if self.already_binary:
-            raise DataError(f"{self.data} has grey levels: drop --already-binary")
+            raise OptionError(f"{self.data} has grey levels: drop --already-binary")
         if self.parts is not None:
-            raise DataError(f"{self.data} comes in splits: drop --split")
+            raise OptionError(f"{self.data} comes in splits: drop --split")
         how = Binarisation(THRESHOLD if self.threshold is None else self.threshold, self.inverted)
         return [load(self.data, split, how) for split in splits]
 
     def _load_own(self, splits: tuple[str, ...]) -> list[ImageSet]:
         path = Path(self.data).expanduser()
         if not path.exists():
-            raise DataError(
+            raise OptionError(
                 f"unknown data {self.data!r}: expected one of {', '.join(sorted(DATASETS))}, or a path, "
                 "and no such file or folder exists"
             )
@@ -112,7 +116,7 @@ class ImageChoice:
             shares = normalise_shares(self.parts or PARTS)
             packed = split_rows(packed[WHOLE], shares)
         elif self.parts is not None:
-            raise DataError(f"{path} comes in {' and '.join(packed)}: drop --split")
+            raise OptionError(f"{path} comes in {' and '.join(packed)}: drop --split")
         sets = {
             split: ImageSet(name, split, rows, shape, how, shares) for split, rows in packed.items()
         }
@@ -127,7 +131,7 @@ class ImageChoice:
                 name,
             )
         for split in splits:
-            _refuse_few(str(path), split, sizes, shares)
+            _refuse_few(str(path), split, sizes, shares, self.parts is not None)
         return [sets[split] for split in splits]
 
     def _binarisation(self, parts: dict[str, Stack]) -> Binarisation:
@@ -165,14 +169,19 @@ def split_rows(
 
 
 def _refuse_few(
-    source: str, split: str, sizes: dict[str, int], shares: tuple[float, ...] | None
+    source: str,
+    split: str,
+    sizes: dict[str, int],
+    shares: tuple[float, ...] | None,
+    asked: bool,
 ) -> None:
-    """Errors: DataError where a split has fewer images than a standard error needs. sizes: by split."""
+    """Errors: DataError where a split has fewer images than a standard error needs, an OptionError where
+    the user asked for these shares. sizes: by split."""
     n = sizes.get(split, 0)
     if n >= _FEWEST:
         return
     what = "give more" if shares is None else "give more, or another --split like 80,20"
-    raise DataError(
+    raise (OptionError if asked else DataError)(
         f"{source} has {n} {split} image{'s' * (n != 1)} of {sum(sizes.values())}; expected "
         f"{_FEWEST} or more: {what}"
     )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 from numpy.typing import ArrayLike
 
-from autoregressive.errors import DataError
+from autoregressive.errors import DataError, show
 from autoregressive.images.binarisation import DEFAULT, THRESHOLD, Binarisation, grey_level
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ImageSet:
     packed: uint8 (n, ceil(places / 8)), as ``pack`` gives them. shape: rows and columns of an image.
     binarisation: how they came to be binary. parts: the shares of train, validation and test, in
     percent, that the one file they come from was split by; None for a set with splits of its own.
-    Errors: DataError where ``packed`` has another type or shape.
+    Errors: DataError where ``packed`` or ``shape`` is something else.
     """
 
     name: str
@@ -38,8 +38,22 @@ class ImageSet:
     parts: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        shape: object = self.shape
+        if not (
+            isinstance(shape, tuple)
+            and len(shape) == 2
+            and all(isinstance(side, int | np.integer) and side >= 1 for side in shape)
+        ):
+            raise DataError(
+                f"the shape of images is {show(shape)}; expected (rows, columns), two whole numbers"
+            )
         width = -(-self.places // 8)
         packed = self.packed
+        if not isinstance(packed, np.ndarray):
+            raise DataError(
+                f"packed images should be uint8 (n, {width}), got a {type(packed).__name__}: pack "
+                "them with pack()"
+            )
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != width:
             raise DataError(
                 f"packed images should be uint8 (n, {width}), got {packed.dtype} {packed.shape}: "
@@ -94,7 +108,16 @@ def binarise(
 
 
 def pack(pixels: Shaped[np.ndarray, " n *shape"]) -> UInt8[np.ndarray, "n bytes"]:
-    """Images (n, ...), eight pixels to the byte, the first in the highest bit; all but 0 counts as 1."""
+    """Images (n, ...), eight pixels to the byte, the first in the highest bit. Errors: DataError
+    where they are neither booleans nor 0 and 1."""
+    if pixels.dtype.kind != "b":
+        wrong = pixels.dtype.kind not in "iuf" or not np.isin(pixels, (0, 1)).all()
+        if wrong:
+            raise DataError(
+                f"pixels should be booleans, or 0 and 1; got {pixels.dtype} with other values: make "
+                "them binary with how.apply()"
+            )
+        pixels = pixels.astype(bool)
     return np.packbits(pixels.reshape(len(pixels), math.prod(pixels.shape[1:])), axis=-1)
 
 

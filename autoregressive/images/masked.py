@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int8, Shaped, UInt8
 
 from autoregressive.errors import DataError
 from autoregressive.images.image_set import ImageSet
-from autoregressive.images.masks import draw_mask
+from autoregressive.images.masks import check_mask, draw_mask
 from autoregressive.images.npy import map_array
 from autoregressive.images.sizes import MOST_IMAGES
 
@@ -114,8 +114,7 @@ def read_observed(path: Path, places: int) -> Bool[np.ndarray, "n {places}"]:
     The file's array is (n, P), or one mask for all images, (P,) or (rows, columns): then n is 1.
     Errors: DataError, one line, for anything else.
     """
-    if not path.is_file():
-        raise DataError(f"no file {path}: expected an NPY file that is 1 where pixels are observed")
+    _find(path)
     with path.open("rb") as file:
         array = _map(file, path)
         if array.ndim not in (1, 2) or (array.shape[-1] != places and array.size != places):
@@ -127,6 +126,12 @@ def read_observed(path: Path, places: int) -> Bool[np.ndarray, "n {places}"]:
         if len(rows) > MOST_IMAGES:
             raise DataError(f"{path} holds {len(rows)} masks; expected {MOST_IMAGES:,} at most")
         return _values(rows, (0, 1), f"{path}: a mask").astype(bool)
+
+
+def _find(path: Path) -> None:
+    """Errors: DataError where there is no such file of a mask."""
+    if not path.is_file():
+        raise DataError(f"no file {path}: expected an NPY file that is 1 where pixels are observed")
 
 
 def _map(file: BinaryIO, path: Path) -> Shaped[np.ndarray, "..."]:
@@ -151,6 +156,15 @@ def _values(
             )
         out[start : start + len(chunk)] = chunk
     return out
+
+
+def check_named_mask(mask: str) -> None:
+    """What ``mask_images`` can refuse before there are images. Errors: DataError for a missing file, and
+    as ``check_mask``."""
+    if mask.endswith(".npy"):
+        _find(Path(mask))
+    else:
+        check_mask(mask)
 
 
 def mask_images(images: ImageSet, mask: str, count: int, seed: int) -> MaskedImages:

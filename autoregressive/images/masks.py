@@ -99,6 +99,20 @@ def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
     places = math.prod(shape)
     if mask in FIXED_MASKS:
         return np.repeat(_checked(mask, FIXED_MASKS[mask](shape), 1, places), n, axis=0)
+    name, amount = _parse(mask)
+    made = MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
+    return _checked(name, made, n, places)
+
+
+def check_mask(mask: str) -> None:
+    """Errors: DataError, one line, for an unknown mask or an amount that is no number: what can be told
+    before there are images."""
+    if mask not in FIXED_MASKS:
+        _parse(mask)
+
+
+def _parse(mask: str) -> tuple[str, float]:
+    """The name and the amount of a mask like "square:4". Errors: as ``check_mask``."""
     name, _, text = mask.partition(":")
     if name not in MASKS:
         raise DataError(
@@ -111,8 +125,7 @@ def draw_mask(mask: str, n: int, shape: tuple[int, int], seed: int) -> Observed:
         amount = math.nan
     if not math.isfinite(amount):
         raise DataError(f"{mask!r} should say {MASKS[name].amount}, like {MASKS[name].example}")
-    made = MASKS[name].make(np.random.default_rng(seed), n, shape, amount)
-    return _checked(name, made, n, places)
+    return name, amount
 
 
 def _checked(name: str, made: object, n: int, places: int) -> Observed:

@@ -142,8 +142,13 @@ class Evaluation:
         return float(self.nats_per_image.std(ddof=1) / n**0.5 / len(self.by_place))
 
 
+class PredictionsNotFinite(ValueError):
+    """A network gives NaN on some image."""
+
+
 def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
-    """Scores ``network`` on every image of a set, in chunks. Errors: ValueError, fewer than 2 images."""
+    """Scores ``network`` on every image of a set, in chunks. Errors: ValueError, fewer than 2 images;
+    PredictionsNotFinite."""
     from scipy.special import expit
 
     if len(images) < 2:
@@ -155,6 +160,10 @@ def evaluate(network: PixelNetwork, images: ImageSet) -> Evaluation:
     for start in range(0, len(images), _CHUNK_IMAGES):
         pixels = images.images(slice(start, start + _CHUNK_IMAGES))
         logits = network.logits(pixels)
+        if np.isnan(logits).any():
+            raise PredictionsNotFinite(
+                "the network's predictions are not finite on some image; train it anew"
+            )
         targets = pixels[:, 1:]
         losses = nats(logits, targets)
         per_image[start : start + len(pixels)] = losses.sum(1)

@@ -23,10 +23,17 @@ from autoregressive.images.image_set import ImageSet, unpack
 from autoregressive.images.sizes import format_shape
 from autoregressive.model import Model
 from autoregressive.optimization import Optimization
-from autoregressive.pixels.network import Evaluation, PixelNetwork, evaluate, inputs, pixel_model
+from autoregressive.pixels.network import (
+    Evaluation,
+    PixelNetwork,
+    PredictionsNotFinite,
+    evaluate,
+    inputs,
+    pixel_model,
+)
 from autoregressive.pixels.trained_on import data_settings
 from autoregressive.resume import History, Value
-from autoregressive.training import Trainer, TrainState
+from autoregressive.training import NEVER_FINITE, Trainer, TrainingDiverged, TrainState
 from autoregressive.training_runs import Stop, TrainingRun, get_curves, get_seed
 from autoregressive.versions import versions
 
@@ -232,8 +239,8 @@ def train_pixels(
             # The last batch of an epoch may be smaller.
             "images": epochs * len(train) + rest * recipe.batch_size,
             "seconds": float(before) + stop.seconds,
-            "train_loss": evaluate(now, curve_train).cross_entropy,
-            "test_loss": evaluate(now, curve_test).cross_entropy,
+            "train_loss": _score(now, curve_train, stop.iteration).cross_entropy,
+            "test_loss": _score(now, curve_test, stop.iteration).cross_entropy,
         }
 
     def on_stop(stop: Stop, history: History) -> None:
@@ -244,10 +251,25 @@ def train_pixels(
         epoch, rest = divmod(stop.iteration, steps)
         if not rest:
             now, scored = network(stop.state, history), epoch in (0, 1, recipe.epochs)
-            scores = [evaluate(now, images) if scored else None for images in (train, test)]
+            scores = [
+                _score(now, images, stop.iteration) if scored else None for images in (train, test)
+            ]
             on_epoch(Epoch(epoch, now, *scores))
 
     return network(*run.run(folder, f"pixels-{settings_digest(settings)}", measure, on_stop))
+
+
+def _score(network: PixelNetwork, images: ImageSet, iteration: int) -> Evaluation:
+    """``evaluate`` after an iteration. Errors: TrainingDiverged where the predictions are not finite."""
+    try:
+        return evaluate(network, images)
+    except PredictionsNotFinite:
+        raise TrainingDiverged(
+            f"the network's predictions were not finite after iteration {iteration}. Try a smaller "
+            "learning rate."
+            if iteration
+            else NEVER_FINITE
+        ) from None
 
 
 def curve_points(steps: int, epochs: int) -> set[int]:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inpainted import masked, naive_log_prob, network
-from running import refused, run
+from running import assert_refused, refused, run
 
 from analysis.images.inpainting import PREDICTORS, inpaint
 from analysis.images.inpainting_results import choose, document, estimate
+from autoregressive.images.datasets import DATASETS
 from autoregressive.images.masked import MaskedImages
 from autoregressive.pixels.inpainting import posteriors
 from autoregressive.pixels.packaged import packaged_pixels
@@ -189,6 +190,18 @@ def test_masks_are_laid_over_glyphs(tmp_path):
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["images"], found["missing"], found["kind"]) == (5, [3, 3], "a 1 x 3 patch")
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [("blob", "unknown mask"), ("square", "the side of the square"), ("none.npy", "no file")],
+)
+def test_a_wrong_mask_is_refused_before_images_are_fetched(monkeypatch, mask, message):
+    def fetch(split, how):
+        raise AssertionError("images were fetched")
+
+    monkeypatch.setitem(DATASETS, "mnist", fetch)
+    assert_refused(run("inpaint", "--mask", mask), 2, says=message)
 
 
 def test_bad_input_is_one_line(file, tmp_path):

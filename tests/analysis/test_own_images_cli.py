@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from running import refused, run
+from running import assert_refused, refused, run
 
 from analysis.cli import main
 from analysis.images.inpainting_figures import _window
@@ -167,6 +167,21 @@ def test_bad_input_is_one_line(trained, drawings, tmp_path):
         np.save(tmp_path / "masked.npy", np.full((1, 40), -1))
         said = refused("inpaint", tmp_path / "masked.npy", *option)
         assert said.startswith(f"Error: {option[0]} cannot be given with FILE")
+    assert not (tmp_path / "report").exists()
+
+
+def test_options_that_do_not_fit_a_file_are_wrong_usage(drawings, tmp_path):
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.eye(9, 40))
+    train = ("pixels", "train", *SMALL, "--out", tmp_path / "report", "--data")
+    for options, message in [
+        ((tmp_path / "none",), "no such file or folder exists"),
+        ((drawings, "--split", "99,1"), "like 80,20"),
+        ((drawings, "--shape", "8x5"), "not 8 x 5 as --shape says"),
+        ((rows,), "like --shape 5x8"),
+        ((rows, "--shape", "5x5"), "like --shape 5x8"),
+    ]:
+        assert_refused(run(*train, *options), 2, says=message)
     assert not (tmp_path / "report").exists()
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from running import refused, run
+from running import assert_refused, refused, run
 
 from analysis.cli import main
 from analysis.images.runs import load_networks
@@ -135,6 +135,29 @@ def test_bad_input_is_one_line(trained, tmp_path):
     )
     (tmp_path / "cut").write_bytes((out / "network.safetensors").read_bytes()[:-7])
     assert "truncated" in refused("pixels", "evaluate", tmp_path / "cut", "--data", "glyphs")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data", "cifar"), "unknown data 'cifar': expected one of"),
+        (("--data", "glyphs", "--split", "80,20"), "drop --split"),
+        (("--data", "glyphs", "--shape", "5x5"), "not 5 x 5 as --shape says"),
+        (("--data", "glyphs", "--already-binary"), "drop --already-binary"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pixels", "train"),
+        ("pixels", "evaluate"),
+        ("pixels", "continue"),
+        ("inpaint", "--mask", "row:2"),
+    ],
+)
+def test_images_asked_for_wrongly_are_wrong_usage(tmp_path, command, options, message):
+    assert_refused(run(*command, *options, "--out", tmp_path / "out"), 2, says=message)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_network_of_another_image_size_is_refused(trained, tmp_path):

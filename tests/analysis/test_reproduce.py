@@ -236,6 +236,7 @@ def test_bad_input_is_one_line(tmp_path):
     assert "unknown data" in refused(
         "reproduce", "--quick", "--rows", "1", "--data", "cifar", "--out", tmp_path / "a"
     )
+    assert not (tmp_path / "a").exists()
     (tmp_path / "file").write_text("")
     assert "is a file where a folder" in refused("reproduce", "--quick", "--out", tmp_path / "file")
 

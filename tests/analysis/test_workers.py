@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from inpainted import network
 from networks import deep, learner
-from running import refused, run
+from running import assert_refused, refused, run
 
 from analysis import workers
 from analysis.audit.exact_gap import exact_gap
@@ -138,6 +138,25 @@ def test_a_scheduler_out_of_reach_is_one_line(closed_port, network_file):
     assert "not both" in refused(
         "audit", "--checkpoint", network_file, "--scheduler", closed_port, "--workers", 2
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inpaint", "--mask", "row:3", "--data", "glyphs"),
+        ("sweep", "--alpha", "1,1", "--T", 5),
+        ("audit", "--alpha", "1,1", "--T", 5),
+    ],
+)
+def test_more_workers_than_the_machine_can_use_are_wrong_usage(monkeypatch, tmp_path, command):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    found = run(*command, "--workers", 17, "--out", tmp_path / "out")
+    assert_refused(found, 2, says="1 to 16 processes on this machine of 4 cores; try --workers 4")
+    assert not (tmp_path / "out").exists()
+    workers.check(None, 16)
+    for count in (0, 17):
+        with pytest.raises(ValueError, match=f"--workers {count}: expected 1 to 16"):
+            run_tasks(abs, [1], workers=count)
 
 
 def test_an_audit_on_workers_has_the_numbers_of_one_process(network_file, monkeypatch):
