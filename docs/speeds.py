@@ -41,10 +41,10 @@ def training_table(document: dict[str, Any]) -> Table:
                 ]
             )
     return Table(
-        "Milliseconds a training step, medians",
+        f"Milliseconds a training step on {where(document)}, medians",
         ["job", "meta-learn", f"PyTorch {document['torch'].split('+')[0]}", "ratio"],
         rows,
-        f"32 units, read-out 64, Adam, float32; {where(document)}. Both take turns in one run; a ratio "
+        "32 units, read-out 64, Adam, float32. Both take turns in one run; a ratio "
         "below 1 means that meta-learn needs less time.",
     )
 
@@ -61,10 +61,10 @@ def start_table(document: dict[str, Any]) -> Table:
         for name, found in document["seconds"].items()
     ]
     return Table(
-        "Seconds from start to end of a command",
+        f"Seconds from start to end of a command on {where(document)}",
         ["command", "median", "least", "most"],
         rows,
-        f"With `{' '.join(document['arguments'][1:])}` and its report; {where(document)}.",
+        f"With `{' '.join(document['arguments'][1:])}` and its report.",
     )
 
 
