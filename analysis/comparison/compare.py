@@ -192,7 +192,6 @@ def score(
     positions = _positions(length, source.task_length)
     off = source != prior and not isinstance(source, FixedCategorical)
     references = ladder(prior, source, only)
-
     if off:
         references["bayes_test"] = lambda streams: source.log_predictive(streams.symbols)
 

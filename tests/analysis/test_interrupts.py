@@ -157,6 +157,17 @@ def test_handlers_are_given_back():
     assert not interrupts.interrupted()
 
 
+def run_alone(program, stdout=subprocess.PIPE):
+    """The program in a process of its own, whose output is buffered as it is for users."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_a_program_that_is_done_is_not_stopped_any_more():
     """Everything is written when the interpreter is taken down: an interrupt there changes nothing."""
     program = (
@@ -167,7 +178,7 @@ def test_a_program_that_is_done_is_not_stopped_any_more():
         "from analysis.__main__ import main\n"
         "main()\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ended = run_alone(program)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("meta-learn ")
 
@@ -183,7 +194,7 @@ def test_a_program_that_leaves_does_what_python_does_at_its_end(code, returned, 
         "from analysis.interrupts import leave\n"
         f"leave({code})\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ended = run_alone(program)
     assert (ended.returncode, ended.stdout, ended.stderr) == (returned, "first last\n", message)
 
 
@@ -196,18 +207,12 @@ def test_a_program_that_leaves_takes_no_time_for_what_it_holds():
         "held = Held()\n"
         "leave(0)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ended = run_alone(program)
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
 def test_a_program_that_leaves_says_what_it_could_not_write():
     program = "print('much'); from analysis.interrupts import leave; leave(0)"
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-c", program],
-            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        ended = run_alone(program, full)
     assert ended.returncode == 120 and "No space left" in ended.stderr
