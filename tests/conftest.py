@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import shutil
@@ -68,6 +69,13 @@ if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+# Linux gives a process 65,530 maps of memory, every compiled program holds several, and a compiler that
+# gets no more of them ends the process.
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+TESTS_BETWEEN_LOOKS = 20
+DONE = pytest.StashKey[Counter]()
+
 pytest.register_assert_rewrite("laws")
 
 # Tests of which some or all cases wait for CI, one a line.
@@ -90,6 +98,20 @@ def pytest_collection_modifyitems(items):
         if every == 0 or seen[name] % every:
             item.add_marker(pytest.mark.longer)
         seen[name] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+    """Lets go of compiled programs before a worker holds more of them than a process can."""
+    done = item.config.stash.setdefault(DONE, Counter())
+    done["tests"] += 1
+    if done["tests"] % TESTS_BETWEEN_LOOKS or not MAPS.exists():
+        return
+    if MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
