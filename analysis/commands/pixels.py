@@ -93,12 +93,14 @@ def train(
     A run that was stopped goes on where it was. Networks after every epoch (20 of more than 20), curves
     and scores go to --out (default: ./meta-learn-pixels).
     """
+    from analysis.contracts import check_cell
     from analysis.images.page import training_report
     from analysis.images.runs import run_name, train_and_score
     from autoregressive.cache import cache_folder
     from autoregressive.pixels.network import pixel_model
     from autoregressive.pixels.training import make_pixel_recipe, pixel_settings
 
+    check_cell(cell)
     with usage_errors():
         made = make_pixel_recipe(
             recipe, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate

@@ -56,6 +56,8 @@ class ImageChoice:
         2 images; OptionError for an unknown set, for what this set or file does not take, for images of
         another shape than ``shape``, and where ``parts`` leave too few images.
         """
+        if not self.data.strip():
+            raise OptionError(f"--data is empty: expected {', '.join(DATASETS)}, or a path")
         if self.already_binary and self.threshold is not None:
             raise OptionError("--threshold makes grey images binary: give it or --already-binary")
         sets = self._load_registered(splits) if self.data in DATASETS else self._load_own(splits)

@@ -103,6 +103,13 @@ def test_a_cell(tmp_path, old, new, message):
     assert message in said(tmp_path, UGRNN, old, new, *DIRICHLET, "--cell", "ugrnn")
 
 
+def test_a_cell_of_a_pixel_network(tmp_path):
+    (tmp_path / "own.py").write_text(UGRNN.replace("return (h,), h", "return (h,), h[..., :3]"))
+    message = refused("--load", "own.py", "pixels", "train", "--cell", "ugrnn", "--out", "out")
+    assert "step gives the output float32(2, 3)" in message
+    assert not (tmp_path / "out").exists()
+
+
 MADE = 'return ImageSet("stripes", split, pack(how.apply(grey, "stripes")), SHAPE, how)'
 
 

@@ -151,6 +151,7 @@ def test_a_header_that_asks_for_more_than_an_archive_holds_is_refused(tmp_path):
     "options, message",
     [
         ({"threshold": 0.5, "already_binary": True}, "give it or --already-binary"),
+        ({"data": " "}, "--data is empty: expected mnist"),
         ({"threshold": 1.0}, "expected a share of white, at least 0 and below 1"),
         ({"already_binary": True}, "should hold 0 and 255, or 0 and 1, but image 0 has"),
         ({"shape": (7, 5)}, "has images of 5 x 7 pixels, not 7 x 5 as --shape says"),
