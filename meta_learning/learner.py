@@ -21,7 +21,7 @@ from autoregressive.pace import SCORING, tell
 from autoregressive.scores import log_softmax
 from autoregressive.training import Trainer
 from autoregressive.vectors import WIDE
-from meta_learning.processes import Process, drawn_places
+from meta_learning.processes import Process, Streams, drawn_places
 from meta_learning.processes.types import ArrayLike, Symbols
 from meta_learning.recipes import Recipe
 
@@ -145,13 +145,16 @@ def losses(
     params: Params,
     symbols: Integer[AnyArray, "batch length"],
     drawn: Bool[np.ndarray, " length"],
+    targets: Float[Array, "batch length {num_symbols+1}"] | None = None,
 ) -> tuple[Float32[Array, ""], Float32[Array, ""]]:
     """Means of -log q in nats over all places, and over the drawn ones: scalars, float32.
 
     symbols: int (B, L). drawn: bool (L,), of ``drawn_places``; where none is drawn the second is 0.
+    targets: probabilities of the symbols, by which -log q is weighted; None: of the symbol that came.
     """
     logits = _logits_of(model, num_symbols, params, symbols)
-    targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
+    if targets is None:
+        targets = jax.nn.one_hot(symbols, num_symbols + 1, dtype=jnp.float32)
     nats = optax.softmax_cross_entropy(logits, targets)
     weights = jnp.asarray(drawn / max(drawn.sum(), 1), jnp.float32)
     return nats.mean(), (nats.mean(0) * weights).sum()
@@ -160,21 +163,27 @@ def losses(
 def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
     """Trains ``model`` on fresh streams of ``process``, drawn on the device and cut at the unroll.
 
-    The loss is the mean of -log q(x_t | x_<t) over all places, the reported one over drawn places.
+    The loss is the mean over all places of -log q(x_t | x_<t), or of the cross-entropy from the oracle
+    where the recipe's targets say so; the reported one is the mean over drawn places.
     """
     drawn = drawn_places(recipe.unroll, process.task_length)
+    oracle = recipe.targets == "oracle"
 
     def loss(
-        params: Params, symbols: Integer[Array, "batch length"]
+        params: Params, batch: Integer[Array, "batch length"] | Streams
     ) -> tuple[Float32[Array, ""], Float32[Array, ""]]:
-        return losses(model, process.num_symbols, params, symbols, drawn)
+        if not isinstance(batch, Streams):
+            return losses(model, process.num_symbols, params, batch, drawn)
+        targets = process.probabilities_given_latent(batch)
+        return losses(model, process.num_symbols, params, batch.symbols, drawn, targets)
 
     def draw(
         data: None, key: PRNGKeyArray, start: Int[Array, ""], n: int
-    ) -> Int32[Array, "n batch length"]:
-        def one(iteration: Int[Array, ""]) -> Int32[Array, "batch length"]:
+    ) -> Int32[Array, "n batch length"] | Streams:
+        def one(iteration: Int[Array, ""]) -> Int32[Array, "batch length"] | Streams:
             key_now = jax.random.fold_in(key, iteration)
-            return process.sample(key_now, recipe.batch_size, recipe.unroll)
+            streams = process.sample_with_latent(key_now, recipe.batch_size, recipe.unroll)
+            return streams if oracle else streams.symbols
 
         return jax.vmap(one)(start + jnp.arange(n))
 

@@ -10,23 +10,33 @@ from autoregressive.optimization import Optimization
 
 # Learning curves have a point every 20 iterations of the coursework's size.
 _SYMBOLS_PER_POINT = 20 * 64 * 100
+# What the loss asks of a prediction: the symbol that came, or the probabilities that it was drawn from.
+TARGETS = ("symbols", "oracle")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train: iterations of ``batch_size`` streams of ``unroll`` symbols."""
+    """One way to train: iterations of ``batch_size`` streams of ``unroll`` symbols.
+
+    targets: "symbols": the loss is -log q(x_t | x_<t). "oracle": it is the cross-entropy of q from the
+    oracle's p(x_t | latent, x_<t), of which x_t is one draw. Its mean given x_<t is the same, so Bayes
+    minimises both, and its gradients vary less (Rao and Blackwell).
+    """
 
     name: str
     iterations: int
     batch_size: int
     unroll: int
     optimization: Optimization
+    targets: str = "symbols"
 
     def __post_init__(self) -> None:
         for field in ("iterations", "batch_size", "unroll"):
             value = getattr(self, field)
             if value < 1:
                 raise ValueError(f"{field.replace('_', ' ')} must be 1 or more; got {value}")
+        if self.targets not in TARGETS:
+            raise ValueError(f"targets must be {' or '.join(TARGETS)}; got {self.targets!r}")
 
     @property
     def symbols(self) -> int:
@@ -47,8 +57,12 @@ class Recipe:
         return max(1, min(usual, self.iterations // 20))
 
     def settings(self) -> Settings:
-        """All fields as plain JSON values."""
-        return dataclasses.asdict(self)
+        """All fields as plain JSON values; targets only where they are not the usual ones, so that
+        networks that were trained before there were others are still found."""
+        settings = dataclasses.asdict(self)
+        if self.targets == TARGETS[0]:
+            del settings["targets"]
+        return settings
 
 
 RECIPES: dict[str, Recipe] = {
@@ -73,6 +87,7 @@ def make_recipe(
     batch_size: int | None = None,
     unroll: int | None = None,
     learning_rate: float | None = None,
+    targets: str | None = None,
 ) -> Recipe:
     """A registered recipe with changes; None keeps what the recipe has.
 
@@ -93,6 +108,7 @@ def make_recipe(
         batch_size=recipe.batch_size if batch_size is None else batch_size,
         unroll=recipe.unroll if unroll is None else unroll,
         optimization=recipe.optimization.with_learning_rate(learning_rate),
+        targets=recipe.targets if targets is None else targets,
     )
     if iterations is None:
         per_iteration = recipe.batch_size * recipe.unroll

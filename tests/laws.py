@@ -280,6 +280,13 @@ def the_oracle_is_no_worse_and_references_no_better_than_bayes(process):
         assert excess.mean() >= -6 * excess.std() / math.sqrt(len(excess)) - 1e-12, name
 
 
+def training_on_the_oracle_is_on_its_probabilities(process):
+    streams = sampled(process)
+    got = jax.jit(process.probabilities_given_latent)(streams)
+    wanted = np.exp(process.log_predictive_given_latent(streams))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
+
+
 OF_PROCESSES = (
     rows_are_normalised_float64_and_know_RESET,
     changing_a_symbol_changes_no_row_up_to_it,
@@ -295,6 +302,7 @@ OF_PROCESSES = (
     coordinates_are_finite_vectors_of_the_past,
     settings_bring_a_process_back,
     the_oracle_is_no_worse_and_references_no_better_than_bayes,
+    training_on_the_oracle_is_on_its_probabilities,
 )
 
 

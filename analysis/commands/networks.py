@@ -18,6 +18,7 @@ from analysis.commands.options import (
     MemberOption,
     cell_options,
     recipe_option,
+    targets_option,
 )
 from analysis.console import usage_errors
 from analysis.output import prepare
@@ -52,6 +53,7 @@ class NetworkOptions(ProcessOptions):
     batch_size: int | None
     unroll: int | None
     learning_rate: float | None
+    targets: str | None
     cell: str
     hidden: int
 
@@ -120,6 +122,7 @@ def network_options(command: Command) -> Command:
     @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
     @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
     @click.option("--learning-rate", type=float, help="Peak learning rate.")
+    @targets_option
     @cell_options
     @functools.wraps(command)
     def wrapped(**kwargs: Given) -> None:
@@ -169,6 +172,7 @@ def find_networks(
             batch_size=network.batch_size,
             unroll=network.unroll,
             learning_rate=network.learning_rate,
+            targets=network.targets,
         )
     process = chosen_process(network, "what to train on", ", --process, or --checkpoint")
     check_cell(network.cell)

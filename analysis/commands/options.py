@@ -153,6 +153,15 @@ def recipe_option(command: Command) -> Command:
     )(command)
 
 
+def targets_option(command: Command) -> Command:
+    """--targets: what the loss of a training asks of a prediction."""
+    return click.option(
+        "--targets",
+        metavar="WHAT",
+        help="Train on symbols, or on oracle: the probabilities that they are drawn from.  [symbols]",
+    )(command)
+
+
 def seeds_option(text: str, default: int = 1) -> Callable[[Command], Command]:
     """--seeds: how many networks. text: its help."""
     return click.option(

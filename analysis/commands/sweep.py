@@ -16,6 +16,7 @@ from analysis.commands.options import (
     seeds_option,
     shared_options,
     streams_option,
+    targets_option,
     worker_options,
 )
 from analysis.console import usage_errors
@@ -95,6 +96,7 @@ Examples:
 @click.option("--batch-size", type=click.IntRange(1), help="Streams an iteration.")
 @click.option("--unroll", type=click.IntRange(1), help="Symbols a stream.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
+@targets_option
 @seeds_option("Networks at each point of the grid, with seeds from --seed on.")
 @streams_option("Test streams of each point.")
 @shared_options
@@ -112,6 +114,7 @@ def sweep(
     batch_size: int | None,
     unroll: int | None,
     learning_rate: float | None,
+    targets: str | None,
     seeds: int,
     streams: int,
     seed: int,
@@ -140,6 +143,7 @@ def sweep(
             batch_size=batch_size,
             unroll=unroll,
             learning_rate=learning_rate,
+            targets=targets,
         )
         parameters = _parameters(params, {"alpha": alphas, "T": task_lengths})
         grid = make_grid(processes, parameters, cells, widths, recipes)

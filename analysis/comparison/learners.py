@@ -48,6 +48,7 @@ def compare_learners(
         "iterations": recipe.get("iterations"),
         "batch_size": recipe.get("batch_size"),
         "unroll": recipe.get("unroll"),
+        "targets": recipe.get("targets", "symbols"),
         "symbols": recipe.get("iterations", 0)
         * recipe.get("batch_size", 0)
         * recipe.get("unroll", 0),

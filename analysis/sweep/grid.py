@@ -118,6 +118,7 @@ def make_recipes(
     batch_size: int | None = None,
     unroll: int | None = None,
     learning_rate: float | None = None,
+    targets: str | None = None,
 ) -> list[Recipe]:
     """The recipe ``name`` for each length of training, given in iterations or as budgets of symbols, or
     for its own length. Errors: ValueError where both are given; those of ``make_recipe``."""
@@ -126,7 +127,12 @@ def make_recipes(
     lengths = [{"iterations": n} for n in iterations] or [{"budget": n} for n in budgets]
     return [
         make_recipe(
-            name, batch_size=batch_size, unroll=unroll, learning_rate=learning_rate, **length
+            name,
+            batch_size=batch_size,
+            unroll=unroll,
+            learning_rate=learning_rate,
+            targets=targets,
+            **length,
         )
         for length in lengths or [{}]
     ]

@@ -31,6 +31,7 @@ def document(sweep: Sweep) -> Document:
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
         "unroll": recipe.unroll,
+        "targets": recipe.targets,
         "streams": sweep.streams,
         "points": [result.document for result in sweep.results],
     }
@@ -144,4 +145,5 @@ def _describe(dataset: xarray.Dataset, sweep: Sweep) -> None:
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
         "unroll": recipe.unroll,
+        "targets": recipe.targets,
     }

@@ -28,9 +28,15 @@ from jaxtyping import Float, Float64, Int, Int32, Integer, PRNGKeyArray, PyTree,
 from numpyro.contrib.control_flow import scan
 
 from autoregressive.broadcast import AnyArray
-from meta_learning.processes.machine import Machine, check_rows, log_normalise, read_along
+from meta_learning.processes.machine import (
+    Machine,
+    check_rows,
+    log_normalise,
+    read_along,
+    read_tasks,
+)
 from meta_learning.processes.parameters import Parameter, format_value, json_value
-from meta_learning.processes.places import join_tasks, split_tasks, with_reset
+from meta_learning.processes.places import drawn_places, join_tasks, split_tasks, with_reset
 from meta_learning.processes.types import Belief, Json, Latent, Settings, Sites, Symbols
 
 Kind = TypeVar("Kind", bound="Process")
@@ -182,6 +188,28 @@ class Process(Machine):
         rows = join_tasks(read_along(self, _read_given, draws, streams.latent), symbols.shape[-1])
         check_rows(rows, self.num_symbols, f"{type(self).__name__}.log_predictive_given")
         return with_reset(rows, self.task_length)
+
+    def probabilities_given_latent(
+        self, streams: Streams
+    ) -> Float[Array, "batch length {self.num_symbols+1}"]:
+        """The oracle's p(x_t | latent, x_<t), RESET's included: ``log_predictive_given_latent`` as
+        probabilities, as a part of a compiled program and of its precision."""
+        symbols = jnp.minimum(jnp.asarray(streams.symbols), self.num_symbols - 1)
+        batch, length = symbols.shape
+        span = length if math.isinf(self.task_length) else min(int(self.task_length), length)
+        draws = jnp.pad(symbols, ((0, 0), (0, -length % span))).reshape(-1, span)
+        tasks = len(draws)
+        latent = jax.tree.map(lambda a: a.reshape(tasks, *a.shape[2:]), streams.latent)
+        rows = read_tasks(self, _read_given, draws, latent)
+        return self._with_reset(jnp.exp(rows).reshape(batch, -1, self.num_symbols)[:, :length])
+
+    def _with_reset(
+        self, p: Float[Array, "batch length {self.num_symbols}"]
+    ) -> Float[Array, "batch length {self.num_symbols+1}"]:
+        """``with_reset`` of probabilities."""
+        drawn = jnp.asarray(drawn_places(p.shape[1], self.task_length))[:, None]
+        reset = jnp.eye(self.num_symbols + 1)[-1]
+        return jnp.where(drawn, jnp.pad(p, ((0, 0), (0, 0), (0, 1))), reset)
 
     def ladder(self) -> dict[str, Machine]:
         """Reference predictors of this process alone, by name, weaker than Bayes. Bayes, the oracle and

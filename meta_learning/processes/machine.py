@@ -230,18 +230,19 @@ def _read_chunk(
     start: int,
     rows: int,
 ) -> PyTree[np.ndarray]:
-    """``_scan`` of ``rows`` tasks from ``start`` on; where fewer are left, zeros fill the call up."""
+    """``read_tasks`` of ``rows`` tasks from ``start`` on; zeros fill up a call of fewer."""
     chunk = jax.tree.map(lambda a: a[start : start + rows], given)
     count = len(chunk[0])
     padded = jax.tree.map(lambda a: np.pad(a, ((0, rows - count), *[(0, 0)] * (a.ndim - 1))), chunk)
-    return jax.tree.map(lambda a: np.asarray(a)[:count], _scan(machine, read, *padded))
+    return jax.tree.map(lambda a: np.asarray(a)[:count], read_tasks(machine, read, *padded))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _scan(
+def read_tasks(
     machine: M, read: Read[M], draws: Integer[Array, "tasks n"], latent: Latent
 ) -> PyTree[Array]:
-    """As ``read_along``, for draws and latent arrays with one axis of tasks."""
+    """``read_along`` as a part of a compiled program and of its precision. draws and latent arrays:
+    with one axis of tasks."""
     length = draws.shape[-1]
 
     def along_task(symbols: Integer[Array, " n"], latent: Latent) -> PyTree[Array]:

@@ -94,6 +94,11 @@ class Stretches(Process):
             p = np.asarray(streams.latent, np.float64)
             return with_reset(np.asarray(log_normalise(p)), math.inf)
 
+    def probabilities_given_latent(
+        self, streams: Streams
+    ) -> Float[Array, "batch length {self.num_symbols+1}"]:
+        return self._with_reset(jnp.exp(log_normalise(jnp.asarray(streams.latent))))
+
 
 class Starts(NamedTuple):
     """Belief over the place s where the current stretch started.

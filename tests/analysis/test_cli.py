@@ -46,6 +46,7 @@ def test_json_has_the_documented_fields(filled_cache):
         "iterations": 6,
         "batch_size": 4,
         "unroll": 8,
+        "targets": "symbols",
         "symbols": 192,
         "seeds": [0],
         "interval": "streams",
@@ -69,6 +70,15 @@ def test_training_says_so_once_and_the_second_run_finds_it(cache):
     assert second.stderr == ""
     assert first.stdout == second.stdout
     assert len(list((cache / "networks").iterdir())) == 1
+
+
+def test_training_on_the_oracle_gives_another_network(filled_cache):
+    usual, oracle = run(*TRAIN, "--json"), run(*TRAIN, "--targets", "oracle", "--json")
+    before, after = json.loads(usual.stdout), json.loads(oracle.stdout)
+    assert (before["targets"], after["targets"]) == ("symbols", "oracle")
+    assert before["loss"]["bayes"] == after["loss"]["bayes"]
+    assert before["loss"]["network"] != after["loss"]["network"]
+    assert len(list((filled_cache / "networks").iterdir())) == 2
 
 
 def test_quiet_shows_no_progress(cache):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from autoregressive.optimization import Optimization
 from autoregressive.training import Trainer, TrainingDiverged, fit
 from autoregressive.training_runs import network_path
 from meta_learning.learner import learner_model, make_trainer
-from meta_learning.processes import PROCESSES, DirichletCategorical
+from meta_learning.processes import PROCESSES, DirichletCategorical, Streams
 from meta_learning.recipes import RECIPES, make_recipe
 from meta_learning.training import learner_settings, train
 
@@ -70,6 +71,38 @@ def test_seeds_trained_together_have_the_bits_of_each_alone():
         assert_same_bits(of_seed, alone.state)
         assert_same_bits(together.loss[index], alone.loss[0])
     assert (together.loss[0] != together.loss[1]).any()
+
+
+def test_the_loss_of_the_oracle_s_targets_is_the_mean_over_what_may_come():
+    process = DirichletCategorical((2.0, 1.0, 0.5), 2)
+    model = learner_model(3, "lstm", 4)
+    params = model.init(jax.random.key(0))
+    recipe = dataclasses.replace(RECIPE, unroll=2)
+    of_symbols = make_trainer(process, model, recipe).loss
+    of_oracle = make_trainer(process, model, dataclasses.replace(recipe, targets="oracle")).loss
+
+    def streams(symbol):  # one draw, then RESET
+        return jnp.array([[symbol, 3]])
+
+    p = jnp.array([0.2, 0.5, 0.3])
+    given = Streams(streams(1), p[None, None])
+
+    def of_the_draw(loss):  # what is asked at RESET depends on the symbol that came before it
+        return jax.value_and_grad(lambda params, batch: loss(params, batch)[1])
+
+    got = of_the_draw(of_oracle)(params, given)
+    each = [of_the_draw(of_symbols)(params, streams(x)) for x in range(3)]
+    wanted = jax.tree.map(lambda *leaves: sum(w * x for w, x in zip(p, leaves, strict=True)), *each)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-7), got, wanted)
+
+
+def test_targets_are_part_of_what_a_network_is_known_by():
+    usual, oracle = make_recipe(), make_recipe(targets="oracle")
+    assert usual == make_recipe(targets="symbols")
+    assert "targets" not in usual.settings()  # the networks of before there were others are found
+    assert oracle.settings() == usual.settings() | {"targets": "oracle"}
+    with pytest.raises(ValueError, match="targets must be symbols or oracle; got 'both'"):
+        make_recipe(targets="both")
 
 
 def toy(optimizer=None, broken_at=None, asked=None, **changes):
