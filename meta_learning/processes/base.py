@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,8 @@ from meta_learning.processes.places import drawn_places, join_tasks, split_tasks
 from meta_learning.processes.types import Belief, Json, Latent, Settings, Sites, Symbols
 
 Kind = TypeVar("Kind", bound="Process")
+# NumPyro has one stack of handlers for all threads: models that run at once would find one another's.
+_ONE_MODEL = threading.RLock()
 # One end of an interval over p before each place.
 Interval = Float64[np.ndarray, "*streams length symbols"]
 
@@ -283,7 +286,7 @@ class Process(Machine):
         endless = math.isinf(self.task_length)
         tasks = 1 if endless else -(-length // int(self.task_length))
         run = numpyro.handlers.trace(numpyro.handlers.seed(self.model, key))
-        with jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
+        with _ONE_MODEL, jax.numpy_rank_promotion("allow"):  # NumPyro adds axes in silence
             sites = run.get_trace(streams=batch, tasks=tasks, draws=length if endless else None)
         symbols = jnp.full((batch, tasks, 0 if endless else 1), self.num_symbols, jnp.int32)
         if "x" in sites:  # tasks of T = 1 have no draw

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import judges
@@ -114,6 +116,27 @@ def test_jax_keeps_its_float_width():
         process.log_predictive_given_latent(sampled(process))
     assert not jax.config.jax_enable_x64
     assert jax.numpy.ones(1).dtype == np.float32
+
+
+class Slow(DirichletCategorical):
+    """Leaves other threads the time to begin their own model within its."""
+
+    def latent(self):
+        time.sleep(0.2)
+        return super().latent()
+
+
+def test_threads_sample_at_once():
+    process = Slow((1.0, 2.0), 4)
+
+    def sampled_of(length):
+        return process.sample(jax.random.key(0), 3, length)
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(sampled_of, (4, 8, 12, 16)))
+    for symbols in found:
+        wanted = DirichletCategorical((1.0, 2.0), 4).sample(jax.random.key(0), *symbols.shape)
+        np.testing.assert_array_equal(symbols, wanted)
 
 
 def test_counts_clear_at_RESET_and_leave_it_out():
