@@ -52,7 +52,8 @@ def trained_on(comparison: Comparison) -> str:
     s = comparison.settings
     if "predictions" in s:
         return f"Predictions of {s['predictions']} on {comparison.source.title}"
-    return f"{network_name(s)} trained on {s['trained_on']}"
+    oracle = "the oracle of " if s.get("targets") == "oracle" else ""
+    return f"{network_name(s)} trained on {oracle}{s['trained_on']}"
 
 
 def title_of(comparison: Comparison) -> str:

@@ -38,7 +38,8 @@ def title_of(sweep: Sweep) -> str:
 def headline(sweep: Sweep) -> str:
     """The answer in some sentences."""
     points, seeds = len(sweep.grid.points), len(sweep.seeds)
-    text = f"{points} points, {counted(seeds, 'network')} each. "
+    targets = ", trained on the oracle" if sweep.grid.recipe.targets == "oracle" else ""
+    text = f"{points} points, {counted(seeds, 'network')} each{targets}. "
     done = [d for d in _documents(sweep) if "failed" not in d]
     failed = points - len(done)
     if failed:

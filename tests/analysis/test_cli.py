@@ -79,6 +79,9 @@ def test_training_on_the_oracle_gives_another_network(filled_cache):
     assert before["loss"]["bayes"] == after["loss"]["bayes"]
     assert before["loss"]["network"] != after["loss"]["network"]
     assert len(list((filled_cache / "networks").iterdir())) == 2
+    assert run(*TRAIN, "--targets", "oracle", "--out", filled_cache / "out").exit_code == 0
+    page = (filled_cache / "out" / "report.html").read_text()
+    assert "LSTM-4 trained on the oracle of Dirichlet(10, 1, 1), T=4" in page
 
 
 def test_quiet_shows_no_progress(cache):
