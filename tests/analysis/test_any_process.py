@@ -67,7 +67,9 @@ def test_every_process_is_among_the_cases():
 
 
 @pytest.mark.parametrize("process, draws", CASES, ids=lambda v: getattr(v, "title", str(v)))
-def test_gap_and_parts_are_those_of_enumeration(process, draws):
+def test_gap_and_parts_are_those_of_enumeration(process, draws, monkeypatch):
+    # Every call takes in whole blocks, and these trees are small.
+    monkeypatch.setattr(belief_walk, "_BLOCK_NUMBERS", {"cpu": 2**13})
     assert_as_by_hand(process, draws, PROBABILITY[type(process)])
 
 

@@ -13,6 +13,7 @@ from analysis.audit.carry_over import carry_over
 from analysis.audit.exact_gap import exact_gap
 from analysis.audit.figures import PARTS, decomposition_figure, labels
 from analysis.audit.gap import TERMS
+from analysis.audit.tree import belief_classes
 from analysis.audit.worst_histories import worst_histories
 from autoregressive.scores import kl
 from meta_learning.learner import Learner
@@ -93,6 +94,7 @@ def test_worst_histories_are_those_of_enumeration():
 
 def test_worst_histories_of_long_tasks_are_those_of_their_first_draws(monkeypatch):
     monkeypatch.setattr(module, "MOST_NODES", 40)
+    monkeypatch.setattr(belief_classes, "MOST_CLASSES", 1_000)
     found = worst_histories(learner(), DirichletCategorical((10, 1, 1), 1_000), top=3)
     assert found.longest == 3
     assert max(len(h.symbols) for h in found.by_gap + found.by_weight) <= 3

@@ -7,6 +7,7 @@ import re
 import runpy
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,11 +125,16 @@ def test_probability_zero_is_an_infinite_gap(streams, streams_path, bayes, tmp_p
     assert "its gap is infinite" in " ".join(result.stdout.split())
 
 
+@cache
+def drawn(process):
+    return draw_streams(process, 20, 3)
+
+
 @pytest.mark.parametrize("kind", PROCESSES.values(), ids=list(PROCESSES))
 @pytest.mark.parametrize("suffix", [".npz", ".nc"])
 def test_every_process_has_its_streams_file(kind, suffix, tmp_path):
     process = kind.examples()[0]
-    wanted = draw_streams(process, 20, 3)
+    wanted = drawn(process)
     write_streams(tmp_path / f"a{suffix}", wanted)
     found = read_streams(tmp_path / f"a{suffix}")
     assert found.process == process

@@ -45,7 +45,7 @@ def made(window=4, hidden=6, length=11, kind="transformer"):
 def test_unroll_is_the_one_of_loops(hidden, kind):
     with jax.enable_x64(True):
         cell, params, state, xs = made(hidden=hidden, kind=kind)
-        _, outputs = cell.unroll(params, state, xs)
+        _, outputs = jax.jit(cell.unroll)(params, state, xs)
         expected = transformer_by_loops(cell, params, np.asarray(xs), kind)
         np.testing.assert_allclose(outputs, expected, rtol=1e-10, atol=1e-12)
 
@@ -55,14 +55,15 @@ def test_unroll_is_the_one_of_loops(hidden, kind):
 def test_cached_step_equals_the_parallel_form(window, kind):
     """From the start, and from the middle, within the window and far beyond it."""
     with jax.enable_x64(True):
-        cell, params, state, xs = made(window, kind=kind)
-        last, whole = cell.unroll(params, state, xs)
-        step, now, one_by_one = jax.jit(cell.step), state, []
+        cell, params, state, xs = made(window, length=12, kind=kind)
+        unroll, step = jax.jit(cell.unroll), jax.jit(cell.step)
+        last, whole = unroll(params, state, xs)
+        now, one_by_one = state, []
         for x in xs:
             now, h = step(params, now, x)
             one_by_one.append(h)
-        middle, first_part = cell.unroll(params, state, xs[:5])
-        end, second_part = cell.unroll(params, middle, xs[5:])
+        middle, first_part = unroll(params, state, xs[:6])
+        end, second_part = unroll(params, middle, xs[6:])
         for outputs in (np.stack(one_by_one), np.concatenate([first_part, second_part])):
             np.testing.assert_allclose(outputs, whole, rtol=1e-10, atol=1e-12)
         for reached in (now, end):
@@ -102,11 +103,11 @@ def test_a_state_and_inputs_broadcast():
     with jax.enable_x64(True):
         cell, *values = made()
     params, state, xs = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), values)
-    state, _ = cell.unroll(params, state, xs)
-    inputs = jnp.eye(3)
-    after, h = jax.vmap(lambda x: cell.step(params, state, x), out_axes=1)(inputs)
+    state, _ = jax.jit(cell.unroll)(params, state, xs)
+    inputs, step = jnp.eye(3), jax.jit(cell.step)
+    after, h = jax.jit(jax.vmap(lambda x: cell.step(params, state, x), out_axes=1))(inputs)
     for k, x in enumerate(inputs):
-        one, expected = cell.step(params, state, jnp.broadcast_to(x, (2, 3)))
+        one, expected = step(params, state, jnp.broadcast_to(x, (2, 3)))
         np.testing.assert_allclose(h[:, k], expected, rtol=1e-5, atol=1e-6)
         jax.tree.map(
             lambda a, b, k=k: np.testing.assert_allclose(a[:, k], b, 1e-5, 1e-6), after, one

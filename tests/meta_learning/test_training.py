@@ -20,6 +20,7 @@ from autoregressive import checkpoint
 from autoregressive.optimization import Optimization
 from autoregressive.training import Trainer, TrainingDiverged, fit
 from autoregressive.training_runs import network_path
+from meta_learning import training
 from meta_learning.learner import learner_model, make_trainer
 from meta_learning.processes import PROCESSES, DirichletCategorical, Streams
 from meta_learning.recipes import RECIPES, make_recipe
@@ -188,7 +189,8 @@ SMALL = make_recipe("coursework", iterations=6, batch_size=2, unroll=8)
 
 
 @pytest.mark.parametrize("process", [k.examples()[0] for k in PROCESSES.values()] + EDGES, ids=repr)
-def test_every_process_can_be_learnt_and_found_again(process, tmp_path):
+def test_every_process_can_be_learnt_and_found_again(process, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "HELD_OUT_SYMBOLS", 800)
     points = []
     (first,) = train(process, SMALL, hidden=3, folder=tmp_path, on_point=points.append)
     assert points[-1].iteration == 6
