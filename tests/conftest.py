@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import itertools
 import logging
 import os
 import shutil
@@ -58,8 +59,8 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 
 # Tests compile for longer than they compute: without LLVM's later passes and XLA's newer code generator
 # compiling takes about two fifths less, and a tenth less in one part than in many at once: other tests
-# have the other cores. Last bits may differ from those of a user's programs; where bits
-# are compared, both sides are compiled alike. XLA_FLAGS= (empty) compiles as users do.
+# have the other cores. Last bits may differ from those of a user's programs; where bits are compared,
+# both sides are compiled alike. XLA_FLAGS= (empty) compiles as users do.
 os.environ.setdefault("XLA_FLAGS", quick_to_compile())
 
 # What one test compiled, no other compiles again: all tests, their workers and the programs that they
@@ -75,7 +76,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000
 TESTS_BETWEEN_LOOKS = 20
-DONE = pytest.StashKey[Counter]()
+FINISHED = itertools.count(1)
 
 pytest.register_assert_rewrite("laws")
 
@@ -102,11 +103,9 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item):
+def pytest_runtest_teardown():
     """Lets go of compiled programs before a worker holds more of them than a process can."""
-    done = item.config.stash.setdefault(DONE, Counter())
-    done["tests"] += 1
-    if done["tests"] % TESTS_BETWEEN_LOOKS or not MAPS.exists():
+    if next(FINISHED) % TESTS_BETWEEN_LOOKS or not MAPS.exists():
         return
     if MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         import jax

@@ -36,20 +36,15 @@ RAREST = 1e-7
 
 
 @cache
-def many(process):
-    """MANY streams of LENGTH places, to count: compiled and drawn once for all tests of a process."""
-    return Streams(*map(np.asarray, process.sample_with_latent(jax.random.key(0), MANY, LENGTH)))
-
-
-@cache
-def some(process):
-    """SOME of them, to look at each."""
-    return Streams(*map(np.asarray, process.sample_with_latent(jax.random.key(0), SOME, LENGTH)))
+def many(process, batch=MANY):
+    """Streams of LENGTH places, MANY to count or SOME to look at each: compiled and drawn once for all
+    tests of a process."""
+    return Streams(*map(np.asarray, process.sample_with_latent(jax.random.key(0), batch, LENGTH)))
 
 
 def sampled(process, batch=64):
-    """The first ``batch`` of ``some``."""
-    return Streams(*(a[:batch] for a in some(process)))
+    """The first ``batch`` of SOME."""
+    return Streams(*(a[:batch] for a in many(process, SOME)))
 
 
 def rows_are_normalised_float64_and_know_RESET(process):
@@ -115,8 +110,8 @@ def the_same_key_gives_the_same_bits(process):
     equal = type(process)(*vars(process).values())
     assert equal == process
     again = equal.sample_with_latent(jax.random.key(0), SOME, LENGTH)
-    np.testing.assert_array_equal(some(process).symbols, again.symbols)
-    np.testing.assert_array_equal(some(process).latent, again.latent)
+    np.testing.assert_array_equal(many(process, SOME).symbols, again.symbols)
+    np.testing.assert_array_equal(many(process, SOME).latent, again.latent)
     np.testing.assert_array_equal(process.sample(jax.random.key(0), SOME, LENGTH), again.symbols)
 
 
@@ -272,7 +267,7 @@ def the_oracle_is_no_worse_and_references_no_better_than_bayes(process):
     if LENGTH < T < math.inf:  # whole tasks
         streams = process.sample_with_latent(jax.random.key(0), 4_000, 4 * int(T))
     else:
-        streams = some(process)
+        streams = many(process, SOME)
     symbols = np.asarray(streams.symbols)
     loss = {
         name: -np.take_along_axis(rows(streams), symbols[..., None], -1).sum((1, 2))

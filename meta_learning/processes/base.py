@@ -197,22 +197,13 @@ class Process(Machine):
     ) -> Float[Array, "batch length {self.num_symbols+1}"]:
         """The oracle's p(x_t | latent, x_<t), RESET's included: ``log_predictive_given_latent`` as
         probabilities, as a part of a compiled program and of its precision."""
-        symbols = jnp.minimum(jnp.asarray(streams.symbols), self.num_symbols - 1)
-        batch, length = symbols.shape
-        span = length if math.isinf(self.task_length) else min(int(self.task_length), length)
-        draws = jnp.pad(symbols, ((0, 0), (0, -length % span))).reshape(-1, span)
-        tasks = len(draws)
-        latent = jax.tree.map(lambda a: a.reshape(tasks, *a.shape[2:]), streams.latent)
-        rows = read_tasks(self, _read_given, draws, latent)
-        return self._with_reset(jnp.exp(rows).reshape(batch, -1, self.num_symbols)[:, :length])
-
-    def _with_reset(
-        self, p: Float[Array, "batch length {self.num_symbols}"]
-    ) -> Float[Array, "batch length {self.num_symbols+1}"]:
-        """``with_reset`` of probabilities."""
-        drawn = jnp.asarray(drawn_places(p.shape[1], self.task_length))[:, None]
+        symbols = jnp.asarray(streams.symbols)
+        draws = split_tasks(jnp.minimum(symbols, self.num_symbols - 1), self.task_length)
+        rows = jax.vmap(partial(read_tasks, self, _read_given))(draws, streams.latent)
+        p = jnp.exp(join_tasks(rows, symbols.shape[-1]))
+        drawn = jnp.asarray(drawn_places(symbols.shape[-1], self.task_length))[:, None]
         reset = jnp.eye(self.num_symbols + 1)[-1]
-        return jnp.where(drawn, jnp.pad(p, ((0, 0), (0, 0), (0, 1))), reset)
+        return jnp.where(drawn, jnp.pad(p, [(0, 0), (0, 0), (0, 1)]), reset)
 
     def ladder(self) -> dict[str, Machine]:
         """Reference predictors of this process alone, by name, weaker than Bayes. Bayes, the oracle and

@@ -6,11 +6,16 @@ A task of length T is T - 1 drawn symbols, then RESET = K: T counts the RESET.
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
+from jax import Array
 from jaxtyping import Bool, Float, Int64, Integer, Shaped
 
 from meta_learning.processes.types import Symbols
+
+# Of NumPy, or of JAX.
+AnArray = TypeVar("AnArray", np.ndarray, Array)
 
 
 def drawn_places(length: int, task_length: float) -> Bool[np.ndarray, " {length}"]:
@@ -29,18 +34,19 @@ def stream_length(task_length: float) -> int:
 
 
 def split_tasks(
-    values: Shaped[np.ndarray, "*streams length"], task_length: float
-) -> Shaped[np.ndarray, "*streams tasks span"]:
+    values: Shaped[AnArray, "*streams length"], task_length: float
+) -> Shaped[AnArray, "*streams tasks span"]:
     """Streams (..., L), L >= 1, by task: (..., tasks, span). The last task is filled up with zeros."""
     length = values.shape[-1]
     span = length if math.isinf(task_length) else min(int(task_length), length)
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -length % span)])
+    widths = [(0, 0)] * (values.ndim - 1) + [(0, -length % span)]
+    padded = values.__array_namespace__().pad(values, widths)
     return padded.reshape(*values.shape[:-1], -1, span)
 
 
 def join_tasks(
-    rows: Shaped[np.ndarray, "*streams tasks span n"], length: int
-) -> Shaped[np.ndarray, "*streams {length} n"]:
+    rows: Shaped[AnArray, "*streams tasks span n"], length: int
+) -> Shaped[AnArray, "*streams {length} n"]:
     """Rows by task, (..., tasks, span, n), along streams again: (..., length, n)."""
     return rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])[..., :length, :]
 

@@ -97,7 +97,8 @@ class Stretches(Process):
     def probabilities_given_latent(
         self, streams: Streams
     ) -> Float[Array, "batch length {self.num_symbols+1}"]:
-        return self._with_reset(jnp.exp(log_normalise(jnp.asarray(streams.latent))))
+        p = jnp.exp(log_normalise(jnp.asarray(streams.latent)))
+        return jnp.pad(p, [(0, 0), (0, 0), (0, 1)])  # there is no RESET
 
 
 class Starts(NamedTuple):
