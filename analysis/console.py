@@ -18,7 +18,8 @@ from autoregressive.errors import DataError, OptionError
 def choose_device(device: str) -> None:
     """Pins JAX to "cpu" or "gpu" before it starts one; "auto" leaves the choice to it.
 
-    JAX keeps compiled programs in our cache folder, unless the environment names another for it.
+    A CPU is taken for two devices. JAX keeps compiled programs in our cache folder, unless the
+    environment names another for it.
     Errors: ClickException for "gpu" without one.
     """
     # The compiler's log says nothing to a user; its errors are raised.
@@ -26,12 +27,14 @@ def choose_device(device: str) -> None:
     import jax
 
     from autoregressive.cache import cache_folder
+    from autoregressive.devices import take_cpu_for_two
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.03)
     # A program that could not be kept is compiled again: no reason to warn.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+    take_cpu_for_two()
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     else:

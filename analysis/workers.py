@@ -248,6 +248,9 @@ def _run(
     """
     import jax
 
+    from autoregressive.devices import take_cpu_for_two
+
+    take_cpu_for_two()
     for name, value in _setting().items():
         if name != _PRECISION and value != wanted[name]:
             raise RuntimeError(

@@ -1,5 +1,7 @@
 """Training any model on any source of batches: compiled chunks, several seeds in one program.
 
+Where JAX takes the CPU for two devices (``autoregressive.devices``), each has half of a batch.
+
 ``fit`` is a generator. It yields after every chunk, so that the caller decides what to print, what to
 save and when to stop. The state that it yields is all that is needed to resume with the same bits.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,8 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int, Key, PyTree, Shaped
 
+from autoregressive.devices import HALF, find_pair
 from autoregressive.matrices import one_lapack_thread
 from autoregressive.pace import TRAINING, tell
 from autoregressive.vectors import WIDE
@@ -26,6 +32,8 @@ from autoregressive.vectors import WIDE
 _PIECE_S = 2.0
 # Iterations of a piece: what is drawn for more of them than run in it is lost.
 _MOST_AT_ONCE = 500
+# With fewer rows in a batch, halves take more processor time than the whole.
+_FEWEST_SHARED = 8
 
 # Parameters, batches and data are trees of arrays; ``Loss`` and ``Draw`` agree on which.
 # (params, batch) -> the loss to descend, and the loss to report.
@@ -68,13 +76,19 @@ class Trainer:
     """How to train: a loss, an optimiser, and where batches come from.
 
     averaging: the span, in iterations, of the exponential moving average of the parameters; 0 keeps
-    none, and ``TrainState.average`` is then empty.
+    none, and ``TrainState.average`` is then empty. rows: of a batch, the first axis of each of its
+    leaves, where its loss is the mean of its halves' losses; 0 where it is not.
     """
 
     loss: Loss
     optimizer: optax.GradientTransformation
     draw: Draw
     averaging: float = 0.0
+    rows: int = 0
+
+    def find_pair(self) -> Mesh | None:
+        """The two devices that share a batch; None where one has all of it."""
+        return find_pair() if self.rows >= _FEWEST_SHARED and self.rows % 2 == 0 else None
 
     def init(self, params: PyTree[Array]) -> TrainState:
         """The state before the first iteration. params: leaves with a leading axis of seeds."""
@@ -100,10 +114,25 @@ class Trainer:
 
         return jax.tree.map(pick, state.average, state.params)
 
+    def _gradients(
+        self, params: PyTree[Array], batch: PyTree[Array], shared: bool
+    ) -> tuple[PyTree[Array], Float[Array, ""]]:
+        gradients = jax.grad(self.loss, has_aux=True)
+        if not shared:
+            return gradients(params, batch)
+        found = {leaf.shape[:1] for leaf in jax.tree.leaves(batch)}
+        if found != {(self.rows,)}:
+            raise ValueError(f"expected batches of {self.rows} rows, got leaves of {sorted(found)}")
+        half, n = lax.axis_index(HALF), self.rows // 2
+        of_half = jax.tree.map(lambda b: lax.dynamic_slice_in_dim(b, half * n, n), batch)
+        # As one vector: the devices wait for each other once.
+        vector, unravel = ravel_pytree(gradients(params, of_half))
+        return unravel(lax.pmean(vector, HALF))
+
     def _update(
-        self, state: TrainState, batch: PyTree[Array]
+        self, state: TrainState, batch: PyTree[Array], shared: bool
     ) -> tuple[TrainState, Float[Array, ""]]:
-        grads, reported = jax.grad(self.loss, has_aux=True)(state.params, batch)
+        grads, reported = self._gradients(state.params, batch, shared)
         updates, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average: PyTree[Array] = ()
@@ -119,9 +148,12 @@ class Trainer:
         start: Int[Array, ""],
         n: Int[Array, ""],
         most: int,
+        shared: bool = False,
     ) -> tuple[TrainState, Float[Array, "seeds {most}"]]:
         """``n`` <= ``most`` iterations from ``start`` on. Returns the state, and the reported losses,
-        zero beyond ``n``. Seeds run one after the other, so that each has the bits that it has alone."""
+        zero beyond ``n``. Seeds run one after the other, so that each has the bits that it has alone.
+
+        shared: whether this is one of the two devices of a ``HALF`` axis."""
         Losses = Float[Array, " most"]
 
         def one_seed(seed: tuple[TrainState, Key[Array, ""]]) -> tuple[TrainState, Losses]:
@@ -133,12 +165,46 @@ class Trainer:
             ) -> tuple[TrainState, Losses]:
                 state, losses = carry
                 batch = jax.tree.map(lambda b: lax.dynamic_index_in_dim(b, i, 0, False), batches)
-                state, reported = self._update(state, batch)
+                state, reported = self._update(state, batch, shared)
                 return state, losses.at[i].set(reported.astype(jnp.float32))
 
             return lax.fori_loop(0, n, body, (state, jnp.zeros((most,), jnp.float32)))
 
         return lax.map(one_seed, (state, keys))
+
+
+class Program(NamedTuple):
+    """``Trainer.run`` compiled for its devices.
+
+    run: (state, data, keys, start, n) -> the state, and the losses. place: puts a tree of arrays where
+    ``run`` has it, ``take`` on one device.
+    """
+
+    run: Callable[..., tuple[TrainState, Array]]
+    place: Callable[[PyTree[Array]], PyTree[Array]]
+    take: Callable[[PyTree[Array]], PyTree[Array]]
+
+
+def make_program(trainer: Trainer, most: int) -> Program:
+    """``trainer.run`` for up to ``most`` iterations, on two devices where they share batches."""
+    pair = trainer.find_pair()
+    if pair is None:
+        run = partial(trainer.run, most=most)
+        return Program(jax.jit(run, compiler_options=WIDE), lambda tree: tree, lambda tree: tree)
+    # Both have everything, and take their halves of what they draw.
+    all_of_it = PartitionSpec()
+    shared = jax.shard_map(
+        partial(trainer.run, most=most, shared=True),
+        mesh=pair,
+        in_specs=all_of_it,
+        out_specs=all_of_it,
+        check_vma=False,  # of random keys it cannot be told
+    )
+    return Program(
+        jax.jit(shared, compiler_options=WIDE),
+        partial(jax.device_put, device=NamedSharding(pair, all_of_it)),
+        partial(jax.device_put, device=pair.devices[0]),
+    )
 
 
 def fit(
@@ -161,13 +227,12 @@ def fit(
     stops = [s for s in stops if s > start]
     if not stops:
         return
-    program = jax.jit(trainer.run, static_argnums=5, compiler_options=WIDE)
+    program = make_program(trainer, most)
+    state, data, keys = program.place((state, data, keys))
 
     @one_lapack_thread()
     def run(state: TrainState, first: int, n: int) -> tuple[TrainState, Array]:
-        return jax.block_until_ready(
-            program(state, data, keys, jnp.int32(first), jnp.int32(n), most)
-        )
+        return jax.block_until_ready(program.run(state, data, keys, jnp.int32(first), jnp.int32(n)))
 
     tell(TRAINING, start, stops[-1])
     # Compiled by a call without iterations: the first ones are timed to choose the pieces.
@@ -185,7 +250,7 @@ def fit(
             _check_finite(losses[-1], start, last_loss)
             last_loss, start = float(losses[-1][:, -1].mean()), start + n
             tell(TRAINING, start, stops[-1])
-        yield Progress(state, stop, np.concatenate(losses, 1).mean(1))
+        yield Progress(program.take(state), stop, np.concatenate(losses, 1).mean(1))
 
 
 def _check_finite(losses: Float[np.ndarray, "seeds n"], start: int, before: float) -> None:

@@ -40,6 +40,7 @@ def training(batch: int, length: int, hidden: int) -> tuple[Work, int]:
     import jax.numpy as jnp
 
     from autoregressive.optimization import Optimization
+    from autoregressive.training import make_program
     from meta_learning.learner import learner_model, make_trainer
     from meta_learning.processes import DirichletCategorical
     from meta_learning.recipes import Recipe
@@ -49,11 +50,11 @@ def training(batch: int, length: int, hidden: int) -> tuple[Work, int]:
     recipe = Recipe("growth", steps, batch, length, Optimization(0.001))
     trainer = make_trainer(DirichletCategorical((10.0, 1.0, 1.0), 20), model, recipe)
     params = jax.tree.map(lambda leaf: leaf[None], model.init(jax.random.key(0)))
-    state, keys = trainer.init(params), jax.random.key(1)[None]
-    run = jax.jit(trainer.run, static_argnums=5)
+    program = make_program(trainer, steps)
+    state, keys = program.place((trainer.init(params), jax.random.key(1)[None]))
 
     def work() -> None:
-        jax.block_until_ready(run(state, None, keys, jnp.int32(0), jnp.int32(steps), steps))
+        jax.block_until_ready(program.run(state, None, keys, jnp.int32(0), jnp.int32(steps)))
 
     return work, steps
 
@@ -182,6 +183,9 @@ AXES: dict[str, Axis] = {
 
 def measure(axis: str, value: int, repeats: int) -> dict[str, Any]:
     """One point, measured in this process."""
+    from autoregressive.devices import take_cpu_for_two
+
+    take_cpu_for_two()
     work, units = AXES[axis].make(value)
     before = _resident()
     start = time.perf_counter()

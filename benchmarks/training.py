@@ -33,9 +33,9 @@ import optax
 from document import write
 from forms import FORMS
 
+from autoregressive.devices import take_cpu_for_two
 from autoregressive.model import Model, cell_params, make_model
-from autoregressive.training import Trainer
-from autoregressive.vectors import WIDE
+from autoregressive.training import Trainer, make_program
 
 HIDDEN = 32
 # What glibc keeps of memory that was freed, in bytes; None is its own choice.
@@ -93,15 +93,15 @@ def ours(cell: str, job: Job, steps: int, form: str | None = None) -> Callable[[
     def draw(data: Any, key: Any, start: Any, n: int) -> Any:
         return jnp.broadcast_to(data, (n, *data.shape))
 
-    trainer = Trainer(loss, optax.adam(1e-3), draw)
+    trainer = Trainer(loss, optax.adam(1e-3), draw, rows=job.batch)
     params = model.init(jax.random.key(0))
     state = trainer.init(jax.tree.map(lambda leaf: leaf[None], params))
-    run = jax.jit(trainer.run, static_argnums=5, compiler_options=WIDE)
-    data, keys = jnp.asarray(job.data()), jax.random.key(0)[None]
+    program = make_program(trainer, steps)
+    state, data, keys = program.place((state, jnp.asarray(job.data()), jax.random.key(0)[None]))
 
     def step() -> None:
         nonlocal state
-        state, losses = run(state, data, keys, jnp.int32(0), jnp.int32(steps), steps)
+        state, losses = program.run(state, data, keys, jnp.int32(0), jnp.int32(steps))
         np.asarray(losses)
 
     return step
@@ -206,6 +206,7 @@ def measure(cell: str, job: Job, repeats: int, others: bool) -> dict[str, Any]:
 def main(
     cells: tuple[str, ...], jobs: tuple[str, ...], repeats: int, others: bool, out: Path | None
 ) -> None:
+    take_cpu_for_two()
     jax.config.update("jax_default_matmul_precision", "highest")
     found: dict[str, Any] = {}
     for cell in cells:

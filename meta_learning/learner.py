@@ -193,4 +193,5 @@ def make_trainer(process: Process, model: Model, recipe: Recipe) -> Trainer:
         how.transformation(recipe.iterations),
         draw,
         how.averaging * recipe.iterations,
+        recipe.batch_size,
     )

@@ -63,6 +63,9 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # both sides are compiled alike. XLA_FLAGS= (empty) compiles as users do.
 os.environ.setdefault("XLA_FLAGS", quick_to_compile())
 
+# Trainings in a test's own process share batches between two devices, as those of commands do.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
 # What one test compiled, no other compiles again: all tests, their workers and the programs that they
 # start share one folder. It is of this run alone, unless the environment names one that stays.
 if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

@@ -27,6 +27,7 @@ from analysis.audit.tree.partial_sums import PartialSums
 from analysis.audit.tree.prefix_tree import Chunk, Nodes, Task, Walk
 from analysis.audit.tree.size import check_size, choose_draws, goes_by_counts
 from analysis.workers import each_result
+from autoregressive.devices import list_devices
 from meta_learning.learner import Learner
 from meta_learning.processes import Process
 
@@ -59,7 +60,8 @@ def exact_gap(
 
     draws: D; T - 1 unless T is infinite, where None takes ``default_draws``. folder: the cache for
     partial sums, from which a stopped walk goes on; None keeps none. devices: those that share the
-    work; None is all of this host's. on_progress: called with the histories done and their number.
+    work; None is all of this host's, a CPU as one. on_progress: called with the histories done and
+    their number.
     scheduler, workers: where else the work is done (``analysis.workers``), to the same bits.
     Errors: ValueError for T=1, another K than the network's, a tree of more than 1e11 histories or of
     more counts than fit in memory, a machine whose probabilities do not sum to 1, or a network whose
@@ -109,7 +111,7 @@ def _walk_of(
     model, K = learner.model, process.num_symbols
     draws = choose_draws(model, process, draws)
     check_size(process, draws)
-    devices = list(devices or jax.devices())
+    devices = list(devices or list_devices())
     if goes_by_counts(process, draws):
         return CountWalk(model, learner.params, make_plan(model, K, draws), devices)
     plan = make_belief_plan(model, process, draws)

@@ -148,7 +148,8 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
     """
     steps, size = recipe.steps(images), recipe.batch_size
 
-    # Packed images of a step, and the weight of each: 0 for those that fill up an epoch's last batch.
+    # Packed images of a step, and the weight of each in their mean: 0 for those that fill up an epoch's
+    # last batch.
     Batch = tuple[UInt8[Array, "*steps size bytes"], Float[Array, "*steps size"]]
 
     def loss(params: Params, batch: Batch) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -156,7 +157,7 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
         pixels = unpack(packed, places)
         logits = model.logits(params, inputs(pixels))[..., 0]
         nats = optax.sigmoid_binary_cross_entropy(logits, pixels[:, 1:]).mean(1)
-        mean = (nats * weight).sum() / weight.sum()
+        mean = (nats * weight).mean()
         return mean, mean
 
     def draw(
@@ -171,11 +172,12 @@ def make_pixel_trainer(model: Model, recipe: PixelRecipe, images: int, places: i
         first = (start - epoch * steps) * size
         picked = lax.dynamic_slice_in_dim(order, first, n * size).reshape(n, size)
         weights = lax.dynamic_slice_in_dim(weight, first, n * size).reshape(n, size)
-        return data[picked], weights
+        # None is left beyond the last step, which no loop reaches.
+        return data[picked], weights * (size / jnp.maximum(weights.sum(1, keepdims=True), 1))
 
     how = recipe.optimization
     iterations = steps * recipe.epochs
-    return Trainer(loss, how.transformation(iterations), draw, how.averaging * iterations)
+    return Trainer(loss, how.transformation(iterations), draw, how.averaging * iterations, size)
 
 
 def train_pixels(

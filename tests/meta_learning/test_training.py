@@ -202,6 +202,75 @@ def test_every_process_can_be_learnt_and_found_again(process, tmp_path, monkeypa
     assert list((tmp_path / "unfinished").glob("*")) == []
 
 
+def on_one_device(monkeypatch):
+    """Trainings keep their batches whole."""
+    monkeypatch.setattr("autoregressive.training.find_pair", lambda: None)
+
+
+@pytest.mark.parametrize("targets", ["symbols", "oracle"])
+@pytest.mark.parametrize(("cell", "optimizer"), [("lstm", "soap"), ("gru", "adam")])
+def test_two_devices_that_share_batches_train_as_one_does(cell, optimizer, targets, monkeypatch):
+    how = dataclasses.replace(RECIPE.optimization, optimizer=optimizer)
+    recipe = dataclasses.replace(RECIPE, optimization=how, batch_size=8, targets=targets)
+
+    def finish():
+        trainer, state, keys = begin(recipe, cell, seeds=(0, 1))
+        *_, last = fit(trainer, state, keys, None, (4, 8))
+        return trainer, last
+
+    trainer, shared = finish()
+    assert trainer.find_pair().size == 2
+    assert {len(leaf.devices()) for leaf in jax.tree.leaves(shared.state)} == {1}
+    assert_same_bits(finish()[1].state, shared.state)
+    on_one_device(monkeypatch)
+    trainer, alone = finish()
+    assert trainer.find_pair() is None
+    np.testing.assert_allclose(shared.loss, alone.loss, rtol=1e-5)
+    for one, other in zip(
+        jax.tree.leaves(alone.state.params), jax.tree.leaves(shared.state.params), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("batch_size", [4, 9])
+def test_a_batch_that_is_small_or_odd_is_not_shared(batch_size):
+    trainer, *_ = begin(dataclasses.replace(RECIPE, batch_size=batch_size))
+    assert trainer.find_pair() is None
+
+
+DEVICES = """
+import jax
+from autoregressive.devices import find_pair, list_devices, take_cpu_for_two
+if {begun}:
+    jax.numpy.zeros(1)
+take_cpu_for_two()
+print(len(jax.devices()), len(list_devices()), find_pair() and find_pair().size)
+"""
+
+
+@pytest.mark.parametrize(
+    ("begun", "variables", "found"),
+    [
+        (False, {}, "2 1 2"),
+        (True, {}, "1 1 None"),
+        (False, {"JAX_NUM_CPU_DEVICES": "1"}, "1 1 None"),
+        (False, {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, "3 1 2"),
+    ],
+    ids=str,
+)
+def test_a_cpu_is_taken_for_two_devices_unless_it_is_too_late_or_said_otherwise(
+    begun, variables, found
+):
+    left = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    out = subprocess.run(
+        [sys.executable, "-c", DEVICES.format(begun=begun)],
+        env=left | {"JAX_PLATFORMS": "cpu"} | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert out.stdout.strip() == found, out.stderr
+
+
 def test_several_seeds_are_cached_one_by_one(tmp_path):
     (alone,) = train(PROCESS, SMALL, seeds=(1,), hidden=3, folder=tmp_path)
     both = train(PROCESS, SMALL, seeds=(0, 1), hidden=3, folder=tmp_path)
