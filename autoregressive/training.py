@@ -23,7 +23,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int, Key, PyTree, Shaped
 
-from autoregressive.devices import HALF, find_pair
+from autoregressive.devices import HALF, PATIENT, find_pair
 from autoregressive.matrices import one_lapack_thread
 from autoregressive.pace import TRAINING, tell
 from autoregressive.vectors import WIDE
@@ -201,7 +201,7 @@ def make_program(trainer: Trainer, most: int) -> Program:
         check_vma=False,  # of random keys it cannot be told
     )
     return Program(
-        jax.jit(shared, compiler_options=WIDE),
+        jax.jit(shared, compiler_options=WIDE | PATIENT),
         partial(jax.device_put, device=NamedSharding(pair, all_of_it)),
         partial(jax.device_put, device=pair.devices[0]),
     )

@@ -145,6 +145,15 @@ def loggers():
     reset()
 
 
+@pytest.fixture
+def few_sources(monkeypatch):
+    """Off the prior two other test streams of each kind at most: each takes its own compilation."""
+    from analysis.comparison import off_prior
+
+    monkeypatch.setattr(off_prior, "TASK_LENGTHS", (2,))
+    monkeypatch.setattr(off_prior, "_FLAT", (1.1,))
+
+
 @pytest.fixture(scope="session")
 def trained_cache(tmp_path_factory):
     """A cache that holds the network of ``TRAIN``."""

@@ -7,11 +7,11 @@ import pytest
 from running import groups_of, refused, run
 
 from analysis.audit.exact_gap import exact_gap
-from analysis.comparison import off_prior
 from meta_learning.learner import Learner
 from meta_learning.processes import DirichletCategorical
 
 
+@pytest.mark.usefixtures("few_sources")
 def test_the_command_reports_the_exact_gap(network_file, tmp_path):
     result = run("audit", "--checkpoint", network_file, "--tasks", 50, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.stderr
@@ -102,8 +102,8 @@ def test_bad_input_is_one_line(network_file, tmp_path):
     assert not out.exists()
 
 
-def test_a_process_without_counts_has_the_whole_report(tmp_path, monkeypatch):
-    monkeypatch.setattr(off_prior, "TASK_LENGTHS", (2,))  # each takes its own compilation
+@pytest.mark.usefixtures("few_sources")
+def test_a_process_without_counts_has_the_whole_report(tmp_path):
     out = tmp_path / "out"
     arguments = ("--process", "golden-mean", "--draws", 5, "--out", out, "--quiet")
     tiny = ("--recipe", "coursework", "--iterations", 6, "--batch-size", 4, "--unroll", 8)

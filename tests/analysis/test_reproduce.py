@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from running import refused, words_of
 
 from analysis.cli import main
+from analysis.coursework import questions
 from analysis.coursework.reproduce import steps
 from analysis.coursework.reproduce.rows import ROWS
 from analysis.coursework.reproduce.run import Run
@@ -34,6 +36,7 @@ TINY = dataclasses.replace(
     hidden_streams=40,
     hidden_models=("M2",),
 )
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
 ROW_NUMBERS = [str(n) for n in ROWS]
 
 
@@ -266,6 +269,18 @@ def test_everything_is_trained_where_nothing_is_packaged(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_questions_are_measured_where_nothing_is_packaged(tmp_path, monkeypatch):
+    """One network of the study's is trained; the whole of it is run in test_questions.py."""
+
+    def study(train, recipes, budget, seeds, streams):
+        (learner,) = train(1, 1, questions.STUDY[0], recipes[0])
+        assert learner.settings["recipe"]["iterations"] == recipes[0].iterations
+        return json.loads(KEPT.read_text()) | {
+            "budget": budget,
+            "seeds": [*seeds],
+            "streams": streams,
+        }
+
+    monkeypatch.setattr(questions, "study", study)
     sizes = dataclasses.replace(
         FROM_NOTHING, questions_budget=400, questions_seeds=1, questions_streams=20
     )
