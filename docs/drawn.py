@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,15 +71,33 @@ def draw_all() -> None:
     stamp, digest = GENERATED / "stamp", _digest()
     if stamp.exists() and stamp.read_text() == digest:
         return
+    _gallery.clear()
+    GENERATED.mkdir(exist_ok=True)
+    processes = min(2, os.cpu_count() or 1)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
+        for pieces, kinds in pool.map(_draw, [draw.__name__ for draw in DRAWN]):
+            _write(pieces)
+            _gallery.extend(kinds)
+    _write(gallery())
+    stamp.write_text(digest)
+
+
+def _begin() -> None:
+    """Of a process that draws."""
     from analysis.console import choose_device
 
     choose_device("cpu")
+
+
+def _draw(name: str) -> tuple[Pieces, list[Kind]]:
+    """The pieces of one of ``DRAWN``, and the kinds of figures among them."""
     _gallery.clear()
-    GENERATED.mkdir(exist_ok=True)
-    for draw in DRAWN:
-        for name, text in draw().items():
-            (GENERATED / f"{name}.md").write_text(text)
-    stamp.write_text(digest)
+    return globals()[name](), list(_gallery)
+
+
+def _write(pieces: Pieces) -> None:
+    for name, text in pieces.items():
+        (GENERATED / f"{name}.md").write_text(text)
 
 
 def _digest() -> str:
@@ -444,5 +465,4 @@ DRAWN = (
     kept,
     architectures,
     speed,
-    gallery,
 )
