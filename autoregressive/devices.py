@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 
 # The axis of ``find_pair``'s mesh.
 HALF = "half"
-# XLA ends a process in which one device has waited 40 seconds for the other, as it does where the process
-# was stopped by Ctrl-Z, or other work has all threads. For ``jax.jit(..., compiler_options=PATIENT)``.
+# XLA ends a process in which one device has waited 40 seconds for the other, as it may where Ctrl-Z
+# stopped it, or other work has all threads. For ``jax.jit(..., compiler_options=PATIENT)``.
 _FOREVER_S = 10**8
 PATIENT = {
     "xla_cpu_collective_call_terminate_timeout_seconds": _FOREVER_S,

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -42,8 +42,10 @@ class Machine(ABC):
 
     Instances are hashable, such as frozen dataclasses: they are static arguments of compiled functions,
     and equal ones share a compiled program. A belief is any pytree of arrays whose shapes ``update``
-    keeps.
+    keeps. most_beliefs: of one compiled call, where a predictive holds many numbers.
     """
+
+    most_beliefs: ClassVar[int | None] = None
 
     @property
     @abstractmethod
@@ -210,6 +212,7 @@ def read_along(
         size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held)) + machine.num_symbols
         # Every call has as many tasks, so that a task's bits do not depend on its company.
         most = min(_BELIEFS // size, _RETURNED // (length * machine.num_symbols))
+        most = min(most, machine.most_beliefs or most)
         rows = 8 * max(1, most // 8)
         parts = [_read_chunk(machine, read, given, i, rows) for i in range(0, tasks, rows)]
         whole = jax.tree.map(lambda *a: np.concatenate(a), *parts)

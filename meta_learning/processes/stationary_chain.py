@@ -33,9 +33,6 @@ from meta_learning.processes.places import counts_before
 from meta_learning.processes.stationary import stationary_means, stationary_of
 from meta_learning.processes.types import Coordinates, Latent, Symbol, Symbols
 
-# Beliefs in one compiled call.
-_AT_ONCE = 32
-
 
 class Begun(NamedTuple):
     """Belief: what a Markov chain's is, and the task's first symbol, K before any."""
@@ -70,6 +67,7 @@ class StationaryChain(Process):
     alpha: tuple[Any, ...] = (1.0, 1.0)
     T: float = 11
 
+    most_beliefs = 32
     name = "stationary-chain"
     parameters: ClassVar[dict[str, Parameter]] = {
         "alpha": Parameter(
@@ -124,9 +122,8 @@ class StationaryChain(Process):
         moves[..., 1:, :] = counts_before(K * draws[..., :-1] + draws[..., 1:], K * K)
         ends = np.full((*draws.shape, 2), K)
         ends[..., 1:, 0], ends[..., 1:, 1] = draws[..., :-1], draws[..., :1]
-        return at_distinct(
-            partial(_predictive, self), np.concatenate([moves, ends], -1), max(n, K + 1), _AT_ONCE
-        )
+        beliefs = np.concatenate([moves, ends], -1)
+        return at_distinct(partial(_predictive, self), beliefs, max(n, K + 1), self.most_beliefs)
 
     def log_predictive_given(
         self, latent: Latent, belief: Begun, place: Int[Array, ""]
