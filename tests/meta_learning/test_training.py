@@ -208,7 +208,7 @@ def on_one_device(monkeypatch):
 
 
 @pytest.mark.parametrize("targets", ["symbols", "oracle"])
-@pytest.mark.parametrize(("cell", "optimizer"), [("lstm", "soap"), ("gru", "adam")])
+@pytest.mark.parametrize(("cell", "optimizer"), [("gru", "adam"), ("lstm", "soap")])
 def test_two_devices_that_share_batches_train_as_one_does(cell, optimizer, targets, monkeypatch):
     how = dataclasses.replace(RECIPE.optimization, optimizer=optimizer)
     recipe = dataclasses.replace(RECIPE, optimization=how, batch_size=8, targets=targets)
