@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from running import refused, run
 
-from analysis.coursework.questions import exact, measure
+from analysis.coursework import questions
+from analysis.coursework.questions import exact, measure, study, study_recipes
 from analysis.coursework.questions_page import answers, as_markdown, make_report
 from analysis.report.publish import publish
 from meta_learning.experiments import STUDY, Setting
 from meta_learning.learner import INIT, Learner, learner_model
 from meta_learning.processes import DirichletCategorical
+from meta_learning.training import train
 
 KEPT = Path(__file__).parents[2] / "docs" / "results" / "questions.json"
 
@@ -110,9 +112,39 @@ def test_bad_input_is_one_line(tmp_path):
     )
 
 
-@pytest.mark.slow
-def test_the_command(tmp_path):
+def test_the_study_of_a_finite_and_an_endless_setting(monkeypatch):
+    settings, seeds = (STUDY[0], STUDY[-1]), (0, 1)
+    assert [s.process.T for s in settings] == [5, math.inf]
+    monkeypatch.setattr(questions, "STUDY", settings)
+
+    def learn(number, of, setting, recipe):
+        assert (settings[number - 1], of) == (setting, 2)
+        return train(setting.process, recipe, seeds=seeds, hidden=4)
+
+    document = study(learn, study_recipes(4_000), 4_000, seeds, 20)
+    json.dumps(document, allow_nan=False)
+    kept = json.loads(KEPT.read_text())
+    assert document.keys() | {"command"} == kept.keys()
+    kept = {t["name"]: t for t in kept["trainings"]}
+    for setting, found in zip(settings, document["trainings"], strict=True):
+        wanted = kept[setting.name]
+        assert found.keys() == wanted.keys()
+        assert found["rows"][0]["name"] == "own"
+        assert [r["name"] for r in found["rows"][1:]] == [r["name"] for r in wanted["rows"][1:]]
+        assert len(found["gap_by_position"]) == len(wanted["gap_by_position"])
+
+
+def test_the_command(tmp_path, monkeypatch):
+    """With the kept study in the place of one of a quarter of an hour; one network is trained."""
+
+    def study(learn, recipes, budget, seeds, streams):
+        assert (budget, list(seeds), streams) == (4_000, [0, 1], 20)
+        assert len(learn(1, len(STUDY), STUDY[0], recipes[0])) == 2
+        return json.loads(KEPT.read_text())
+
+    monkeypatch.setattr(questions, "study", study)
     result = run("questions", "--budget", 4000, "--seeds", 2, "--streams", 20, "--out", tmp_path)
     assert result.exit_code == 0, result.stderr
+    assert STUDY[0].name in result.stderr
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 80
     assert (tmp_path / "report.html").exists()
