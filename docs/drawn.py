@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
@@ -75,7 +75,7 @@ def draw_all() -> None:
     GENERATED.mkdir(exist_ok=True)
     processes = min(2, os.cpu_count() or 1)
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
-        for pieces, kinds in pool.map(_draw, [draw.__name__ for draw in DRAWN]):
+        for pieces, kinds in pool.map(_draw, DRAWN):
             _write(pieces)
             _gallery.extend(kinds)
     _write(gallery())
@@ -89,10 +89,10 @@ def _begin() -> None:
     choose_device("cpu")
 
 
-def _draw(name: str) -> tuple[Pieces, list[Kind]]:
+def _draw(draw: Callable[[], Pieces]) -> tuple[Pieces, list[Kind]]:
     """The pieces of one of ``DRAWN``, and the kinds of figures among them."""
     _gallery.clear()
-    return globals()[name](), list(_gallery)
+    return draw(), list(_gallery)
 
 
 def _write(pieces: Pieces) -> None:

@@ -45,7 +45,7 @@ class Machine(ABC):
     keeps. most_beliefs: of one compiled call, where a predictive holds many numbers.
     """
 
-    most_beliefs: ClassVar[int | None] = None
+    most_beliefs: ClassVar[int] = _BELIEFS
 
     @property
     @abstractmethod
@@ -211,8 +211,8 @@ def read_along(
         held = jax.eval_shape(lambda: machine.initial_belief(length - 1))
         size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held)) + machine.num_symbols
         # Every call has as many tasks, so that a task's bits do not depend on its company.
-        most = min(_BELIEFS // size, _RETURNED // (length * machine.num_symbols))
-        most = min(most, machine.most_beliefs or most)
+        numbers = length * machine.num_symbols
+        most = min(_BELIEFS // size, _RETURNED // numbers, machine.most_beliefs)
         rows = 8 * max(1, most // 8)
         parts = [_read_chunk(machine, read, given, i, rows) for i in range(0, tasks, rows)]
         whole = jax.tree.map(lambda *a: np.concatenate(a), *parts)

@@ -123,7 +123,9 @@ def test_a_saved_network(network_file, tmp_path, command, spoil):
 
 @pytest.mark.slow  # some 20 s each
 @pytest.mark.usefixtures("few_sources")
-@pytest.mark.parametrize("spoil", [zero_on_a_symbol, constant])
+@pytest.mark.parametrize(
+    "spoil", [zero_on_a_symbol, certain_of_reset, nearly_certain_of_reset, constant]
+)
 def test_a_whole_audit(network_file, tmp_path, spoil):
     path, out = tmp_path / "a.safetensors", tmp_path / "out"
     spoiled(Learner.load(network_file), spoil).save(path)

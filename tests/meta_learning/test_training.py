@@ -202,11 +202,6 @@ def test_every_process_can_be_learnt_and_found_again(process, tmp_path, monkeypa
     assert list((tmp_path / "unfinished").glob("*")) == []
 
 
-def on_one_device(monkeypatch):
-    """Trainings keep their batches whole."""
-    monkeypatch.setattr("autoregressive.training.find_pair", lambda: None)
-
-
 @pytest.mark.parametrize("targets", ["symbols", "oracle"])
 @pytest.mark.parametrize(("cell", "optimizer"), [("gru", "adam"), ("lstm", "soap")])
 def test_two_devices_that_share_batches_train_as_one_does(cell, optimizer, targets, monkeypatch):
@@ -222,7 +217,7 @@ def test_two_devices_that_share_batches_train_as_one_does(cell, optimizer, targe
     assert trainer.find_pair().size == 2
     assert {len(leaf.devices()) for leaf in jax.tree.leaves(shared.state)} == {1}
     assert_same_bits(finish()[1].state, shared.state)
-    on_one_device(monkeypatch)
+    monkeypatch.setattr("autoregressive.training.find_pair", lambda: None)
     trainer, alone = finish()
     assert trainer.find_pair() is None
     np.testing.assert_allclose(shared.loss, alone.loss, rtol=1e-5)
